@@ -1,0 +1,77 @@
+/* base/storage.h -- files, asked for now and finished later.
+ *
+ * No step of the core waits for a disk: it submits an operation and goes on; the completion is
+ * an input of a later step. So the same code runs over a thread that calls fdatasync, over OPFS
+ * or IndexedDB in a browser, and over the simulator's disk, which tears and loses what was not
+ * synced. Implementations: platform/posix, platform/memory, sim/disk.
+ *
+ * Rules that every implementation keeps and every user may rely on:
+ *
+ *  1. Operations of one file take effect in the order of submission. Those of different files
+ *     may overtake each other.
+ *  2. A write is durable when a sync that was submitted after it has completed with LK_OK, and
+ *     not before. A sync covers the file's size and, for a file that the storage made, its name.
+ *  3. A sync that failed (LK_ERR_SYNC) may have dropped any of the writes it should have
+ *     covered, and no later sync of that file can tell. So it is never retried: every later
+ *     operation on the file fails with LK_ERR_SYNC too, and its owner closes it, opens it again
+ *     and recovers from what is really there.
+ *  4. A write that fails may have written any part of its bytes.
+ *  5. A read that reaches past the end is short: |done| says how much there was.
+ *  6. Rename replaces its target at once and completely, and is durable when it completes. The
+ *     file that moves was synced before by its owner.
+ *  7. Each submitted operation completes exactly once, in poll order, also when the storage is
+ *     closed first (then with LK_ERR_CANCELED). Bytes and names that it points to stay untouched
+ *     until then, and belong to the submitter. */
+#ifndef LK_BASE_STORAGE_H
+#define LK_BASE_STORAGE_H
+
+#include "base/list.h"
+#include "base/slice.h"
+
+typedef enum lk_io_kind {
+  LK_IO_OPEN,     /* name -> file; |create|: made empty where there is none, else NOT_FOUND */
+  LK_IO_CLOSE,    /* file */
+  LK_IO_READ,     /* file, off, into/len -> done */
+  LK_IO_WRITE,    /* file, off, from -> done (all of it, or an error) */
+  LK_IO_SYNC,     /* file */
+  LK_IO_TRUNCATE, /* file, off: the new size */
+  LK_IO_SIZE,     /* file -> off */
+  LK_IO_RENAME,   /* name, name_to */
+  LK_IO_REMOVE,   /* name; NOT_FOUND where there is none */
+} lk_io_kind;
+
+/* A file is a small number that the storage gave out. */
+typedef uint32_t lk_file;
+
+/* One operation. The submitter owns the struct and leaves it alone until it comes back from
+ * poll; |result| is LK_OK or the error. */
+typedef struct lk_io {
+  lk_io_kind kind;
+  lk_err result;
+  lk_file file;
+  bool create;
+  uint64_t off;
+  lk_slice from;      /* WRITE */
+  uint8_t *into;      /* READ */
+  size_t into_len;    /* READ */
+  size_t done;        /* READ, WRITE */
+  lk_slice name;      /* OPEN, RENAME, REMOVE: [A-Za-z0-9._-]+, no leading dot, at most 200 bytes */
+  lk_slice name_to;   /* RENAME */
+  void *user;         /* the submitter's, never looked at */
+  lk_link link;       /* the storage's while the operation is under way */
+} lk_io;
+
+typedef struct lk_storage lk_storage;
+
+struct lk_storage {
+  size_t size; /* of this struct, as its maker knew it: the table grows at its end */
+  /* Takes over |io|. Never fails: errors come with the completion. */
+  void (*submit)(lk_storage *self, lk_io *io);
+  /* The next completed operation, or NULL where none is complete. Never waits. */
+  lk_io *(*poll)(lk_storage *self);
+};
+
+/* True where |name| follows the rule above: storages refuse others with LK_ERR_INVALID. */
+bool lk_storage_name_ok(lk_slice name);
+
+#endif

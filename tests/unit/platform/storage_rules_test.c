@@ -1,0 +1,170 @@
+#include "unit/platform/storage_rules.h"
+
+#include "harness/test.h"
+#include "platform/memory/clock.h"
+#include "platform/memory/storage.h"
+
+lk_err storage_run(lk_storage *storage, storage_wait wait, void *ctx, lk_io *io) {
+  storage->submit(storage, io);
+  for (int tries = 0; tries < 10000; tries++) {
+    lk_io *done = storage->poll(storage);
+    if (done != NULL) {
+      CHECK(done == io);
+      return io->result;
+    }
+    if (wait != NULL) wait(ctx);
+  }
+  test_fail(LK_FILE, __LINE__, "the operation never completed");
+}
+
+#define RUN(...) storage_run(storage, wait, ctx, &(lk_io){ __VA_ARGS__ })
+
+static lk_file open_file(lk_storage *storage, storage_wait wait, void *ctx, lk_slice name) {
+  lk_io io = { .kind = LK_IO_OPEN, .name = name, .create = true };
+  CHECK_OK(storage_run(storage, wait, ctx, &io));
+  return io.file;
+}
+
+static lk_slice read_all(lk_storage *storage, storage_wait wait, void *ctx, lk_file file,
+                         uint64_t off, uint8_t bytes[64]) {
+  lk_io io = { .kind = LK_IO_READ, .file = file, .off = off, .into = bytes, .into_len = 64 };
+  CHECK_OK(storage_run(storage, wait, ctx, &io));
+  return lk_slice_of(bytes, io.done);
+}
+
+static void check_bytes(lk_storage *storage, storage_wait wait, void *ctx) {
+  uint8_t bytes[64];
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("a.log"));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .off = 0, .from = LK_LIT("hello world")));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .off = 6, .from = LK_LIT("there")));
+  CHECK_OK(RUN(.kind = LK_IO_SYNC, .file = f));
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello there");
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 6, bytes), "there");
+  CHECK_U64(read_all(storage, wait, ctx, f, 11, bytes).len, 0);
+  CHECK_U64(read_all(storage, wait, ctx, f, 1u << 30, bytes).len, 0);
+  CHECK_OK(RUN(.kind = LK_IO_TRUNCATE, .file = f, .off = 5));
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello");
+  /* A write behind the end leaves zeros between, also where there were bytes before. */
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .off = 8, .from = LK_LIT("!")));
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello\0\0\0!");
+  lk_io size = { .kind = LK_IO_SIZE, .file = f };
+  CHECK_OK(storage_run(storage, wait, ctx, &size));
+  CHECK_U64(size.off, 9);
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+}
+
+static void check_names(lk_storage *storage, storage_wait wait, void *ctx) {
+  uint8_t bytes[64];
+  CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("none")), LK_ERR_NOT_FOUND);
+  CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("../x"), .create = true), LK_ERR_INVALID);
+  CHECK_ERR(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("none")), LK_ERR_NOT_FOUND);
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("new"));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .from = LK_LIT("new")));
+  CHECK_OK(RUN(.kind = LK_IO_SYNC, .file = f));
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("none"), .name_to = LK_LIT("x")), LK_ERR_NOT_FOUND);
+  CHECK_OK(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("a.log")));
+  CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("new")), LK_ERR_NOT_FOUND);
+  f = open_file(storage, wait, ctx, LK_LIT("a.log"));
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "new");
+  /* Removed while open: the handle still reads, the name is free. */
+  CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("a.log")));
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "new");
+  CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("a.log")), LK_ERR_NOT_FOUND);
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+}
+
+/* Rule 1: one file's operations take effect in order, however many are under way at once. */
+static void check_order(lk_storage *storage, storage_wait wait, void *ctx) {
+  enum { WRITES = 40 };
+  lk_io writes[WRITES];
+  uint8_t bytes[64];
+  uint32_t done = 0;
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("order"));
+  static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+  for (size_t i = 0; i < WRITES; i++) {
+    writes[i] = (lk_io){ .kind = LK_IO_WRITE, .file = f, .from = lk_slice_of(digits + i, 1) };
+    storage->submit(storage, &writes[i]);
+  }
+  for (int tries = 0; tries < 10000 && done < WRITES; tries++) {
+    lk_io *io = storage->poll(storage);
+    if (io == NULL) {
+      if (wait != NULL) wait(ctx);
+      continue;
+    }
+    CHECK(io == &writes[done++]);
+    CHECK_OK(io->result);
+  }
+  CHECK_U64(done, WRITES);
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "D");
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+  CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("order")));
+}
+
+void storage_check_rules(lk_storage *storage, storage_wait wait, void *ctx) {
+  CHECK(storage->poll(storage) == NULL);
+  check_bytes(storage, wait, ctx);
+  check_names(storage, wait, ctx);
+  check_order(storage, wait, ctx);
+  CHECK(storage->poll(storage) == NULL);
+}
+
+TEST(memory_storage_keeps_the_rules) {
+  lk_memory_storage s;
+  lk_memory_storage_init(&s, test_alloc(), 1 << 20);
+  storage_check_rules(&s.table, NULL, NULL);
+  CHECK_U64(s.size_used, 0);
+  lk_memory_storage_deinit(&s);
+  lk_memory_storage_deinit(&s);
+}
+
+TEST(memory_storage_that_is_full_says_so_and_keeps_its_bytes) {
+  lk_memory_storage s;
+  uint8_t bytes[64];
+  lk_memory_storage_init(&s, test_alloc(), 10);
+  lk_storage *storage = &s.table;
+  storage_wait wait = NULL;
+  void *ctx = NULL;
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("a"));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .from = LK_LIT("12345678")));
+  CHECK_ERR(RUN(.kind = LK_IO_WRITE, .file = f, .off = 8, .from = LK_LIT("9012")), LK_ERR_NO_SPACE);
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "12345678");
+  lk_memory_storage_deinit(&s);
+}
+
+TEST(memory_storage_holds_operations_until_they_are_released) {
+  lk_memory_storage s;
+  lk_memory_storage_init(&s, test_alloc(), 100);
+  s.hold = true;
+  lk_io io = { .kind = LK_IO_OPEN, .name = LK_LIT("a"), .create = true };
+  s.table.submit(&s.table, &io);
+  CHECK(s.table.poll(&s.table) == NULL);
+  lk_memory_storage_release(&s, 1);
+  CHECK(s.table.poll(&s.table) == &io);
+  lk_memory_storage_deinit(&s);
+}
+
+TEST(memory_storage_survives_every_failed_allocation) {
+  FAULT_LOOP(faults, test_alloc()) {
+    lk_memory_storage s;
+    lk_memory_storage_init(&s, faulty_alloc(&faults), 1 << 20);
+    lk_storage *storage = &s.table;
+    storage_wait wait = NULL;
+    void *ctx = NULL;
+    for (char c = 'a'; c < 'm'; c++) {
+      lk_io io = { .kind = LK_IO_OPEN, .name = lk_slice_of(&c, 1), .create = true };
+      if (storage_run(storage, wait, ctx, &io) != LK_OK) continue;
+      lk_err err = RUN(.kind = LK_IO_WRITE, .file = io.file, .from = LK_LIT("some bytes"));
+      CHECK(err == LK_OK || err == LK_ERR_NO_SPACE);
+    }
+    lk_memory_storage_deinit(&s);
+  }
+}
+
+TEST(manual_clock_advances_both_clocks) {
+  lk_manual_clock clock = { .wall_ms = 1000 };
+  lk_manual_clock_advance(&clock, 5);
+  CHECK_U64(clock.monotonic_ms, 5);
+  CHECK_U64(clock.wall_ms, 1005);
+  CHECK_PANICS(lk_manual_clock_advance(&clock, UINT64_MAX));
+}
