@@ -30,6 +30,8 @@ typedef enum lk_err {
   LK_ERR_EXISTS = 11,
   /* the queue is full; take results out before putting more in */
   LK_ERR_FULL = 12,
+  /* the engine met a mistake of its own and was restarted from what it had saved; this call had no effect */
+  LK_ERR_TRAP = 13,
   /* the bytes do not have the expected form; they were refused as a whole */
   LK_ERR_CORRUPT = 20,
   /* the bytes end before the value does */

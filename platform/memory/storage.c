@@ -4,8 +4,8 @@
  * and its handles, and the last one to go frees it. */
 #include "platform/memory/storage.h"
 
-#define NAMES_MAX 4096
-#define OPEN_MAX 1024
+#define NAMES_MAX 65536
+#define OPEN_MAX 65536
 
 struct lk_memory_file {
   lk_link link;

@@ -28,7 +28,7 @@ typedef struct lk_memory_storage {
   bool hold;
 } lk_memory_storage;
 
-/* |size_max| bounds the bytes of all files; names are bounded to 4096. */
+/* |size_max| bounds the bytes of all files; names and open files are bounded to 65536 each. */
 void lk_memory_storage_init(lk_memory_storage *self, const lk_alloc *alloc, uint64_t size_max);
 
 /* Forgets all files. Operations that have not been polled are left to their owners. Safe on a

@@ -115,6 +115,7 @@ bool test_panic_begin(void) {
 jmp_buf *test_panic_buf(void) { return &now.panicked; }
 void test_panic_end(void) { now.panic_expected = false; }
 
+#ifndef LK_FUZZ_DRIVER
 /* A crash still says which test it was in, then dies of the signal. */
 static void on_signal(int number) {
   static const char text[] = "CRASH in the test named below\n";
@@ -126,6 +127,7 @@ static void on_signal(int number) {
   (void)signal(number, SIG_DFL);
   (void)raise(number);
 }
+#endif
 
 /* ---- checks ---- */
 

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'LK_ERR_NOT_FOUND'
   | 'LK_ERR_EXISTS'
   | 'LK_ERR_FULL'
+  | 'LK_ERR_TRAP'
   | 'LK_ERR_CORRUPT'
   | 'LK_ERR_TRUNCATED'
   | 'LK_ERR_NOT_CANONICAL'
@@ -59,6 +60,7 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   10: { code: 'LK_ERR_NOT_FOUND', text: "there is no item of that name" },
   11: { code: 'LK_ERR_EXISTS', text: "there is an item of that name already" },
   12: { code: 'LK_ERR_FULL', text: "the queue is full; take results out before putting more in" },
+  13: { code: 'LK_ERR_TRAP', text: "the engine met a mistake of its own and was restarted from what it had saved; this call had no effect" },
   20: { code: 'LK_ERR_CORRUPT', text: "the bytes do not have the expected form; they were refused as a whole" },
   21: { code: 'LK_ERR_TRUNCATED', text: "the bytes end before the value does" },
   22: { code: 'LK_ERR_NOT_CANONICAL', text: "the value is not written in its one canonical form" },
