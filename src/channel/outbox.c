@@ -1,0 +1,50 @@
+/* channel/outbox.c -- length, message, length, message. */
+#include "channel/outbox.h"
+
+#define LEN_BYTES 4
+
+void lk_outbox_init(lk_outbox *self, const lk_alloc *alloc, size_t bytes_max) {
+  *self = (lk_outbox){ 0 };
+  lk_buf_init(&self->bytes, alloc, lk_min_size(bytes_max, UINT32_MAX));
+}
+
+void lk_outbox_deinit(lk_outbox *self) {
+  lk_buf_deinit(&self->bytes);
+  *self = (lk_outbox){ 0 };
+}
+
+void lk_outbox_clear(lk_outbox *self) {
+  const lk_alloc *alloc = self->bytes.alloc;
+  size_t max = self->bytes.max;
+  lk_buf_deinit(&self->bytes);
+  lk_outbox_init(self, alloc, max);
+}
+
+size_t lk_outbox_begin(lk_outbox *self) {
+  size_t start = self->bytes.len;
+  lk_buf_append_be32(&self->bytes, 0);
+  return start;
+}
+
+lk_err lk_outbox_end(lk_outbox *self, size_t start, lk_err err) {
+  if (err == LK_OK) err = lk_buf_err(&self->bytes);
+  if (err != LK_OK) {
+    LK_COVERED(outbox_took_a_message_back);
+    lk_buf_truncate(&self->bytes, start);
+    return err;
+  }
+  lk_store_be32(self->bytes.ptr + start, (uint32_t)(self->bytes.len - start - LEN_BYTES));
+  return LK_OK;
+}
+
+bool lk_outbox_next(lk_outbox *self, lk_slice *text) {
+  if (lk_outbox_is_empty(self)) {
+    if (self->bytes.cap > 0) lk_outbox_clear(self);
+    return false;
+  }
+  lk_slice rest = lk_slice_skip(lk_buf_slice(&self->bytes), self->read);
+  size_t len = lk_load_be32(rest.ptr);
+  *text = lk_slice_first(lk_slice_skip(rest, LEN_BYTES), len);
+  self->read += LEN_BYTES + len;
+  return true;
+}

@@ -1,0 +1,34 @@
+/* channel/outbox.h -- messages that wait to be sent, in one bounded buffer.
+ *
+ * Encoders append straight into the buffer between begin and end; a message that failed leaves no
+ * trace. An outbox that has been emptied gives its memory back: an idle connection keeps none. */
+#ifndef LK_CHANNEL_OUTBOX_H
+#define LK_CHANNEL_OUTBOX_H
+
+#include "base/buf.h"
+
+typedef struct lk_outbox {
+  lk_buf bytes; /* messages, each behind its length in four bytes */
+  size_t read;  /* how much of that was taken out */
+} lk_outbox;
+
+/* |bytes_max| bounds what may wait, lengths included. */
+void lk_outbox_init(lk_outbox *self, const lk_alloc *alloc, size_t bytes_max);
+
+/* Safe on a zeroed struct, and twice. */
+void lk_outbox_deinit(lk_outbox *self);
+
+/* Begins a message: append it to self->bytes, then call end with what begin returned and the
+ * encoder's error. End returns that error or the buffer's; then there is no message. */
+size_t lk_outbox_begin(lk_outbox *self);
+lk_err lk_outbox_end(lk_outbox *self, size_t start, lk_err err);
+
+/* The oldest message; it lives until the next call. False when there is none. */
+bool lk_outbox_next(lk_outbox *self, lk_slice *text);
+
+/* Forgets everything that waits. */
+void lk_outbox_clear(lk_outbox *self);
+
+static inline bool lk_outbox_is_empty(const lk_outbox *self) { return self->read == self->bytes.len; }
+
+#endif
