@@ -1,0 +1,19 @@
+/* room/counter_room.h -- a room that holds one grow-only counter. What it says on the wire:
+ *
+ *   join              ok    {"type":"gcounter","value":8,"counts":{...},"replica":"id"}
+ *   crdt.increment    {"payload":{"amount":2}}
+ *   crdt.merge        {"counts":{"actor":3,...}}          a replica's state or delta
+ *   crdt.get          anything
+ *                     ok    {"value":8,"counts":{...}}    what the change was, or everything
+ *                     error {"reason":...,"field":...,"message":...}
+ *   state_updated     to every member: {"value":8,"counts":{...}}, the changed counts alone
+ *
+ * Every number that leaves the room is durable, joins and answers to crdt.get included. */
+#ifndef LK_ROOM_COUNTER_ROOM_H
+#define LK_ROOM_COUNTER_ROOM_H
+
+#include "room/room.h"
+
+extern const lk_room_kind lk_counter_room_kind;
+
+#endif

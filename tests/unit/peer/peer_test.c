@@ -1,0 +1,304 @@
+/* One peer, then two, against a real hub; the connection is a function call that may fail. */
+#include "peer/peer.h"
+
+#include "harness/test.h"
+#include "platform/memory/storage.h"
+#include "room/hub.h"
+
+typedef struct client {
+  lk_peer peer;
+  uint64_t connection; /* 0: none */
+  bool unreachable;
+  uint32_t opens;
+} client;
+
+typedef struct world {
+  lk_env env;
+  lk_limits limits;
+  lk_memory_storage storage;
+  lk_hub *hub;
+  uint64_t now;
+  client clients[2];
+} world;
+
+static void client_init(world *w, size_t i, lk_slice actor, lk_slice restored) {
+  lk_peer_options options = { &w->env, &w->limits, LK_LIT("crdt:a"), actor, restored, i + 1, w->now };
+  w->clients[i] = (client){ 0 };
+  CHECK_OK(lk_peer_init(&w->clients[i].peer, &options));
+}
+
+static void world_init(world *w) {
+  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default(), .now = 1000 };
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
+  client_init(w, 0, LK_LIT("ada"), LK_SLICE_EMPTY);
+  client_init(w, 1, LK_LIT("bob"), LK_SLICE_EMPTY);
+}
+
+static void world_deinit(world *w) {
+  for (size_t i = 0; i < 2; i++) lk_peer_deinit(&w->clients[i].peer);
+  lk_hub_close(w->hub);
+  lk_memory_storage_deinit(&w->storage);
+}
+
+static void drop_connection(world *w, client *c) {
+  if (c->connection == 0) return;
+  lk_hub_disconnect(w->hub, c->connection, w->now);
+  c->connection = 0;
+}
+
+static void cut(world *w, client *c) {
+  drop_connection(w, c);
+  lk_peer_closed(&c->peer, w->now);
+}
+
+static void serve(world *w, client *c, const lk_peer_event *event) {
+  switch (event->kind) {
+  case LK_PEER_OPEN:
+    c->opens++;
+    if (c->unreachable) {
+      lk_peer_closed(&c->peer, w->now);
+      break;
+    }
+    CHECK_OK(lk_hub_connect(w->hub, &c->connection));
+    lk_peer_opened(&c->peer, w->now);
+    break;
+  case LK_PEER_SEND:
+    CHECK(c->connection != 0);
+    CHECK_OK(lk_hub_receive(w->hub, c->connection, event->text, w->now));
+    break;
+  case LK_PEER_CLOSE: drop_connection(w, c); break;
+  case LK_PEER_CHANGED: break;
+  }
+}
+
+/* Until nothing more happens at this instant. */
+static void settle(world *w) {
+  bool busy = true;
+  while (busy) {
+    lk_hub_output out;
+    lk_peer_event event;
+    busy = false;
+    for (size_t i = 0; i < 2; i++) {
+      while (lk_peer_poll(&w->clients[i].peer, &event)) {
+        busy = true;
+        serve(w, &w->clients[i], &event);
+      }
+    }
+    lk_hub_step(w->hub, w->now);
+    while (lk_hub_poll(w->hub, &out)) {
+      busy = true;
+      for (size_t i = 0; i < 2; i++) {
+        if (w->clients[i].connection != out.connection) continue;
+        CHECK(out.kind == LK_HUB_SEND);
+        CHECK_OK(lk_peer_receive(&w->clients[i].peer, out.text, w->now));
+      }
+    }
+  }
+}
+
+static void pass(world *w, uint64_t ms) {
+  uint64_t end = w->now + ms;
+  for (;;) {
+    settle(w);
+    uint64_t due = lk_min_u64(lk_peer_deadline(&w->clients[0].peer), lk_peer_deadline(&w->clients[1].peer));
+    due = lk_min_u64(due, lk_hub_deadline(w->hub));
+    if (due > end) break;
+    w->now = lk_max_u64(due, w->now);
+    for (size_t i = 0; i < 2; i++) lk_peer_tick(&w->clients[i].peer, w->now);
+  }
+  w->now = end;
+  settle(w);
+}
+
+TEST(a_peer_joins_and_its_count_reaches_another) {
+  world w;
+  world_init(&w);
+  settle(&w);
+  CHECK(lk_peer_get_state(&w.clients[0].peer) == LK_PEER_JOINED);
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 3, w.now));
+  CHECK_U64(lk_peer_value(&w.clients[0].peer), 3); /* at once */
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 3);
+  settle(&w);
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 0);
+  CHECK_U64(lk_peer_value(&w.clients[1].peer), 3);
+  world_deinit(&w);
+}
+
+TEST(a_peer_counts_without_a_server_and_catches_up_when_it_is_back) {
+  world w;
+  world_init(&w);
+  w.clients[0].unreachable = true;
+  settle(&w);
+  for (int i = 0; i < 5; i++) CHECK_OK(lk_peer_increment(&w.clients[0].peer, 1, w.now));
+  CHECK_OK(lk_peer_increment(&w.clients[1].peer, 10, w.now));
+  pass(&w, 60000);
+  CHECK_U64(lk_peer_value(&w.clients[0].peer), 5);
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 5);
+  CHECK_U64(lk_peer_value(&w.clients[1].peer), 10);
+  w.clients[0].unreachable = false;
+  pass(&w, LK_PEER_RETRY_MAX_MS);
+  for (size_t i = 0; i < 2; i++) {
+    CHECK_U64(lk_peer_value(&w.clients[i].peer), 15);
+    CHECK_U64(lk_peer_pending(&w.clients[i].peer), 0);
+  }
+  world_deinit(&w);
+}
+
+/* Goal: back-off grows, stays below its maximum, and does not hammer: in ten minutes without a
+ * server there are at least one try each 10 s and at most a few hundred. */
+TEST(back_off_is_bounded_from_both_sides_and_ends_at_a_wake) {
+  world w;
+  world_init(&w);
+  w.clients[0].unreachable = true;
+  pass(&w, 600000);
+  CHECK(w.clients[0].opens >= 60 && w.clients[0].opens < 300);
+  w.clients[0].unreachable = false;
+  lk_peer_wake(&w.clients[0].peer, w.now);
+  settle(&w);
+  CHECK(lk_peer_get_state(&w.clients[0].peer) == LK_PEER_JOINED);
+  world_deinit(&w);
+}
+
+TEST(a_connection_that_says_nothing_is_given_up) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_opened(p, w.now);
+  while (lk_peer_poll(p, &event)) continue; /* the join goes into the void */
+  CHECK_U64(lk_peer_deadline(p), w.now + LK_PEER_REPLY_MS);
+  lk_peer_tick(p, w.now + LK_PEER_REPLY_MS);
+  CHECK_COVERED(peer_reply_overdue);
+  CHECK(lk_peer_get_state(p) == LK_PEER_IDLE);
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CLOSE);
+  world_deinit(&w);
+}
+
+TEST(heartbeats_go_out_and_a_missing_answer_ends_the_connection) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  settle(&w);
+  pass(&w, 10 * LK_PEER_HEARTBEAT_MS);
+  CHECK_U64(w.clients[0].opens, 1); /* answered: the connection lived on */
+  lk_peer *p = &w.clients[0].peer;
+  lk_peer_tick(p, w.now + LK_PEER_HEARTBEAT_MS);
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_SEND);
+  while (lk_peer_poll(p, &event)) continue;
+  lk_peer_tick(p, w.now + 2 * LK_PEER_HEARTBEAT_MS);
+  CHECK(lk_peer_get_state(p) == LK_PEER_IDLE);
+  world_deinit(&w);
+}
+
+/* Goal: a server that lost everything gets it back from the replicas, the counts of others included. */
+TEST(replicas_give_a_server_its_memory_back) {
+  world w;
+  world_init(&w);
+  settle(&w);
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 3, w.now));
+  CHECK_OK(lk_peer_increment(&w.clients[1].peer, 4, w.now));
+  settle(&w);
+  for (size_t i = 0; i < 2; i++) cut(&w, &w.clients[i]);
+  lk_hub_close(w.hub);
+  lk_memory_storage_deinit(&w.storage);
+  lk_memory_storage_init(&w.storage, test_alloc(), 1 << 20);
+  CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 9, &w.hub));
+  w.clients[0].unreachable = true; /* bob alone brings both counts */
+  pass(&w, LK_PEER_RETRY_MAX_MS);
+  lk_peer_deinit(&w.clients[0].peer);
+  client_init(&w, 0, LK_LIT("carol"), LK_SLICE_EMPTY);
+  settle(&w);
+  CHECK_U64(lk_peer_value(&w.clients[0].peer), 7);
+  world_deinit(&w);
+}
+
+TEST(a_saved_replica_comes_back_with_what_it_had_not_sent) {
+  world w;
+  lk_buf saved;
+  world_init(&w);
+  w.clients[0].unreachable = true;
+  settle(&w);
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 2, w.now));
+  lk_buf_init(&saved, test_alloc(), 1000);
+  CHECK_OK(lk_peer_save(&w.clients[0].peer, &saved));
+  lk_peer_deinit(&w.clients[0].peer);
+  client_init(&w, 0, LK_LIT("ada"), lk_buf_slice(&saved));
+  CHECK_U64(lk_peer_value(&w.clients[0].peer), 2);
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 2);
+  settle(&w);
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 0);
+  CHECK_U64(lk_peer_value(&w.clients[1].peer), 2);
+  lk_buf_deinit(&saved);
+  world_deinit(&w);
+}
+
+TEST(nonsense_from_a_server_ends_the_connection_and_keeps_the_replica) {
+  static const lk_slice cases[] = {
+    LK_LIT_INIT("nonsense"),
+    LK_LIT_INIT("[null,null,\"crdt:a\",\"state_updated\",{}]"),
+    LK_LIT_INIT("[null,null,\"crdt:a\",\"state_updated\",{\"counts\":{\"x\":-1}}]"),
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    world w;
+    world_init(&w);
+    settle(&w);
+    CHECK_OK(lk_peer_increment(&w.clients[0].peer, 2, w.now));
+    settle(&w);
+    CHECK(lk_peer_receive(&w.clients[0].peer, cases[i], w.now) != LK_OK);
+    CHECK(lk_peer_get_state(&w.clients[0].peer) == LK_PEER_IDLE);
+    CHECK_U64(lk_peer_value(&w.clients[0].peer), 2);
+    pass(&w, LK_PEER_RETRY_MAX_MS);
+    CHECK(lk_peer_get_state(&w.clients[0].peer) == LK_PEER_JOINED);
+    world_deinit(&w);
+  }
+}
+
+TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
+  world w;
+  lk_peer p;
+  world_init(&w);
+  lk_peer_options options = { &w.env, &w.limits, LK_LIT("crdt:a"), LK_LIT(""), LK_SLICE_EMPTY, 1, 0 };
+  CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_ACTOR);
+  lk_peer_deinit(&p);
+  options.actor = LK_LIT("a");
+  options.topic = LK_SLICE_EMPTY;
+  CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_INVALID);
+  lk_peer_deinit(&p);
+  options.topic = LK_LIT("crdt:a");
+  options.restored = LK_LIT("\x01\x02");
+  CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_VERSION);
+  lk_peer_deinit(&p);
+  world_deinit(&w);
+}
+
+/* Goal: counts and cuts in any order; when the network holds, both replicas show the sum. */
+PROPERTY_SLOW(peers_converge_whatever_is_cut_and_when, 4) {
+  world w;
+  uint64_t counted = 0;
+  world_init(&w);
+  for (uint32_t i = gen_below(g, 30); i > 0; i--) {
+    client *c = &w.clients[gen_below(g, 2)];
+    switch (gen_below(g, 5)) {
+    case 0:
+    case 1: {
+      uint64_t amount = gen_range(g, 1, 5), before = lk_peer_value(&c->peer);
+      CHECK_OK(lk_peer_increment(&c->peer, amount, w.now));
+      CHECK_U64(lk_peer_value(&c->peer), before + amount);
+      counted += amount;
+      break;
+    }
+    case 2: cut(&w, c); break;
+    case 3: c->unreachable = gen_bool(g); break;
+    default: pass(&w, gen_below(g, 3000)); break;
+    }
+  }
+  for (size_t i = 0; i < 2; i++) w.clients[i].unreachable = false;
+  pass(&w, 2 * LK_PEER_RETRY_MAX_MS);
+  for (size_t i = 0; i < 2; i++) {
+    CHECK_U64(lk_peer_value(&w.clients[i].peer), counted);
+    CHECK_U64(lk_peer_pending(&w.clients[i].peer), 0);
+  }
+  world_deinit(&w);
+}
