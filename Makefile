@@ -1,0 +1,89 @@
+# What people type; CMake and the scripts in tools/ do the work. `make help` lists the targets.
+# The tools must be there already: ./run and ./test install them (tools/bootstrap.sh).
+SHELL := /bin/sh
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
+# Node 22 comes as an npm package: Debian 12's own is too old for the front-end tools.
+export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+DESTDIR ?=
+PREFIX ?= /usr/local
+SECONDS_EACH ?= 20
+SEEDS ?= 2000
+
+ninja = ninja --quiet -C build/$(1)
+# Configured once; CMake notices by itself when its files change.
+build/%/build.ninja: CMakePresets.json
+	@mkdir -p build; cmake --preset $* > build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- building
+
+.PHONY: build build-program build-wasm build-web build-npm
+build: build-program build-npm ## the program, the libraries and the npm packages, in build/
+build-program: build-web build/release/build.ninja ## build/laniakea and build/liblaniakea.{a,so}
+	@$(call ninja,release) laniakea man liblaniakea_shared liblaniakea_static
+	@ln -sf release/laniakea build/laniakea
+	@for f in build/release/liblaniakea.a build/release/liblaniakea.so*; do ln -sf release/$${f##*/} build/$${f##*/}; done
+build-wasm: build/wasm/build.ninja ## build/laniakea.wasm, the core for browsers
+	@$(call ninja,wasm)
+build-web: build-wasm ## build/web, the pages that the program serves
+	@node tools/build_web.mjs
+build-npm: build-web ## build/npm/*.tgz
+	@node tools/pack_npm.mjs
+
+.PHONY: run
+run: build-program ## build and serve on http://127.0.0.1:4000
+	@build/laniakea serve
+
+.PHONY: install
+install: build-program ## program, libraries, headers, pkg-config file and man page: DESTDIR= PREFIX=
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+# ---- proof
+
+.PHONY: check test asan tsan cov sim fuzz bench
+check: build-program build-wasm build/gate/build.ninja ## the architecture gates alone
+	@$(call ninja,gate)
+	@node tools/test_all.mjs gates
+test: build build-asan build-tsan build-sim build/gate/build.ninja ## every kind of test; ./test installs what it needs first
+	@$(call ninja,gate)
+	@node tools/test_all.mjs
+build-asan: build/asan/build.ninja
+	@$(call ninja,asan) tests
+build-tsan: build/tsan/build.ninja
+	@$(call ninja,tsan) test_platform test_server
+build-sim: build/release/build.ninja
+	@$(call ninja,release) sims
+asan: build-asan ## unit tests and properties under AddressSanitizer and UndefinedBehaviorSanitizer
+	@node tools/test_all.mjs unit
+tsan: build-tsan ## what has threads, under ThreadSanitizer
+	@node tools/test_all.mjs threads
+cov: build/cov/build.ninja ## unit tests with coverage: build/cov/html/index.html
+	@$(call ninja,cov) tests
+	@node tools/coverage.mjs
+sim: build-sim ## SEEDS=2000 simulated clusters
+	@build/release/laniakea-sim --seeds $(SEEDS)
+fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
+	@$(call ninja,fuzz) tests
+	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
+bench: build-program ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
+	@$(call ninja,release) benchmarks
+	@node tools/bench.mjs
+bench-%: build-program ## one suite, such as bench-codec
+	@$(call ninja,release) benchmarks
+	@node tools/bench.mjs $*
+
+# ---- keeping order
+
+.PHONY: generate format clean
+generate: ## make again what is made from tables
+	@for f in tools/gen_tables.mjs tools/gen_bindings.mjs tools/gen_powers.mjs tools/gen_crc32c.mjs; do node $$f; done
+format: ## clang-format over the C sources
+	@git ls-files '*.c' '*.h' | grep -v '\.gen\.h$$' | xargs clang-format-22 -i
+clean: ## remove build/
+	@rm -rf build

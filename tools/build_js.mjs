@@ -1,0 +1,27 @@
+// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly core beside it.
+//
+//   node tools/build_js.mjs [--check]        --check also type-checks tests and apps
+//
+// Needs build/laniakea.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const inRoot = (path) => join(root, path)
+
+function tsc(project) {
+  const done = spawnSync(process.execPath, [inRoot('node_modules/typescript/bin/tsc'), '-p', inRoot(project)], { stdio: 'inherit' })
+  if (done.status !== 0) process.exit(done.status ?? 1)
+}
+
+const { version } = JSON.parse(readFileSync(inRoot('js/packages/sdk/package.json'), 'utf8'))
+const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
+if (version !== wanted) throw new Error(`js/packages/sdk/package.json says ${version}, VERSION says ${wanted}`)
+if (!existsSync(inRoot('build/laniakea.wasm'))) throw new Error('build/laniakea.wasm is not there: cmake --preset wasm && ninja -C build/wasm')
+
+rmSync(inRoot('js/packages/sdk/dist'), { recursive: true, force: true })
+tsc('js/packages/sdk')
+copyFileSync(inRoot('build/laniakea.wasm'), inRoot('js/packages/sdk/dist/laniakea.wasm'))
+if (process.argv.includes('--check')) for (const project of ['js/packages/sdk/test', 'js/apps/demo']) tsc(project)

@@ -1,0 +1,88 @@
+// tools/gen_assets.mjs -- makes the table of src/server/assets.h from a folder of built pages.
+//
+//   node tools/gen_assets.mjs FOLDER OUT.S OUT.c
+//
+// OUT.S takes in the bytes of each file by .incbin, OUT.c names them: path, type, tag. Both go to
+// the build, never to the repository. A folder that is not there gives an empty table: the program
+// then says how to build its pages.
+//
+// Tags are hashes of the bytes, and the table is sorted by path, so that the same folder always gives
+// the same program. Files whose name begins with a dot are left out.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { extname, join, resolve } from 'node:path'
+
+const TYPES = {
+  '.css': 'text/css; charset=utf-8',
+  '.gif': 'image/gif',
+  '.html': 'text/html; charset=utf-8',
+  '.ico': 'image/vnd.microsoft.icon',
+  '.jpg': 'image/jpeg',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.txt': 'text/plain; charset=utf-8',
+  '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
+  '.webp': 'image/webp',
+  '.woff2': 'font/woff2',
+}
+
+/** [{ path: '/a/b.js', file }], in the order of the bytes of `path`, in which the server searches. */
+function collect(folder, prefix = '') {
+  if (!existsSync(folder)) return []
+  const found = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith('.')).flatMap((entry) => {
+    const path = `${prefix}/${entry.name}`
+    const file = join(folder, entry.name)
+    if (entry.isDirectory()) return collect(file, path)
+    return entry.isFile() ? [{ path, file }] : []
+  })
+  return found.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)))
+}
+
+/** A C or assembler string literal; what is not plain ASCII becomes octal escapes of its bytes. */
+function literal(text) {
+  const bytes = [...Buffer.from(text)].map((byte) => {
+    const plain = byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c && byte !== 0x3f
+    return plain ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, '0')}`
+  })
+  return `"${bytes.join('')}"`
+}
+
+const tagOf = (file) => `"${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 24)}"`
+const typeOf = (path) => TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream'
+const note = 'made by tools/gen_assets.mjs'
+
+function assembly(assets) {
+  const blocks = assets.map(({ file }, index) => `  .balign 16
+  .global lk_asset_begin_${index}
+  .hidden lk_asset_begin_${index}
+lk_asset_begin_${index}:
+  .incbin ${literal(resolve(file))}
+  .global lk_asset_end_${index}
+  .hidden lk_asset_end_${index}
+lk_asset_end_${index}:
+  .byte 0`)
+  return `/* ${note} */\n  .section .rodata.assets, "a"\n${blocks.join('\n')}\n  .section .note.GNU-stack, ""\n`
+}
+
+function table(assets) {
+  const names = assets.map((_, index) => `extern const uint8_t lk_asset_begin_${index}[], lk_asset_end_${index}[];`)
+  const rows = assets.map(({ path, file }, index) =>
+    `  { LK_LIT_INIT(${literal(path)}), LK_LIT_INIT(${literal(typeOf(path))}), LK_LIT_INIT(${literal(tagOf(file))}), lk_asset_begin_${index}, lk_asset_end_${index} },`)
+  const items = assets.length === 0 ? [] : ['', 'static const lk_asset items[] = {', ...rows, '};']
+  const value = assets.length === 0 ? '{ NULL, 0 }' : '{ items, sizeof items / sizeof items[0] }'
+  return [`/* ${note} */`, '#include "server/assets.h"', '', ...names, ...items, '', `const lk_assets lk_assets_built = ${value};`, ''].join('\n')
+}
+
+const [folder, outS, outC, ...rest] = process.argv.slice(2)
+if (!outC || rest.length > 0) {
+  console.error('usage: node tools/gen_assets.mjs FOLDER OUT.S OUT.c')
+  process.exit(2)
+}
+const assets = collect(resolve(folder))
+writeFileSync(outS, assembly(assets))
+writeFileSync(outC, table(assets))

@@ -1,0 +1,69 @@
+// tools/gen_bindings.mjs -- makes the types of laniakea.wasm's exports from wasm/exports.def.
+//
+//   node tools/gen_bindings.mjs           writes js/packages/sdk/src/internal/bindings.gen.ts
+//   node tools/gen_bindings.mjs --check   writes nothing; exits 1 if the file is stale
+//
+// C takes its prototypes from the same table, so the two sides cannot disagree on a parameter.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defEntries } from './lib.mjs'
+
+const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
+const source = 'wasm/exports.def'
+const target = 'js/packages/sdk/src/internal/bindings.gen.ts'
+const TYPES = { u32: 'number', u64: 'bigint', ms: 'number', void: 'void' }
+
+const entries = defEntries(readFileSync(join(root, source), 'utf8'))
+const of = (macro) => entries.filter((entry) => entry.macro === macro)
+
+function typeOf(name, line) {
+  if (TYPES[name] === undefined) throw new Error(`${source}:${line}: no type ${name}; there are ${Object.keys(TYPES).join(', ')}`)
+  return TYPES[name]
+}
+
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
+
+function signature({ args: [name, result, parameters], texts, line }) {
+  const list = parameters.slice(1, -1).trim()
+  const written = list === 'void' ? [] : list.split(',').map((parameter) => parameter.trim().split(/\s+/))
+  const typed = written.map(([type, parameter]) => `${camel(parameter)}: ${typeOf(type, line)}`)
+  return `  /** ${texts[3]} */\n  readonly ${name}: (${typed.join(', ')}) => ${typeOf(result, line)}`
+}
+
+function table(macro) {
+  return of(macro).map(({ args: [name, number] }) => `  ${name.toLowerCase()}: ${number},`).join('\n')
+}
+
+const text = `// made by tools/gen_bindings.mjs from ${source}; do not edit
+
+/** What a module must say of itself to be understood here. */
+export const abiNumber = ${of('ABI')[0].args[0]}
+
+/** What laniakea.wasm offers; the comment on top of ${source} says how bytes go in and out. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory
+${of('EXPORT').map(signature).join('\n')}
+}
+
+/** What peer_poll() returns; 0 is "nothing". */
+export const peerEvent = {
+${table('PEER_EVENT')}
+} as const
+
+/** What peer_state() returns. */
+export const peerState = {
+${table('PEER_STATE')}
+} as const
+`
+
+const path = join(root, target)
+const now = existsSync(path) ? readFileSync(path, 'utf8') : null
+if (now === text) process.exit(0)
+if (process.argv.includes('--check')) {
+  console.log(`${target} is stale: run \`make generate\` and commit what it changes`)
+  process.exit(1)
+}
+mkdirSync(dirname(path), { recursive: true })
+writeFileSync(path, text)
+console.log(`wrote ${target}`)

@@ -1,0 +1,106 @@
+# What a native build makes for its users: the program, the two libraries, the manual page, and how they
+# are installed. Included by CMakeLists.txt, which has made the floors and the platform.
+include(GNUInstallDirs)
+find_program(LK_NODE node REQUIRED)
+set(LK_ASSETS_DIR ${CMAKE_SOURCE_DIR}/build/web CACHE PATH "Built pages that the program carries; may be missing")
+option(LK_HARDEN "Stack protector, fortified C library calls, RELRO, PIE" ${LK_LTO})
+option(LK_LIBRARIES "Build liblaniakea.so and liblaniakea.a" ON)
+
+# ---- flags of everything that is shipped
+set(LK_SHIPPED ${LK_CORE_LIBS} ${LK_PLATFORM})
+set(lto_compile "")
+set(lto_link "")
+if(LK_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  # Fat objects: the archive is made of their machine code, the program and the shared library of both.
+  set(lto_compile -flto=auto -ffat-lto-objects)
+  set(lto_link -flto=auto)
+elseif(LK_LTO)
+  set(lto_compile -flto=thin -ffat-lto-objects)
+  set(lto_link -flto=thin -fuse-ld=lld)
+endif()
+set(harden_compile "")
+set(harden_link "")
+if(LK_HARDEN AND NOT LK_SANITIZE)
+  set(harden_compile -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  set(harden_link -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()
+
+# ---- the shells
+file(GLOB server_sources CONFIGURE_DEPENDS src/server/*.c)
+add_library(lk_server STATIC ${server_sources})
+target_compile_definitions(lk_server PRIVATE _GNU_SOURCE)
+target_link_libraries(lk_server PUBLIC ${LK_PLATFORM} ${LK_CORE_TOP})
+list(APPEND LK_SHIPPED lk_server)
+
+set(assets ${CMAKE_BINARY_DIR}/assets)
+file(GLOB_RECURSE asset_files CONFIGURE_DEPENDS ${LK_ASSETS_DIR}/*)
+add_custom_command(OUTPUT ${assets}.S ${assets}.c
+  COMMAND ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/gen_assets.mjs ${LK_ASSETS_DIR} ${assets}.S ${assets}.c
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_assets.mjs ${asset_files}
+  COMMENT "Taking in the pages of ${LK_ASSETS_DIR}" VERBATIM)
+set_source_files_properties(${assets}.S PROPERTIES OBJECT_DEPENDS "${asset_files}")
+
+file(GLOB cli_sources CONFIGURE_DEPENDS src/cli/*.c)
+add_executable(laniakea ${cli_sources} ${assets}.S ${assets}.c)
+target_compile_definitions(laniakea PRIVATE _GNU_SOURCE)
+target_link_libraries(laniakea PRIVATE lk_server)
+target_link_options(laniakea PRIVATE ${lto_link} ${harden_link} -pie -Wl,--gc-sections)
+list(APPEND LK_SHIPPED laniakea)
+
+foreach(target ${LK_SHIPPED})
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:${lto_compile};${harden_compile};-ffunction-sections;-fdata-sections>)
+endforeach()
+
+# ---- the manual page
+set(man ${CMAKE_BINARY_DIR}/laniakea.1)
+add_custom_command(OUTPUT ${man}
+  COMMAND ${CMAKE_COMMAND} -E env LK_ROOT=${CMAKE_SOURCE_DIR} ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${man}
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${CMAKE_SOURCE_DIR}/tools/lib.mjs
+          ${CMAKE_SOURCE_DIR}/src/cli/commands.def ${CMAKE_SOURCE_DIR}/VERSION
+  COMMENT "Writing the manual page" VERBATIM)
+add_custom_target(man ALL DEPENDS ${man})
+
+install(TARGETS laniakea RUNTIME)
+install(FILES ${man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(DIRECTORY include/laniakea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+
+# ---- the libraries: the core and where its assertions end, nothing that does I/O
+if(NOT LK_LIBRARIES)
+  return()
+endif()
+set(core_objects "")
+foreach(floor ${LK_CORE_LIBS})
+  list(APPEND core_objects $<TARGET_OBJECTS:${floor}>)
+endforeach()
+add_library(lk_panic OBJECT platform/posix/panic.c)
+target_compile_options(lk_panic PRIVATE ${lto_compile} ${harden_compile} -ffunction-sections -fdata-sections)
+list(APPEND core_objects $<TARGET_OBJECTS:lk_panic>)
+
+# Only names marked LK_API are visible; -Bsymbolic binds our calls of them to ourselves.
+add_library(liblaniakea_shared SHARED ${core_objects})
+set_target_properties(liblaniakea_shared PROPERTIES OUTPUT_NAME laniakea LINKER_LANGUAGE C
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_link_options(liblaniakea_shared PRIVATE ${lto_link} ${harden_link} -Wl,-Bsymbolic -Wl,--gc-sections)
+if(NOT LK_SANITIZE)
+  target_link_options(liblaniakea_shared PRIVATE -Wl,--no-undefined)
+endif()
+
+# One object, so that what is hidden can be made local: a program may call its own function lk_anything.
+# The bytecode of link-time optimisation goes: only the compiler that wrote it could link it.
+set(archive ${CMAKE_BINARY_DIR}/liblaniakea.a)
+set(whole ${CMAKE_BINARY_DIR}/laniakea-whole.o)
+add_custom_command(OUTPUT ${archive}
+  COMMAND ${CMAKE_LINKER} -r -o ${whole} ${core_objects}
+  COMMAND ${CMAKE_OBJCOPY} --localize-hidden --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+          --remove-section=.llvm.lto --strip-symbol=__gnu_lto_* ${whole}
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+  COMMAND ${CMAKE_AR} Dqcs ${archive} ${whole}
+  DEPENDS ${core_objects} COMMAND_EXPAND_LISTS VERBATIM
+  COMMENT "Making liblaniakea.a of one object")
+add_custom_target(liblaniakea_static ALL DEPENDS ${archive})
+
+file(RELATIVE_PATH LK_UP_TO_PREFIX /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
+configure_file(tools/laniakea.pc.in ${CMAKE_BINARY_DIR}/laniakea.pc @ONLY)
+install(TARGETS liblaniakea_shared LIBRARY)
+install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${CMAKE_BINARY_DIR}/laniakea.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
