@@ -9,23 +9,11 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import zlib from 'node:zlib'
 
+import { measure } from '../measure.mjs'
+
 const INTEGERS = 10_000
 const TEXT_BYTES = 65_536
 const RECORDS = 1000
-const BATCHES = 5
-const BATCH_NS = 20_000_000
-
-/** Nanoseconds for one call: the fastest of some batches, as bench.h does it. */
-function measure(run) {
-  const batch = (count) => {
-    const begin = process.hrtime.bigint()
-    for (let i = 0; i < count; i++) run()
-    return Number(process.hrtime.bigint() - begin)
-  }
-  let count = 1
-  while (batch(count) < BATCH_NS) count *= 2
-  return Math.min(...Array.from({ length: BATCHES }, () => batch(count))) / count
-}
 
 const print = (name, unit, peer, value) => console.log(JSON.stringify({ suite: 'codec', name, unit, peer, peer_value: value }))
 const printEach = (name, peer, run) => print(name, 'ns', peer, measure(run) / INTEGERS)
