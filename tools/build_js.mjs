@@ -1,6 +1,7 @@
-// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly core beside it.
+// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly core beside it, and
+// checks the types of what uses it.
 //
-//   node tools/build_js.mjs [--check]        --check also type-checks tests and apps
+//   node tools/build_js.mjs
 //
 // Needs build/laniakea.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
 import { spawnSync } from 'node:child_process'
@@ -19,9 +20,9 @@ function tsc(project) {
 const { version } = JSON.parse(readFileSync(inRoot('js/packages/sdk/package.json'), 'utf8'))
 const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
 if (version !== wanted) throw new Error(`js/packages/sdk/package.json says ${version}, VERSION says ${wanted}`)
-if (!existsSync(inRoot('build/laniakea.wasm'))) throw new Error('build/laniakea.wasm is not there: cmake --preset wasm && ninja -C build/wasm')
+if (!existsSync(inRoot('build/laniakea.wasm'))) throw new Error('build/laniakea.wasm is not there; run `make build-wasm`')
 
 rmSync(inRoot('js/packages/sdk/dist'), { recursive: true, force: true })
 tsc('js/packages/sdk')
 copyFileSync(inRoot('build/laniakea.wasm'), inRoot('js/packages/sdk/dist/laniakea.wasm'))
-if (process.argv.includes('--check')) for (const project of ['js/packages/sdk/test', 'js/apps/demo']) tsc(project)
+for (const project of ['js/packages/sdk/test', 'js/apps/demo']) tsc(project)

@@ -1,6 +1,6 @@
 // tools/build_web.mjs -- bundles the page of js/apps/demo into build/web/, which the program serves at "/".
 //
-//   node tools/build_web.mjs        after tools/build_js.mjs
+//   node tools/build_web.mjs        runs tools/build_js.mjs first
 //
 // Everything is a file of its own and nothing is inline, since the page's Content-Security-Policy
 // allows only what comes from the same server.
@@ -8,6 +8,7 @@ import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import './build_js.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = join(root, 'js/apps/demo/src')

@@ -1,6 +1,6 @@
 // tools/pack_npm.mjs -- the packages of js/packages as tarballs in build/npm/, as they would be published.
 //
-//   node tools/pack_npm.mjs        after tools/build_js.mjs
+//   node tools/pack_npm.mjs        after tools/build_js.mjs or build_web.mjs
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -14,6 +14,7 @@ FUZZ(lk_gcounter_decode) {
   lk_gcounter c;
   lk_buf out;
   lk_slice in = gen_hostile(g, samples, 2, scratch, sizeof scratch);
+  if (lk_gcounter_check_actor(in) == LK_OK) CHECK(in.len > 0 && in.len <= LK_ACTOR_LEN_MAX);
   lk_gcounter_init(&c, test_alloc(), &l);
   lk_buf_init(&out, test_alloc(), in.len + 1);
   if (lk_gcounter_decode(&c, in) == LK_OK) {

@@ -22,6 +22,7 @@
 #include "base/trace.h"
 #include "channel/message.h"
 #include "codec/json_reader.h"
+#include "codec/varint.h"
 
 #define TOPIC_LEN_MAX 255
 #define REF_DIGITS_MAX 20
@@ -318,7 +319,21 @@ bool lk_peer_poll(lk_peer *self, lk_peer_event *out) {
 
 /* ---- life ---- */
 
-lk_err lk_peer_save(const lk_peer *self, lk_buf *out) { return lk_gcounter_encode(&self->counter, out); }
+/*   saved := confirmed:varuint counter       how much of our own count the server had, then everything */
+lk_err lk_peer_save(const lk_peer *self, lk_buf *out) {
+  (void)lk_varuint_encode(out, lk_gcounter_count_of(&self->confirmed, actor_of(self)));
+  return lk_gcounter_encode(&self->counter, out);
+}
+
+static lk_err restore(lk_peer *self, lk_slice saved) {
+  uint64_t confirmed;
+  lk_reader in = lk_reader_of(saved);
+  lk_err err = lk_varuint_decode_canonical(&in, UINT64_MAX, &confirmed);
+  if (err == LK_OK) err = lk_gcounter_decode(&self->counter, lk_reader_rest(&in));
+  if (err != LK_OK || confirmed == 0) return err;
+  if (confirmed > lk_gcounter_count_of(&self->counter, actor_of(self))) return LK_ERR_CORRUPT;
+  return lk_gcounter_increment(&self->confirmed, actor_of(self), confirmed, NULL);
+}
 
 lk_err lk_peer_init(lk_peer *self, const lk_peer_options *options) {
   const lk_alloc *alloc = options->env->alloc;
@@ -338,7 +353,7 @@ lk_err lk_peer_init(lk_peer *self, const lk_peer_options *options) {
   memcpy(self->actor, options->actor.ptr, options->actor.len);
   if ((err = lk_buf_append(&self->topic, options->topic)) != LK_OK) return err;
   if (options->restored.len > 0) {
-    if ((err = lk_gcounter_decode(&self->counter, options->restored)) != LK_OK) return err;
+    if ((err = restore(self, options->restored)) != LK_OK) return err;
   }
   count_pending(self);
   connect(self, options->now_ms);

@@ -76,7 +76,8 @@ typedef struct lk_peer_options {
   uint64_t now_ms;
 } lk_peer_options;
 
-/* LK_ERR_ACTOR, LK_ERR_INVALID (topic), the errors of lk_gcounter_decode, LK_ERR_NOMEM: then the
+/* LK_ERR_ACTOR, LK_ERR_INVALID (topic), LK_ERR_CORRUPT and the errors of lk_gcounter_decode for what
+ * was restored, LK_ERR_NOMEM: then the
  * struct may be deinitialised and nothing else. */
 lk_err lk_peer_init(lk_peer *self, const lk_peer_options *options) LK_MUST_USE;
 void lk_peer_deinit(lk_peer *self);

@@ -214,6 +214,25 @@ TEST(replicas_give_a_server_its_memory_back) {
   world_deinit(&w);
 }
 
+TEST(a_saved_replica_knows_how_much_of_it_the_server_has) {
+  world w;
+  lk_buf saved;
+  world_init(&w);
+  settle(&w);
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 5, w.now));
+  settle(&w);
+  cut(&w, &w.clients[0]);
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 2, w.now));
+  lk_buf_init(&saved, test_alloc(), 1000);
+  CHECK_OK(lk_peer_save(&w.clients[0].peer, &saved));
+  lk_peer_deinit(&w.clients[0].peer);
+  client_init(&w, 0, LK_LIT("ada"), lk_buf_slice(&saved));
+  CHECK_U64(lk_peer_value(&w.clients[0].peer), 7);
+  CHECK_U64(lk_peer_pending(&w.clients[0].peer), 2);
+  lk_buf_deinit(&saved);
+  world_deinit(&w);
+}
+
 TEST(a_saved_replica_comes_back_with_what_it_had_not_sent) {
   world w;
   lk_buf saved;
@@ -267,8 +286,11 @@ TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_INVALID);
   lk_peer_deinit(&p);
   options.topic = LK_LIT("crdt:a");
-  options.restored = LK_LIT("\x01\x02");
+  options.restored = LK_LIT("\x00\x01\x02");
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_VERSION);
+  lk_peer_deinit(&p);
+  options.restored = LK_LIT("\x01\x01\x01\x00"); /* confirmed more than was counted */
+  CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_CORRUPT);
   lk_peer_deinit(&p);
   world_deinit(&w);
 }

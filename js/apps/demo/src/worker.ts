@@ -1,0 +1,2 @@
+// The engine, bundled beside the page.
+import '@laniakea/sdk/worker'

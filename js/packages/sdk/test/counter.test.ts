@@ -1,0 +1,317 @@
+// Counters in Node over a fake server: what a user sees, and what the supervisors do.
+import { afterEach, test } from 'node:test'
+import assert from 'node:assert/strict'
+import {
+  createCounter, loadCore, memoryStorage, LaniakeaError,
+  type Counter, type CounterOptions, type ReplicaHold, type ReplicaStorage,
+} from '@laniakea/sdk'
+import { FakeServer } from './fake_server.ts'
+
+const url = 'http://localhost:1/socket'
+const topic = 'crdt:test'
+
+const opened: Counter[] = []
+
+async function open(server: FakeServer, more: Partial<CounterOptions> = {}): Promise<Counter> {
+  const counter = await createCounter({ url, topic, webSocket: server.webSocket, ...more })
+  opened.push(counter)
+  return counter
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((counter) => counter.close()))
+})
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const end = Date.now() + 5_000
+  while (!condition()) {
+    if (Date.now() > end) assert.fail(`not within 5 s: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+const hasCode = (code: string) => (error: unknown) => error instanceof LaniakeaError && error.code === code
+
+test('an increment is seen in the call that makes it, and reaches the server', async () => {
+  const server = new FakeServer()
+  const counter = await open(server)
+  const saved = counter.increment(3)
+  assert.equal(counter.value, 3n)
+  assert.equal(counter.pending, 3n)
+  await saved
+  await until('acknowledged', () => counter.pending === 0n)
+  assert.equal(server.value, 3)
+  assert.equal(counter.status, 'online')
+  assert.equal(counter.value, 3n)
+})
+
+test('the address is the one that clients of Phoenix would use', async () => {
+  const urls: string[] = []
+  const server = new FakeServer()
+  const webSocket = (given: string) => {
+    urls.push(given)
+    return server.webSocket(given)
+  }
+  const counter = await open(server, { webSocket, url: 'https://example.test/a/socket/?token=x' })
+  await until('online', () => counter.status === 'online')
+  assert.equal(urls[0], 'wss://example.test/a/socket/websocket?token=x&vsn=2.0.0')
+})
+
+test('two replicas converge, each with an actor of its own', async () => {
+  const server = new FakeServer()
+  const a = await open(server)
+  const b = await open(server)
+  await Promise.all([a.increment(2), b.increment(5)])
+  await until('both see 7', () => a.value === 7n && b.value === 7n && a.pending + b.pending === 0n)
+  assert.equal(server.counts.size, 2)
+})
+
+test('without a server counting goes on, and what waited arrives once when it is back', async () => {
+  const server = new FakeServer()
+  const counter = await open(server)
+  await counter.increment()
+  await until('acknowledged', () => counter.pending === 0n)
+  server.stop()
+  await until('offline', () => counter.status !== 'online')
+  for (let i = 0; i < 10; i++) void counter.increment()
+  assert.equal(counter.value, 11n)
+  assert.equal(counter.pending, 10n)
+  server.start()
+  await until('acknowledged', () => counter.pending === 0n)
+  assert.equal(server.value, 11)
+  assert.equal(counter.value, 11n)
+})
+
+test('a connection that fails without being closed is tried again as well', async () => {
+  const server = new FakeServer()
+  server.up = false
+  server.failure = 'error'
+  const counter = await open(server)
+  await until('given up', () => counter.status === 'offline')
+  server.start()
+  await until('online', () => counter.status === 'online')
+})
+
+/* Goal: a reload of the page loses nothing and counts nothing twice. Method: the same storage again. */
+test('changes survive their counter and arrive once with the next', async () => {
+  const server = new FakeServer()
+  server.up = false
+  const storage = memoryStorage()
+  const first = await open(server, { storage })
+  await first.increment(4)
+  await first.close()
+  server.up = true
+  const second = await open(server, { storage })
+  assert.equal(second.value, 4n)
+  await until('acknowledged', () => second.pending === 0n)
+  assert.equal(server.value, 4)
+  assert.equal(server.counts.size, 1, 'the same replica')
+  await second.increment()
+  await until('acknowledged', () => second.pending === 0n)
+  assert.equal(server.value, 5)
+})
+
+test('two counters on one storage never share an actor', async () => {
+  const server = new FakeServer()
+  const storage = memoryStorage()
+  const first = await open(server, { storage })
+  await first.increment()
+  await first.close()
+  const a = await open(server, { storage })
+  const b = await open(server, { storage })
+  await Promise.all([a.increment(), b.increment()])
+  await until('both have all', () => a.value === 3n && b.value === 3n && a.pending + b.pending === 0n)
+  assert.equal(server.counts.size, 2)
+})
+
+/* Goal: the changes of two closed pages arrive although only one is opened again. */
+test('what other counters left behind is brought home', async () => {
+  const server = new FakeServer()
+  server.up = false
+  const storage = memoryStorage()
+  const left = await Promise.all([1, 2, 3].map(() => open(server, { storage })))
+  await Promise.all(left.map((counter, i) => counter.increment(10 ** i)))
+  await Promise.all(left.map((counter) => counter.close()))
+  server.up = true
+  const counter = await open(server, { storage })
+  await until('all is there', () => counter.value === 111n)
+  assert.equal(server.value, 111)
+})
+
+/* Goal: nothing reaches the server that would be forgotten here. Method: a storage that waits. */
+test('nothing is sent before it is saved', async () => {
+  const server = new FakeServer()
+  const inner = memoryStorage()
+  let open_ = (): void => {}
+  const gate = new Promise<void>((resolve) => (open_ = resolve))
+  const storage: ReplicaStorage = {
+    ...inner,
+    acquire: async (scope, resume) => {
+      const hold = await inner.acquire(scope, resume)
+      return { ...hold, save: (record) => gate.then(() => hold.save(record)) }
+    },
+  }
+  const counter = await open(server, { storage })
+  let settled = false
+  const saved = counter.increment().then(() => (settled = true))
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  assert.equal(counter.value, 1n)
+  assert.equal(settled, false)
+  assert.equal(server.received.length, 0)
+  open_()
+  await saved
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  assert.equal(server.value, 1)
+})
+
+test('a storage that fails is told, and tried again', async () => {
+  const server = new FakeServer()
+  const inner = memoryStorage()
+  let failures = 1
+  const storage: ReplicaStorage = {
+    ...inner,
+    acquire: async (scope, resume) => {
+      const hold = await inner.acquire(scope, resume)
+      const save: ReplicaHold['save'] = async (record) => {
+        if (failures-- > 0) throw new Error('the disk is not there')
+        await hold.save(record)
+      }
+      return { ...hold, save }
+    },
+  }
+  const errors: LaniakeaError[] = []
+  const counter = await open(server, { storage, onError: (error) => errors.push(error) })
+  await counter.increment()
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  assert.deepEqual(errors.map(({ code }) => code), ['LK_ERR_IO'])
+  assert.equal(server.value, 1)
+})
+
+test('what is no increment is refused and changes nothing', async () => {
+  const counter = await open(new FakeServer())
+  for (const amount of [0, -1, 1.5, NaN, Infinity, 2 ** 60, 0n, -5n, 2n ** 64n]) {
+    await assert.rejects(counter.increment(amount), hasCode('LK_ERR_RANGE'), String(amount))
+  }
+  assert.equal(counter.value, 0n)
+  await counter.increment(2n ** 64n - 1n)
+  await assert.rejects(counter.increment(1), hasCode('LK_ERR_OVERFLOW'))
+  assert.equal(counter.value, 2n ** 64n - 1n)
+})
+
+test('options that make no sense are refused', async () => {
+  const server = new FakeServer()
+  await assert.rejects(open(server, { url: 'no address' }), hasCode('LK_ERR_INVALID'))
+  await assert.rejects(open(server, { url: 'ftp://x/socket' }), hasCode('LK_ERR_INVALID'))
+  await assert.rejects(open(server, { topic: '' }), hasCode('LK_ERR_INVALID'))
+  await assert.rejects(loadCore({ bytes: new Uint8Array([1, 2, 3]) }), hasCode('LK_ERR_CORRUPT'))
+  const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])
+  await assert.rejects(loadCore({ bytes: empty }), hasCode('LK_ERR_VERSION'))
+})
+
+test('listeners hear of each change until they leave', async () => {
+  const server = new FakeServer()
+  const counter = await open(server)
+  const values: bigint[] = []
+  const leave = counter.subscribe(({ value }) => values.push(value))
+  void counter.increment()
+  assert.deepEqual(values, [1n])
+  const { state } = counter
+  assert.equal(counter.state, state, 'the same object until something changes')
+  leave()
+  void counter.increment()
+  assert.deepEqual(values.filter((value) => value === 2n), [])
+  await counter.close()
+  await assert.rejects(counter.increment(), hasCode('LK_ERR_CLOSED'))
+  await until('the connection is closed', () => server.connections === 0)
+})
+
+test('a server that talks nonsense is left and tried again', async () => {
+  const server = new FakeServer()
+  let bad = 2
+  server.mangle = (text) => (bad-- > 0 ? '{"not":"a message"}' : text)
+  const errors: string[] = []
+  const counter = await open(server, { onError: ({ code }) => errors.push(code) })
+  await counter.increment()
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  assert.equal(server.value, 1)
+  assert.deepEqual(errors, ['LK_ERR_BAD_MESSAGE', 'LK_ERR_BAD_MESSAGE'])
+})
+
+test('a saved state that cannot be read is set aside, and counting goes on under a new actor', async () => {
+  const server = new FakeServer()
+  const storage = memoryStorage()
+  const first = await open(server, { storage })
+  await first.increment()
+  await until('acknowledged', () => first.pending === 0n)
+  await first.close()
+  const hold = await storage.acquire(`ws://localhost:1/socket/websocket?vsn=2.0.0 ${topic}`)
+  assert.ok(hold.record)
+  await hold.save({ ...hold.record, state: new Uint8Array([9, 9, 9, 9]) })
+  hold.release()
+  const errors: string[] = []
+  const second = await open(server, { storage, onError: ({ code }) => errors.push(code) })
+  await second.increment()
+  await until('both are there', () => second.value === 2n && second.pending === 0n)
+  assert.equal(errors.length, 1)
+  assert.equal(server.counts.size, 2)
+})
+
+// ---- traps ----
+
+/** Lets the core trap in `name` when `when()` says so. */
+function trapIn(name: string, when: () => boolean): () => void {
+  const { Instance } = WebAssembly
+  const patched = function (module: WebAssembly.Module): WebAssembly.Instance {
+    const { exports } = new Instance(module)
+    const original = exports[name] as (...args: unknown[]) => unknown
+    const trapping = (...args: unknown[]): unknown => {
+      if (when()) throw new WebAssembly.RuntimeError('unreachable')
+      return original(...args)
+    }
+    return { exports: { ...exports, [name]: trapping } }
+  }
+  WebAssembly.Instance = patched as unknown as typeof Instance
+  return () => (WebAssembly.Instance = Instance)
+}
+
+test('a core that traps is replaced, and nothing that was counted is lost', async () => {
+  let traps = 0
+  const restore = trapIn('peer_increment', () => traps-- > 0)
+  try {
+    const server = new FakeServer()
+    const errors: string[] = []
+    const counter = await open(server, { onError: ({ code }) => errors.push(code) })
+    await counter.increment(5)
+    traps = 1
+    await counter.increment(2)
+    assert.equal(counter.value, 7n)
+    await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+    assert.equal(server.value, 7)
+    assert.deepEqual(errors, ['LK_ERR_TRAP'])
+    traps = 2
+    await assert.rejects(counter.increment(100), hasCode('LK_ERR_TRAP'))
+    assert.equal(counter.value, 7n)
+    await counter.increment()
+    await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+    assert.equal(server.value, 8)
+  } finally {
+    restore()
+  }
+})
+
+test('a server whose messages trap is left alone for a while, and counting goes on', async () => {
+  const restore = trapIn('peer_receive', () => true)
+  try {
+    const server = new FakeServer()
+    const errors: string[] = []
+    const counter = await open(server, { onError: ({ code }) => errors.push(code) })
+    await until('given up', () => errors.length === 6)
+    await counter.increment()
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    assert.equal(errors.length, 6)
+    assert.equal(server.connections, 0)
+    assert.equal(counter.value, 1n)
+  } finally {
+    restore()
+  }
+})

@@ -1,0 +1,238 @@
+// tests/e2e/browser.test.mjs -- the page in a real browser, with a real server that comes and goes.
+//
+//   node --test tests/e2e/browser.test.mjs
+//
+// Needs build/laniakea (or LK_PROGRAM) with the page of build/web inside, and a Chromium (/usr/bin/chromium,
+// or LK_CHROMIUM). Screenshots of the page go to build/e2e/.
+import { after, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Socket } from 'phoenix'
+import { chromium } from 'playwright-core'
+import { Program, root } from './program.mjs'
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+]
+const screenshots = join(root, 'build/e2e')
+const profile = mkdtempSync(join(tmpdir(), 'laniakea-chromium-'))
+const server = new Program()
+const complaints = []
+let browser
+
+before(async () => {
+  mkdirSync(screenshots, { recursive: true })
+  await server.start()
+  const executablePath = process.env.LK_CHROMIUM ?? '/usr/bin/chromium'
+  browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, headless: true })
+  browser.setDefaultTimeout(15_000)
+})
+
+after(async () => {
+  await browser?.close()
+  await server.dispose()
+  rmSync(profile, { recursive: true, force: true })
+})
+
+/** A tab that shows the counter `name`, ready to count. */
+async function openTab(name) {
+  const page = await browser.newPage()
+  page.on('pageerror', (error) => complaints.push(`${name}: ${error}`))
+  page.on('console', (message) => {
+    // A connection that fails is told by the browser itself and is no fault of the page.
+    if (['error', 'warning'].includes(message.type()) && !/WebSocket connection to .* failed/.test(message.text())) {
+      complaints.push(`${name}: ${message.type()}: ${message.text()}`)
+    }
+  })
+  await page.goto(`${server.url}/?counter=${name}`)
+  await page.locator('#increment:enabled').waitFor()
+  return page
+}
+
+const textOf = (page, id) => page.locator(`#${id}`).textContent()
+const waitForText = (page, id, text) => page.waitForFunction(([id, text]) => document.getElementById(id).textContent === text, [id, text])
+const online = (page) => waitForText(page, 'status', 'Online')
+const offline = (page) => waitForText(page, 'status', 'Offline')
+const waitForAll = (page, value) => Promise.all([
+  online(page),
+  waitForText(page, 'value', String(value)),
+  waitForText(page, 'pending', 'All increments are on the server.'),
+])
+
+/** Clicks `times` times in one turn of the page, and returns what the page shows before that turn ends. */
+function count(page, times) {
+  return page.evaluate((times) => {
+    for (let i = 0; i < times; i++) document.getElementById('increment').click()
+    return document.getElementById('value').textContent
+  }, times)
+}
+
+/** Joins as any application of Phoenix would, by its own unchanged client. */
+async function joinByPhoenix(name) {
+  const socket = new Socket(`${server.url.replace('http', 'ws')}/socket`, { transport: WebSocket })
+  socket.connect()
+  const channel = socket.channel(`crdt:${name}`, { type: 'gcounter' })
+  const joined = await new Promise((resolve, reject) => {
+    channel.join().receive('ok', resolve).receive('error', reject).receive('timeout', () => reject(new Error('no answer')))
+  })
+  return { channel, joined, leave: () => socket.disconnect() }
+}
+
+test('a click is seen at once, and in the other tab soon', async () => {
+  const [one, two] = [await openTab('seen'), await openTab('seen')]
+  await Promise.all([online(one), online(two)])
+  assert.equal(await count(one, 1), '1')
+  await waitForAll(two, 1)
+  assert.equal(await count(two, 2), '3')
+  await Promise.all([waitForAll(one, 3), waitForAll(two, 3)])
+  await Promise.all([one.close(), two.close()])
+})
+
+test('tabs go on without a server, and converge when it is back', async () => {
+  const [one, two] = [await openTab('stopped'), await openTab('stopped')]
+  await Promise.all([online(one), online(two)])
+  await count(one, 2)
+  await Promise.all([waitForAll(one, 2), waitForAll(two, 2)])
+  assert.equal(await server.stop('SIGTERM'), 0)
+  await Promise.all([offline(one), offline(two)])
+  assert.equal(await count(one, 3), '5')
+  assert.equal(await count(two, 4), '6')
+  assert.equal(await textOf(one, 'pending'), '3 increments are waiting for the server.')
+  assert.equal(await textOf(two, 'pending'), '4 increments are waiting for the server.')
+  await server.start()
+  await Promise.all([waitForAll(one, 9), waitForAll(two, 9)])
+  await Promise.all([one.close(), two.close()])
+})
+
+test('a server that is killed comes back with all that it acknowledged', async () => {
+  const page = await openTab('killed')
+  await online(page)
+  await count(page, 7)
+  await waitForAll(page, 7)
+  await server.stop('SIGKILL')
+  await page.close()
+  await server.start()
+  const { joined, leave } = await joinByPhoenix('killed')
+  assert.equal(joined.value, 7)
+  leave()
+})
+
+/* Goal: two tabs close with changes that no server has; one is opened again; all arrive, once. */
+test('what closed tabs kept arrives once', async () => {
+  const [one, two] = [await openTab('closed'), await openTab('closed')]
+  await Promise.all([online(one), online(two)])
+  await count(one, 1)
+  await Promise.all([waitForAll(one, 1), waitForAll(two, 1)])
+  await server.stop()
+  await Promise.all([offline(one), offline(two)])
+  await count(one, 5)
+  await count(two, 10)
+  // The page says that something waits as soon as it does; until it is on disk takes a moment more.
+  await one.waitForTimeout(300)
+  await Promise.all([one.close(), two.close()])
+  await server.start()
+  const again = await openTab('closed')
+  await waitForAll(again, 16)
+  await again.reload()
+  await waitForAll(again, 16)
+  assert.equal(await count(again, 1), '17')
+  await waitForAll(again, 17)
+  await again.close()
+})
+
+test('a duplicated tab is a replica of its own', async () => {
+  const one = await openTab('duplicated')
+  await online(one)
+  await count(one, 3)
+  await waitForAll(one, 3)
+  const two = await openTab('duplicated')
+  await waitForAll(two, 3)
+  await Promise.all([count(one, 10), count(two, 20)])
+  await Promise.all([waitForAll(one, 33), waitForAll(two, 33)])
+  await Promise.all([one.close(), two.close()])
+})
+
+/* Goal: a worker that breaks down is replaced, and counts nothing twice. Method: an error that nobody
+ * catches, in the middle of counting. */
+test('a worker that breaks down is replaced', async () => {
+  const page = await openTab('worker')
+  await online(page)
+  await count(page, 4)
+  await waitForAll(page, 4)
+  const seen = complaints.length
+  const [worker] = page.workers()
+  await worker.evaluate(() => void setTimeout(() => { throw new Error('broken on purpose') }, 5))
+  for (let i = 0; i < 20; i++) {
+    await count(page, 1)
+    await page.waitForTimeout(5)
+  }
+  await waitForAll(page, 24)
+  assert.notEqual(page.workers()[0], worker)
+  const told = complaints.splice(seen)
+  assert.ok(told.some((text) => text.includes('LK_ERR_TRAP')), told.join('\n'))
+  await page.reload()
+  await waitForAll(page, 24)
+  await page.close()
+})
+
+test("Phoenix's own client sees what the page does", async () => {
+  const page = await openTab('phoenix')
+  await online(page)
+  const { channel, joined, leave } = await joinByPhoenix('phoenix')
+  const values = []
+  const heard = new Promise((resolve) => {
+    channel.on('state_updated', ({ value }) => values.push(value) && value === 3 && resolve())
+  })
+  assert.equal(joined.value, 0)
+  await count(page, 3)
+  await heard
+  assert.equal(values.at(-1), 3)
+  leave()
+  await page.close()
+})
+
+test('the button works by keyboard', async () => {
+  const page = await openTab('keyboard')
+  await online(page)
+  await page.keyboard.press('Tab')
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'increment')
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Space')
+  await waitForAll(page, 2)
+  await page.close()
+})
+
+test('the page fits a desk and a phone, by day and by night', async () => {
+  let total = 0
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [name, width, height] of [['desktop', 1280, 900], ['phone', 360, 740]]) {
+      const page = await openTab('look')
+      await page.emulateMedia({ colorScheme })
+      await page.setViewportSize({ width, height })
+      await waitForAll(page, total)
+      await page.screenshot({ path: join(screenshots, `${name}-${colorScheme}.png`), fullPage: true, animations: 'disabled' })
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      assert.ok(wide <= 0, `${name} scrolls sideways by ${wide}`)
+      await count(page, 1)
+      await waitForAll(page, ++total)
+      await page.close()
+    }
+  }
+  const page = await openTab('look')
+  await page.setViewportSize({ width: 1280, height: 900 })
+  await online(page)
+  await server.stop()
+  await offline(page)
+  await count(page, 3)
+  await page.screenshot({ path: join(screenshots, 'desktop-offline.png') })
+  await server.start()
+  await waitForAll(page, total + 3)
+  await page.close()
+})
+
+test('no page complained of anything', () => {
+  assert.deepEqual(complaints, [])
+})

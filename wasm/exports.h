@@ -1,0 +1,36 @@
+/* wasm/exports.h -- the words of exports.def and of vectors.def in C, and what both modules share. */
+#ifndef LK_WASM_EXPORTS_H
+#define LK_WASM_EXPORTS_H
+
+#include "base/base.h"
+
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef double ms;
+
+/* |name| is the name in the module; in C it has our prefix. */
+#define EXPORT(name, result, parameters, text) \
+  __attribute__((export_name(#name))) result lk_wasm_##name parameters;
+#define ABI(number) enum { LK_WASM_ABI = number };
+#define PEER_EVENT(name, number)
+#define PEER_STATE(name, number)
+#include "wasm/exports.def"
+#undef EXPORT
+#undef ABI
+#undef PEER_EVENT
+#undef PEER_STATE
+
+/* What the instance allocates from: linear memory, up to the maximum that the linker was given. */
+const lk_alloc *lk_wasm_alloc(void);
+
+/* The bytes that the host wrote to the scratch buffer; LK_ERR_INVALID where it never asked for as
+ * many. */
+lk_err lk_wasm_input(uint64_t len, lk_slice *out) LK_MUST_USE;
+
+/* Sets what out_ptr() and out_len() say. */
+void lk_wasm_hand_out(lk_slice bytes);
+
+/* An empty buffer of |max| bytes at most that stays until the next call of this; for results. */
+lk_buf *lk_wasm_result(size_t max);
+
+#endif
