@@ -35,8 +35,8 @@ list(APPEND LK_SHIPPED lk_server)
 set(assets ${CMAKE_BINARY_DIR}/assets)
 file(GLOB_RECURSE asset_files CONFIGURE_DEPENDS ${LK_ASSETS_DIR}/*)
 add_custom_command(OUTPUT ${assets}.S ${assets}.c
-  COMMAND ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/gen_assets.mjs ${LK_ASSETS_DIR} ${assets}.S ${assets}.c
-  DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_assets.mjs ${asset_files}
+  COMMAND ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/embed_assets.mjs ${LK_ASSETS_DIR} ${assets}.S ${assets}.c
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_assets.mjs ${asset_files}
   COMMENT "Taking in the pages of ${LK_ASSETS_DIR}" VERBATIM)
 set_source_files_properties(${assets}.S PROPERTIES OBJECT_DEPENDS "${asset_files}")
 

@@ -173,7 +173,7 @@ static size_t plain_character(lk_slice text, size_t *bad) {
 }
 
 static size_t plain_find_invalid(lk_slice text) {
-  size_t at = 0, bad;
+  size_t at = 0, bad = 0;
   while (at < text.len) {
     size_t len = plain_character(lk_slice_skip(text, at), &bad);
     if (len == 0) return at + bad;

@@ -1,6 +1,6 @@
-// tools/gen_assets.mjs -- makes the table of src/server/assets.h from a folder of built pages.
+// tools/embed_assets.mjs -- makes the table of src/server/assets.h from a folder of built pages.
 //
-//   node tools/gen_assets.mjs FOLDER OUT.S OUT.c
+//   node tools/embed_assets.mjs FOLDER OUT.S OUT.c
 //
 // OUT.S takes in the bytes of each file by .incbin, OUT.c names them: path, type, tag. Both go to
 // the build, never to the repository. A folder that is not there gives an empty table: the program
@@ -54,7 +54,7 @@ function literal(text) {
 
 const tagOf = (file) => `"${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 24)}"`
 const typeOf = (path) => TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream'
-const note = 'made by tools/gen_assets.mjs'
+const note = 'made by tools/embed_assets.mjs'
 
 function assembly(assets) {
   const blocks = assets.map(({ file }, index) => `  .balign 16
@@ -80,7 +80,7 @@ function table(assets) {
 
 const [folder, outS, outC, ...rest] = process.argv.slice(2)
 if (!outC || rest.length > 0) {
-  console.error('usage: node tools/gen_assets.mjs FOLDER OUT.S OUT.c')
+  console.error('usage: node tools/embed_assets.mjs FOLDER OUT.S OUT.c')
   process.exit(2)
 }
 const assets = collect(resolve(folder))

@@ -1,0 +1,207 @@
+/* cli/args.c -- one table for parsing and for help, and a guess at what was meant.
+ *
+ * The nearest name is the one with the fewest letters to insert, drop, change or swap, if these are
+ * at most a third of its length: "sevre" means serve, "launch" means nothing here. */
+#include "cli/args.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static const lk_cli_command commands[] = {
+#define COMMAND(name, usage, summary, description) { #name, usage, summary, description },
+#define OPTION(command, name, short_name, argument, text)
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+static const lk_cli_option options[] = {
+#define COMMAND(name, usage, summary, description)
+#define OPTION(command, name, short_name, argument, text)                                          \
+  { #command, name, short_name, argument, text },
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+_Static_assert(OPTION_COUNT <= LK_CLI_OPTIONS_MAX, "raise LK_CLI_OPTIONS_MAX");
+
+const lk_cli_command *lk_cli_command_at(size_t index) {
+  return index < COMMAND_COUNT ? &commands[index] : NULL;
+}
+
+const lk_cli_option *lk_cli_option_at(size_t index) {
+  return index < OPTION_COUNT ? &options[index] : NULL;
+}
+
+const lk_cli_command *lk_cli_find_command(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+/* ---- the nearest name ---- */
+
+#define WORD_MAX 24
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Insertions, deletions, changes and swaps of neighbours that make |b| of |a|. */
+static size_t distance(const char *a, const char *b) {
+  size_t rows[WORD_MAX + 1][WORD_MAX + 1];
+  size_t m = strlen(a), n = strlen(b);
+  if (m > WORD_MAX || n > WORD_MAX) return SIZE_MAX;
+  for (size_t i = 0; i <= m; i++) rows[i][0] = i;
+  for (size_t j = 0; j <= n; j++) rows[0][j] = j;
+  for (size_t i = 1; i <= m; i++) {
+    for (size_t j = 1; j <= n; j++) {
+      size_t same = a[i - 1] == b[j - 1] ? 0 : 1;
+      rows[i][j] = least(rows[i - 1][j - 1] + same, least(rows[i - 1][j], rows[i][j - 1]) + 1);
+      bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) rows[i][j] = least(rows[i][j], rows[i - 2][j - 2] + 1);
+    }
+  }
+  return rows[m][n];
+}
+
+/* Keeps |candidate| in |*best| where it is nearer to |word|, and near enough to be meant. */
+static void consider(const char *word, const char *candidate, const char **best,
+                     size_t *best_distance) {
+  size_t d = distance(word, candidate);
+  bool is_near = d < *best_distance && d <= (strlen(candidate) + 2) / 3;
+  if (!is_near) return;
+  *best = candidate;
+  *best_distance = d;
+}
+
+static lk_err unknown_command(lk_cli_args *out, const char *word) {
+  const char *best = NULL;
+  size_t d = SIZE_MAX;
+  for (size_t i = 0; i < COMMAND_COUNT; i++) consider(word, commands[i].name, &best, &d);
+  if (best != NULL)
+    (void)snprintf(out->message, sizeof out->message, "there is no command %.64s; did you mean %s?",
+                   word, best);
+  else
+    (void)snprintf(out->message, sizeof out->message,
+                   "there is no command %.64s; laniakea --help lists them", word);
+  return LK_ERR_NOT_FOUND;
+}
+
+static lk_err unknown_option(lk_cli_args *out, const char *word) {
+  const char *best = NULL, *name = word + strspn(word, "-");
+  size_t d = SIZE_MAX;
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    if (strcmp(options[i].command, out->command->name) == 0)
+      consider(name, options[i].name, &best, &d);
+  }
+  if (best != NULL) {
+    (void)snprintf(out->message, sizeof out->message, "%s has no option %.64s; did you mean --%s?",
+                   out->command->name, word, best);
+  } else {
+    (void)snprintf(out->message, sizeof out->message,
+                   "%s has no option %.64s; laniakea %s --help lists them", out->command->name,
+                   word, out->command->name);
+  }
+  return LK_ERR_NOT_FOUND;
+}
+
+/* ---- parsing ---- */
+
+/* The option that |word| names; |*inline_value| is what stands behind its '=', or NULL. */
+static const lk_cli_option *find_option(const lk_cli_command *command, const char *word,
+                                        const char **inline_value) {
+  bool is_long = word[1] == '-';
+  const char *name = word + (is_long ? 2 : 1);
+  size_t len = is_long ? strcspn(name, "=") : strlen(name);
+  *inline_value = name[len] == '=' ? name + len + 1 : NULL;
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    const char *known = is_long ? options[i].name : options[i].short_name;
+    bool same = strlen(known) == len && len > 0 && memcmp(known, name, len) == 0;
+    if (same && strcmp(options[i].command, command->name) == 0) return &options[i];
+  }
+  return NULL;
+}
+
+/* |*next| is the argument behind, or NULL; it is set to NULL where it was taken. */
+static lk_err take_option(lk_cli_args *out, const char *word, const char **next) {
+  const char *inline_value;
+  const lk_cli_option *option = find_option(out->command, word, &inline_value);
+  if (option == NULL) return unknown_option(out, word);
+  bool is_flag = option->argument[0] == 0;
+  const char *value = is_flag ? "" : inline_value != NULL ? inline_value : *next;
+  if (is_flag && inline_value != NULL) {
+    (void)snprintf(out->message, sizeof out->message, "--%s takes no value", option->name);
+    return LK_ERR_INVALID;
+  }
+  if (value == NULL) {
+    (void)snprintf(out->message, sizeof out->message, "--%s needs a value: --%s %s", option->name,
+                   option->name, option->argument);
+    return LK_ERR_INVALID;
+  }
+  if (!is_flag && inline_value == NULL) *next = NULL;
+  out->values[option - options] = value;
+  return LK_OK;
+}
+
+static lk_err take_plain(lk_cli_args *out, const char *word) {
+  if (strcmp(out->command->name, "help") == 0 && out->topic == NULL) {
+    out->topic = word;
+    return LK_OK;
+  }
+  (void)snprintf(out->message, sizeof out->message,
+                 "%s takes no argument %.64s; laniakea %s --help says what it takes",
+                 out->command->name, word, out->command->name);
+  return LK_ERR_INVALID;
+}
+
+static bool is_help(const char *word) {
+  return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static lk_err take_command(lk_cli_args *out, const char *word) {
+  if (word == NULL || is_help(word)) word = "help";
+  else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) word = "version";
+  out->command = lk_cli_find_command(word);
+  return out->command != NULL ? LK_OK : unknown_command(out, word);
+}
+
+lk_err lk_cli_args_parse(int argc, char **argv, lk_cli_args *out) {
+  bool options_over = false;
+  *out = (lk_cli_args){ 0 };
+  lk_err err = take_command(out, argc > 1 ? argv[1] : NULL);
+  for (int i = 2; i < argc && err == LK_OK; i++) {
+    const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL, *before = next;
+    if (!options_over && strcmp(word, "--") == 0) options_over = true;
+    else if (!options_over && is_help(word)) out->wants_help = true;
+    else if (!options_over && word[0] == '-' && word[1] != 0) err = take_option(out, word, &next);
+    else err = take_plain(out, word);
+    if (next != before) i++;
+  }
+  return err;
+}
+
+const char *lk_cli_args_get(const lk_cli_args *self, const char *name) {
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    if (strcmp(options[i].command, self->command->name) == 0 && strcmp(options[i].name, name) == 0)
+      return self->values[i];
+  }
+  LK_UNREACHABLE(); /* commands.def has no such option */
+}
+
+bool lk_cli_parse_number(const char *text, uint64_t max, uint64_t *out) {
+  uint64_t value = 0;
+  size_t len = strlen(text);
+  if (len == 0 || len > 19) return false; /* 19 digits fit into 64 bits */
+  for (size_t i = 0; i < len; i++) {
+    if (text[i] < '0' || text[i] > '9') return false;
+    value = value * 10 + (uint64_t)(text[i] - '0');
+  }
+  if (value > max) return false;
+  *out = value;
+  return true;
+}

@@ -1,0 +1,56 @@
+/* cli/args.h -- the command line, read by the table of cli/commands.def.
+ *
+ * `--name VALUE`, `--name=VALUE`, `-n VALUE`, and flags without a value; "--" ends the options.
+ * What the table does not know is refused in one line that names the nearest thing which it knows. */
+#ifndef LK_CLI_ARGS_H
+#define LK_CLI_ARGS_H
+
+#include "laniakea/types.h"
+
+#define LK_CLI_OPTIONS_MAX 64
+#define LK_CLI_MESSAGE_MAX 256
+
+typedef struct lk_cli_command {
+  const char *name;
+  const char *usage;
+  const char *summary;
+  const char *description;
+} lk_cli_command;
+
+typedef struct lk_cli_option {
+  const char *command;
+  const char *name;
+  const char *short_name; /* "" where there is none */
+  const char *argument;   /* "" for a flag */
+  const char *text;
+} lk_cli_option;
+
+/* The entry |index| of the table, or NULL past its end. */
+const lk_cli_command *lk_cli_command_at(size_t index);
+const lk_cli_option *lk_cli_option_at(size_t index);
+
+/* The command called |name|, or NULL. */
+const lk_cli_command *lk_cli_find_command(const char *name);
+
+typedef struct lk_cli_args {
+  const lk_cli_command *command;
+  const char *values[LK_CLI_OPTIONS_MAX]; /* by index in the table: NULL not given, "" for a flag */
+  const char *topic;                      /* the one plain argument of `help`, or NULL */
+  bool wants_help;                        /* --help or -h, anywhere */
+  char message[LK_CLI_MESSAGE_MAX];       /* after a failure: one line, without newline */
+} lk_cli_args;
+
+/* LK_ERR_NOT_FOUND (no such command or option), LK_ERR_INVALID (a value missing or too many):
+ * |message| says what and what else; the rest of |out| is undefined. An option that is given
+ * twice has its last value. Values point into |argv|. */
+/* not foreign: the command line is the operator's own */
+lk_err lk_cli_args_parse(int argc, char **argv, lk_cli_args *out) LK_MUST_USE;
+
+/* The value of --|name| of the parsed command, which must be in the table; NULL where not given. */
+const char *lk_cli_args_get(const lk_cli_args *self, const char *name);
+
+/* Whether |text| is a decimal number from 0 to |max|, without sign or space. */
+/* not foreign: the command line is the operator's own */
+bool lk_cli_parse_number(const char *text, uint64_t max, uint64_t *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* cli/cmd_help.c -- the table of commands, for people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "server/console.h"
+
+#define WIDTH 78
+
+/* |text| in lines of at most WIDTH bytes that begin with |indent| spaces; the first line has its
+ * own |lead| in front. An empty line in |text| stays one. */
+static void print_wrapped(const char *lead, int indent, const char *text) {
+  int column = printf("%-*s", indent, lead);
+  while (*text != 0) {
+    size_t len = strcspn(text, " \n");
+    bool starts = column <= indent;
+    if (!starts && column + 1 + (int)len > WIDTH) {
+      column = printf("\n%*s", indent, "") - 1;
+      starts = true;
+    }
+    column += printf("%s%.*s", starts ? "" : " ", (int)len, text);
+    text += len;
+    if (strncmp(text, "\n\n", 2) == 0) {
+      column = printf("\n\n%*s", indent, "") - 2;
+      text += 2;
+    } else if (*text != 0) {
+      text++;
+    }
+  }
+  (void)printf("\n");
+}
+
+static void print_option(const lk_cli_option *option) {
+  char lead[48];
+  bool has_short = option->short_name[0] != 0;
+  (void)snprintf(lead, sizeof lead, "  %s%s%s--%s %s", has_short ? "-" : "",
+                 has_short ? option->short_name : "    ", has_short ? ", " : "", option->name,
+                 option->argument);
+  print_wrapped(lead, 26, option->text);
+}
+
+static void print_command(const lk_cli_command *command) {
+  (void)printf("usage: laniakea %s %s\n\n", command->name, command->usage);
+  print_wrapped("", 0, command->description);
+  (void)printf("\noptions:\n");
+  for (size_t i = 0; lk_cli_option_at(i) != NULL; i++) {
+    if (strcmp(lk_cli_option_at(i)->command, command->name) == 0) print_option(lk_cli_option_at(i));
+  }
+  print_wrapped("  -h, --help", 26, "print this text");
+}
+
+static void print_overview(void) {
+  (void)printf("usage: laniakea COMMAND [OPTION...]\n\ncommands:\n");
+  for (size_t i = 0; lk_cli_command_at(i) != NULL; i++) {
+    char lead[48];
+    (void)snprintf(lead, sizeof lead, "  %s", lk_cli_command_at(i)->name);
+    print_wrapped(lead, 14, lk_cli_command_at(i)->summary);
+  }
+  (void)printf("\nlaniakea COMMAND --help explains one; man laniakea explains all.\n");
+}
+
+void lk_cli_print_help(const lk_cli_command *command) {
+  if (command == NULL) print_overview();
+  else print_command(command);
+}
+
+int lk_cli_help(const lk_cli_args *args) {
+  const lk_cli_command *command = args->topic != NULL ? lk_cli_find_command(args->topic) : NULL;
+  if (args->topic != NULL && command == NULL) {
+    lk_console_say("there is no command %s; laniakea --help lists them", args->topic);
+    return 2;
+  }
+  lk_cli_print_help(command);
+  return lk_cli_finish_output();
+}

@@ -1,0 +1,435 @@
+/* server/connection.c -- bytes between a socket and the two protocol machines.
+ *
+ * The machines decide, this file moves bytes. Its one subtlety is what may be read when:
+ *
+ *   HTTP     one request at a time. Bytes behind it are kept in |unread| (at most one scratch
+ *            buffer) and nothing more is read until its response has been written.
+ *   SOCKET   messages are read while less than half of the output's bound is waiting: a client
+ *            that sends faster than it reads is slowed down before it is cut off.
+ *   LINGER   everything, to be thrown away.
+ *
+ * Silence costs: a request has 10 s, a connection between requests 30 s, a response 30 s without
+ * progress, a WebSocket 60 s. The last would hit browsers that throttle the timers of hidden
+ * pages, so that Phoenix's heartbeat of 30 s comes each minute: after 25 s we ping, and browsers
+ * answer a ping without asking the page.
+ *
+ * Always: on_end is called once for each on_open that succeeded; what is dead is in no loop. */
+#include "server/connection.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "platform/posix/clock.h"
+#include "wire/upgrade.h"
+
+#define HTTP_REQUEST_MS 10000
+#define HTTP_IDLE_MS 30000
+#define HTTP_OUT_MAX 131072
+#define STALL_MS 30000
+#define LINGER_MS 2000
+#define SOCKET_IDLE_MS 60000
+#define SOCKET_CLOSE_MS 5000
+#define SOCKET_PING_MS 25000
+#define CODE_UNSUPPORTED_DATA 1003
+
+static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
+
+static void unsettle(lk_connection *self) { self->host->on_unsettled(self); }
+
+/* ---- birth and end ---- */
+
+static void on_events(lk_watch *watch, uint32_t events);
+
+lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) {
+  static const lk_http1_options http_options = { .request_ms = HTTP_REQUEST_MS,
+                                                 .idle_ms = HTTP_IDLE_MS };
+  lk_connection *self = lk_alloc_bytes(host->alloc, sizeof *self);
+  if (self == NULL) return LK_ERR_NOMEM;
+  *self = (lk_connection){ .host = host, .timer = LK_HEAP_ITEM_INIT, .watch = { .fd = -1 } };
+  self->heard_ms = self->stalled_ms = now_of(self);
+  lk_http1_init(&self->http, host->alloc, host->limits, &http_options, self->heard_ms);
+  lk_buf_init(&self->out, host->alloc, HTTP_OUT_MAX);
+  lk_buf_init(&self->unread, host->alloc, host->scratch_len);
+  lk_err err = lk_loop_add(host->loop, &self->watch, fd, EPOLLIN, on_events);
+  if (err != LK_OK) {
+    lk_free_bytes(host->alloc, self, sizeof *self);
+    return err;
+  }
+  *out = self;
+  return LK_OK;
+}
+
+/* The host hears of the end at once, so that nothing more is sent to this client. */
+static void leave_hub(lk_connection *self) {
+  if (!self->is_open) return;
+  self->is_open = false;
+  self->host->on_end(self);
+}
+
+static void die(lk_connection *self) {
+  if (self->state == LK_CONNECTION_DEAD) return;
+  int fd = self->watch.fd;
+  leave_hub(self);
+  lk_loop_remove(self->host->loop, &self->watch);
+  (void)close(fd);
+  self->state = LK_CONNECTION_DEAD;
+  unsettle(self);
+}
+
+void lk_connection_close(lk_connection *self) {
+  die(self);
+  lk_http1_deinit(&self->http);
+  lk_ws_deinit(&self->ws);
+  lk_buf_deinit(&self->out);
+  lk_buf_deinit(&self->unread);
+  lk_free_bytes(self->host->alloc, self, sizeof *self);
+}
+
+/* ---- what waits to be written ---- */
+
+static bool has_response(const lk_connection *self) {
+  return self->out_off < self->out.len || self->body.len > 0;
+}
+
+static bool is_socket(const lk_connection *self) { return self->state == LK_CONNECTION_SOCKET; }
+
+static lk_slice socket_output(const lk_connection *self) {
+  return is_socket(self) ? lk_ws_output(&self->ws) : LK_SLICE_EMPTY;
+}
+
+static bool has_output(const lk_connection *self) {
+  return has_response(self) || socket_output(self).len > 0;
+}
+
+static bool wants_input(const lk_connection *self) {
+  switch (self->state) {
+  case LK_CONNECTION_HTTP: return !self->draining && !has_response(self) && self->unread.len == 0;
+  case LK_CONNECTION_SOCKET:
+    if (!self->is_open) return true; /* for the peer's Close, or its end */
+    return !self->draining && socket_output(self).len <= self->host->limits->ws_output_bytes / 2;
+  case LK_CONNECTION_LINGER: return true;
+  case LK_CONNECTION_DEAD: return false;
+  }
+  LK_UNREACHABLE();
+}
+
+/* ---- requests ---- */
+
+static void respond_failed(lk_connection *self, uint16_t status) {
+  self->last_response = true;
+  if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->out) != LK_OK) die(self);
+}
+
+static void begin_socket(lk_connection *self, const lk_http1_request *request) {
+  static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
+  static const lk_ws_options options = { .role = LK_WS_SERVER,
+                                         .idle_ms = SOCKET_IDLE_MS,
+                                         .close_ms = SOCKET_CLOSE_MS };
+  lk_err err = self->host->on_open(self);
+  if (err != LK_OK) {
+    respond_failed(self, 503);
+    return;
+  }
+  self->is_open = true;
+  if (lk_upgrade_accept(request, protocols, 1, &self->out, NULL) != LK_OK) {
+    die(self);
+    return;
+  }
+  lk_ws_init(&self->ws, self->host->alloc, self->host->limits, &options, now_of(self));
+  self->state = LK_CONNECTION_SOCKET;
+}
+
+/* A whole request is there. */
+static void answer_request(lk_connection *self) {
+  lk_http1_request request;
+  lk_answer answer;
+  if (!lk_http1_poll(&self->http, &request)) return;
+  lk_err err = lk_routes_answer(self->host->routes, &request, lk_posix_wall_ms(), &self->out,
+                                &answer);
+  if (err != LK_OK) {
+    die(self);
+    return;
+  }
+  if (answer.upgrade) {
+    begin_socket(self, &request);
+  } else {
+    self->body = answer.body;
+    self->last_response = !answer.keep_alive || self->draining;
+  }
+  self->stalled_ms = now_of(self);
+  if (self->state != LK_CONNECTION_DEAD) lk_http1_next(&self->http, now_of(self));
+}
+
+/* Leaves in |in| what stands behind the first request. */
+static void take_http(lk_connection *self, lk_slice *in) {
+  lk_err err = lk_http1_feed(&self->http, now_of(self), in);
+  if (err == LK_ERR_NOMEM) {
+    die(self);
+  } else if (err != LK_OK) {
+    *in = LK_SLICE_EMPTY;
+    respond_failed(self, lk_http1_status(&self->http));
+  } else {
+    if (lk_http1_poll_continue(&self->http)) {
+      (void)lk_http1_respond_begin(&self->out, 100);
+      if (lk_http1_respond_end(&self->out) != LK_OK) die(self);
+    }
+    answer_request(self);
+  }
+}
+
+/* ---- messages ---- */
+
+uint16_t lk_connection_code_of(lk_err err) {
+  switch (err) {
+  case LK_ERR_LIMIT:
+  case LK_ERR_FULL: return LK_WS_CODE_TRY_LATER;
+  case LK_ERR_NOMEM: return LK_WS_CODE_INTERNAL;
+  case LK_ERR_CLOSED: return LK_WS_CODE_GOING_AWAY;
+  default: return LK_WS_CODE_POLICY; /* not 1000: clients would take that for good */
+  }
+}
+
+void lk_connection_end(lk_connection *self, uint16_t code, lk_slice reason) {
+  if (!is_socket(self)) return;
+  if (lk_ws_close(&self->ws, now_of(self), code, reason) == LK_ERR_NOMEM) die(self);
+  leave_hub(self);
+  unsettle(self);
+}
+
+static void end_with(lk_connection *self, lk_err err) {
+  lk_connection_end(self, lk_connection_code_of(err), lk_slice_cstr(lk_err_name(err)));
+}
+
+void lk_connection_send(lk_connection *self, lk_slice text) {
+  if (!is_socket(self) || !self->is_open) return;
+  lk_err err = lk_ws_send(&self->ws, LK_WS_TEXT, text);
+  if (err == LK_ERR_LIMIT) {
+    lk_connection_end(self, LK_WS_CODE_TRY_LATER, LK_LIT("reads too slowly"));
+  } else if (err != LK_OK) {
+    lk_connection_end(self, LK_WS_CODE_INTERNAL, LK_SLICE_EMPTY);
+  }
+  unsettle(self);
+}
+
+static void take_event(lk_connection *self, const lk_ws_event *event) {
+  if (event->kind == LK_WS_ENDED) {
+    leave_hub(self);
+  } else if (!self->is_open) {
+    return; /* it came while we were closing */
+  } else if (!event->text) {
+    lk_connection_end(self, CODE_UNSUPPORTED_DATA, LK_LIT("send text"));
+  } else {
+    lk_err err = self->host->on_text(self, event->payload);
+    if (err != LK_OK) end_with(self, err);
+  }
+}
+
+static void poll_events(lk_connection *self) {
+  lk_ws_event event;
+  while (is_socket(self) && lk_ws_poll(&self->ws, &event)) take_event(self, &event);
+}
+
+static void take_socket(lk_connection *self, lk_slice *in) {
+  while (in->len > 0 && is_socket(self)) {
+    lk_err err = lk_ws_feed(&self->ws, now_of(self), in);
+    poll_events(self);
+    if (err == LK_ERR_NOMEM) die(self);
+    if (err != LK_OK) *in = LK_SLICE_EMPTY;
+  }
+}
+
+/* ---- reading ---- */
+
+/* Hands |in| to the machines until a response blocks the way. */
+static void take(lk_connection *self, lk_slice *in) {
+  while (in->len > 0) {
+    if (is_socket(self)) {
+      take_socket(self, in);
+    } else if (self->state != LK_CONNECTION_HTTP) {
+      *in = LK_SLICE_EMPTY;
+    } else if (has_response(self) || self->last_response) {
+      return;
+    } else {
+      take_http(self, in);
+    }
+  }
+}
+
+static void take_and_keep(lk_connection *self, lk_slice in) {
+  take(self, &in);
+  if (in.len > 0 && lk_buf_append(&self->unread, in) != LK_OK) die(self);
+}
+
+/* What was kept behind a request, now that its response has been written. */
+static void take_unread(lk_connection *self) {
+  lk_slice in = lk_buf_slice(&self->unread);
+  size_t before = in.len;
+  if (before == 0) return;
+  take(self, &in);
+  if (in.len == 0) lk_buf_deinit(&self->unread);
+  else lk_buf_consume(&self->unread, before - in.len);
+  if (in.len == 0) lk_buf_init(&self->unread, self->host->alloc, self->host->scratch_len);
+}
+
+static void on_hang_up(lk_connection *self) {
+  if (is_socket(self)) {
+    lk_ws_lost(&self->ws);
+    poll_events(self);
+  }
+  die(self);
+}
+
+static void receive(lk_connection *self) {
+  ssize_t n = recv(self->watch.fd, self->host->scratch, self->host->scratch_len, 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    on_hang_up(self);
+    return;
+  }
+  self->heard_ms = now_of(self);
+  self->pinged = false;
+  take_and_keep(self, lk_slice_of(self->host->scratch, (size_t)n));
+}
+
+static void on_events(lk_watch *watch, uint32_t events) {
+  lk_connection *self = LK_CONTAINER(watch, lk_connection, watch);
+  bool lost = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  if (wants_input(self) && (events & EPOLLIN) != 0) receive(self);
+  else if (lost) on_hang_up(self);
+  unsettle(self);
+}
+
+/* ---- writing ---- */
+
+/* At most three pieces: head, body, frames. */
+static int gather(lk_connection *self, struct iovec pieces[3]) {
+  const lk_slice slices[3] = { lk_slice_skip(lk_buf_slice(&self->out), self->out_off), self->body,
+                               socket_output(self) };
+  int count = 0;
+  for (int i = 0; i < 3; i++) {
+    if (slices[i].len == 0) continue;
+    pieces[count].iov_base = (void *)(uintptr_t)slices[i].ptr; /* sendmsg does not write to it */
+    pieces[count++].iov_len = slices[i].len;
+  }
+  return count;
+}
+
+static void consume(lk_connection *self, size_t count) {
+  size_t n = lk_min_size(count, self->out.len - self->out_off);
+  self->out_off += n;
+  count -= n;
+  if (self->out_off == self->out.len) {
+    lk_buf_deinit(&self->out);
+    lk_buf_init(&self->out, self->host->alloc, HTTP_OUT_MAX);
+    self->out_off = 0;
+  }
+  n = lk_min_size(count, self->body.len);
+  self->body = lk_slice_skip(self->body, n);
+  count -= n;
+  if (count > 0) lk_ws_consume(&self->ws, count);
+}
+
+/* True where something was written and there may be room for more. */
+static bool write_some(lk_connection *self) {
+  struct iovec pieces[3];
+  struct msghdr message = { .msg_iov = pieces };
+  if (self->state == LK_CONNECTION_DEAD) return false;
+  message.msg_iovlen = (size_t)gather(self, pieces);
+  if (message.msg_iovlen == 0) return false;
+  ssize_t n = sendmsg(self->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n < 0) {
+    on_hang_up(self);
+    return false;
+  }
+  self->stalled_ms = now_of(self);
+  consume(self, (size_t)n);
+  return true;
+}
+
+/* All is written and the end is decided: shut our half and wait for the other. */
+static void linger(lk_connection *self) {
+  bool ended = is_socket(self) ? lk_ws_is_closed(&self->ws) : self->last_response;
+  if (self->state == LK_CONNECTION_LINGER || !ended || has_output(self)) return;
+  (void)shutdown(self->watch.fd, SHUT_WR);
+  leave_hub(self);
+  self->state = LK_CONNECTION_LINGER;
+  self->stalled_ms = now_of(self);
+}
+
+/* ---- time ---- */
+
+/* When the present state has lasted too long, whatever the machines say. */
+static uint64_t stall_deadline(const lk_connection *self) {
+  if (self->state == LK_CONNECTION_LINGER) return self->stalled_ms + LINGER_MS;
+  if (self->state == LK_CONNECTION_HTTP && has_response(self)) return self->stalled_ms + STALL_MS;
+  return LK_LOOP_NEVER;
+}
+
+static uint64_t ping_deadline(const lk_connection *self) {
+  return is_socket(self) && self->is_open && !self->pinged ? self->heard_ms + SOCKET_PING_MS
+                                                           : LK_LOOP_NEVER;
+}
+
+static uint64_t machine_deadline(const lk_connection *self) {
+  if (is_socket(self)) return lk_ws_deadline(&self->ws);
+  bool reads = self->state == LK_CONNECTION_HTTP && !has_response(self);
+  return reads ? lk_http1_deadline(&self->http) : LK_LOOP_NEVER;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+uint64_t lk_connection_deadline(const lk_connection *self) {
+  if (self->state == LK_CONNECTION_DEAD) return LK_LOOP_NEVER;
+  return earlier(stall_deadline(self), earlier(ping_deadline(self), machine_deadline(self)));
+}
+
+static void tick_http(lk_connection *self) {
+  if (has_response(self) || self->last_response) return;
+  bool idle = lk_http1_is_idle(&self->http);
+  if (lk_http1_tick(&self->http, now_of(self)) == LK_OK) return;
+  if (idle) die(self);
+  else respond_failed(self, lk_http1_status(&self->http));
+}
+
+static void tick_socket(lk_connection *self) {
+  if (ping_deadline(self) <= now_of(self)) {
+    self->pinged = true;
+    lk_err err = lk_ws_send_ping(&self->ws, LK_SLICE_EMPTY);
+    if (err != LK_OK) LK_COVERED(connection_ping_has_no_room); /* then the idle time-out decides */
+  }
+  lk_ws_tick(&self->ws, now_of(self));
+  poll_events(self);
+  if (is_socket(self) && lk_ws_is_expired(&self->ws)) die(self);
+}
+
+static void tick(lk_connection *self) {
+  if (stall_deadline(self) <= now_of(self)) die(self);
+  if (machine_deadline(self) > now_of(self) && ping_deadline(self) > now_of(self)) return;
+  if (is_socket(self)) tick_socket(self);
+  else if (self->state == LK_CONNECTION_HTTP) tick_http(self);
+}
+
+/* ---- settling ---- */
+
+void lk_connection_drain(lk_connection *self) {
+  self->draining = true;
+  if (self->state == LK_CONNECTION_HTTP && !has_response(self)) die(self);
+  else unsettle(self);
+  if (self->state == LK_CONNECTION_HTTP) self->last_response = true;
+}
+
+void lk_connection_settle(lk_connection *self) {
+  if (self->state == LK_CONNECTION_DEAD) return;
+  tick(self);
+  while (write_some(self)) {
+    if (!has_response(self) && !self->last_response) take_unread(self);
+  }
+  if (self->state == LK_CONNECTION_DEAD) return;
+  linger(self);
+  uint32_t events = (wants_input(self) ? (uint32_t)EPOLLIN : 0) |
+                    (has_output(self) ? (uint32_t)EPOLLOUT : 0);
+  lk_loop_modify(self->host->loop, &self->watch, events);
+}

@@ -1,0 +1,102 @@
+/* server/connection.h -- one client's socket: requests at first, perhaps a WebSocket afterwards.
+ *
+ *   HTTP ──upgrade──> SOCKET ──┐
+ *    └── last response ────────┴──> LINGER ──> DEAD
+ *
+ * A connection never waits. What the client does not read yet stays in a bounded queue, and
+ * whoever fills it is closed (1013); while a response is on its way no further request is read.
+ * LINGER: all has been written and our half is shut down; what the client still sends is
+ * discarded for a moment, since closing at once could destroy the response on its way.
+ *
+ * The host (server/worker.c) owns the loop, the timers and the hub; a connection calls it back when
+ * something happened and is freed by it, never by itself. Nothing is written at once: a
+ * connection with output asks to be flushed, so that all messages of one turn leave in one call. */
+#ifndef LK_SERVER_CONNECTION_H
+#define LK_SERVER_CONNECTION_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "server/loop.h"
+#include "server/routes.h"
+#include "wire/ws.h"
+
+typedef struct lk_connection lk_connection;
+
+typedef struct lk_connection_host {
+  const lk_alloc *alloc;
+  const lk_limits *limits;
+  const lk_routes *routes;
+  lk_loop *loop;
+  uint8_t *scratch; /* for reading; used within one callback */
+  size_t scratch_len;
+  /* The client asks for a WebSocket: an error refuses it (503). */
+  lk_err (*on_open)(lk_connection *connection);
+  /* A text message. An error closes the WebSocket. */
+  lk_err (*on_text)(lk_connection *connection, lk_slice text);
+  /* The WebSocket that on_open allowed has ended. Called once. */
+  void (*on_end)(lk_connection *connection);
+  /* There is output, or the deadline changed, or the connection is dead: call lk_connection_settle
+   * before the loop waits again. */
+  void (*on_unsettled)(lk_connection *connection);
+} lk_connection_host;
+
+typedef enum lk_connection_state {
+  LK_CONNECTION_HTTP,
+  LK_CONNECTION_SOCKET,
+  LK_CONNECTION_LINGER,
+  LK_CONNECTION_DEAD,
+} lk_connection_state;
+
+struct lk_connection {
+  lk_connection_host *host;
+  lk_watch watch;
+  lk_link all;         /* the host's: every connection */
+  lk_link unsettled;   /* the host's: those to be settled */
+  lk_heap_item timer;  /* the host's */
+  uint64_t hub_number; /* the host's, from on_open to on_end */
+  lk_http1 http;
+  lk_ws ws;
+  lk_buf out; /* heads of responses, and small bodies */
+  size_t out_off;
+  lk_slice body;       /* of a response, behind |out|; not ours */
+  lk_buf unread;       /* came behind a request whose response is on its way */
+  uint64_t stalled_ms; /* since when the client has not read, or we linger */
+  uint64_t heard_ms;   /* when bytes came last */
+  lk_connection_state state;
+  bool is_unsettled;
+  bool is_open;       /* between on_open and on_end */
+  bool last_response; /* close behind what is in |out| and |body| */
+  bool pinged;        /* since heard_ms */
+  bool draining;      /* reads nothing new */
+};
+
+/* Takes over |fd|, which is non-blocking. After LK_ERR_NOMEM or LK_ERR_LIMIT it is the caller's. */
+lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) LK_MUST_USE;
+
+/* Closes the socket and frees. on_end has been called, or is called now. */
+void lk_connection_close(lk_connection *self);
+
+/* Queues a text message; nothing where the WebSocket has ended. A client that is too slow for it is
+ * closed with 1013, one that we have no memory for with 1011. */
+void lk_connection_send(lk_connection *self, lk_slice text);
+
+/* Ends the WebSocket with |code|. Its on_end is called at once: nothing more goes to the client. */
+void lk_connection_end(lk_connection *self, uint16_t code, lk_slice reason);
+
+/* The server stops: no new request or message is read. What was asked is still answered. */
+void lk_connection_drain(lk_connection *self);
+
+/* Writes what the client takes, and lets time-outs pass. */
+void lk_connection_settle(lk_connection *self);
+
+/* When lk_connection_settle must be called at the latest; LK_LOOP_NEVER. */
+uint64_t lk_connection_deadline(const lk_connection *self);
+
+static inline bool lk_connection_is_dead(const lk_connection *self) {
+  return self->state == LK_CONNECTION_DEAD;
+}
+
+/* The WebSocket's close code for an error of the hub. */
+uint16_t lk_connection_code_of(lk_err err);
+
+#endif

@@ -1,0 +1,249 @@
+/* server/routes.c -- a table of paths, and the headers that every response has.
+ *
+ * The order of the checks is the order of trust: first whether the request may be read at all
+ * (Host), then what it names, then how. Nothing that a stranger wrote is repeated in a response,
+ * so there is nothing to escape.
+ *
+ * The policy allows scripts, styles and connections of this server alone, and compiling
+ * WebAssembly. Pages may not be framed: a page around ours could steer clicks into it. */
+#include "server/routes.h"
+
+#include <time.h>
+
+#include "server/origin.h"
+#include "wire/upgrade.h"
+
+#define JSON LK_LIT("application/json")
+#define PLAIN LK_LIT("text/plain; charset=utf-8")
+
+typedef struct exchange {
+  const lk_routes *routes;
+  const lk_http1_request *request;
+  uint64_t wall_ms;
+  lk_buf *out;
+  lk_answer *answer;
+} exchange;
+
+/* ---- responses ---- */
+
+static void header(lk_buf *out, const char *name, const char *value) {
+  (void)lk_http1_respond_header(out, lk_slice_cstr(name), lk_slice_cstr(value));
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT": the program never sets a locale, so that names are English. */
+static void date_header(lk_buf *out, uint64_t wall_ms) {
+  char text[64];
+  struct tm parts;
+  time_t seconds = (time_t)(wall_ms / 1000);
+  if (gmtime_r(&seconds, &parts) == NULL) return;
+  size_t len = strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  (void)lk_http1_respond_header(out, LK_LIT("date"), lk_slice_of(text, len));
+}
+
+static void begin(lk_buf *out, uint16_t status, uint64_t wall_ms) {
+  (void)lk_http1_respond_begin(out, status);
+  date_header(out, wall_ms);
+  header(out, "content-security-policy",
+         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+         "frame-ancestors 'none'; base-uri 'none'");
+  header(out, "x-content-type-options", "nosniff");
+  header(out, "referrer-policy", "no-referrer");
+  header(out, "cross-origin-resource-policy", "same-origin");
+}
+
+static lk_err finish(lk_buf *out, size_t before) {
+  lk_err err = lk_buf_err(out);
+  if (err != LK_OK) lk_buf_truncate(out, before);
+  return err;
+}
+
+static bool is_head(const exchange *x) {
+  return lk_slice_equal(x->request->method, LK_LIT("HEAD"));
+}
+
+/* A small response with its body written behind the head. */
+static lk_err small(const exchange *x, uint16_t status, lk_slice type, lk_slice body) {
+  size_t before = x->out->len;
+  begin(x->out, status, x->wall_ms);
+  (void)lk_http1_respond_header(x->out, LK_LIT("content-type"), type);
+  header(x->out, "cache-control", "no-store");
+  if (status == 405) header(x->out, "allow", "GET, HEAD");
+  (void)lk_http1_respond_end_length(x->out, body.len, x->answer->keep_alive);
+  if (!is_head(x)) (void)lk_buf_append(x->out, body);
+  return finish(x->out, before);
+}
+
+/* ---- refusals ---- */
+
+typedef struct refusal {
+  uint16_t status;
+  lk_slice body;
+} refusal;
+
+#define REFUSAL(status, code, text)                                                                \
+  { status, LK_LIT_INIT("{\"error\":\"" code "\",\"message\":\"" text "\"}\n") }
+
+static const refusal refusals[] = {
+  REFUSAL(400, "bad_request", "this is not a request that the server can read"),
+  REFUSAL(403, "forbidden",
+          "the host, the origin or the protocol version is not one that is served here"),
+  REFUSAL(404, "not_found", "there is nothing at this path"),
+  REFUSAL(405, "method_not_allowed", "use GET or HEAD"),
+  REFUSAL(408, "timeout", "the request did not come in time"),
+  REFUSAL(413, "body_too_large", "requests have no body here"),
+  REFUSAL(414, "target_too_long", "the request line is too long"),
+  REFUSAL(431, "head_too_large", "the headers are too many or too long"),
+  REFUSAL(501, "not_implemented", "transfer codings are not read here; send a content-length"),
+  REFUSAL(503, "unavailable", "the server has no room for this now; try again later"),
+  REFUSAL(505, "version_not_supported", "use HTTP/1.1"),
+};
+
+static lk_slice refusal_body(uint16_t status) {
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    if (refusals[i].status == status) return refusals[i].body;
+  }
+  return refusals[0].body;
+}
+
+static lk_err refuse(const exchange *x, uint16_t status) {
+  return small(x, status, JSON, refusal_body(status));
+}
+
+lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) {
+  static const lk_http1_request nobody = { 0 };
+  lk_answer answer = { .keep_alive = false };
+  exchange x = { .request = &nobody, .wall_ms = wall_ms, .out = out, .answer = &answer };
+  return refuse(&x, status);
+}
+
+/* ---- the socket ---- */
+
+/* What Phoenix writes as "~> 2.0.0": 2.0 and any patch. */
+static bool is_served_version(lk_slice vsn) {
+  if (!lk_slice_starts_with(vsn, LK_LIT("2.0."))) return false;
+  vsn = lk_slice_skip(vsn, 4);
+  for (size_t i = 0; i < vsn.len; i++) {
+    if (vsn.ptr[i] < '0' || vsn.ptr[i] > '9') return false;
+  }
+  return vsn.len > 0 && vsn.len < 10;
+}
+
+/* The last "vsn" of the query counts, as in Phoenix; where there is none the client is of 1.0.0. */
+static bool asks_served_version(lk_slice query) {
+  lk_slice name, value, vsn = LK_LIT("1.0.0");
+  while (lk_http1_query_next(&query, &name, &value)) {
+    if (lk_slice_equal(name, LK_LIT("vsn"))) vsn = value;
+  }
+  return is_served_version(vsn);
+}
+
+static bool origin_ok(const lk_http1_request *request) {
+  lk_slice origin;
+  lk_err err = lk_http1_header(request, LK_LIT("origin"), &origin);
+  return err == LK_ERR_NOT_FOUND || (err == LK_OK && lk_origin_is_allowed(origin, request->host));
+}
+
+static lk_err answer_socket(const exchange *x) {
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->request) || !asks_served_version(x->request->query)) return refuse(x, 403);
+  lk_err why = lk_upgrade_check(x->request);
+  if (why == LK_OK) {
+    x->answer->upgrade = true;
+    return LK_OK;
+  }
+  x->answer->keep_alive = false;
+  return lk_upgrade_refuse(why, x->out);
+}
+
+/* ---- the state of the server ---- */
+
+static lk_err answer_health(const exchange *x) {
+  return small(x, 200, JSON, LK_LIT("{\"status\":\"ok\"}\n"));
+}
+
+static lk_err answer_readiness(const exchange *x) {
+  return x->routes->ready ? answer_health(x) : refuse(x, 503);
+}
+
+static lk_err answer_metrics(const exchange *x) {
+  lk_buf text;
+  lk_buf_init(&text, x->out->alloc, 65536);
+  x->routes->metrics(x->routes->ctx, &text);
+  lk_err err = lk_buf_err(&text);
+  if (err == LK_OK)
+    err = small(x, 200, LK_LIT("text/plain; version=0.0.4; charset=utf-8"), lk_buf_slice(&text));
+  lk_buf_deinit(&text);
+  return err;
+}
+
+/* ---- files ---- */
+
+static lk_err answer_no_pages(const exchange *x) {
+  return small(x, 200, PLAIN,
+               LK_LIT("Laniakea is running. Its pages are not part of this build.\n\n"
+                      "To build them: npm ci && npm run build, then build the program again.\n"
+                      "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"));
+}
+
+static bool is_known_to_client(const exchange *x, const lk_asset *asset) {
+  lk_slice tags;
+  lk_err err = lk_http1_header(x->request, LK_LIT("if-none-match"), &tags);
+  return err == LK_OK && lk_assets_etag_matches(tags, asset->etag);
+}
+
+/* Caches ask each time and are told 304: a page and the core that it loads are of one build. */
+static lk_err answer_asset(const exchange *x, const lk_asset *asset) {
+  size_t before = x->out->len;
+  bool known = is_known_to_client(x, asset);
+  begin(x->out, known ? 304 : 200, x->wall_ms);
+  (void)lk_http1_respond_header(x->out, LK_LIT("etag"), asset->etag);
+  header(x->out, "cache-control", "no-cache");
+  if (known) {
+    if (!x->answer->keep_alive) header(x->out, "connection", "close");
+    (void)lk_http1_respond_end(x->out);
+    return finish(x->out, before);
+  }
+  lk_slice bytes = lk_asset_bytes(asset);
+  (void)lk_http1_respond_header(x->out, LK_LIT("content-type"), asset->type);
+  (void)lk_http1_respond_end_length(x->out, bytes.len, x->answer->keep_alive);
+  lk_err err = finish(x->out, before);
+  if (err == LK_OK && !is_head(x)) x->answer->body = bytes;
+  return err;
+}
+
+static lk_err answer_file(const exchange *x) {
+  const lk_asset *asset = lk_assets_find(x->routes->assets, x->request->path);
+  if (asset != NULL) return answer_asset(x, asset);
+  bool no_pages = x->routes->assets->count == 0 && lk_slice_equal(x->request->path, LK_LIT("/"));
+  return no_pages ? answer_no_pages(x) : refuse(x, 404);
+}
+
+/* ---- which is which ---- */
+
+typedef struct route {
+  lk_slice path;
+  lk_err (*answer)(const exchange *x);
+} route;
+
+static const route routes[] = {
+  { LK_LIT_INIT("/healthz"), answer_health },
+  { LK_LIT_INIT("/readyz"), answer_readiness },
+  { LK_LIT_INIT("/metrics"), answer_metrics },
+};
+
+static bool is_read(const exchange *x) {
+  return is_head(x) || lk_slice_equal(x->request->method, LK_LIT("GET"));
+}
+
+lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
+                        lk_buf *out, lk_answer *answer) {
+  exchange x = { self, request, wall_ms, out, answer };
+  *answer = (lk_answer){ .keep_alive = request->keep_alive };
+  if (!lk_origin_host_is_loopback(request->host)) return refuse(&x, 403);
+  if (lk_slice_equal(request->path, LK_LIT("/socket/websocket"))) return answer_socket(&x);
+  if (!is_read(&x)) return refuse(&x, 405);
+  for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+    if (lk_slice_equal(request->path, routes[i].path)) return routes[i].answer(&x);
+  }
+  return answer_file(&x);
+}

@@ -1,0 +1,40 @@
+/* server/routes.h -- what a request gets: the pages, the state of the server, or a WebSocket.
+ *
+ *   /socket/websocket     upgraded, for Phoenix clients of vsn 2.0.x
+ *   /healthz  /readyz     for whoever watches the server: it lives; it takes work
+ *   /metrics              counters, in Prometheus' text format
+ *   anything else         a file of the pages; GET and HEAD
+ *
+ * Every request must name this machine in its Host header, and a WebSocket must come from a page
+ * of this machine or from a program (server/origin.h). What is refused gets a short JSON body:
+ * {"error":code,"message":text}.
+ *
+ * Requests in, bytes out: no socket, no file, no clock. */
+#ifndef LK_SERVER_ROUTES_H
+#define LK_SERVER_ROUTES_H
+
+#include "server/assets.h"
+#include "wire/http1.h"
+
+typedef struct lk_routes {
+  const lk_assets *assets;
+  bool ready; /* /readyz says 200 */
+  /* Appends the text of /metrics. */
+  void (*metrics)(void *ctx, lk_buf *out);
+  void *ctx;
+} lk_routes;
+
+typedef struct lk_answer {
+  bool upgrade; /* nothing was written: the caller upgrades, or answers with lk_routes_refuse */
+  bool keep_alive;
+  lk_slice body; /* follows what was written; lives as long as the program */
+} lk_answer;
+
+/* Answers |request| at |wall_ms|. LK_ERR_NOMEM, LK_ERR_LIMIT: |out| is as before. */
+lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
+                        lk_buf *out, lk_answer *answer) LK_MUST_USE;
+
+/* Appends a whole response that says |status|, one of 400 and above, and ends the connection. */
+lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) LK_MUST_USE;
+
+#endif

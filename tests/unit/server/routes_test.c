@@ -1,0 +1,242 @@
+/* Requests in, bytes out: each status, the headers that all have, and what HEAD leaves out. */
+#include "harness/test.h"
+#include "server/routes.h"
+
+static const uint8_t page[] = "<!doctype html>";
+static const lk_asset items[] = {
+  { LK_LIT_INIT("/index.html"), LK_LIT_INIT("text/html; charset=utf-8"), LK_LIT_INIT("\"tag\""),
+    page, page + 15 },
+};
+static const lk_assets pages = { items, 1 };
+static const lk_assets no_pages = { NULL, 0 };
+
+static void write_metrics(void *ctx, lk_buf *out) {
+  (void)ctx;
+  (void)lk_buf_append(out, LK_LIT("rooms 7\n"));
+}
+
+typedef struct fixture {
+  lk_limits limits;
+  lk_http1 http;
+  lk_buf out;
+  lk_answer answer;
+  lk_err err;
+} fixture;
+
+static void deinit(fixture *f) {
+  lk_http1_deinit(&f->http);
+  lk_buf_deinit(&f->out);
+}
+
+/* |text| is a whole request. */
+static void ask(fixture *f, const lk_assets *assets, bool ready, const char *text,
+                const lk_alloc *alloc) {
+  static const lk_http1_options options = { 0 };
+  lk_routes routes = { .assets = assets, .ready = ready, .metrics = write_metrics };
+  lk_slice in = lk_slice_cstr(text);
+  lk_http1_request request;
+  f->limits = lk_limits_default();
+  lk_http1_init(&f->http, test_alloc(), &f->limits, &options, 0);
+  lk_buf_init(&f->out, alloc, 65536);
+  CHECK_OK(lk_http1_feed(&f->http, 0, &in));
+  CHECK(lk_http1_poll(&f->http, &request));
+  f->err = lk_routes_answer(&routes, &request, 784111777000u, &f->out, &f->answer);
+}
+
+static bool says(const fixture *f, const char *text) {
+  return lk_slice_find(lk_buf_slice(&f->out), lk_slice_cstr(text)) != LK_SLICE_NONE;
+}
+
+static unsigned status_of(const fixture *f) {
+  CHECK(f->out.len > 12);
+  return (unsigned)(f->out.ptr[9] - '0') * 100 + (unsigned)(f->out.ptr[10] - '0') * 10 +
+         (unsigned)(f->out.ptr[11] - '0');
+}
+
+typedef struct row {
+  const char *request; /* without its Host header and the blank line */
+  unsigned status;     /* 0: an upgrade */
+} row;
+
+#define UPGRADE                                                                                    \
+  "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "  \
+  "dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define SOCKET "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n"
+
+static const row rows[] = {
+  { "GET / HTTP/1.1\r\n", 200 },
+  { "GET /index.html HTTP/1.1\r\n", 200 },
+  { "GET /index.html?x=1 HTTP/1.1\r\n", 200 },
+  { "HEAD /index.html HTTP/1.1\r\n", 200 },
+  { "GET /healthz HTTP/1.1\r\n", 200 },
+  { "HEAD /healthz HTTP/1.1\r\n", 200 },
+  { "GET /readyz HTTP/1.1\r\n", 200 },
+  { "GET /metrics HTTP/1.1\r\n", 200 },
+  { "GET / HTTP/1.1\r\nIf-None-Match: \"tag\"\r\n", 304 },
+  { "GET / HTTP/1.1\r\nIf-None-Match: \"other\"\r\n", 200 },
+  { "GET /nothing HTTP/1.1\r\n", 404 },
+  { "GET /healthz/ HTTP/1.1\r\n", 404 },
+  { "GET /../etc/passwd HTTP/1.1\r\n", 404 },
+  { "HEAD /nothing HTTP/1.1\r\n", 404 },
+  { "POST / HTTP/1.1\r\n", 405 },
+  { "get / HTTP/1.1\r\n", 405 },
+  { "DELETE /healthz HTTP/1.1\r\n", 405 },
+  { "OPTIONS * HTTP/1.1\r\n", 405 },
+  { SOCKET, 400 },
+  { SOCKET UPGRADE, 0 },
+  { SOCKET UPGRADE "Origin: http://localhost:1\r\n", 0 },
+  { SOCKET UPGRADE "Origin: http://evil.example\r\n", 403 },
+  { SOCKET UPGRADE "Origin: http://localhost\r\nOrigin: http://localhost\r\n", 403 },
+  { "GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket?vsn=2.0.99 HTTP/1.1\r\n" UPGRADE, 0 },
+  { "GET /socket/websocket?vsn=2.0. HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket?vsn=2.1.0 HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket?vsn=1.0.0&vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 0 },
+  { "POST /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 405 },
+};
+
+static const char *whole(char text[1024], const char *request, const char *host) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 1023);
+  (void)lk_buf_append(&b, lk_slice_cstr(request));
+  (void)lk_buf_append(&b, LK_LIT("Host: "));
+  (void)lk_buf_append(&b, lk_slice_cstr(host));
+  CHECK_OK(lk_buf_append(&b, LK_LIT("\r\n\r\n")));
+  memcpy(text, b.ptr, b.len);
+  text[b.len] = 0;
+  lk_buf_deinit(&b);
+  return text;
+}
+
+TEST(each_request_gets_its_status) {
+  char text[1024];
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    fixture f;
+    test_note("request %s", rows[i].request);
+    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), test_alloc());
+    CHECK_OK(f.err);
+    CHECK(f.answer.upgrade == (rows[i].status == 0));
+    if (rows[i].status == 0) CHECK_U64(f.out.len, 0);
+    else CHECK_U64(status_of(&f), rows[i].status);
+    deinit(&f);
+  }
+}
+
+TEST(a_request_that_names_another_host_gets_403_whatever_it_asks_for) {
+  char text[1024];
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    fixture f;
+    test_note("request %s", rows[i].request);
+    ask(&f, &pages, true, whole(text, rows[i].request, "evil.example"), test_alloc());
+    CHECK_OK(f.err);
+    CHECK_U64(status_of(&f), 403);
+    CHECK(!f.answer.upgrade && f.answer.body.len == 0);
+    deinit(&f);
+  }
+}
+
+TEST(a_request_without_a_host_gets_403) {
+  fixture f;
+  ask(&f, &pages, true, "GET / HTTP/1.0\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 403);
+  deinit(&f);
+}
+
+TEST(every_response_of_ours_has_the_headers_that_keep_pages_safe) {
+  static const char policy[] =
+      "\r\ncontent-security-policy: default-src 'self'; script-src 'self' "
+      "'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'\r\n";
+  static const char *const wanted[] = {
+    policy,
+    "\r\nx-content-type-options: nosniff\r\n",
+    "\r\nreferrer-policy: no-referrer\r\n",
+    "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+  };
+  char text[1024];
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    fixture f;
+    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), test_alloc());
+    /* An upgrade writes nothing; its refusal comes from wire/upgrade.h and shows no page. */
+    bool checked = f.out.len > 0 && rows[i].request[0] != 'P';
+    for (size_t k = 0; checked && k < sizeof wanted / sizeof wanted[0]; k++)
+      CHECK(says(&f, wanted[k]));
+    deinit(&f);
+  }
+}
+
+TEST(head_says_how_long_the_body_would_be_and_sends_none) {
+  fixture f;
+  ask(&f, &pages, true, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK(says(&f, "content-length: 15\r\n") && f.answer.body.len == 0);
+  deinit(&f);
+  ask(&f, &pages, true, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK(says(&f, "content-length: 16\r\n") &&
+        lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\r\n\r\n")));
+  deinit(&f);
+}
+
+TEST(a_page_comes_with_its_type_and_tag_and_its_bytes_are_not_copied) {
+  fixture f;
+  ask(&f, &pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK(says(&f, "content-type: text/html; charset=utf-8\r\n") && says(&f, "etag: \"tag\"\r\n"));
+  CHECK(f.answer.body.ptr == page && f.answer.body.len == 15 && f.answer.keep_alive);
+  deinit(&f);
+}
+
+TEST(a_client_that_closes_is_told_so) {
+  fixture f;
+  ask(&f, &pages, true,
+      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nIf-None-Match: *\r\n\r\n",
+      test_alloc());
+  CHECK(!f.answer.keep_alive && says(&f, "connection: close\r\n"));
+  deinit(&f);
+}
+
+TEST(a_build_without_pages_says_how_to_make_them) {
+  fixture f;
+  ask(&f, &no_pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 200);
+  CHECK(says(&f, "npm run build"));
+  deinit(&f);
+  ask(&f, &no_pages, true, "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 404);
+  deinit(&f);
+}
+
+TEST(a_server_that_is_not_ready_says_so_to_those_who_watch) {
+  fixture f;
+  ask(&f, &pages, false, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 503);
+  deinit(&f);
+  ask(&f, &pages, false, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 200);
+  deinit(&f);
+}
+
+TEST(refusals_are_json_and_end_the_connection) {
+  static const uint16_t statuses[] = { 400, 403, 404, 405, 408, 413, 414, 431, 501, 503, 505 };
+  for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+    fixture f = { 0 };
+    lk_buf_init(&f.out, test_alloc(), 4096);
+    CHECK_OK(lk_routes_refuse(statuses[i], 0, &f.out));
+    CHECK_U64(status_of(&f), statuses[i]);
+    CHECK(says(&f, "content-type: application/json\r\n") && says(&f, "connection: close\r\n"));
+    CHECK(says(&f, "{\"error\":\"") && lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\"}\n")));
+    lk_buf_deinit(&f.out);
+  }
+}
+
+TEST(a_response_for_which_there_is_no_memory_is_not_begun) {
+  char text[1024];
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    FAULT_LOOP(faults, test_alloc()) {
+      fixture f;
+      ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), faulty_alloc(&faults));
+      if (f.err == LK_OK) CHECK(f.answer.upgrade || status_of(&f) == rows[i].status);
+      else CHECK(f.err == LK_ERR_NOMEM && f.out.len == 0 && f.answer.body.len == 0);
+      deinit(&f);
+      if (rows[i].status == 0) (void)faulty_should_fail(&faults); /* an upgrade allocates nothing */
+    }
+  }
+}
