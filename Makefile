@@ -1,6 +1,7 @@
 # What people type; CMake and the scripts in tools/ do the work. `make help` lists the targets.
 # The tools must be there already: ./run and ./test install them (tools/bootstrap.sh).
-SHELL := /bin/sh
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 
@@ -12,10 +13,14 @@ PREFIX ?= /usr/local
 SECONDS_EACH ?= 20
 SEEDS ?= 2000
 
-ninja = ninja --quiet -C build/$(1)
+# A line for each step on a terminal, elsewhere only what goes wrong; nothing where there is nothing to do.
+ninja = if [ -t 1 ]; then NINJA_STATUS='  [%f/%t] ' ninja -C build/$(1) $(2); else ninja --quiet -C build/$(1) $(2); fi \
+  | sed '/^ninja: no work to do/d; /^ninja: Entering directory/d'
+WEB_SOURCES := $(shell find js wasm -type f -not -path '*/dist/*' 2>/dev/null) package-lock.json VERSION \
+  tools/build_js.mjs tools/build_web.mjs tools/pack_npm.mjs
 # Configured once; CMake notices by itself when its files change.
 build/%/build.ninja: CMakePresets.json
-	@mkdir -p build; cmake --preset $* > build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
+	@echo "laniakea: building build/$*"; mkdir -p build; cmake --preset $* > build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
 
 .PHONY: help
 help: ## list the targets
@@ -26,15 +31,22 @@ help: ## list the targets
 .PHONY: build build-program build-wasm build-web build-npm
 build: build-program build-npm ## the program, the libraries and the npm packages, in build/
 build-program: build-web build/release/build.ninja ## build/laniakea and build/liblaniakea.{a,so}
-	@$(call ninja,release) laniakea man liblaniakea_shared liblaniakea_static
+	@$(call ninja,release,laniakea man liblaniakea_shared liblaniakea_static)
 	@ln -sf release/laniakea build/laniakea
 	@for f in build/release/liblaniakea.a build/release/liblaniakea.so*; do ln -sf release/$${f##*/} build/$${f##*/}; done
 build-wasm: build/wasm/build.ninja ## build/laniakea.wasm, the core for browsers
 	@$(call ninja,wasm)
-build-web: build-wasm ## build/web, the pages that the program serves
+build-web: build/web.stamp ## build/web, the pages that the program serves
+build-npm: build/npm.stamp ## build/npm/*.tgz
+# Ninja knows whether the module changed; what is made of it goes by its time.
+build/laniakea.wasm: build-wasm ;
+build/web.stamp: build/laniakea.wasm $(WEB_SOURCES)
+	@echo "laniakea: building the pages"
 	@node tools/build_web.mjs
-build-npm: build-web ## build/npm/*.tgz
+	@touch $@
+build/npm.stamp: build/web.stamp
 	@node tools/pack_npm.mjs
+	@touch $@
 
 .PHONY: run
 run: build-program ## build and serve on http://127.0.0.1:4000
@@ -54,28 +66,28 @@ test: build build-asan build-tsan build-sim build/gate/build.ninja ## every kind
 	@$(call ninja,gate)
 	@node tools/test_all.mjs
 build-asan: build/asan/build.ninja
-	@$(call ninja,asan) tests
+	@$(call ninja,asan,tests)
 build-tsan: build/tsan/build.ninja
-	@$(call ninja,tsan) test_platform test_server
+	@$(call ninja,tsan,test_platform test_server)
 build-sim: build/release/build.ninja
-	@$(call ninja,release) sims
+	@$(call ninja,release,sims)
 asan: build-asan ## unit tests and properties under AddressSanitizer and UndefinedBehaviorSanitizer
 	@node tools/test_all.mjs unit
 tsan: build-tsan ## what has threads, under ThreadSanitizer
 	@node tools/test_all.mjs threads
 cov: build/cov/build.ninja ## unit tests with coverage: build/cov/html/index.html
-	@$(call ninja,cov) tests
+	@$(call ninja,cov,tests)
 	@node tools/coverage.mjs
 sim: build-sim ## SEEDS=2000 simulated clusters
 	@build/release/laniakea-sim --seeds $(SEEDS)
 fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
-	@$(call ninja,fuzz) tests
+	@$(call ninja,fuzz,tests)
 	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
 bench: build-program ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
-	@$(call ninja,release) benchmarks
+	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs
 bench-%: build-program ## one suite, such as bench-codec
-	@$(call ninja,release) benchmarks
+	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs $*
 
 # ---- keeping order
