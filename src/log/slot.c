@@ -11,6 +11,10 @@
  * and both times the older one is taken. Against rot of the only copy nothing local helps; the
  * peers' replicas do, since they merge what they know when they come back.
  *
+ * The checksum is looked at before the version: a rotten bit in the spare slot's version must not
+ * keep the other one from being used. So every later version keeps magic, len and crc where they
+ * are, and the checksum over the same bytes.
+ *
  * Bytes behind the body are what is left of a longer one before: the length says where it ends,
  * the checksum that it does. Truncating the file first would only add an operation that can fail.
  *
@@ -48,12 +52,12 @@ lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) {
   const uint8_t *header = bytes.ptr;
   if (bytes.len < LK_SLOT_HEADER_LEN) return LK_ERR_TRUNCATED;
   if (memcmp(header, magic, sizeof magic) != 0) return LK_ERR_CORRUPT;
-  if (lk_load_le16(header + 4) != VERSION) return LK_ERR_VERSION;
   lk_slice rest = lk_slice_skip(bytes, LK_SLOT_HEADER_LEN);
   uint32_t len = lk_load_le32(header + OFF_LEN);
   if (len > rest.len) return LK_ERR_TRUNCATED;
   rest = lk_slice_first(rest, len);
   if (lk_load_le32(header + OFF_CRC) != checksum(header, rest)) return LK_ERR_CHECKSUM;
+  if (lk_load_le16(header + 4) != VERSION) return LK_ERR_VERSION;
   *number = lk_load_le64(header + OFF_NUMBER);
   *body = rest;
   return LK_OK;

@@ -1,0 +1,88 @@
+/* sim/options.c -- one seed, one mixture. */
+#include "sim/options.h"
+
+const sim_fault_row sim_fault_rows[SIM_FAULT_COUNT] = {
+#define FAULT(name, unit, low, high, text) { #name, SIM_UNIT_##unit, low, high, text },
+#include "sim/faults.def"
+#undef FAULT
+};
+
+const char *const sim_plant_names[SIM_PLANT_COUNT] = { "none", "lying-sync", "drop-resend",
+                                                       "reuse-actor", "deaf-timers" };
+
+sim_plant sim_plant_of(lk_slice name) {
+  uint32_t i = 0;
+  while (i < SIM_PLANT_COUNT && !lk_slice_equal(name, lk_slice_cstr(sim_plant_names[i]))) i++;
+  return (sim_plant)i;
+}
+
+/* Picks a power of two between the bounds, then a place in that octave: integers only, so that
+ * every platform draws the same. */
+uint32_t sim_draw_log(lk_prng *prng, uint32_t low, uint32_t high) {
+  LK_ASSERT(low > 0 && low <= high);
+  uint32_t octave = 0;
+  while ((uint64_t)low << (octave + 1) <= high) octave++;
+  uint64_t from = (uint64_t)low << lk_prng_below(prng, octave + 1);
+  return (uint32_t)lk_prng_range(prng, from, lk_min_u64(from * 2 - 1, high));
+}
+
+static void draw_span(lk_prng *prng, uint32_t low, uint32_t high, uint32_t *from, uint32_t *to) {
+  *from = sim_draw_log(prng, low, high);
+  *to = sim_draw_log(prng, *from, high);
+}
+
+void sim_options_draw(sim_options *self, uint64_t seed) {
+  static const uint32_t effects[] = { 4096, 256, 32 };
+  static const uint32_t outputs[] = { 1u << 20, 1u << 17, 1u << 15 };
+  lk_prng prng;
+  lk_prng_init(&prng, seed);
+  *self = (sim_options){ .seed = seed };
+  self->safety_ms = sim_draw_log(&prng, 20000, 600000);
+  self->liveness_ms = 300000;
+  self->peers = (uint32_t)lk_prng_range(&prng, 2, 6);
+  self->plains = (uint32_t)lk_prng_range(&prng, 0, 2);
+  self->vandals = lk_prng_chance(&prng, 1, 4) ? 1 : 0;
+  self->user_gap_ms = sim_draw_log(&prng, 100, 20000);
+  self->amount_max = sim_draw_log(&prng, 1, 1000000);
+  draw_span(&prng, 100, 300000, &self->delay_low_us, &self->delay_high_us);
+  draw_span(&prng, 10, 20000, &self->disk_low_us, &self->disk_high_us);
+  draw_span(&prng, 50, 200000, &self->sync_low_us, &self->sync_high_us);
+  self->outage_max_ms = sim_draw_log(&prng, 100, 90000);
+  self->effects_max = effects[lk_prng_below(&prng, 3)];
+  self->output_bytes_max = outputs[lk_prng_below(&prng, 3)];
+  for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    uint32_t rate = sim_draw_log(&prng, sim_fault_rows[i].low, sim_fault_rows[i].high);
+    self->rate[i] = lk_prng_chance(&prng, 1, 2) ? rate : 0;
+  }
+}
+
+void sim_options_calm(sim_options *self) {
+  for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) self->rate[i] = 0;
+}
+
+void sim_options_storm(sim_options *self) {
+  lk_prng root, prng;
+  lk_prng_init(&root, self->seed);
+  lk_prng_split(&root, 1, &prng);
+  for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    self->rate[i] = sim_draw_log(&prng, sim_fault_rows[i].low, sim_fault_rows[i].high);
+  }
+}
+
+void sim_options_print(const sim_options *self, FILE *to) {
+  (void)fprintf(to, "  safety %llu ms, liveness %llu ms, peers %u, plains %u, vandals %u\n",
+                (unsigned long long)self->safety_ms, (unsigned long long)self->liveness_ms,
+                self->peers, self->plains, self->vandals);
+  (void)fprintf(
+      to, "  user gap %u ms, amounts to %u, outages to %u ms, effects %u, output %u, plant %s\n",
+      self->user_gap_ms, self->amount_max, self->outage_max_ms, self->effects_max,
+      self->output_bytes_max, sim_plant_names[self->plant]);
+  (void)fprintf(to, "  delay %u..%u us, disk %u..%u us, sync %u..%u us\n", self->delay_low_us,
+                self->delay_high_us, self->disk_low_us, self->disk_high_us, self->sync_low_us,
+                self->sync_high_us);
+  for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    if (self->rate[i] == 0) continue;
+    (void)fprintf(to, "  %-18s %u %s\n", sim_fault_rows[i].name, self->rate[i],
+                  sim_fault_rows[i].unit == SIM_UNIT_PPM ? "ppm" : "ms between two");
+  }
+}
