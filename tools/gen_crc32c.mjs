@@ -2,7 +2,7 @@
 //
 //   node tools/gen_crc32c.mjs           writes the file
 //   node tools/gen_crc32c.mjs --check   writes nothing; exits 1 if the file is stale
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -39,10 +39,11 @@ ${rows.slice(1).map(render).join('\n')}
 `
 
 if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} is stale: run node tools/gen_crc32c.mjs`)
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
+    console.log('src/codec/crc32c.gen.h is stale: run `node tools/gen_crc32c.mjs` and commit what it changes')
     process.exit(1)
   }
 } else {
   writeFileSync(file, text)
+  console.log('wrote src/codec/crc32c.gen.h')
 }

@@ -41,9 +41,11 @@ uint8_t *lk_buf_extend(lk_buf *self, size_t count) {
 }
 
 lk_err lk_buf_append(lk_buf *self, lk_slice bytes) {
+  /* Before the reserve, which may move the buffer away from under |bytes|. */
+  LK_DEBUG_ASSERT(bytes.len == 0 || self->cap == 0 || bytes.ptr + bytes.len <= self->ptr ||
+                  bytes.ptr >= self->ptr + self->cap);
   lk_err err = lk_buf_reserve(self, bytes.len);
   if (err != LK_OK || bytes.len == 0) return err;
-  LK_DEBUG_ASSERT(bytes.ptr + bytes.len <= self->ptr || bytes.ptr >= self->ptr + self->cap);
   memcpy(self->ptr + self->len, bytes.ptr, bytes.len);
   self->len += bytes.len;
   return LK_OK;

@@ -8,8 +8,8 @@
  * Iteration walks the entries and skips removed ones, so its order is that of the insertions and
  * owes nothing to hashes or addresses. Removing takes the slot out of the index by moving later
  * slots of the same run back (no tombstones there, so look-ups never slow down), and leaves the
- * entry as a hole; when holes outnumber live entries, or the array is full, a rebuild closes
- * them up in order. Each entry keeps its hash: a rebuild hashes nothing, and look-ups compare
+ * entry as a hole; when the array is full a rebuild closes them up in order, and a map that
+ * becomes empty forgets them. Each entry keeps its hash: a rebuild hashes nothing, and look-ups compare
  * hashes before bytes.
  *
  * Always: index_cap is 0 or a power of two and at least twice entry_cap's use (load <= 1/2);

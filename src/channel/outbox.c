@@ -21,6 +21,12 @@ void lk_outbox_clear(lk_outbox *self) {
 }
 
 size_t lk_outbox_begin(lk_outbox *self) {
+  /* What was taken out is not waiting any more. Once it is the greater part, moving the rest costs
+   * less than what was sent since the last time. */
+  if (self->read > self->bytes.len / 2) {
+    lk_buf_consume(&self->bytes, self->read);
+    self->read = 0;
+  }
   size_t start = self->bytes.len;
   lk_buf_append_be32(&self->bytes, 0);
   return start;

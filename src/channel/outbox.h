@@ -12,7 +12,8 @@ typedef struct lk_outbox {
   size_t read;  /* how much of that was taken out */
 } lk_outbox;
 
-/* |bytes_max| bounds what may wait, lengths included. */
+/* |bytes_max| bounds the buffer, lengths included. Where a reader is never done, what it took out
+ * counts until it is the greater part: half of |bytes_max| may wait in any case. */
 void lk_outbox_init(lk_outbox *self, const lk_alloc *alloc, size_t bytes_max);
 
 /* Safe on a zeroed struct, and twice. */

@@ -69,6 +69,12 @@ static lk_err send_reply(lk_session *self, lk_slice join_ref, lk_slice ref, lk_s
                        lk_message_encode_reply(&message, status, response, &self->output.bytes));
 }
 
+/* Nobody answers to this topic: the one reply whose join_ref is null. */
+static lk_err send_unmatched(lk_session *self, lk_slice topic, lk_slice ref) {
+  return send_reply(self, LK_SLICE_EMPTY, ref, topic, LK_LIT("error"),
+                    LK_LIT("{\"reason\":\"unmatched topic\"}"));
+}
+
 /* phx_close and phx_error carry the join_ref twice. */
 static lk_err send_end(lk_session *self, lk_slice join_ref, lk_slice topic, lk_slice event,
                        lk_slice payload) {
@@ -156,8 +162,7 @@ static lk_err on_leave(lk_session *self, channel_record *record, const lk_messag
 
 static lk_err on_other(lk_session *self, channel_record *record, const lk_message *m) {
   if (record == NULL) {
-    return send_reply(self, LK_SLICE_EMPTY, m->ref, m->topic, LK_LIT("error"),
-                      LK_LIT("{\"reason\":\"unmatched topic\"}"));
+    return send_unmatched(self, m->topic, m->ref);
   }
   if (is_stale(record, m)) return LK_OK;
   emit(self, (lk_session_event){ LK_SESSION_MESSAGE, record->number, m->topic, m->event, m->ref,
@@ -186,8 +191,7 @@ lk_err lk_session_feed(lk_session *self, lk_slice text) {
   lk_arena_reset(&self->scratch);
   lk_err err = lk_message_decode_text(text, self->limits, &self->scratch, &m);
   if (err != LK_OK) return err;
-  if (lk_slice_equal(m.topic, LK_LIT("phoenix"))) {
-    if (!lk_slice_equal(m.event, LK_LIT("heartbeat"))) return LK_OK;
+  if (lk_slice_equal(m.topic, LK_LIT("phoenix")) && lk_slice_equal(m.event, LK_LIT("heartbeat"))) {
     return send_reply(self, LK_SLICE_EMPTY, m.ref, m.topic, LK_LIT("ok"), LK_LIT("{}"));
   }
   channel_record *record = lk_map_get(&self->channels, m.topic);
@@ -245,6 +249,14 @@ lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_
   channel_record *record = find(self, topic, channel);
   if (record == NULL) return LK_OK;
   lk_err err = answer_join(self, record, topic, ref, LK_LIT("error"), response);
+  (void)lk_map_remove(&self->channels, topic);
+  return err;
+}
+
+lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref) {
+  channel_record *record = find(self, topic, channel);
+  if (record == NULL) return LK_OK;
+  lk_err err = send_unmatched(self, topic, ref);
   (void)lk_map_remove(&self->channels, topic);
   return err;
 }

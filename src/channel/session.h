@@ -79,6 +79,9 @@ bool lk_session_has(lk_session *self, lk_slice topic, uint32_t channel);
 lk_err lk_session_accept(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref, lk_slice response);
 lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref, lk_slice response);
 
+/* Answers a JOIN event of a topic that no room serves: refused, with a null join_ref as Phoenix has it. */
+lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref);
+
 /* Answers a MESSAGE event with |status| "ok", "error" or another. */
 lk_err lk_session_reply(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
                         lk_slice status, lk_slice response);

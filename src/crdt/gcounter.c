@@ -12,8 +12,9 @@
  *
  * Always: entries are sorted, actors distinct, counts above 0, value == sum of counts.
  *
- * Every change is prepared before it is made: merge builds the new array beside the old one and
- * swaps at the end, so that a failed allocation leaves the counter as it was. */
+ * Every change is prepared before it is made: merge takes the room and makes the copies that it will
+ * need, and only then weaves them in, which cannot fail. So a failed allocation leaves the counter
+ * as it was. */
 #include "crdt/gcounter.h"
 
 #include "codec/json_reader.h"

@@ -15,6 +15,9 @@
  * Every connection may die at any place. Nothing here depends on how far it came: what was not
  * confirmed is sent again, and merging twice is merging once.
  *
+ * Only what the server confirms ends a row of failures. A join does not: a server that lets everybody
+ * in and refuses or breaks on every merge would be hammered at the shortest back-off.
+ *
  * References are numbers of one counter for each peer, never reused, so an answer that comes late
  * fits nothing and is ignored. */
 #include "peer/peer.h"
@@ -80,8 +83,8 @@ static void lose(lk_peer *self, uint64_t now_ms) {
 }
 
 static void give_up(lk_peer *self, uint64_t now_ms) {
-  /* A connection that was not even asked for yet needs no closing. */
-  self->want_close = !self->want_open;
+  /* A connection that was not even asked for yet needs no closing; an earlier one may still need it. */
+  if (!self->want_open) self->want_close = true;
   lose(self, now_ms);
 }
 
@@ -133,6 +136,7 @@ static void send_news(lk_peer *self, uint64_t now_ms) {
   lk_err err = lk_gcounter_diff(&self->counter, &self->confirmed, &self->in_flight);
   if (err == LK_OK && self->in_flight.count == 0) {
     self->reply_by_ms = LK_PEER_NEVER;
+    self->attempt = 0; /* the server has everything; a join alone would forgive too early */
     return;
   }
   if (err == LK_OK) err = lk_gcounter_encode_json(&self->in_flight, &text);
@@ -175,7 +179,6 @@ static lk_err on_join_reply(lk_peer *self, bool ok, lk_slice response, uint64_t 
   lk_err err = take_counts(self, response);
   if (err != LK_OK) return err;
   enter(self, LK_PEER_JOINED);
-  self->attempt = 0;
   lk_trace_emit(self->env, LK_TRACE_peer_joined, 0, 0, topic_of(self));
   send_news(self, now_ms);
   return LK_OK;
@@ -189,6 +192,7 @@ static lk_err on_merge_reply(lk_peer *self, bool ok, lk_slice response, uint64_t
   empty(self, &self->in_flight);
   if (err == LK_OK) err = take_counts(self, response);
   if (err != LK_OK) return err;
+  self->attempt = 0;
   lk_trace_emit(self->env, LK_TRACE_peer_acked, 0, self->pending, topic_of(self));
   send_news(self, now_ms);
   return LK_OK;

@@ -24,7 +24,7 @@ typedef enum lk_peer_state { LK_PEER_IDLE, LK_PEER_CONNECTING, LK_PEER_JOINING, 
 typedef enum lk_peer_event_kind {
   LK_PEER_OPEN,    /* open a connection, then call lk_peer_opened or lk_peer_closed */
   LK_PEER_SEND,    /* send |text| as one message on it; lives until the next call */
-  LK_PEER_CLOSE,   /* close it; lk_peer_closed need not be called, but may */
+  LK_PEER_CLOSE,   /* close it; lk_peer_closed may be called for it until the next OPEN, and need not */
   LK_PEER_CHANGED, /* the replica's value, its state or what is pending changed */
 } lk_peer_event_kind;
 
@@ -46,7 +46,7 @@ typedef struct lk_peer {
   lk_arena scratch;
   lk_prng jitter;
   lk_peer_state state;
-  uint32_t attempt;       /* connections or joins that failed in a row */
+  uint32_t attempt;       /* connections, joins or merges that failed in a row */
   uint64_t ref_next;
   uint64_t join_ref;      /* of the join that was sent; 0: none yet, see retry_at_ms */
   uint64_t merge_ref;     /* of the merge that is under way; 0: none */

@@ -30,6 +30,8 @@
 #include "crdt/gcounter.h"
 #include "room/effects.h"
 
+#define EFFECTS_BESIDE_REPLIES 2
+
 typedef struct waiter {
   lk_link link;
   uint64_t ticket;
@@ -229,7 +231,9 @@ static lk_err begin_and_answer(lk_room *self, const lk_room_input *input) {
 /* Takes in |delta|, all of it or nothing. */
 static lk_err change(lk_room *self, const lk_room_input *input, const lk_gcounter *delta) {
   bool changed;
-  if (self->waiting.count >= self->limits->room_effects_count) {
+  /* One completion answers everybody who waits, and then broadcasts and journals: all of that must
+   * fit into the queue of effects, or the room would end of it. */
+  if ((uint64_t)self->waiting.count + EFFECTS_BESIDE_REPLIES >= self->limits->room_effects_count) {
     return refuse(self, input, LK_ERR_FULL, LK_SLICE_EMPTY);
   }
   lk_gcounter news;

@@ -13,8 +13,15 @@
  * the two slots of log/slot.h; a JOURNAL effect writes the next one and syncs it:
  *
  *   LOAD_OPEN ─ LOAD_SIZE ─ LOAD_READ (slot 0, then slot 1)     no such file: an empty slot
+ *   LOAD_WRITE ─ LOAD_SYNC (the newer one)                      then the room opens
  *   KEEP_OPEN ─ KEEP_WRITE ─ KEEP_SYNC                          then JOURNALED to the room
  *   CLOSE (slot 0, then slot 1)
+ *
+ * Why loading writes: what a read gives may stand in a cache only, put there by a process that died
+ * before its sync or by a sync that failed, after which the cache looks clean. Shown to members it
+ * would be a promise; worse, the next journal would replace the other slot, which is the one that
+ * is safe. So the newer slot is written once more, the same bytes in the same place, and synced
+ * before anybody hears of it. Tearing that write changes nothing: it replaces bytes with themselves.
  *
  * A member is (connection, channel) in one number, so that the way back from an effect to a
  * session needs no table. Members of a room stand in a map in order of joining; a broadcast is
@@ -58,6 +65,8 @@ typedef enum phase {
   PHASE_LOAD_OPEN,
   PHASE_LOAD_SIZE,
   PHASE_LOAD_READ,
+  PHASE_LOAD_WRITE,
+  PHASE_LOAD_SYNC,
   PHASE_KEEP_OPEN,
   PHASE_KEEP_WRITE,
   PHASE_KEEP_SYNC,
@@ -534,12 +543,15 @@ static void let_joins_in(entry *e) {
   if (e->state == ENTRY_OPEN) watch_idle(e); /* those who waited may all have left */
 }
 
-static void finish_loading(entry *e) {
+static lk_err recover(const entry *e, uint64_t *number, lk_slice *body) {
+  return lk_slot_recover(lk_buf_slice(&e->slots[0]), lk_buf_slice(&e->slots[1]), number, body);
+}
+
+static void open_loaded(entry *e) {
   lk_hub *hub = e->hub;
   lk_slice recovered = LK_SLICE_EMPTY;
   uint64_t number = 0;
-  lk_err err = lk_slot_recover(lk_buf_slice(&e->slots[0]), lk_buf_slice(&e->slots[1]), &number,
-                               &recovered);
+  lk_err err = recover(e, &number, &recovered);
   if (err == LK_ERR_NOT_FOUND) err = LK_OK;
   if (err == LK_OK) {
     lk_room_options options = { hub->env, hub->limits, entry_topic(e), recovered,
@@ -562,16 +574,38 @@ static void finish_loading(entry *e) {
   let_joins_in(e);
 }
 
+/* Both slots are read. The newer one becomes durable before the room opens: see the top. */
+static void make_durable(entry *e) {
+  lk_slice body = LK_SLICE_EMPTY;
+  uint64_t number = 0;
+  lk_err err = recover(e, &number, &body);
+  if (err == LK_ERR_NOT_FOUND) {
+    open_loaded(e);
+  } else if (err != LK_OK) {
+    fail_loading(e, err);
+  } else {
+    e->slot = (unsigned)(number % 2);
+    submit(e, PHASE_LOAD_WRITE,
+           (lk_io){ .kind = LK_IO_WRITE, .file = e->files[e->slot],
+                    .from = lk_slice_first(lk_buf_slice(&e->slots[e->slot]),
+                                           LK_SLOT_HEADER_LEN + body.len) });
+  }
+}
+
 static void slot_loaded(entry *e) {
   if (e->slot == 0) load_slot(e, 1);
-  else finish_loading(e);
+  else make_durable(e);
 }
 
 static void on_loaded_size(entry *e, uint64_t size) {
   lk_buf *into = &e->slots[e->slot];
   size_t len;
-  /* A longer file than any slot: what matters is at its beginning. */
-  if (!lk_u64_to_size(lk_min_u64(size, into->max), &len)) len = 0;
+  /* Longer than any slot that these limits allow: it was written under greater ones, and to read a
+   * part would be to take it for damaged and fall back to an older state. */
+  if (size > into->max || !lk_u64_to_size(size, &len)) {
+    fail_loading(e, LK_ERR_TOO_BIG);
+    return;
+  }
   if (len == 0) {
     slot_loaded(e);
     return;
@@ -606,6 +640,11 @@ static void on_opened(entry *e, lk_io *io) {
   }
 }
 
+/* A journal that failed, or whose room was dropped meanwhile, goes no further. */
+static bool is_journal_over(const entry *e, const lk_io *io) {
+  return io->result != LK_OK || e->state != ENTRY_OPEN;
+}
+
 /* One operation of |e| is complete. */
 static void advance(entry *e) {
   lk_io *io = &e->io;
@@ -631,14 +670,22 @@ static void advance(entry *e) {
       slot_loaded(e);
     }
     break;
+  case PHASE_LOAD_WRITE:
+    if (io->result != LK_OK) fail_loading(e, io->result);
+    else submit(e, PHASE_LOAD_SYNC, (lk_io){ .kind = LK_IO_SYNC, .file = io->file });
+    break;
+  case PHASE_LOAD_SYNC:
+    if (io->result != LK_OK) fail_loading(e, io->result);
+    else open_loaded(e);
+    break;
   case PHASE_KEEP_OPEN:
     on_opened(e, io);
-    if (io->result != LK_OK || e->state != ENTRY_OPEN) on_journaled(e, io->result);
+    if (is_journal_over(e, io)) on_journaled(e, io->result != LK_OK ? io->result : LK_ERR_CANCELED);
     else submit(e, PHASE_KEEP_WRITE, (lk_io){ .kind = LK_IO_WRITE, .file = io->file,
                                               .from = lk_buf_slice(&e->keep) });
     break;
   case PHASE_KEEP_WRITE:
-    if (io->result != LK_OK || e->state != ENTRY_OPEN) on_journaled(e, io->result);
+    if (is_journal_over(e, io)) on_journaled(e, io->result != LK_OK ? io->result : LK_ERR_CANCELED);
     else submit(e, PHASE_KEEP_SYNC, (lk_io){ .kind = LK_IO_SYNC, .file = io->file });
     break;
   case PHASE_KEEP_SYNC: on_journaled(e, io->result); break;
@@ -669,8 +716,7 @@ static void on_join(lk_hub *self, connection *c, const lk_session_event *event) 
   entry *e = find_entry(self, event->topic);
   lk_err err = LK_OK;
   if (kind == NULL) {
-    after_send(self, c, lk_session_refuse(&c->session, event->topic, event->channel, event->ref,
-                                          LK_LIT("{\"reason\":\"unmatched topic\"}")));
+    after_send(self, c, lk_session_unmatched(&c->session, event->topic, event->channel, event->ref));
     return;
   }
   if (e == NULL) {

@@ -12,7 +12,7 @@
  *   lk_hub_receive      a text message of that client
  *   lk_hub_disconnect   it is gone
  *   lk_hub_step         time has passed, or the storage may have completed something
- *   lk_hub_output       what to send to whom; repeat until false
+ *   lk_hub_poll         what to send to whom; repeat until false
  *   lk_hub_deadline     when to call lk_hub_step at the latest
  *
  * A room whose journal fails is dropped and its members are told phx_error; they rejoin, and the

@@ -16,6 +16,28 @@ TEST(buf_gives_back_what_was_appended) {
   lk_buf_deinit(&b);
 }
 
+TEST(buf_appends_integers_in_the_order_that_their_name_says) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 100);
+  lk_buf_append_be64(&b, 0x0102030405060708u);
+  lk_buf_append_le64(&b, 0x0102030405060708u);
+  CHECK_OK(lk_buf_err(&b));
+  CHECK_TEXT(lk_buf_slice(&b), "\1\2\3\4\5\6\7\10" "\10\7\6\5\4\3\2\1");
+  lk_buf_deinit(&b);
+}
+
+#ifdef LK_DEBUG
+/* Goal: bytes of the buffer itself are found out also where the append would have moved them away. */
+TEST(buf_appending_its_own_bytes_panics) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 1000);
+  lk_buf_append(&b, LK_LIT("0123456789"));
+  while (b.len < b.cap) lk_buf_append_u8(&b, 'x');
+  CHECK_PANICS(lk_buf_append(&b, lk_slice_first(lk_buf_slice(&b), 10)));
+  lk_buf_deinit(&b);
+}
+#endif
+
 /* Goal: an encoder may look at the error once, at the end, and what came before is intact. */
 TEST(buf_remembers_its_first_error_and_ignores_what_follows) {
   lk_buf b;
@@ -26,8 +48,9 @@ TEST(buf_remembers_its_first_error_and_ignores_what_follows) {
   CHECK_ERR(lk_buf_append_u8(&b, 'd'), LK_ERR_LIMIT); /* would fit, but the error stands */
   CHECK_ERR(lk_buf_err(&b), LK_ERR_LIMIT);
   CHECK_TEXT(lk_buf_slice(&b), "abc");
-  lk_buf_truncate(&b, 3);
-  CHECK_OK(lk_buf_append_u8(&b, 'd'));
+  lk_buf_truncate(&b, 2);
+  CHECK_TEXT(lk_buf_slice(&b), "ab");
+  CHECK_OK(lk_buf_append(&b, LK_LIT("cd")));
   CHECK_TEXT(lk_buf_slice(&b), "abcd");
   lk_buf_deinit(&b);
 }

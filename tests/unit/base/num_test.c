@@ -51,6 +51,7 @@ TEST(rotating_by_zero_and_by_the_width_is_defined) {
   CHECK_U64(lk_rotl_u64(0x8000000000000001u, 0), 0x8000000000000001u);
   CHECK_U64(lk_rotl_u64(0x8000000000000001u, 1), 3);
   CHECK_U64(lk_rotl_u32(0x80000001u, 32), 0x80000001u);
+  CHECK_U64(lk_rotl_u32(0x80000001u, 1), 3);
 }
 
 TEST(doubles_and_their_bits_are_inverse) {

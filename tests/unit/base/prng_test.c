@@ -46,6 +46,25 @@ TEST(prng_below_is_fair) {
 }
 
 /* Goal: how often one purpose draws changes nothing for another. */
+/* Goal: a bound that does not divide 2^64 prefers no result. Method: 3 * 2^62, where taking the
+ * remainder alone would give the lowest third half of all draws. */
+TEST(prng_below_is_fair_where_the_bound_is_huge) {
+  lk_prng p;
+  uint32_t low = 0;
+  lk_prng_init(&p, 5);
+  for (int i = 0; i < 3000; i++) low += lk_prng_below(&p, 3ull << 62) < 1ull << 62;
+  CHECK(low > 900 && low < 1100);
+}
+
+TEST(prng_range_reaches_both_of_its_ends) {
+  lk_prng p;
+  bool seen[4] = { false };
+  lk_prng_init(&p, 5);
+  for (int i = 0; i < 200; i++) seen[lk_prng_range(&p, 7, 10) - 7] = true;
+  for (int i = 0; i < 4; i++) CHECK(seen[i]);
+  CHECK_U64(lk_prng_range(&p, 9, 9), 9);
+}
+
 TEST(prng_streams_of_different_purposes_are_independent_of_use) {
   lk_prng root, net, disk, again;
   lk_prng_init(&root, 7);

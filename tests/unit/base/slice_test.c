@@ -49,6 +49,8 @@ TEST(cut_splits_at_the_first_byte_and_survives_its_absence) {
 
 TEST(trim_takes_blanks_at_both_ends_only) {
   CHECK_TEXT(lk_slice_trim(LK_LIT(" \ta b\t ")), "a b");
+  CHECK_TEXT(lk_slice_trim(LK_LIT(" a ")), "a");
+  CHECK_TEXT(lk_slice_trim(LK_LIT("\t  a")), "a");
   CHECK_U64(lk_slice_trim(LK_LIT(" \t ")).len, 0);
 }
 
@@ -61,6 +63,8 @@ TEST(ascii_case_is_ignored_where_asked_and_other_bytes_are_not) {
 TEST(prefixes_and_suffixes) {
   CHECK(lk_slice_starts_with(LK_LIT("crdt:demo"), LK_LIT("crdt:")));
   CHECK(!lk_slice_starts_with(LK_LIT("crdt"), LK_LIT("crdt:")));
+  CHECK(!lk_slice_starts_with(LK_LIT("doc:demo"), LK_LIT("crdt:")));
+  CHECK(!lk_slice_ends_with(LK_LIT("a.ts"), LK_LIT(".js")));
   CHECK(lk_slice_ends_with(LK_LIT("a.js"), LK_LIT(".js")));
   CHECK(!lk_slice_ends_with(LK_LIT("js"), LK_LIT(".js")));
 }

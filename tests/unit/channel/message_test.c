@@ -110,6 +110,7 @@ TEST(binary_frames_are_those_of_phoenix) {
   CHECK_TEXT(m.topic, "cap:a");
   CHECK_TEXT(m.event, "bin");
   CHECK_TEXT(m.payload, "\x01\x02\x03");
+  CHECK(m.binary);
   teardown(&f);
 }
 
@@ -133,6 +134,11 @@ TEST(a_message_that_does_not_fit_leaves_the_buffer_as_it_was) {
   lk_message m = { .topic = lk_slice_of(name, sizeof name), .event = LK_LIT("e"), .payload = LK_LIT("1") };
   CHECK_ERR(lk_message_encode_binary_push(&m, &f.out), LK_ERR_TOO_BIG);
   f.out.max = 100;
+  m.topic = LK_LIT("t");
+  m.payload = lk_slice_of(name, sizeof name);
+  CHECK_ERR(lk_message_encode_binary_broadcast(&m, &f.out), LK_ERR_LIMIT);
+  CHECK_TEXT(lk_buf_slice(&f.out), "before");
+  CHECK_OK(lk_buf_err(&f.out));
   CHECK_ERR(lk_message_encode_text(&m, &f.out), LK_ERR_LIMIT);
   CHECK_TEXT(lk_buf_slice(&f.out), "before");
   CHECK_OK(lk_buf_err(&f.out));

@@ -63,6 +63,8 @@ TEST(a_heartbeat_is_answered_at_once) {
 TEST(an_event_for_a_topic_that_was_not_joined_is_unmatched_with_a_null_join_ref) {
   fixture f;
   setup(&f);
+  feed_quietly(&f, LK_LIT("[null,\"7\",\"phoenix\",\"x\",{}]")); /* not a heartbeat */
+  CHECK_SENT(&f, "[null,\"7\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
   feed_quietly(&f, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"x\",{}]"));
   CHECK_SENT(&f, "[null,\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
   lk_session_deinit(&f.session);
@@ -82,6 +84,35 @@ TEST(events_reach_the_room_with_their_own_or_a_null_join_ref_and_stale_ones_do_n
   CHECK_OK(lk_session_reply(&f.session, e.topic, e.channel, e.ref, LK_LIT("ok"), LK_LIT("{}")));
   check_silent(&f); /* nobody asked */
   feed_quietly(&f, LK_LIT("[\"9\",\"3\",\"crdt:a\",\"ev\",{}]"));
+  check_silent(&f);
+  lk_session_deinit(&f.session);
+}
+
+TEST(a_join_that_nobody_serves_is_unmatched_with_a_null_join_ref_and_forgotten) {
+  fixture f;
+  setup(&f);
+  lk_session_event e = feed(&f, LK_LIT("[\"1\",\"1\",\"x\",\"phx_join\",{}]"));
+  CHECK_OK(lk_session_unmatched(&f.session, e.topic, e.channel + 1, e.ref)); /* another joining's */
+  check_silent(&f);
+  CHECK_OK(lk_session_unmatched(&f.session, e.topic, e.channel, e.ref));
+  CHECK_SENT(&f, "[null,\"1\",\"x\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK(!lk_session_has(&f.session, LK_LIT("x"), e.channel));
+  lk_session_deinit(&f.session);
+}
+
+/* Goal: a reader that keeps up but is never quite done is not taken for one that does not read. */
+TEST(output_that_was_taken_does_not_count_as_waiting) {
+  fixture f;
+  lk_slice text;
+  setup(&f);
+  f.limits.ws_output_bytes = 400; /* five messages and a bit */
+  lk_session_deinit(&f.session);
+  lk_session_init(&f.session, test_alloc(), &f.limits, seed);
+  for (int i = 0; i < 100; i++) {
+    feed_quietly(&f, LK_LIT("[null,\"5\",\"phoenix\",\"heartbeat\",{}]"));
+    if (i > 0) CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+  }
+  CHECK(lk_session_next_output(&f.session, &text));
   check_silent(&f);
   lk_session_deinit(&f.session);
 }
@@ -135,6 +166,34 @@ TEST(a_refused_join_and_a_crashed_room_may_be_joined_again) {
   lk_session_deinit(&f.session);
 }
 
+TEST(answers_to_a_joining_that_is_gone_go_nowhere) {
+  fixture f;
+  setup(&f);
+  uint32_t channel = join(&f);
+  (void)feed(&f, LK_LIT("[\"1\",\"4\",\"crdt:a\",\"phx_leave\",{}]"));
+  lk_slice text, topic = LK_LIT("crdt:a"), ref = LK_LIT("1"), empty = LK_LIT("{}");
+  while (lk_session_next_output(&f.session, &text)) continue;
+  CHECK_OK(lk_session_accept(&f.session, topic, channel, ref, empty));
+  CHECK_OK(lk_session_refuse(&f.session, topic, channel, ref, empty));
+  CHECK_OK(lk_session_unmatched(&f.session, topic, channel, ref));
+  CHECK_OK(lk_session_reply(&f.session, topic, channel, ref, LK_LIT("ok"), empty));
+  CHECK_OK(lk_session_push(&f.session, topic, channel, LK_LIT("e"), empty));
+  CHECK_OK(lk_session_crash(&f.session, topic, channel, LK_LIT("storage")));
+  check_silent(&f);
+  lk_session_deinit(&f.session);
+}
+
+TEST(a_topic_with_escapes_is_the_topic_that_they_spell) {
+  fixture f;
+  setup(&f);
+  uint32_t channel = join(&f);
+  lk_session_event e = feed(&f, LK_LIT("[\"1\",\"2\",\"crdt:\\u0061\",\"e\\u0076\",{}]"));
+  CHECK(e.kind == LK_SESSION_MESSAGE && e.channel == channel);
+  CHECK_TEXT(e.topic, "crdt:a");
+  CHECK_TEXT(e.event, "ev");
+  lk_session_deinit(&f.session);
+}
+
 TEST(the_end_of_a_connection_leaves_every_topic_in_order) {
   fixture f;
   lk_session_event e;
@@ -167,5 +226,7 @@ TEST(topics_and_waiting_output_are_bounded) {
   CHECK_ERR(err, LK_ERR_LIMIT);
   CHECK_COVERED(outbox_took_a_message_back);
   CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+  CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+  check_silent(&f); /* of what did not fit not even its length is there */
   lk_session_deinit(&f.session);
 }

@@ -183,8 +183,7 @@ TEST(column_text_has_lib0s_bytes_both_ways) {
 TEST(column_text_refuses_lengths_beyond_its_text) {
   lk_column_text_decoder d;
   lk_column_piece piece = { .low_first = 7 };
-  CHECK_OK(lk_column_text_decoder_init(&d, LK_LIT("\002ab"
-                                                  "\x03\x02")));
+  CHECK_OK(lk_column_text_decoder_init(&d, LK_LIT("\002ab\x03\x02")));
   CHECK_ERR(lk_column_text_decode(&d, &piece, NULL), LK_ERR_TRUNCATED);
   CHECK_ERR(lk_column_text_decode(&d, &piece, NULL), LK_ERR_TRUNCATED); /* the same length */
   CHECK_U64(piece.low_first, 7);

@@ -220,6 +220,23 @@ TEST(more_actors_than_the_limit_are_refused) {
   lk_gcounter_deinit(&other);
 }
 
+TEST(counters_differ_in_actors_counts_and_number) {
+  lk_gcounter a, b;
+  init(&a);
+  init(&b);
+  CHECK(lk_gcounter_equal(&a, &b));
+  CHECK_OK(lk_gcounter_increment(&a, LK_LIT("x"), 3, NULL));
+  CHECK(!lk_gcounter_equal(&a, &b));
+  CHECK_OK(lk_gcounter_increment(&b, LK_LIT("y"), 3, NULL));
+  CHECK(!lk_gcounter_equal(&a, &b)); /* the same sum of another */
+  CHECK_OK(lk_gcounter_increment(&b, LK_LIT("x"), 1, NULL));
+  CHECK_OK(lk_gcounter_increment(&a, LK_LIT("y"), 1, NULL));
+  CHECK_U64(lk_gcounter_value(&a), lk_gcounter_value(&b));
+  CHECK(!lk_gcounter_equal(&a, &b)); /* the same sum, shared out differently */
+  lk_gcounter_deinit(&a);
+  lk_gcounter_deinit(&b);
+}
+
 /* Goal: each way in which bytes can be wrong has its name, and leaves an empty counter. */
 TEST(bytes_that_are_not_the_canonical_form_are_refused_by_name) {
   static const struct { lk_slice bytes; lk_err want; } cases[] = {

@@ -295,6 +295,144 @@ TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
   world_deinit(&w);
 }
 
+/* ---- a server that the test plays itself ---- */
+
+/* The reference in a message [join_ref, ref, ...] that the peer sent: the second string. */
+static lk_slice ref_of(lk_slice text) {
+  lk_slice rest;
+  (void)lk_slice_cut(text, ',', &rest);
+  return lk_slice_cut(lk_slice_skip(rest, 1), '"', &rest);
+}
+
+static lk_err answer(lk_peer *p, lk_slice ref, lk_slice payload, uint64_t now) {
+  lk_buf text;
+  lk_buf_init(&text, test_alloc(), 1000);
+  lk_buf_append(&text, LK_LIT("[null,\""));
+  lk_buf_append(&text, ref);
+  lk_buf_append(&text, LK_LIT("\",\"crdt:a\",\"phx_reply\","));
+  lk_buf_append(&text, payload);
+  lk_buf_append(&text, LK_LIT("]"));
+  lk_err err = lk_peer_receive(p, lk_buf_slice(&text), now);
+  lk_buf_deinit(&text);
+  return err;
+}
+
+#define JOINED_OK LK_LIT("{\"status\":\"ok\",\"response\":{\"value\":0,\"counts\":{}}}")
+#define REFUSED LK_LIT("{\"status\":\"error\",\"response\":{\"reason\":\"LK_ERR_LIMIT\"}}")
+
+/* Goal: a server that lets a peer in and refuses its merge is not asked more often than one that is
+ * not there. Method: ten minutes of it, as in the test of the back-off. */
+TEST(a_server_that_refuses_every_merge_is_not_hammered) {
+  world w;
+  lk_peer_event event;
+  uint32_t opens = 0;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  CHECK_OK(lk_peer_increment(p, 1, w.now));
+  for (uint64_t end = w.now + 600000; w.now < end; w.now = lk_max_u64(w.now, lk_peer_deadline(p))) {
+    lk_peer_tick(p, w.now);
+    while (lk_peer_poll(p, &event)) {
+      if (event.kind == LK_PEER_OPEN) {
+        opens++;
+        lk_peer_opened(p, w.now);
+      } else if (event.kind == LK_PEER_SEND) {
+        bool joins = lk_slice_find(event.text, LK_LIT("phx_join")) != LK_SLICE_NONE;
+        lk_err err = answer(p, ref_of(event.text), joins ? JOINED_OK : REFUSED, w.now);
+        CHECK(err == LK_OK || err == LK_ERR_STATE);
+      }
+    }
+  }
+  CHECK(opens >= 60 && opens < 300);
+  CHECK_U64(lk_peer_pending(p), 1);
+  world_deinit(&w);
+}
+
+/* Goal: the row of failures ends where the server confirms something, so that the next loss is short. */
+TEST(a_confirmed_merge_and_a_join_with_nothing_to_send_end_the_row_of_failures) {
+  world w;
+  world_init(&w);
+  w.clients[0].unreachable = w.clients[1].unreachable = true;
+  CHECK_OK(lk_peer_increment(&w.clients[0].peer, 1, w.now));
+  pass(&w, 60000);
+  w.clients[0].unreachable = w.clients[1].unreachable = false;
+  pass(&w, LK_PEER_RETRY_MAX_MS);
+  for (size_t i = 0; i < 2; i++) {
+    CHECK(lk_peer_get_state(&w.clients[i].peer) == LK_PEER_JOINED);
+    cut(&w, &w.clients[i]);
+    CHECK(lk_peer_deadline(&w.clients[i].peer) <= w.now + LK_PEER_RETRY_FIRST_MS);
+  }
+  world_deinit(&w);
+}
+
+/* Goal: a host that polls late still hears that the connection of before must be closed. */
+TEST(a_close_that_is_due_stays_due_while_further_attempts_come_and_go) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_opened(p, w.now);
+  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS);     /* given up: a CLOSE is due */
+  lk_peer_tick(p, w.now = lk_peer_deadline(p));   /* connecting again: an OPEN is due */
+  CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
+  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS);     /* nobody took that OPEN */
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CLOSE);
+  while (lk_peer_poll(p, &event)) CHECK(event.kind == LK_PEER_CHANGED);
+  world_deinit(&w);
+}
+
+TEST(reports_that_do_not_fit_the_state_change_nothing) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  lk_peer_opened(p, w.now); /* nothing was asked for yet */
+  lk_peer_closed(p, w.now);
+  CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
+  CHECK_OK(lk_peer_receive(p, LK_LIT("nonsense"), w.now)); /* of a connection that is gone */
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_closed(p, w.now); /* it did not open */
+  CHECK(lk_peer_get_state(p) == LK_PEER_IDLE);
+  uint64_t due = lk_peer_deadline(p);
+  lk_peer_closed(p, w.now);
+  lk_peer_opened(p, w.now);
+  CHECK(lk_peer_get_state(p) == LK_PEER_IDLE);
+  CHECK_U64(lk_peer_deadline(p), due);
+  lk_peer_tick(p, due + 1000000); /* long overdue: one attempt, with its whole time */
+  CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
+  CHECK_U64(lk_peer_deadline(p), due + 1000000 + LK_PEER_REPLY_MS);
+  world_deinit(&w);
+}
+
+/* Goal: what is counted while the join is under way goes out with its answer, once; answers that come
+ * twice or for what was never asked are not taken. */
+TEST(counts_made_while_joining_are_sent_after_the_answer_and_repeated_answers_are_ignored) {
+  world w;
+  lk_peer_event event;
+  uint32_t sent = 0;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_opened(p, w.now);
+  lk_peer_opened(p, w.now);
+  CHECK_OK(lk_peer_increment(p, 2, w.now));
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_SEND);
+  CHECK_TEXT(event.text, "[\"1\",\"1\",\"crdt:a\",\"phx_join\",{\"type\":\"gcounter\"}]");
+  CHECK_OK(answer(p, LK_LIT("2"), JOINED_OK, w.now)); /* not asked yet */
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINING);
+  for (int i = 0; i < 2; i++) CHECK_OK(answer(p, LK_LIT("1"), JOINED_OK, w.now));
+  while (lk_peer_poll(p, &event)) {
+    if (event.kind != LK_PEER_SEND) continue;
+    CHECK_TEXT(event.text, "[\"1\",\"2\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"ada\":2}}]");
+    sent++;
+  }
+  CHECK_U64(sent, 1);
+  for (int i = 0; i < 2; i++) CHECK_OK(answer(p, LK_LIT("2"), JOINED_OK, w.now));
+  CHECK_U64(lk_peer_pending(p), 0);
+  CHECK_U64(lk_peer_deadline(p), w.now + LK_PEER_HEARTBEAT_MS);
+  world_deinit(&w);
+}
+
 /* Goal: counts and cuts in any order; when the network holds, both replicas show the sum. */
 PROPERTY_SLOW(peers_converge_whatever_is_cut_and_when, 4) {
   world w;

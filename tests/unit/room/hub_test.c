@@ -100,9 +100,13 @@ TEST(a_topic_of_no_kind_is_unmatched) {
   world_init(&w);
   uint64_t c = connect(&w);
   tell(&w, c, LK_LIT("[\"1\",\"1\",\"nothing:a\",\"phx_join\",{}]"));
-  CHECK_SENT(&w, c, "[\"1\",\"1\",\"nothing:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&w, c, "[null,\"1\",\"nothing:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
   tell(&w, c, LK_LIT("[\"1\",\"1\",\"crdt:\",\"phx_join\",{}]"));
-  CHECK_SENT(&w, c, "[\"1\",\"1\",\"crdt:\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&w, c, "[null,\"1\",\"crdt:\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  tell(&w, c, LK_LIT("[\"1\",\"1\",\"phoenix\",\"phx_join\",{}]"));
+  CHECK_SENT(&w, c, "[null,\"1\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  check_silent(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).rooms, 0);
   world_deinit(&w);
 }
 
@@ -176,6 +180,68 @@ TEST(what_was_acknowledged_is_there_when_the_hub_opens_again) {
   CHECK(lk_hub_poll(w.hub, &out));
   CHECK(lk_slice_find(out.text, LK_LIT(":5,\"room-")) != LK_SLICE_NONE ||
         lk_slice_find(out.text, LK_LIT(":1,\"room-")) != LK_SLICE_NONE);
+  world_deinit(&w);
+}
+
+/* Goal: commands are counted under the room's own actor, from that actor's count. */
+TEST(commands_and_merges_add_up) {
+  world w;
+  world_init(&w);
+  uint64_t a = connect(&w);
+  join(&w, a);
+  tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"x\":3}}]"));
+  step(&w);
+  drain(&w);
+  for (uint64_t n = 1; n <= 2; n++) {
+    tell(&w, a, INCREMENT(2));
+    step(&w);
+    CHECK_U64(next_value(&w), 3 + 2 * n);
+    drain(&w);
+  }
+  world_deinit(&w);
+}
+
+TEST(a_message_before_the_join_was_answered_is_refused) {
+  world w;
+  world_init(&w);
+  uint64_t a = connect(&w);
+  tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  tell(&w, a, INCREMENT(1));
+  CHECK_SENT(&w, a, "[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"not joined\"}}]");
+  step(&w);
+  CHECK_U64(next_value(&w), 0);
+  check_silent(&w);
+  world_deinit(&w);
+}
+
+/* Goal: rooms, their members and those who wait to become members are bounded, and who does not fit
+ * is told so and may stay connected. */
+TEST(rooms_members_and_waiting_joins_are_bounded) {
+  static const char *full = "[\"1\",\"1\",\"crdt:%s\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"%s full\"}}]";
+  char text[200];
+  lk_hub_output out;
+  world w;
+  world_init(&w);
+  lk_hub_close(w.hub);
+  w.limits.room_members_count = w.limits.rooms_count = 1;
+  CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 7, &w.hub));
+  uint64_t c[3] = { connect(&w), connect(&w), connect(&w) };
+  for (int i = 0; i < 2; i++) tell(&w, c[i], LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  (void)snprintf(text, sizeof text, full, "a", "server"); /* while loading: one may wait */
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == c[1]);
+  CHECK_SLICE(out.text, lk_slice_cstr(text));
+  step(&w);
+  CHECK_U64(next_value(&w), 0);
+  tell(&w, c[2], LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  (void)snprintf(text, sizeof text, full, "a", "room");
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == c[2]);
+  CHECK_SLICE(out.text, lk_slice_cstr(text));
+  tell(&w, c[2], LK_LIT("[\"1\",\"1\",\"crdt:b\",\"phx_join\",{}]"));
+  (void)snprintf(text, sizeof text, full, "b", "server");
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == c[2]);
+  CHECK_SLICE(out.text, lk_slice_cstr(text));
+  check_silent(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).members, 1);
   world_deinit(&w);
 }
 
@@ -283,8 +349,11 @@ TEST(an_idle_room_is_put_away_and_comes_back_with_its_state) {
   world_init(&w);
   uint64_t a = connect(&w);
   join(&w, a);
-  tell(&w, a, INCREMENT(3));
-  step(&w);
+  for (int i = 1; i <= 2; i++) { /* twice, so that both slots are open */
+    if (i == 1) tell(&w, a, INCREMENT(1));
+    else tell(&w, a, INCREMENT(2));
+    step(&w);
+  }
   drain(&w);
   lk_hub_disconnect(w.hub, a, w.now);
   CHECK_U64(lk_hub_get_stats(w.hub).rooms, 1);
@@ -294,12 +363,109 @@ TEST(an_idle_room_is_put_away_and_comes_back_with_its_state) {
   step(&w);
   step(&w);
   CHECK_COVERED(hub_idle_room_put_away);
+  for (uint32_t i = 0; i < w.storage.open_cap; i++) CHECK(w.storage.open[i] == NULL);
   CHECK_U64(lk_hub_get_stats(w.hub).rooms, 0);
   CHECK(lk_hub_is_idle(w.hub));
   a = connect(&w);
   tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
   step(&w);
   CHECK_U64(next_value(&w), 3);
+  world_deinit(&w);
+}
+
+/* Goal: as many may wait for a journal as the room says, and their answers end no room.
+ * Method: fill the wait behind a journal that is held, with one that is refused and one for the
+ * journal after next, so that the completion replies, broadcasts and journals again. */
+TEST(a_room_whose_waiters_are_full_refuses_and_goes_on) {
+  world w;
+  lk_hub_output out;
+  uint64_t ok = 0, refused = 0;
+  world_init(&w);
+  w.limits.room_effects_count = 8;
+  uint64_t a = connect(&w);
+  join(&w, a);
+  w.storage.hold = true;
+  for (int i = 0; i < 10; i++) tell(&w, a, INCREMENT(1));
+  for (int i = 0; i < 3; i++) { /* the first journal: its asker is answered, the second begins */
+    lk_memory_storage_release(&w.storage, 1);
+    step(&w);
+  }
+  for (int i = 0; i < 10; i++) tell(&w, a, INCREMENT(1));
+  w.storage.hold = false;
+  step(&w);
+  while (lk_hub_poll(w.hub, &out)) {
+    ok += lk_slice_find(out.text, LK_LIT("\"status\":\"ok\"")) != LK_SLICE_NONE;
+    refused += lk_slice_find(out.text, LK_LIT("LK_ERR_FULL")) != LK_SLICE_NONE;
+  }
+  CHECK_U64(lk_hub_get_stats(w.hub).rooms_dropped, 0);
+  CHECK_U64(lk_hub_get_stats(w.hub).members, 1);
+  CHECK_U64(ok, 7); /* one at once, five behind it, one behind those */
+  CHECK_U64(refused, 13);
+  world_deinit(&w);
+}
+
+/* Goal: a journal counts as one only when its sync was. Method: the room runs out of memory, and is
+ * dropped, while its first journal is still being opened. */
+TEST(a_journal_whose_room_was_dropped_meanwhile_is_none) {
+  FAULT_LOOP(faults, test_alloc()) {
+    world w = { .env = LK_ENV_INIT(faulty_alloc(&faults), NULL), .limits = lk_limits_default() };
+    uint64_t fail_at = faults.fail_at;
+    faults.fail_at = 0;
+    lk_memory_storage_init(&w.storage, test_alloc(), 1 << 20);
+    CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 7, &w.hub));
+    uint64_t a = connect(&w);
+    join(&w, a);
+    w.storage.hold = true;
+    tell(&w, a, INCREMENT(1));
+    faults.seen = 0;
+    faults.fail_at = fail_at;
+    (void)!lk_hub_receive(w.hub, a, INCREMENT(2), w.now);
+    faults.fail_at = 0;
+    bool dropped = lk_hub_get_stats(w.hub).rooms_dropped > 0;
+    w.storage.hold = false;
+    step(&w);
+    step(&w);
+    uint64_t journals = lk_hub_get_stats(w.hub).journals;
+    if (dropped) CHECK_U64(journals, 0);
+    else CHECK(journals >= 1 && (faults.hit || journals == 2));
+    faults.fail_at = fail_at;
+    world_deinit(&w);
+  }
+}
+
+/* Goal: a state that does not fit smaller limits keeps its room shut; it is not taken for damage, which
+ * would bring back the older one. */
+TEST(a_state_beyond_the_limits_is_refused_and_kept) {
+  world w;
+  world_init(&w);
+  uint64_t a = connect(&w);
+  join(&w, a);
+  tell(&w, a, INCREMENT(1));
+  step(&w);
+  tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"another\":3,\"and another\":4}}]"));
+  step(&w);
+  lk_hub_close(w.hub);
+  w.limits.crdt_state_bytes = 40; /* the first state fits, the second does not */
+  CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 8, &w.hub));
+  a = connect(&w);
+  tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  step(&w);
+  CHECK_SENT(&w, a, "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"storage\",\"message\":\"LK_ERR_TOO_BIG\"}}]");
+  lk_hub_close(w.hub);
+  w.limits = lk_limits_default();
+  w.limits.crdt_actors_count = 2; /* now the room itself does not understand it */
+  CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 8, &w.hub));
+  a = connect(&w);
+  tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  step(&w);
+  CHECK_SENT(&w, a, "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"storage\",\"message\":\"LK_ERR_LIMIT\"}}]");
+  lk_hub_close(w.hub);
+  w.limits = lk_limits_default();
+  CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 9, &w.hub));
+  a = connect(&w);
+  tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
+  step(&w);
+  CHECK_U64(next_value(&w), 8);
   world_deinit(&w);
 }
 
@@ -402,6 +568,7 @@ TEST(hub_survives_every_failed_allocation) {
         if (lk_slice_find(out.text, LK_LIT("\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\"")) != LK_SLICE_NONE) acknowledged++;
       }
     }
+    CHECK(faults.hit || acknowledged == 6);
     if (has_b) lk_hub_disconnect(w.hub, b, 0);
     step(&w);
     lk_hub_close(w.hub);
