@@ -58,10 +58,12 @@ install: build-program ## program, libraries, headers, pkg-config file and man p
 
 # ---- proof
 
-.PHONY: check test asan tsan cov sim fuzz bench
+.PHONY: check style test asan tsan cov sim fuzz bench
 check: build-program build-wasm build/gate/build.ninja ## the architecture gates alone
 	@$(call ninja,gate)
 	@node tools/test_all.mjs gates
+style: ## a report, not a gate: longest functions, largest files, size of the module
+	@node tools/report_style.mjs
 test: build build-asan build-tsan build-sim build/gate/build.ninja ## every kind of test; ./test installs what it needs first
 	@$(call ninja,gate)
 	@node tools/test_all.mjs

@@ -1,0 +1,53 @@
+// What `make install` lays down is enough to build a program against, and to read about it.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+const folder = mkdtempSync(join(tmpdir(), 'laniakea-install-'))
+const prefix = join(folder, 'opt')
+
+function must(command, args, env = {}) {
+  const result = spawnSync(command, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } })
+  assert.equal(result.status, 0, `${command} ${args.join(' ')}\n${result.stdout}${result.stderr}${result.error ?? ''}`)
+  return result.stdout
+}
+const pkgConfig = (...args) => must('pkg-config', [...args, 'laniakea'], { PKG_CONFIG_PATH: join(prefix, 'lib/pkgconfig') }).trim()
+
+before(() => must('cmake', ['--install', join(root, 'build/release'), '--prefix', prefix]))
+after(() => rmSync(folder, { recursive: true }))
+
+test('the example builds by pkg-config against the shared library and runs', () => {
+  const flags = pkgConfig('--cflags', '--libs').split(/\s+/)
+  must('gcc', ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', join(root, 'examples/c/counter.c'), ...flags, '-o', 'shared'])
+  assert.equal(must('./shared', [], { LD_LIBRARY_PATH: join(prefix, 'lib') }), 'laptop 8, phone 8\n')
+})
+
+test('the example builds against the archive alone, with another compiler and LTO of its own', () => {
+  must('clang-22', ['-O2', '-flto', '-fuse-ld=lld', `-I${join(prefix, 'include')}`, join(root, 'examples/c/counter.c'),
+    join(prefix, 'lib/liblaniakea.a'), '-o', 'static'])
+  assert.equal(must('./static', []), 'laptop 8, phone 8\n')
+})
+
+test('a program may have functions of the same names as the library has inside', () => {
+  const source = join(folder, 'clash.c')
+  must('sh', ['-c', `cat > ${source} <<'END'
+#include <laniakea/laniakea.h>
+int lk_buf_init(void);
+int lk_buf_init(void) { return 7; }
+int main(void) { return lk_abi() == LK_ABI && lk_buf_init() == 7 ? 0 : 1; }
+END`])
+  must('gcc', [`-I${join(prefix, 'include')}`, source, join(prefix, 'lib/liblaniakea.a'), '-o', 'clash'])
+  must('./clash', [])
+})
+
+test('version, program, manual page and pkg-config agree', () => {
+  const version = JSON.parse(must(join(prefix, 'bin/laniakea'), ['version', '--json'])).version
+  assert.equal(pkgConfig('--modversion'), version)
+  assert.match(must('mandoc', ['-T', 'utf8', join(prefix, 'share/man/man1/laniakea.1')]), new RegExp(version.replaceAll('.', '\\.')))
+  assert.ok(statSync(join(prefix, 'include/laniakea/laniakea.h')).isFile())
+})
