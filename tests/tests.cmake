@@ -24,7 +24,7 @@ if(sim_sources)
     # The simulator again with a bug in one file of the core: tests/sim/planted.test.mjs shows that it
     # is found. The file's symbols come from here, so that the library's copy is left out.
     foreach(bug "merge-adds|MERGE_ADDS|src/crdt/gcounter.c" "ack-early|ACK_EARLY|src/room/counter_room.c"
-            "same-slot|SAME_SLOT|src/room/hub.c")
+            "same-slot|SAME_SLOT|src/room/keeper.c")
       string(REPLACE "|" ";" bug "${bug}")
       list(GET bug 0 name)
       list(GET bug 1 define)

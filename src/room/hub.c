@@ -9,19 +9,8 @@
  *                        CLOSING <───────────────────────────────────────┘
  *                           │ files closed; joins came meanwhile: LOADING again, else GONE
  *
- * Each entry has one storage operation under way at most, and |phase| says which. Loading reads
- * the two slots of log/slot.h; a JOURNAL effect writes the next one and syncs it:
- *
- *   LOAD_OPEN ─ LOAD_SIZE ─ LOAD_READ (slot 0, then slot 1)     no such file: an empty slot
- *   LOAD_WRITE ─ LOAD_SYNC (the newer one)                      then the room opens
- *   KEEP_OPEN ─ KEEP_WRITE ─ KEEP_SYNC                          then JOURNALED to the room
- *   CLOSE (slot 0, then slot 1)
- *
- * Why loading writes: what a read gives may stand in a cache only, put there by a process that died
- * before its sync or by a sync that failed, after which the cache looks clean. Shown to members it
- * would be a promise; worse, the next journal would replace the other slot, which is the one that
- * is safe. So the newer slot is written once more, the same bytes in the same place, and synced
- * before anybody hears of it. Tearing that write changes nothing: it replaces bytes with themselves.
+ * How a state is loaded and kept is the keeper's work (room/keeper.h): each entry has one, and a
+ * completion of the storage finds its entry by lk_io.user.
  *
  * A member is (connection, channel) in one number, so that the way back from an effect to a
  * session needs no table. Members of a room stand in a map in order of joining; a broadcast is
@@ -33,7 +22,7 @@
  * Nothing is sent from here: sessions collect output, connections with output or with an end
  * stand on |ready|, and the host polls.
  *
- * Always: io_count is the number of entries whose operation is under way; an entry in LOADING or
+ * Always: busy_count is the number of keepers with something under way; an entry in LOADING or
  * CLOSING has no room; waiting joins exist only there. */
 #include "room/hub.h"
 
@@ -42,13 +31,10 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "channel/session.h"
-#include "codec/hex.h"
-#include "crypto/sha256.h"
-#include "log/slot.h"
+#include "room/keeper.h"
 
 #define ROOM_IDLE_MS 30000
 #define CHANNEL_BITS 24
-#define SLOT_NAME_LEN (2 * LK_SHA256_LEN + 2)
 
 typedef struct connection {
   uint64_t number;
@@ -59,19 +45,6 @@ typedef struct connection {
   bool told;       /* the CLOSE was given out */
   lk_err reason;
 } connection;
-
-typedef enum phase {
-  PHASE_REST,
-  PHASE_LOAD_OPEN,
-  PHASE_LOAD_SIZE,
-  PHASE_LOAD_READ,
-  PHASE_LOAD_WRITE,
-  PHASE_LOAD_SYNC,
-  PHASE_KEEP_OPEN,
-  PHASE_KEEP_WRITE,
-  PHASE_KEEP_SYNC,
-  PHASE_CLOSE,
-} phase;
 
 typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
 
@@ -98,21 +71,12 @@ struct entry {
   const lk_room_kind *kind;
   lk_room *room;           /* ENTRY_OPEN */
   entry_state state;
-  phase phase;
-  unsigned slot;           /* which of the two the phase is about */
-  lk_io io;
-  bool io_under_way;
-  bool has_file[2];
-  lk_file files[2];
-  lk_buf slots[2];         /* while loading: what they hold */
-  lk_buf keep;             /* while a journal is under way: what is being written */
-  uint64_t keep_number;    /* of the newest slot that was written or read */
+  lk_keeper keeper;
   uint64_t ticket;
   lk_list joins;
   lk_map members;          /* member, 8 bytes big endian -> nothing */
   entry_timer idle;        /* no members for ROOM_IDLE_MS: put the room away */
   entry_timer timer;       /* the room's own */
-  uint8_t names[2][SLOT_NAME_LEN];
   uint32_t topic_len;
   uint8_t topic[];         /* |topic_len| bytes */
 };
@@ -129,7 +93,7 @@ struct lk_hub {
   lk_list gone;            /* entries to free when the running call ends */
   lk_buf message;          /* one broadcast, encoded */
   uint64_t connection_next;
-  uint64_t io_count;
+  uint64_t busy_count;
   uint64_t now_ms;
   lk_hub_stats stats;
 };
@@ -205,48 +169,6 @@ static void free_connection(lk_hub *self, connection *c) {
   lk_free_bytes(self->env->alloc, c, sizeof *c);
 }
 
-/* ---- storage ---- */
-
-static void submit(entry *e, phase next, lk_io io) {
-  LK_ASSERT(!e->io_under_way);
-  e->phase = next;
-  e->io = io;
-  e->io.user = e;
-  e->io_under_way = true;
-  e->hub->io_count++;
-  e->hub->storage->submit(e->hub->storage, &e->io);
-}
-
-static lk_slice slot_name(const entry *e, unsigned slot) {
-  return lk_slice_of(e->names[slot], SLOT_NAME_LEN);
-}
-
-/* Topics are strangers' text: their names as files are digests. */
-static void make_names(entry *e) {
-  lk_sha256 hash;
-  uint8_t digest[LK_SHA256_LEN];
-  lk_sha256_init(&hash);
-  lk_sha256_update(&hash, entry_topic(e));
-  lk_sha256_final(&hash, digest);
-  for (unsigned slot = 0; slot < 2; slot++) {
-    lk_hex_store(e->names[slot], lk_slice_of(digest, sizeof digest));
-    e->names[slot][SLOT_NAME_LEN - 2] = '.';
-    e->names[slot][SLOT_NAME_LEN - 1] = (uint8_t)('0' + slot);
-  }
-}
-
-static void load_slot(entry *e, unsigned slot) {
-  e->slot = slot;
-  submit(e, PHASE_LOAD_OPEN, (lk_io){ .kind = LK_IO_OPEN, .name = slot_name(e, slot) });
-}
-
-static void begin_loading(entry *e) {
-  LK_ASSERT(e->room == NULL && !e->has_file[0] && !e->has_file[1]);
-  e->state = ENTRY_LOADING;
-  for (unsigned slot = 0; slot < 2; slot++) lk_buf_truncate(&e->slots[slot], 0);
-  load_slot(e, 0);
-}
-
 /* ---- entries ---- */
 
 static void stop_timer(lk_hub *hub, entry_timer *timer) {
@@ -270,8 +192,7 @@ static void free_entry(entry *e) {
     free_join(e, LK_CONTAINER(at, waiting_join, link));
   }
   lk_map_deinit(&e->members);
-  for (unsigned slot = 0; slot < 2; slot++) lk_buf_deinit(&e->slots[slot]);
-  lk_buf_deinit(&e->keep);
+  lk_keeper_deinit(&e->keeper);
   lk_free_bytes(hub->env->alloc, e, sizeof *e + e->topic_len);
 }
 
@@ -290,12 +211,9 @@ static lk_err make_entry(lk_hub *self, lk_slice topic, const lk_room_kind *kind,
   *e = (entry){ .hub = self, .kind = kind, .idle = { LK_HEAP_ITEM_INIT, e }, .timer = { LK_HEAP_ITEM_INIT, e } };
   e->topic_len = (uint32_t)topic.len; /* the session bounds names */
   memcpy(e->topic, topic.ptr, topic.len);
-  size_t slot_len_max = (size_t)self->limits->crdt_state_bytes + LK_SLOT_HEADER_LEN;
-  for (unsigned i = 0; i < 2; i++) lk_buf_init(&e->slots[i], alloc, slot_len_max);
-  lk_buf_init(&e->keep, alloc, slot_len_max);
+  lk_keeper_init(&e->keeper, alloc, self->storage, topic, self->limits->crdt_state_bytes, e);
   draw_seed(self, seed);
   lk_map_init(&e->members, alloc, 0, self->limits->room_members_count, seed);
-  make_names(e);
   *(entry **)slot = e;
   *out = e;
   return LK_OK;
@@ -318,14 +236,15 @@ static void watch_idle(entry *e) {
   }
 }
 
-static void close_next_file(entry *e) {
-  for (unsigned slot = 0; slot < 2; slot++) {
-    if (!e->has_file[slot]) continue;
-    e->has_file[slot] = false;
-    submit(e, PHASE_CLOSE, (lk_io){ .kind = LK_IO_CLOSE, .file = e->files[slot] });
-    return;
-  }
-  e->phase = PHASE_REST;
+static void begin_loading(entry *e) {
+  LK_ASSERT(e->room == NULL);
+  e->state = ENTRY_LOADING;
+  e->hub->busy_count++;
+  lk_keeper_load(&e->keeper);
+}
+
+/* The files are closed. Who wanted to join meanwhile gets the room as it is now in the storage. */
+static void finish_closing(entry *e) {
   if (e->joins.count > 0) {
     LK_COVERED(hub_room_opened_again_after_a_drop);
     begin_loading(e);
@@ -336,14 +255,19 @@ static void close_next_file(entry *e) {
   lk_list_push_last(&e->hub->gone, &e->gone_link);
 }
 
+static void begin_closing(entry *e) {
+  if (lk_keeper_close(&e->keeper)) e->hub->busy_count++;
+  else finish_closing(e);
+}
+
 static void sweep(lk_hub *self) {
   for (lk_link *at; (at = lk_list_pop_first(&self->gone)) != NULL;) {
     free_entry(LK_CONTAINER(at, entry, gone_link));
   }
 }
 
-/* The room goes; its members are told why, so that they come back. Where an operation is under
- * way, its completion goes on from here. */
+/* The room goes; its members are told why, so that they come back. Where its journal is under way,
+ * its completion goes on from here. */
 static void entry_drop(entry *e, lk_err why) {
   lk_hub *hub = e->hub;
   uint32_t cursor = 0;
@@ -363,7 +287,7 @@ static void entry_drop(entry *e, lk_err why) {
     (void)lk_map_remove(&e->members, key);
   }
   stop_timers(e);
-  if (!e->io_under_way) close_next_file(e);
+  if (!lk_keeper_is_busy(&e->keeper)) begin_closing(e);
 }
 
 /* ---- what a room wants done ---- */
@@ -437,24 +361,12 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
   }
 }
 
+/* One journal at a time: the room waits for its completion. */
 static lk_err do_journal(entry *e, const lk_room_effect *effect) {
-  LK_ASSERT(e->phase == PHASE_REST); /* one journal at a time: the room waits for its completion */
-  lk_buf_truncate(&e->keep, 0);
-  lk_err err = lk_slot_encode(e->keep_number + 1, effect->payload, &e->keep);
+  lk_err err = lk_keeper_keep(&e->keeper, effect->payload);
   if (err != LK_OK) return err;
   e->ticket = effect->ticket;
-#ifdef LK_BUG_SAME_SLOT /* planted for the simulator, which must find it: sim/README.md */
-  e->slot = 0;
-#else
-  e->slot = (unsigned)((e->keep_number + 1) % 2);
-#endif
-  if (e->has_file[e->slot]) {
-    submit(e, PHASE_KEEP_WRITE, (lk_io){ .kind = LK_IO_WRITE, .file = e->files[e->slot],
-                                         .from = lk_buf_slice(&e->keep) });
-  } else {
-    submit(e, PHASE_KEEP_OPEN, (lk_io){ .kind = LK_IO_OPEN, .create = true,
-                                        .name = slot_name(e, e->slot) });
-  }
+  e->hub->busy_count++;
   return LK_OK;
 }
 
@@ -502,7 +414,7 @@ static void run_room(entry *e, lk_room_input input) {
   entry_drop(e, err);
 }
 
-/* ---- loading and journals ---- */
+/* ---- what the keeper reports ---- */
 
 static void refuse_joins(entry *e, lk_err why) {
   lk_buf text;
@@ -524,11 +436,6 @@ static void refuse_joins(entry *e, lk_err why) {
   lk_buf_deinit(&text);
 }
 
-static void fail_loading(entry *e, lk_err why) {
-  refuse_joins(e, why);
-  entry_drop(e, why);
-}
-
 /* Joins that waited go in, in their order. One of them may drop the room: the rest then waits
  * for the next loading. */
 static void let_joins_in(entry *e) {
@@ -543,153 +450,49 @@ static void let_joins_in(entry *e) {
   if (e->state == ENTRY_OPEN) watch_idle(e); /* those who waited may all have left */
 }
 
-static lk_err recover(const entry *e, uint64_t *number, lk_slice *body) {
-  return lk_slot_recover(lk_buf_slice(&e->slots[0]), lk_buf_slice(&e->slots[1]), number, body);
-}
-
-static void open_loaded(entry *e) {
+static void on_loaded(entry *e) {
   lk_hub *hub = e->hub;
-  lk_slice recovered = LK_SLICE_EMPTY;
-  uint64_t number = 0;
-  lk_err err = recover(e, &number, &recovered);
-  if (err == LK_ERR_NOT_FOUND) err = LK_OK;
+  size_t recovered_len = e->keeper.state.len;
+  lk_err err = e->keeper.result;
   if (err == LK_OK) {
-    lk_room_options options = { hub->env, hub->limits, entry_topic(e), recovered,
+    lk_room_options options = { hub->env, hub->limits, entry_topic(e), e->keeper.state,
                                 lk_prng_u64(&hub->ids) };
     err = e->kind->open(&options, &e->room);
   }
+  lk_keeper_release(&e->keeper);
   if (err != LK_OK) {
-    fail_loading(e, err);
+    refuse_joins(e, err);
+    entry_drop(e, err);
     return;
   }
-  lk_trace_emit(hub->env, LK_TRACE_room_opened, e->joins.count, recovered.len, entry_topic(e));
-  for (unsigned slot = 0; slot < 2; slot++) {
-    size_t max = e->slots[slot].max;
-    lk_buf_deinit(&e->slots[slot]); /* not needed until the room is opened again */
-    lk_buf_init(&e->slots[slot], hub->env->alloc, max);
-  }
-  e->keep_number = number;
+  lk_trace_emit(hub->env, LK_TRACE_room_opened, e->joins.count, recovered_len, entry_topic(e));
   e->state = ENTRY_OPEN;
-  e->phase = PHASE_REST;
   let_joins_in(e);
 }
 
-/* Both slots are read. The newer one becomes durable before the room opens: see the top. */
-static void make_durable(entry *e) {
-  lk_slice body = LK_SLICE_EMPTY;
-  uint64_t number = 0;
-  lk_err err = recover(e, &number, &body);
-  if (err == LK_ERR_NOT_FOUND) {
-    open_loaded(e);
-  } else if (err != LK_OK) {
-    fail_loading(e, err);
-  } else {
-    e->slot = (unsigned)(number % 2);
-    submit(e, PHASE_LOAD_WRITE,
-           (lk_io){ .kind = LK_IO_WRITE, .file = e->files[e->slot],
-                    .from = lk_slice_first(lk_buf_slice(&e->slots[e->slot]),
-                                           LK_SLOT_HEADER_LEN + body.len) });
-  }
-}
-
-static void slot_loaded(entry *e) {
-  if (e->slot == 0) load_slot(e, 1);
-  else make_durable(e);
-}
-
-static void on_loaded_size(entry *e, uint64_t size) {
-  lk_buf *into = &e->slots[e->slot];
-  size_t len;
-  /* Longer than any slot that these limits allow: it was written under greater ones, and to read a
-   * part would be to take it for damaged and fall back to an older state. */
-  if (size > into->max || !lk_u64_to_size(size, &len)) {
-    fail_loading(e, LK_ERR_TOO_BIG);
-    return;
-  }
-  if (len == 0) {
-    slot_loaded(e);
-    return;
-  }
-  uint8_t *at = lk_buf_extend(into, len);
-  if (at == NULL) {
-    fail_loading(e, LK_ERR_NOMEM);
-    return;
-  }
-  submit(e, PHASE_LOAD_READ, (lk_io){ .kind = LK_IO_READ, .file = e->files[e->slot], .into = at,
-                                      .into_len = len });
-}
-
-static void on_journaled(entry *e, lk_err result) {
-  e->phase = PHASE_REST;
-  if (result == LK_OK) {
-    e->keep_number++;
-    e->hub->stats.journals++;
-    lk_trace_emit(e->hub->env, LK_TRACE_room_journaled, e->ticket, e->keep.len, entry_topic(e));
-  }
+static void on_kept(entry *e) {
+  lk_err result = e->keeper.result;
   if (e->state != ENTRY_OPEN) {
-    close_next_file(e); /* the room was dropped while the write was under way */
+    begin_closing(e); /* the room was dropped meanwhile: nobody waits for this journal */
     return;
+  }
+  if (result == LK_OK) {
+    e->hub->stats.journals++;
+    lk_trace_emit(e->hub->env, LK_TRACE_room_journaled, e->ticket, e->keeper.bytes.len, entry_topic(e));
   }
   run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket, .result = result });
 }
 
-static void on_opened(entry *e, lk_io *io) {
-  if (io->result == LK_OK) {
-    e->has_file[e->slot] = true;
-    e->files[e->slot] = io->file;
-  }
-}
-
-/* A journal that failed, or whose room was dropped meanwhile, goes no further. */
-static bool is_journal_over(const entry *e, const lk_io *io) {
-  return io->result != LK_OK || e->state != ENTRY_OPEN;
-}
-
-/* One operation of |e| is complete. */
+/* The operation of |e| that was under way is complete. */
 static void advance(entry *e) {
-  lk_io *io = &e->io;
-  e->io_under_way = false;
-  e->hub->io_count--;
-  switch (e->phase) {
-  case PHASE_REST: LK_UNREACHABLE();
-  case PHASE_LOAD_OPEN:
-    on_opened(e, io);
-    if (io->result == LK_ERR_NOT_FOUND) slot_loaded(e);
-    else if (io->result != LK_OK) fail_loading(e, io->result);
-    else submit(e, PHASE_LOAD_SIZE, (lk_io){ .kind = LK_IO_SIZE, .file = io->file });
-    break;
-  case PHASE_LOAD_SIZE:
-    if (io->result != LK_OK) fail_loading(e, io->result);
-    else on_loaded_size(e, io->off);
-    break;
-  case PHASE_LOAD_READ:
-    if (io->result != LK_OK) {
-      fail_loading(e, io->result);
-    } else {
-      lk_buf_truncate(&e->slots[e->slot], io->done);
-      slot_loaded(e);
-    }
-    break;
-  case PHASE_LOAD_WRITE:
-    if (io->result != LK_OK) fail_loading(e, io->result);
-    else submit(e, PHASE_LOAD_SYNC, (lk_io){ .kind = LK_IO_SYNC, .file = io->file });
-    break;
-  case PHASE_LOAD_SYNC:
-    if (io->result != LK_OK) fail_loading(e, io->result);
-    else open_loaded(e);
-    break;
-  case PHASE_KEEP_OPEN:
-    on_opened(e, io);
-    if (is_journal_over(e, io)) on_journaled(e, io->result != LK_OK ? io->result : LK_ERR_CANCELED);
-    else submit(e, PHASE_KEEP_WRITE, (lk_io){ .kind = LK_IO_WRITE, .file = io->file,
-                                              .from = lk_buf_slice(&e->keep) });
-    break;
-  case PHASE_KEEP_WRITE:
-    if (is_journal_over(e, io)) on_journaled(e, io->result != LK_OK ? io->result : LK_ERR_CANCELED);
-    else submit(e, PHASE_KEEP_SYNC, (lk_io){ .kind = LK_IO_SYNC, .file = io->file });
-    break;
-  case PHASE_KEEP_SYNC: on_journaled(e, io->result); break;
-  case PHASE_CLOSE: close_next_file(e); break;
+  lk_keeper_event event = lk_keeper_advance(&e->keeper);
+  if (event == LK_KEEPER_BUSY) return;
+  e->hub->busy_count--;
+  switch (event) {
+  case LK_KEEPER_BUSY: break;
+  case LK_KEEPER_LOADED: on_loaded(e); break;
+  case LK_KEEPER_KEPT: on_kept(e); break;
+  case LK_KEEPER_CLOSED: finish_closing(e); break;
   }
 }
 
@@ -810,7 +613,7 @@ void lk_hub_disconnect(lk_hub *self, uint64_t number, uint64_t now_ms) {
 static void on_timer(entry *e, const entry_timer *timer) {
   if (timer == &e->timer) {
     run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
-  } else if (e->phase == PHASE_REST) {
+  } else if (!lk_keeper_is_busy(&e->keeper)) {
     LK_COVERED(hub_idle_room_put_away);
     entry_drop(e, LK_OK);
   } else {
@@ -856,7 +659,7 @@ bool lk_hub_poll(lk_hub *self, lk_hub_output *out) {
   return false;
 }
 
-bool lk_hub_is_idle(const lk_hub *self) { return self->io_count == 0; }
+bool lk_hub_is_idle(const lk_hub *self) { return self->busy_count == 0; }
 
 lk_hub_stats lk_hub_get_stats(const lk_hub *self) {
   lk_hub_stats stats = self->stats;

@@ -225,8 +225,9 @@ TEST(topics_and_waiting_output_are_bounded) {
   }
   CHECK_ERR(err, LK_ERR_LIMIT);
   CHECK_COVERED(outbox_took_a_message_back);
-  CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
-  CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+  for (int i = 0; i < 3; i++) {
+    CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+  }
   check_silent(&f); /* of what did not fit not even its length is there */
   lk_session_deinit(&f.session);
 }

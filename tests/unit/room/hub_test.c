@@ -508,6 +508,7 @@ static void storage_scenario(storage_fault fault, lk_err error) {
 
 TEST(no_acknowledged_count_is_lost_when_storage_operations_fail) { storage_scenario(STORAGE_FAIL, LK_ERR_IO); }
 TEST(no_acknowledged_count_is_lost_when_writes_tear) { storage_scenario(STORAGE_TEAR, LK_ERR_IO); }
+TEST(no_acknowledged_count_is_lost_when_operations_are_late) { storage_scenario(STORAGE_DELAY, LK_OK); }
 TEST(no_acknowledged_count_is_lost_when_the_disk_is_full) { storage_scenario(STORAGE_FAIL, LK_ERR_NO_SPACE); }
 
 TEST(members_of_a_room_whose_journal_failed_are_told_and_may_rejoin) {
