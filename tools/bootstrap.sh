@@ -39,13 +39,11 @@ if [ -n "$missing" ]; then
   apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20"
   # shellcheck disable=SC2086
   if ! $apt update >"$log" 2>&1 || grep -q '^[EW]: Failed to fetch\|^Err:' "$log"; then
-    tail -n 3 "$log" >&2
     die "Debian's packages cannot be reached; check the network, or $by_hand"
   fi
   # shellcheck disable=SC2086
   if ! $apt install -y --no-install-recommends $missing >"$log" 2>&1; then
-    grep '^E:' "$log" >&2 || tail -n 3 "$log" >&2
-    die "Debian's packages could not be installed; $by_hand (clang-22 is in bookworm-security)"
+    die "Debian's packages could not be installed ($(sed -n 's/^E: //p' "$log" | head -n 1)); $by_hand (clang-22 is in bookworm-security)"
   fi
 fi
 
@@ -53,8 +51,12 @@ stamp=node_modules/.laniakea-installed
 if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ] || [ package.json -nt "$stamp" ]; then
   say "installing from npm, by package-lock.json"
   # No update check and no retries for minutes: an unreachable registry is said at once.
-  if ! npm ci --no-update-notifier --fetch-retries=1 --fetch-timeout=60000 --loglevel=error; then
-    die "npm packages could not be installed; check the network, then run by hand: npm ci"
+  npm_log=$(mktemp)
+  if ! npm ci --no-update-notifier --fetch-retries=1 --fetch-timeout=60000 --loglevel=error >"$npm_log" 2>&1; then
+    reason=$(sed -n 's/^npm \(ERR!\|error\) *//p' "$npm_log" | head -n 1)
+    rm -f "$npm_log"
+    die "npm packages could not be installed ($reason); check the network, then run by hand: npm ci"
   fi
+  rm -f "$npm_log"
   touch "$stamp"
 fi

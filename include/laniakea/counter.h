@@ -24,7 +24,8 @@ typedef struct lk_counter lk_counter;
 LK_API lk_err lk_counter_open(const lk_env *env, lk_slice actor, lk_counter **out) LK_MUST_USE;
 LK_API void lk_counter_close(lk_counter *self);
 
-/* Errors: LK_ERR_RANGE for 0, LK_ERR_OVERFLOW when the sum would not fit 64 bits, LK_ERR_NOMEM. */
+/* Errors: LK_ERR_RANGE for 0, LK_ERR_OVERFLOW when the sum would not fit 64 bits, LK_ERR_LIMIT when
+ * this replica never counted and as many others as one counter remembers did, LK_ERR_NOMEM. */
 LK_API lk_err lk_counter_increment(lk_counter *self, uint64_t amount) LK_MUST_USE;
 
 /* The sum of all increments that this replica knows. */

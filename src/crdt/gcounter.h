@@ -48,7 +48,7 @@ uint64_t lk_gcounter_count_of(const lk_gcounter *self, lk_slice actor);
 /* Adds |amount| for |actor|. |delta| may be NULL; else it is an initialised counter into which the
  * new count is merged: sending that is enough. LK_ERR_ACTOR for an id that is empty, too long or
  * not UTF-8, LK_ERR_RANGE for an amount of 0, LK_ERR_OVERFLOW beyond 64 bits, LK_ERR_LIMIT,
- * LK_ERR_NOMEM: neither counter has changed. */
+ * LK_ERR_NOMEM: |self| has not changed; |delta| may be ahead of it then, and must not be sent. */
 lk_err lk_gcounter_increment(lk_gcounter *self, lk_slice actor, uint64_t amount,
                              lk_gcounter *delta) LK_MUST_USE;
 

@@ -91,7 +91,7 @@ static inline uint64_t lk_peer_pending(const lk_peer *self) { return self->pendi
 static inline lk_peer_state lk_peer_get_state(const lk_peer *self) { return self->state; }
 
 /* Everything that must outlive this process, appended to |out|. */
-lk_err lk_peer_save(const lk_peer *self, lk_buf *out);
+lk_err lk_peer_save(const lk_peer *self, lk_buf *out) LK_MUST_USE;
 
 /* What became of the connection. A report that does not fit the state is ignored: it is about a
  * connection that was given up. */

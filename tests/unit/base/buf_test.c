@@ -38,6 +38,20 @@ TEST(buf_appending_its_own_bytes_panics) {
 }
 #endif
 
+TEST(buf_extend_gives_room_to_fill_or_nothing) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 5);
+  lk_buf_append(&b, LK_LIT("ab"));
+  uint8_t *at = lk_buf_extend(&b, 3);
+  CHECK(at != NULL);
+  memcpy(at, "cde", 3);
+  CHECK_TEXT(lk_buf_slice(&b), "abcde");
+  CHECK(lk_buf_extend(&b, 1) == NULL);
+  CHECK_ERR(lk_buf_err(&b), LK_ERR_LIMIT);
+  CHECK_TEXT(lk_buf_slice(&b), "abcde");
+  lk_buf_deinit(&b);
+}
+
 /* Goal: an encoder may look at the error once, at the end, and what came before is intact. */
 TEST(buf_remembers_its_first_error_and_ignores_what_follows) {
   lk_buf b;

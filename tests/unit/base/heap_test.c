@@ -67,3 +67,19 @@ TEST(heap_is_as_before_after_every_failed_allocation) {
     lk_heap_deinit(&h);
   }
 }
+
+TEST(heap_takes_exactly_its_maximum) {
+  for (uint32_t max = 1; max <= 20; max++) {
+    lk_heap h;
+    lk_heap_item items[21], *first;
+    lk_heap_init(&h, test_alloc(), max);
+    for (uint32_t i = 0; i <= max; i++) {
+      items[i] = (lk_heap_item)LK_HEAP_ITEM_INIT;
+      CHECK_ERR(lk_heap_push(&h, &items[i], max - i), i < max ? LK_OK : LK_ERR_LIMIT);
+    }
+    first = lk_heap_pop(&h);
+    CHECK(first == &items[max - 1]);
+    CHECK_OK(lk_heap_push(&h, &items[max], 0));
+    lk_heap_deinit(&h);
+  }
+}

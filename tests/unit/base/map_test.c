@@ -152,3 +152,21 @@ TEST(siphash13_depends_on_every_byte_and_on_the_seed) {
   uint64_t other[2] = { 1, 3 };
   CHECK(lk_siphash13(other, lk_slice_of(bytes, sizeof bytes)) != base);
 }
+
+/* Goal: removing gives the index its slot back. Method: a map that becomes empty never rebuilds itself, so
+ * slots that stay taken would fill its index, and looking for what is absent would never end. */
+TEST(map_that_becomes_empty_over_and_over_keeps_its_index_free) {
+  static const uint64_t a_seed[2] = { 1, 2 };
+  lk_map m;
+  void *value;
+  bool is_new;
+  lk_map_init(&m, test_alloc(), 0, 100, a_seed);
+  for (uint32_t i = 0; i < 200; i++) {
+    uint8_t key[4];
+    lk_store_be32(key, i);
+    CHECK_OK(lk_map_put(&m, lk_slice_of(key, 4), &value, &is_new));
+    CHECK(lk_map_remove(&m, lk_slice_of(key, 4)));
+    for (uint32_t slot = 0; slot < m.index_cap; slot++) CHECK_U64(m.index[slot], 0);
+  }
+  lk_map_deinit(&m);
+}

@@ -125,6 +125,19 @@ TEST(binary_frames_whose_lengths_lie_are_refused) {
   CHECK(m.ref.ptr == NULL);
 }
 
+TEST(a_text_that_is_refused_leaves_the_arena_as_it_was) {
+  lk_limits limits = lk_limits_default();
+  lk_arena arena;
+  lk_message m;
+  lk_arena_init(&arena, test_alloc(), 10000);
+  CHECK(lk_arena_push_bytes(&arena, 1) != NULL);
+  lk_arena_mark before = lk_arena_get_mark(&arena);
+  CHECK_ERR(lk_message_decode_text(LK_LIT("[\"\\u0061\",\"\\u0062\",\"t\",5,{}]"), &limits, &arena, &m), LK_ERR_BAD_MESSAGE);
+  lk_arena_mark after = lk_arena_get_mark(&arena);
+  CHECK(before.chunk == after.chunk && before.pos == after.pos);
+  lk_arena_deinit(&arena);
+}
+
 TEST(a_message_that_does_not_fit_leaves_the_buffer_as_it_was) {
   uint8_t name[300];
   memset(name, 'n', sizeof name);

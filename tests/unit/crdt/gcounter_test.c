@@ -281,6 +281,7 @@ TEST(json_without_integers_under_counts_is_refused) {
     { LK_LIT_INIT("{}"), LK_ERR_PAYLOAD },
     { LK_LIT_INIT("[]"), LK_ERR_PAYLOAD },
     { LK_LIT_INIT("{\"counts\":{\"\":1}}"), LK_ERR_ACTOR },
+    { LK_LIT_INIT("{\"counts\":{\"b\":18446744073709551615,\"a\":1,\"b\":2}}"), LK_ERR_OVERFLOW },
     { LK_LIT_INIT("{\"counts\":{\"a\":1}"), LK_ERR_TRUNCATED },
     { LK_LIT_INIT("{\"counts\":{\"a\":1}} x"), LK_ERR_TRAILING },
   };
@@ -293,6 +294,33 @@ TEST(json_without_integers_under_counts_is_refused) {
     if (cases[i].want != LK_OK) CHECK_U64(c.count, 0);
     lk_gcounter_deinit(&c);
   }
+}
+
+/* Goal: the order of the members, repetitions and zeros do not matter: each actor has its greatest count. */
+PROPERTY(json_counts_in_any_order_are_the_greatest_of_each_actor) {
+  lk_limits l = limits();
+  lk_gcounter c, model;
+  lk_buf text;
+  init(&c);
+  init(&model);
+  lk_buf_init(&text, test_alloc(), 4000);
+  lk_buf_append(&text, LK_LIT("{\"counts\":{"));
+  for (uint32_t i = 0, n = gen_below(g, 40); i < n; i++) {
+    uint8_t name[2];
+    lk_slice actor = actor_of(gen_below(g, 52), name);
+    uint64_t count = gen_below(g, 4), had = lk_gcounter_count_of(&model, actor);
+    if (count > had) CHECK_OK(lk_gcounter_increment(&model, actor, count - had, NULL));
+    lk_buf_append(&text, i == 0 ? LK_LIT("\"") : LK_LIT(",\""));
+    lk_buf_append(&text, actor);
+    lk_buf_append(&text, LK_LIT("\":"));
+    lk_buf_append_decimal(&text, count);
+  }
+  lk_buf_append(&text, LK_LIT("}}"));
+  CHECK_OK(lk_gcounter_decode_json(&c, lk_buf_slice(&text), &l));
+  CHECK(lk_gcounter_equal(&c, &model));
+  lk_buf_deinit(&text);
+  lk_gcounter_deinit(&c);
+  lk_gcounter_deinit(&model);
 }
 
 /* Goal: whatever allocation fails, the counters are as before or the change is whole. */

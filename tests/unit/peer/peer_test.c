@@ -289,6 +289,9 @@ TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
   options.restored = LK_LIT("\x00\x01\x02");
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_VERSION);
   lk_peer_deinit(&p);
+  options.restored = LK_LIT("\x80\x00\x01\x01\x00"); /* 0 in two bytes */
+  CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_NOT_CANONICAL);
+  lk_peer_deinit(&p);
   options.restored = LK_LIT("\x01\x01\x01\x00"); /* confirmed more than was counted */
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_CORRUPT);
   lk_peer_deinit(&p);
@@ -386,6 +389,7 @@ TEST(reports_that_do_not_fit_the_state_change_nothing) {
   lk_peer_event event;
   world_init(&w);
   lk_peer *p = &w.clients[0].peer;
+  CHECK_U64(lk_peer_deadline(p), w.now + LK_PEER_REPLY_MS); /* no heartbeat before there is a connection */
   lk_peer_opened(p, w.now); /* nothing was asked for yet */
   lk_peer_closed(p, w.now);
   CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
@@ -431,6 +435,150 @@ TEST(counts_made_while_joining_are_sent_after_the_answer_and_repeated_answers_ar
   CHECK_U64(lk_peer_pending(p), 0);
   CHECK_U64(lk_peer_deadline(p), w.now + LK_PEER_HEARTBEAT_MS);
   world_deinit(&w);
+}
+
+/* Opens and joins; the reference of the join is 1. */
+static lk_peer *joined(world *w) {
+  lk_peer_event event;
+  lk_peer *p = &w->clients[0].peer;
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_opened(p, w->now);
+  CHECK_OK(answer(p, LK_LIT("1"), JOINED_OK, w->now));
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINED);
+  while (lk_peer_poll(p, &event)) continue;
+  return p;
+}
+
+TEST(the_bound_of_the_back_off_doubles_with_each_failure) {
+  world w;
+  lk_peer_event event;
+  uint64_t longest = 0;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  for (uint32_t failures = 0; failures < 40; failures++) {
+    CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+    lk_peer_closed(p, w.now);
+    uint64_t wait = lk_peer_deadline(p) - w.now;
+    uint64_t bound = (uint64_t)LK_PEER_RETRY_FIRST_MS << lk_min_u32(failures, 20);
+    CHECK(wait <= lk_min_u64(bound, LK_PEER_RETRY_MAX_MS));
+    longest = lk_max_u64(longest, wait);
+    lk_peer_tick(p, w.now += wait);
+  }
+  CHECK(longest > LK_PEER_RETRY_MAX_MS / 2);
+  world_deinit(&w);
+}
+
+/* Goal: whoever shows the value hears of each change of it, of the state and of what is pending. */
+TEST(changes_are_told_once_and_nothing_else_is) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  lk_peer *p = joined(&w);
+  CHECK(!lk_peer_poll(p, &event));
+  CHECK_OK(lk_peer_increment(p, 1, w.now));
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_SEND);
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CHANGED);
+  CHECK(!lk_peer_poll(p, &event));
+  CHECK_OK(answer(p, LK_LIT("2"), JOINED_OK, w.now)); /* no longer pending */
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CHANGED);
+  CHECK(!lk_peer_poll(p, &event));
+  lk_peer_closed(p, w.now); /* no longer joined */
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CHANGED);
+  CHECK(!lk_peer_poll(p, &event));
+  world_deinit(&w);
+}
+
+TEST(a_refused_join_is_asked_again_on_the_same_connection) {
+  world w;
+  lk_peer_event event;
+  world_init(&w);
+  lk_peer *p = &w.clients[0].peer;
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
+  lk_peer_opened(p, w.now);
+  CHECK_OK(answer(p, LK_LIT("1"), REFUSED, w.now));
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINING);
+  uint64_t due = lk_peer_deadline(p);
+  CHECK(due >= w.now && due <= w.now + LK_PEER_RETRY_FIRST_MS);
+  while (lk_peer_poll(p, &event)) continue;
+  CHECK_OK(answer(p, LK_LIT("1"), JOINED_OK, w.now)); /* too late: this joining was refused */
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINING);
+  lk_peer_tick(p, due);
+  CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_SEND);
+  CHECK_TEXT(event.text, "[\"2\",\"2\",\"crdt:a\",\"phx_join\",{\"type\":\"gcounter\"}]");
+  world_deinit(&w);
+}
+
+/* Goal: an end that was said of an earlier joining does not end this one; escapes spell what they spell. */
+TEST(what_is_meant_for_an_earlier_joining_is_ignored) {
+  world w;
+  world_init(&w);
+  lk_peer *p = joined(&w);
+  CHECK_OK(lk_peer_receive(p, LK_LIT("[\"9\",\"9\",\"crdt:a\",\"phx_error\",{}]"), w.now));
+  CHECK_OK(lk_peer_receive(p, LK_LIT("[\"1\",\"1\",\"crdt:b\",\"phx_error\",{}]"), w.now));
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINED);
+  CHECK_OK(lk_peer_receive(p, LK_LIT("[\"1\",\"1\",\"crdt:\\u0061\",\"phx_error\",{}]"), w.now));
+  CHECK(lk_peer_get_state(p) == LK_PEER_JOINING);
+  world_deinit(&w);
+}
+
+/* Goal: also who counts without a pause has a row of failures that ends. Method: more was counted while
+ * the merge was under way, so that its answer sends the next one. */
+TEST(a_peer_that_always_has_news_is_forgiven_by_each_answer) {
+  world w;
+  world_init(&w);
+  lk_peer *p = joined(&w);
+  p->attempt = 9;
+  CHECK_OK(lk_peer_increment(p, 1, w.now));
+  CHECK_OK(lk_peer_increment(p, 1, w.now));
+  CHECK_OK(answer(p, LK_LIT("2"), JOINED_OK, w.now));
+  CHECK_U64(lk_peer_pending(p), 1);
+  lk_peer_closed(p, w.now);
+  CHECK(lk_peer_deadline(p) <= w.now + LK_PEER_RETRY_FIRST_MS);
+  world_deinit(&w);
+}
+
+/* Goal: without memory a peer keeps what was counted, leaks nothing and goes on when there is some.
+ * Method: the fault loop over a join, counts, news of others and a save; then all of it again. */
+TEST(peer_survives_every_failed_allocation) {
+  FAULT_LOOP(faults, test_alloc()) {
+    lk_env env = LK_ENV_INIT(faulty_alloc(&faults), NULL);
+    lk_limits limits = lk_limits_default();
+    lk_peer_options options = { &env, &limits, LK_LIT("crdt:a"), LK_LIT("ada"), LK_SLICE_EMPTY, 1, 0 };
+    lk_peer p;
+    lk_peer_event event;
+    lk_buf saved;
+    uint64_t counted = 0, now = 0, fail_at = faults.fail_at;
+    if (lk_peer_init(&p, &options) != LK_OK) {
+      CHECK(faults.hit);
+      lk_peer_deinit(&p);
+      continue;
+    }
+    for (int i = 0; i < 4; i++) {
+      if (i == 3) faults.fail_at = UINT64_MAX; /* now there is memory */
+      if (lk_peer_increment(&p, 1, now) == LK_OK) counted++;
+      CHECK_U64(lk_gcounter_count_of(&p.counter, LK_LIT("ada")), counted);
+      lk_peer_tick(&p, now += LK_PEER_RETRY_MAX_MS - 1);
+      while (lk_peer_poll(&p, &event)) {
+        if (event.kind == LK_PEER_OPEN) lk_peer_opened(&p, now);
+        if (event.kind == LK_PEER_SEND) {
+          uint8_t ref[20];
+          lk_slice digits = ref_of(event.text);
+          memcpy(ref, digits.ptr, digits.len);
+          (void)!answer(&p, lk_slice_of(ref, digits.len), LK_LIT("{\"status\":\"ok\",\"response\":{\"counts\":{\"b\\u0062\":2}}}"), now);
+        }
+      }
+      (void)!lk_peer_receive(&p, LK_LIT("[null,null,\"crdt:\\u0061\",\"state_updated\",{\"counts\":{\"carol\":2}}]"), now);
+    }
+    CHECK(lk_peer_get_state(&p) == LK_PEER_JOINED);
+    CHECK_U64(lk_peer_value(&p), counted + 4);
+    CHECK_U64(lk_peer_pending(&p), 0);
+    lk_buf_init(&saved, test_alloc(), 1000);
+    CHECK_OK(lk_peer_save(&p, &saved));
+    lk_buf_deinit(&saved);
+    CHECK_OK(lk_peer_increment(&p, 1, now)); /* ends with a merge under way */
+    lk_peer_deinit(&p);
+    faults.fail_at = fail_at;
+  }
 }
 
 /* Goal: counts and cuts in any order; when the network holds, both replicas show the sum. */

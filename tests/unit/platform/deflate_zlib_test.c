@@ -91,6 +91,54 @@ TEST(inflate_never_makes_more_than_its_cap) {
   lk_buf_deinit(&packed);
 }
 
+/* Goal: output that zlib still holds when all input is taken comes out in the same call.
+ * Method: runs that end a little behind a step of the output, so that the last bytes of the input
+ * stand for more than the room that is left. */
+TEST(inflate_gives_all_that_its_input_stands_for) {
+  enum { STEP = 4096, MORE = 300 };
+  static uint8_t zeros[STEP + MORE];
+  const lk_deflate_provider *zlib = lk_deflate_zlib();
+  for (size_t len = STEP; len <= STEP + MORE; len += 7) {
+    lk_inflate_stream *s = NULL;
+    lk_buf packed = new_buf(1000), out = new_buf(STEP + MORE);
+    bool ended = false;
+    compress(lk_slice_of(zeros, len), &raw, LK_DEFLATE_FINISH, &packed);
+    lk_slice in = lk_buf_slice(&packed);
+    CHECK_OK(zlib->inflate_open(test_alloc(), LK_DEFLATE_RAW, 15, &s));
+    CHECK_OK(zlib->inflate_feed(s, &in, len, &out, &ended));
+    CHECK_U64(out.len, len);
+    CHECK(ended);
+    zlib->inflate_close(s);
+    lk_buf_deinit(&packed);
+    lk_buf_deinit(&out);
+  }
+}
+
+/* Goal: compressed output of many steps comes out whole, with a flush as well as at the end. */
+TEST(deflate_of_what_cannot_be_compressed_takes_many_steps) {
+  enum { LEN = 20000 };
+  static uint8_t noise[LEN];
+  static const lk_deflate_flush flushes[] = { LK_DEFLATE_SYNC, LK_DEFLATE_FINISH };
+  const lk_deflate_provider *zlib = lk_deflate_zlib();
+  lk_prng prng;
+  lk_prng_init(&prng, 1);
+  lk_prng_fill(&prng, noise, LEN);
+  for (int i = 0; i < 2; i++) {
+    lk_inflate_stream *s = NULL;
+    lk_buf packed = new_buf(2 * LEN), out = new_buf(LEN);
+    bool ended = false;
+    compress(lk_slice_of(noise, LEN), &raw, flushes[i], &packed);
+    lk_slice in = lk_buf_slice(&packed);
+    CHECK_OK(zlib->inflate_open(test_alloc(), LK_DEFLATE_RAW, 15, &s));
+    CHECK_OK(zlib->inflate_feed(s, &in, LEN, &out, &ended));
+    CHECK_SLICE(lk_buf_slice(&out), lk_slice_of(noise, LEN));
+    CHECK_U64(ended, flushes[i] == LK_DEFLATE_FINISH);
+    zlib->inflate_close(s);
+    lk_buf_deinit(&packed);
+    lk_buf_deinit(&out);
+  }
+}
+
 TEST(inflate_stops_behind_the_end_of_the_stream) {
   const lk_deflate_provider *zlib = lk_deflate_zlib();
   lk_deflate_options options = raw;

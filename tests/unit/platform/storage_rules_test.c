@@ -41,6 +41,9 @@ static void check_bytes(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello there");
   CHECK_TEXT(read_all(storage, wait, ctx, f, 6, bytes), "there");
   CHECK_U64(read_all(storage, wait, ctx, f, 11, bytes).len, 0);
+  lk_io past = { .kind = LK_IO_READ, .file = f, .off = 12, .into = bytes, .into_len = 64, .done = 9 };
+  CHECK_OK(storage_run(storage, wait, ctx, &past)); /* whatever stood in |done| before */
+  CHECK_U64(past.done, 0);
   CHECK_U64(read_all(storage, wait, ctx, f, 1u << 30, bytes).len, 0);
   CHECK_OK(RUN(.kind = LK_IO_TRUNCATE, .file = f, .off = 5));
   CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello");
@@ -63,6 +66,8 @@ static void check_names(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK_OK(RUN(.kind = LK_IO_SYNC, .file = f));
   CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
   CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("none"), .name_to = LK_LIT("x")), LK_ERR_NOT_FOUND);
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("../x")), LK_ERR_INVALID);
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT(".new"), .name_to = LK_LIT("x")), LK_ERR_INVALID);
   CHECK_OK(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("a.log")));
   CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("new")), LK_ERR_NOT_FOUND);
   f = open_file(storage, wait, ctx, LK_LIT("a.log"));
@@ -115,6 +120,20 @@ TEST(memory_storage_keeps_the_rules) {
   storage_check_rules(&s.table, NULL, NULL);
   CHECK_U64(s.size_used, 0);
   lk_memory_storage_deinit(&s);
+  lk_memory_storage_deinit(&s);
+}
+
+/* Goal: a handle is good until it is closed, and then given out again: they do not run out. */
+TEST(memory_storage_handles_end_with_their_close) {
+  lk_memory_storage s;
+  lk_memory_storage_init(&s, test_alloc(), 1 << 20);
+  lk_file first = open_file(&s.table, NULL, NULL, LK_LIT("a"));
+  lk_io io = { .kind = LK_IO_CLOSE, .file = first };
+  CHECK_OK(storage_run(&s.table, NULL, NULL, &io));
+  io = (lk_io){ .kind = LK_IO_SYNC, .file = first };
+  s.table.submit(&s.table, &io);
+  CHECK_PANICS((void)s.table.poll(&s.table));
+  CHECK_U64(open_file(&s.table, NULL, NULL, LK_LIT("b")), first);
   lk_memory_storage_deinit(&s);
 }
 

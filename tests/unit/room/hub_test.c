@@ -304,9 +304,12 @@ TEST(bad_payloads_are_answered_by_name_and_change_nothing) {
     CHECK(lk_hub_poll(w.hub, &out));
     CHECK(lk_slice_find(out.text, LK_LIT("\"status\":\"error\"")) != LK_SLICE_NONE);
     CHECK(lk_slice_find(out.text, lk_slice_cstr(cases[i].reason)) != LK_SLICE_NONE);
+    bool names_field = lk_slice_find(out.text, LK_LIT("\"field\":")) != LK_SLICE_NONE;
+    CHECK(names_field == (i + 1 < sizeof cases / sizeof cases[0])); /* the last is about no field */
     check_silent(&w);
   }
   CHECK_U64(lk_hub_get_stats(w.hub).journals, 0);
+  CHECK_U64(lk_hub_get_stats(w.hub).messages_in, 1 + sizeof cases / sizeof cases[0]);
   world_deinit(&w);
 }
 
@@ -370,6 +373,49 @@ TEST(an_idle_room_is_put_away_and_comes_back_with_its_state) {
   tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
   step(&w);
   CHECK_U64(next_value(&w), 3);
+  world_deinit(&w);
+}
+
+/* Goal: who comes back before the room is put away keeps it. */
+TEST(a_room_with_members_again_is_not_put_away) {
+  world w;
+  world_init(&w);
+  uint64_t a = connect(&w);
+  join(&w, a);
+  lk_hub_disconnect(w.hub, a, w.now);
+  uint64_t due = lk_hub_deadline(w.hub);
+  w.now = due - 1;
+  a = connect(&w);
+  join(&w, a);
+  CHECK_U64(lk_hub_deadline(w.hub), LK_HUB_NEVER);
+  w.now = due + 1;
+  step(&w);
+  check_silent(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).members, 1);
+  world_deinit(&w);
+}
+
+/* Goal: a room that nobody is in, but whose journal is under way, is put away after that. */
+TEST(a_room_is_not_put_away_while_its_journal_is_under_way) {
+  world w;
+  world_init(&w);
+  uint64_t a = connect(&w);
+  join(&w, a);
+  w.storage.hold = true;
+  tell(&w, a, INCREMENT(1));
+  lk_hub_disconnect(w.hub, a, w.now);
+  uint64_t due = lk_hub_deadline(w.hub);
+  w.now = due;
+  step(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).rooms, 1);
+  CHECK(lk_hub_deadline(w.hub) > due && lk_hub_deadline(w.hub) != LK_HUB_NEVER);
+  w.storage.hold = false;
+  step(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).journals, 1);
+  w.now = lk_hub_deadline(w.hub);
+  step(&w);
+  step(&w);
+  CHECK_U64(lk_hub_get_stats(w.hub).rooms, 0);
   world_deinit(&w);
 }
 
