@@ -254,11 +254,14 @@ lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_
 }
 
 lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
+  if (find(self, topic, channel) == NULL) return LK_OK;
   lk_err err = send_unmatched(self, topic, ref);
   (void)lk_map_remove(&self->channels, topic);
   return err;
+}
+
+lk_err lk_session_too_late(lk_session *self, lk_slice topic, lk_slice ref) {
+  return send_unmatched(self, topic, ref);
 }
 
 lk_err lk_session_reply(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,

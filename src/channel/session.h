@@ -82,6 +82,9 @@ lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_
 /* Answers a JOIN event of a topic that no room serves: refused, with a null join_ref as Phoenix has it. */
 lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref);
 
+/* Answers a MESSAGE event whose joining came to nothing while it waited: the topic is unmatched. */
+lk_err lk_session_too_late(lk_session *self, lk_slice topic, lk_slice ref);
+
 /* Answers a MESSAGE event with |status| "ok", "error" or another. */
 lk_err lk_session_reply(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
                         lk_slice status, lk_slice response);

@@ -63,7 +63,7 @@ lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) {
   return LK_OK;
 }
 
-lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body) {
+lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body, bool *intact) {
   const lk_slice slots[2] = { slot0, slot1 };
   uint64_t numbers[2] = { 0, 0 };
   lk_slice bodies[2] = { LK_SLICE_EMPTY, LK_SLICE_EMPTY };
@@ -80,7 +80,8 @@ lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slic
     return slot0.len == 0 || slot1.len == 0 ? LK_ERR_NOT_FOUND : LK_ERR_CORRUPT;
   }
   unsigned newest = errs[1] == LK_OK && (errs[0] != LK_OK || numbers[1] > numbers[0]) ? 1 : 0;
-  if (errs[1 - newest] != LK_OK && slots[1 - newest].len > 0) LK_COVERED(slot_survived_damage);
+  *intact = errs[1 - newest] == LK_OK || slots[1 - newest].len == 0;
+  if (!*intact) LK_COVERED(slot_survived_damage);
   *number = numbers[newest];
   *body = bodies[newest];
   return LK_OK;

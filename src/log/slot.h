@@ -21,10 +21,11 @@ lk_err lk_slot_encode(uint64_t number, lk_slice body, lk_buf *out);
  * a longer one and are ignored. */
 lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) LK_MUST_USE;
 
-/* The newest of the two slot files; an empty or damaged one counts as not there. Where neither
- * is there: LK_ERR_NOT_FOUND if both are empty, else LK_ERR_CORRUPT, since something was written
- * and nothing is left of it. A first write that was torn leaves one empty slot and one damaged
- * one: nothing had been acknowledged then, so that is LK_ERR_NOT_FOUND too. */
-lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body) LK_MUST_USE;
+/* The newest of the two slot files; an empty or damaged one counts as not there. |*intact| tells
+ * whether nothing was damaged: then this is the latest state that was ever written, else there may have
+ * been a later one. Where neither is there: LK_ERR_NOT_FOUND if one of them is empty, since a first write
+ * that was torn leaves that, else LK_ERR_CORRUPT: something was written and nothing is left of it. */
+lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body, bool *intact)
+    LK_MUST_USE;
 
 #endif

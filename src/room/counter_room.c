@@ -15,9 +15,13 @@
  * A journal that fails stops the room. What was not acknowledged then is gone here, and comes
  * back from the replicas, which send again what was not confirmed.
  *
- * Commands of clients without a replica are counted under an actor that the room makes for each
- * time that it is opened: a room that came back with an older state must not use up counts that
- * some replica has already seen, or merging would swallow them.
+ * Commands of clients without a replica are counted under an actor of the room's own. It keeps it
+ * when it is opened again, unless what it came back with may not be the latest: then it takes a new
+ * one, since to use up counts that some replica has already seen would let merging swallow them.
+ *
+ * Everything that a room holds must fit into one answer to a join, or nobody could join any more.
+ * So the room counts what its state takes as JSON, at most, and refuses what would go beyond half of
+ * the bytes that may wait for one member.
  *
  * Always: counter == durable + flying + next (as merges); the ticket under way is ticket_next - 1;
  * next is empty and nobody waits where nothing is under way. */
@@ -31,6 +35,10 @@
 #include "room/effects.h"
 
 #define EFFECTS_BESIDE_REPLIES 2
+
+/* "room-" and 16 hexadecimal digits. */
+#define ROOM_ACTOR_LEN (sizeof room_prefix + 16)
+static const uint8_t room_prefix[] = { 'r', 'o', 'o', 'm', '-' };
 
 typedef struct waiter {
   lk_link link;
@@ -53,8 +61,9 @@ struct lk_room {
   lk_arena scratch;    /* of one input */
   lk_buf text;         /* one payload at a time */
   uint64_t ticket_next;
+  size_t json_len;     /* at most, of counter as JSON */
   bool in_flight;
-  uint8_t actor[24];   /* of commands; actor_len 0 until the first one */
+  uint8_t actor[LK_ACTOR_LEN_MAX]; /* of commands; actor_len 0 until the first one */
   uint32_t actor_len;
 };
 
@@ -68,7 +77,8 @@ static void write_replica(lk_json_writer *w, uint64_t entropy) {
   (void)lk_json_write_string(w, lk_slice_of(digits, sizeof digits));
 }
 
-/* {"value":..., "counts":...}; for a join also the type, and an id that no replica has. */
+/* {"value":..., "counts":...}, no counts where |counts| is NULL; for a join also the type, and an id
+ * that no replica has. */
 static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *entropy,
                      lk_slice *out) {
   lk_json_writer w;
@@ -83,7 +93,12 @@ static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *e
   (void)lk_json_write_key(&w, LK_LIT("value"));
   (void)lk_json_write_u64(&w, self->durable.value);
   (void)lk_json_write_key(&w, LK_LIT("counts"));
-  (void)lk_gcounter_write_counts(counts, &w);
+  if (counts != NULL) {
+    (void)lk_gcounter_write_counts(counts, &w);
+  } else {
+    (void)lk_json_begin_object(&w);
+    (void)lk_json_end_object(&w);
+  }
   (void)lk_json_end_object(&w);
   lk_err err = lk_json_writer_finish(&w);
   if (err == LK_OK) *out = lk_buf_slice(&self->text);
@@ -185,8 +200,10 @@ static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
   self->in_flight = false;
   if (input->result != LK_OK) return stop(self, input->result);
   lk_err err = lk_gcounter_merge(&self->durable, &self->flying, NULL);
-  if (err == LK_OK) err = render(self, &self->flying, NULL, &change);
+  /* Those who asked know their change; the broadcast tells it to everybody once. */
+  if (err == LK_OK) err = render(self, NULL, NULL, &change);
   if (err == LK_OK) err = answer_waiting(self, input->ticket, change);
+  if (err == LK_OK) err = render(self, &self->flying, NULL, &change);
   if (err != LK_OK) return err;
   lk_room_effect effect = { .kind = LK_ROOM_BROADCAST, .event = LK_LIT("state_updated"),
                             .payload = change };
@@ -204,19 +221,23 @@ static lk_err on_join(lk_room *self, const lk_room_input *input) {
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
 }
 
-/* Everything that may be shown, as an answer. */
-static lk_err on_get(lk_room *self, const lk_room_input *input) {
+static lk_err answer_now(lk_room *self, const lk_room_input *input, const lk_gcounter *counts) {
   lk_room_effect effect = { .kind = LK_ROOM_REPLY, .member = input->member, .ref = input->ref,
                             .ok = true };
   if (input->ref.ptr == NULL) return LK_OK;
-  lk_err err = render(self, &self->durable, NULL, &effect.payload);
+  lk_err err = render(self, counts, NULL, &effect.payload);
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
+}
+
+/* Everything that may be shown. */
+static lk_err on_get(lk_room *self, const lk_room_input *input) {
+  return answer_now(self, input, &self->durable);
 }
 
 /* Nothing new came in, but perhaps it is not durable yet: then the answer waits for what is under
  * way and what gathers behind it. */
 static lk_err answer_known(lk_room *self, const lk_room_input *input) {
-  if (!self->in_flight) return on_get(self, input);
+  if (!self->in_flight) return answer_now(self, input, NULL);
   LK_COVERED(counter_room_known_but_not_durable);
   return wait_for(self, input, self->next.count > 0 ? self->ticket_next : self->ticket_next - 1);
 }
@@ -224,9 +245,31 @@ static lk_err answer_known(lk_room *self, const lk_room_input *input) {
 #ifdef LK_BUG_ACK_EARLY
 static lk_err begin_and_answer(lk_room *self, const lk_room_input *input) {
   lk_err err = self->in_flight ? LK_OK : begin_journal(self);
-  return err == LK_OK ? on_get(self, input) : err;
+  return err == LK_OK ? answer_now(self, input, NULL) : err;
 }
 #endif
+
+static size_t json_len_max(const lk_room *self) { return self->limits->ws_output_bytes / 2; }
+
+/* What an entry takes as JSON at most: "actor":18446744073709551615, with each byte escaped. */
+static size_t entry_json_len(const lk_gcounter_entry *entry) {
+  size_t len = 24;
+  for (uint32_t i = 0; i < entry->actor_len; i++) {
+    uint8_t c = entry->actor[i];
+    len += c < 0x20 || c == '"' || c == '\\' ? 6 : 1;
+  }
+  return len;
+}
+
+/* Of those entries of |news| whose actors are new to the room. */
+static size_t new_json_len(const lk_room *self, const lk_gcounter *news) {
+  size_t len = 0;
+  for (uint32_t i = 0; i < news->count; i++) {
+    lk_slice actor = lk_slice_of(news->entries[i].actor, news->entries[i].actor_len);
+    if (lk_gcounter_count_of(&self->counter, actor) == 0) len += entry_json_len(&news->entries[i]);
+  }
+  return len;
+}
 
 /* Takes in |delta|, all of it or nothing. */
 static lk_err change(lk_room *self, const lk_room_input *input, const lk_gcounter *delta) {
@@ -239,11 +282,17 @@ static lk_err change(lk_room *self, const lk_room_input *input, const lk_gcounte
   lk_gcounter news;
   lk_gcounter_init(&news, self->env->alloc, self->limits);
   lk_err err = lk_gcounter_diff(delta, &self->counter, &news);
+  size_t json_len = self->json_len + new_json_len(self, &news);
+  if (err == LK_OK && json_len > json_len_max(self)) {
+    LK_COVERED(counter_room_is_full);
+    err = LK_ERR_LIMIT;
+  }
   if (err == LK_OK) err = lk_gcounter_merge(&self->counter, &news, &changed);
   if (err != LK_OK) {
     lk_gcounter_deinit(&news);
     return refuse(self, input, err, LK_LIT("counts"));
   }
+  self->json_len = json_len;
   /* |next| holds a part of |counter|: it can hit no limit that |counter| did not, only memory. */
   err = lk_gcounter_merge(&self->next, &news, NULL);
   lk_gcounter_deinit(&news);
@@ -270,13 +319,28 @@ static lk_err read_amount(lk_room *self, lk_slice payload, uint64_t *out) {
   return err == LK_ERR_TYPE ? LK_ERR_PAYLOAD : err;
 }
 
+static void set_actor(lk_room *self, lk_slice actor) {
+  memcpy(self->actor, actor.ptr, actor.len);
+  self->actor_len = (uint32_t)actor.len;
+}
+
 static void make_actor(lk_room *self, uint64_t entropy) {
-  static const uint8_t prefix[] = { 'r', 'o', 'o', 'm', '-' };
-  uint8_t bytes[8];
+  uint8_t name[ROOM_ACTOR_LEN], bytes[8];
   lk_store_be64(bytes, entropy);
-  memcpy(self->actor, prefix, sizeof prefix);
-  lk_hex_store(self->actor + sizeof prefix, lk_slice_of(bytes, sizeof bytes));
-  self->actor_len = sizeof prefix + 2 * sizeof bytes;
+  memcpy(name, room_prefix, sizeof room_prefix);
+  lk_hex_store(name + sizeof room_prefix, lk_slice_of(bytes, sizeof bytes));
+  set_actor(self, lk_slice_of(name, sizeof name));
+}
+
+/* The actor of an earlier opening. */
+static void find_actor(lk_room *self) {
+  for (uint32_t i = 0; i < self->counter.count; i++) {
+    lk_slice actor = lk_slice_of(self->counter.entries[i].actor, self->counter.entries[i].actor_len);
+    if (actor.len != ROOM_ACTOR_LEN) continue;
+    if (!lk_slice_starts_with(actor, lk_slice_of(room_prefix, sizeof room_prefix))) continue;
+    set_actor(self, actor);
+    return;
+  }
 }
 
 static lk_err on_increment(lk_room *self, const lk_room_input *input) {
@@ -380,6 +444,8 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
       close_room(self);
       return err;
     }
+    for (uint32_t i = 0; i < self->counter.count; i++) self->json_len += entry_json_len(&self->counter.entries[i]);
+    if (options->intact) find_actor(self);
   }
   *out = self;
   return LK_OK;

@@ -4,7 +4,7 @@
  *   crdt.increment    {"payload":{"amount":2}}
  *   crdt.merge        {"counts":{"actor":3,...}}          a replica's state or delta
  *   crdt.get          anything
- *                     ok    {"value":8,"counts":{...}}    what the change was, or everything
+ *                     ok    {"value":8,"counts":{...}}    the counts only after crdt.get
  *                     error {"reason":...,"field":...,"message":...}
  *   state_updated     to every member: {"value":8,"counts":{...}}, the changed counts alone
  *

@@ -23,7 +23,7 @@
  * stand on |ready|, and the host polls.
  *
  * Always: busy_count is the number of keepers with something under way; an entry in LOADING or
- * CLOSING has no room; waiting joins exist only there. */
+ * CLOSING has no room; inputs wait only there. */
 #include "room/hub.h"
 
 #include "base/heap.h"
@@ -31,6 +31,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "channel/session.h"
+#include "crypto/sha256.h"
 #include "room/keeper.h"
 
 #define ROOM_IDLE_MS 30000
@@ -48,15 +49,17 @@ typedef struct connection {
 
 typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
 
-/* A join that came while the room was not there. */
-typedef struct waiting_join {
+/* A join that came while the room was not there, or a message of a member whose join waits. */
+typedef struct waiting_input {
   lk_link link;
+  bool is_join;
+  bool has_ref;
   uint64_t member;
   uint32_t ref_len;
+  uint32_t event_len;
   uint32_t payload_len;
-  bool has_ref;
-  uint8_t bytes[]; /* ref, then payload */
-} waiting_join;
+  uint8_t bytes[]; /* ref, event, payload */
+} waiting_input;
 
 typedef struct entry entry;
 
@@ -73,7 +76,8 @@ struct entry {
   entry_state state;
   lk_keeper keeper;
   uint64_t ticket;
-  lk_list joins;
+  lk_list waiting;         /* inputs, in order of arrival */
+  size_t waiting_bytes;    /* of those, bounded by limits.ws_output_bytes */
   lk_map members;          /* member, 8 bytes big endian -> nothing */
   entry_timer idle;        /* no members for ROOM_IDLE_MS: put the room away */
   entry_timer timer;       /* the room's own */
@@ -85,7 +89,8 @@ struct lk_hub {
   const lk_env *env;
   const lk_limits *limits;
   lk_storage *storage;
-  lk_prng ids;             /* what inputs call entropy, and hash seeds */
+  lk_prng ids;             /* what inputs call entropy: clients see it as ids */
+  lk_prng seeds;           /* of hashes: nobody may guess them */
   lk_map connections;      /* number, 8 bytes big endian -> connection * */
   lk_map entries;          /* topic -> entry * */
   lk_heap timers;          /* entries' idle and timer items */
@@ -114,8 +119,21 @@ static uint32_t member_channel(uint64_t member) {
 static lk_slice entry_topic(const entry *e) { return lk_slice_of(e->topic, e->topic_len); }
 
 static void draw_seed(lk_hub *self, uint64_t seed[2]) {
-  seed[0] = lk_prng_u64(&self->ids);
-  seed[1] = lk_prng_u64(&self->ids);
+  seed[0] = lk_prng_u64(&self->seeds);
+  seed[1] = lk_prng_u64(&self->seeds);
+}
+
+/* Who sees enough numbers of one generator knows its state. So the streams are derived by a hash that
+ * does not lead back: the ids that clients see say nothing about the seeds of the maps. */
+static void derive_stream(uint64_t entropy, lk_slice purpose, lk_prng *out) {
+  lk_sha256 hash;
+  uint8_t bytes[8], digest[LK_SHA256_LEN];
+  lk_store_le64(bytes, entropy);
+  lk_sha256_init(&hash);
+  lk_sha256_update(&hash, purpose);
+  lk_sha256_update(&hash, lk_slice_of(bytes, sizeof bytes));
+  lk_sha256_final(&hash, digest);
+  for (size_t i = 0; i < 4; i++) out->state[i] = lk_load_le64(digest + 8 * i);
 }
 
 /* ---- connections ---- */
@@ -180,16 +198,22 @@ static void stop_timers(entry *e) {
   stop_timer(e->hub, &e->timer);
 }
 
-static void free_join(entry *e, waiting_join *j) {
-  lk_free_bytes(e->hub->env->alloc, j, sizeof *j + j->ref_len + j->payload_len);
+static size_t waiting_size(const waiting_input *w) {
+  return sizeof *w + w->ref_len + w->event_len + w->payload_len;
+}
+
+/* |w| is on the list no more. */
+static void free_waiting(entry *e, waiting_input *w) {
+  e->waiting_bytes -= waiting_size(w);
+  lk_free_bytes(e->hub->env->alloc, w, waiting_size(w));
 }
 
 static void free_entry(entry *e) {
   lk_hub *hub = e->hub;
   if (e->room != NULL) e->kind->close(e->room);
   stop_timers(e);
-  for (lk_link *at; (at = lk_list_pop_first(&e->joins)) != NULL;) {
-    free_join(e, LK_CONTAINER(at, waiting_join, link));
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    free_waiting(e, LK_CONTAINER(at, waiting_input, link));
   }
   lk_map_deinit(&e->members);
   lk_keeper_deinit(&e->keeper);
@@ -245,7 +269,7 @@ static void begin_loading(entry *e) {
 
 /* The files are closed. Who wanted to join meanwhile gets the room as it is now in the storage. */
 static void finish_closing(entry *e) {
-  if (e->joins.count > 0) {
+  if (e->waiting.count > 0) {
     LK_COVERED(hub_room_opened_again_after_a_drop);
     begin_loading(e);
     return;
@@ -296,6 +320,11 @@ static lk_err step_room(entry *e, lk_room_input input) {
   input.now_ms = e->hub->now_ms;
   input.entropy = lk_prng_u64(&e->hub->ids);
   return e->kind->step(e->room, &input);
+}
+
+static bool is_member(const entry *e, uint64_t member) {
+  uint8_t bytes[8];
+  return lk_map_get(&e->members, key_of(member, bytes)) != NULL;
 }
 
 static lk_err add_member(entry *e, uint64_t member) {
@@ -416,36 +445,41 @@ static void run_room(entry *e, lk_room_input input) {
 
 /* ---- what the keeper reports ---- */
 
-static void refuse_joins(entry *e, lk_err why) {
+static void refuse_waiting(entry *e, lk_err why) {
   lk_buf text;
   lk_buf_init(&text, e->hub->env->alloc, 256);
   lk_buf_append(&text, LK_LIT("{\"reason\":\"storage\",\"message\":\""));
   lk_buf_append(&text, lk_slice_cstr(lk_err_name(why)));
   lk_buf_append(&text, LK_LIT("\"}"));
   lk_slice response = lk_buf_err(&text) == LK_OK ? lk_buf_slice(&text) : LK_LIT("{}");
-  for (lk_link *at; (at = lk_list_pop_first(&e->joins)) != NULL;) {
-    waiting_join *j = LK_CONTAINER(at, waiting_join, link);
-    connection *c = find_connection(e->hub, member_connection(j->member));
-    lk_slice ref = j->has_ref ? (lk_slice){ j->bytes, j->ref_len } : LK_SLICE_EMPTY;
-    if (c != NULL) {
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    connection *c = find_connection(e->hub, member_connection(w->member));
+    lk_slice ref = w->has_ref ? (lk_slice){ w->bytes, w->ref_len } : LK_SLICE_EMPTY;
+    if (c != NULL && w->is_join) {
       after_send(e->hub, c, lk_session_refuse(&c->session, entry_topic(e),
-                                              member_channel(j->member), ref, response));
+                                              member_channel(w->member), ref, response));
+    } else if (c != NULL) {
+      after_send(e->hub, c, lk_session_too_late(&c->session, entry_topic(e), ref));
     }
-    free_join(e, j);
+    free_waiting(e, w);
   }
   lk_buf_deinit(&text);
 }
 
-/* Joins that waited go in, in their order. One of them may drop the room: the rest then waits
- * for the next loading. */
-static void let_joins_in(entry *e) {
-  while (e->state == ENTRY_OPEN && e->joins.count > 0) {
-    waiting_join *j = LK_CONTAINER(lk_list_pop_first(&e->joins), waiting_join, link);
-    lk_room_input input = { .kind = LK_ROOM_JOIN, .member = j->member,
-                            .payload = lk_slice_of(j->bytes + j->ref_len, j->payload_len) };
-    if (j->has_ref) input.ref = (lk_slice){ j->bytes, j->ref_len };
-    run_room(e, input);
-    free_join(e, j);
+/* What waited goes in, in its order. Any of it may drop the room: the rest then waits for the next
+ * loading. */
+static void let_waiting_in(entry *e) {
+  while (e->state == ENTRY_OPEN && e->waiting.count > 0) {
+    waiting_input *w = LK_CONTAINER(lk_list_pop_first(&e->waiting), waiting_input, link);
+    lk_slice rest = lk_slice_of(w->bytes, waiting_size(w) - sizeof *w);
+    lk_room_input input = { .kind = w->is_join ? LK_ROOM_JOIN : LK_ROOM_MESSAGE, .member = w->member };
+    if (w->has_ref) input.ref = (lk_slice){ w->bytes, w->ref_len };
+    rest = lk_slice_skip(rest, w->ref_len);
+    input.event = lk_slice_first(rest, w->event_len);
+    input.payload = lk_slice_skip(rest, w->event_len);
+    if (w->is_join || is_member(e, w->member)) run_room(e, input);
+    free_waiting(e, w);
   }
   if (e->state == ENTRY_OPEN) watch_idle(e); /* those who waited may all have left */
 }
@@ -456,18 +490,18 @@ static void on_loaded(entry *e) {
   lk_err err = e->keeper.result;
   if (err == LK_OK) {
     lk_room_options options = { hub->env, hub->limits, entry_topic(e), e->keeper.state,
-                                lk_prng_u64(&hub->ids) };
+                                e->keeper.intact, lk_prng_u64(&hub->ids) };
     err = e->kind->open(&options, &e->room);
   }
   lk_keeper_release(&e->keeper);
   if (err != LK_OK) {
-    refuse_joins(e, err);
+    refuse_waiting(e, err);
     entry_drop(e, err);
     return;
   }
-  lk_trace_emit(hub->env, LK_TRACE_room_opened, e->joins.count, recovered_len, entry_topic(e));
+  lk_trace_emit(hub->env, LK_TRACE_room_opened, e->waiting.count, recovered_len, entry_topic(e));
   e->state = ENTRY_OPEN;
-  let_joins_in(e);
+  let_waiting_in(e);
 }
 
 static void on_kept(entry *e) {
@@ -498,19 +532,33 @@ static void advance(entry *e) {
 
 /* ---- what sessions want ---- */
 
-static lk_err queue_join(entry *e, uint64_t member, const lk_session_event *event) {
+static lk_err queue_input(entry *e, uint64_t member, const lk_session_event *event) {
   lk_hub *hub = e->hub;
-  size_t len = event->ref.len + event->payload.len;
-  if (e->joins.count >= hub->limits->room_members_count) return LK_ERR_LIMIT;
-  waiting_join *j = lk_alloc_bytes(hub->env->alloc, sizeof *j + len);
-  if (j == NULL) return LK_ERR_NOMEM;
-  *j = (waiting_join){ .member = member, .has_ref = event->ref.ptr != NULL };
-  j->ref_len = (uint32_t)event->ref.len;
-  j->payload_len = (uint32_t)event->payload.len; /* json_bytes bounds it */
-  if (event->ref.len > 0) memcpy(j->bytes, event->ref.ptr, event->ref.len);
-  memcpy(j->bytes + event->ref.len, event->payload.ptr, event->payload.len);
-  lk_list_push_last(&e->joins, &j->link);
+  size_t size = sizeof(waiting_input) + event->ref.len + event->event.len + event->payload.len;
+  if (size > hub->limits->ws_output_bytes - e->waiting_bytes) return LK_ERR_LIMIT;
+  waiting_input *w = lk_alloc_bytes(hub->env->alloc, size);
+  if (w == NULL) return LK_ERR_NOMEM;
+  *w = (waiting_input){ .is_join = event->kind == LK_SESSION_JOIN, .member = member };
+  w->has_ref = event->ref.ptr != NULL;
+  w->ref_len = (uint32_t)event->ref.len; /* the session bounds names, json_bytes the payload */
+  w->event_len = (uint32_t)event->event.len;
+  w->payload_len = (uint32_t)event->payload.len;
+  uint8_t *at = w->bytes;
+  const lk_slice parts[] = { event->ref, event->event, event->payload };
+  for (size_t i = 0; i < 3; i++) {
+    if (parts[i].len > 0) memcpy(at, parts[i].ptr, parts[i].len);
+    at += parts[i].len;
+  }
+  e->waiting_bytes += size;
+  lk_list_push_last(&e->waiting, &w->link);
   return LK_OK;
+}
+
+static bool is_waiting(const entry *e, uint64_t member) {
+  for (lk_link *at = e->waiting.first; at != NULL; at = at->next) {
+    if (LK_CONTAINER(at, waiting_input, link)->member == member) return true;
+  }
+  return false;
 }
 
 static void on_join(lk_hub *self, connection *c, const lk_session_event *event) {
@@ -525,7 +573,7 @@ static void on_join(lk_hub *self, connection *c, const lk_session_event *event) 
   if (e == NULL) {
     err = make_entry(self, event->topic, kind, &e);
     if (err == LK_OK) {
-      err = queue_join(e, member, event);
+      err = queue_input(e, member, event);
       begin_loading(e); /* also without the join: the entry is there and finds its way out */
       if (err == LK_OK) return;
     }
@@ -534,7 +582,7 @@ static void on_join(lk_hub *self, connection *c, const lk_session_event *event) 
                                  .payload = event->payload });
     return;
   } else {
-    err = queue_join(e, member, event);
+    err = queue_input(e, member, event);
     if (err == LK_OK) return;
   }
   after_send(self, c, lk_session_refuse(&c->session, event->topic, event->channel, event->ref,
@@ -546,12 +594,12 @@ static void on_leave(lk_hub *self, connection *c, const lk_session_event *event)
   uint64_t member = member_of(c->number, event->channel);
   entry *e = find_entry(self, event->topic);
   if (e == NULL) return;
-  for (lk_link *at = e->joins.first, *next; at != NULL; at = next) {
-    waiting_join *j = LK_CONTAINER(at, waiting_join, link);
+  for (lk_link *at = e->waiting.first, *next; at != NULL; at = next) {
+    waiting_input *j = LK_CONTAINER(at, waiting_input, link);
     next = at->next;
     if (j->member != member) continue;
-    lk_list_remove(&e->joins, at);
-    free_join(e, j);
+    lk_list_remove(&e->waiting, at);
+    free_waiting(e, j);
   }
   bool was_in = lk_map_remove(&e->members, key_of(member, bytes));
   if (e->state != ENTRY_OPEN) return;
@@ -561,18 +609,21 @@ static void on_leave(lk_hub *self, connection *c, const lk_session_event *event)
   run_room(e, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = member });
 }
 
+/* A message that comes right behind its join waits with it, as it would in Phoenix. */
 static void on_message(lk_hub *self, connection *c, const lk_session_event *event) {
-  uint8_t bytes[8];
   uint64_t member = member_of(c->number, event->channel);
   entry *e = find_entry(self, event->topic);
-  if (e == NULL || e->state != ENTRY_OPEN ||
-      lk_map_get(&e->members, key_of(member, bytes)) == NULL) {
-    after_send(self, c, lk_session_reply(&c->session, event->topic, event->channel, event->ref,
-                                         LK_LIT("error"), LK_LIT("{\"reason\":\"not joined\"}")));
+  if (e != NULL && e->state == ENTRY_OPEN && is_member(e, member)) {
+    run_room(e, (lk_room_input){ .kind = LK_ROOM_MESSAGE, .member = member, .ref = event->ref,
+                                 .event = event->event, .payload = event->payload });
     return;
   }
-  run_room(e, (lk_room_input){ .kind = LK_ROOM_MESSAGE, .member = member, .ref = event->ref,
-                               .event = event->event, .payload = event->payload });
+  lk_err err = e != NULL && is_waiting(e, member) ? queue_input(e, member, event) : LK_ERR_NOT_JOINED;
+  if (err == LK_OK) return;
+  after_send(self, c, lk_session_reply(&c->session, event->topic, event->channel, event->ref,
+                                       LK_LIT("error"),
+                                       err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")
+                                                                : LK_LIT("{\"reason\":\"server full\"}")));
 }
 
 lk_err lk_hub_receive(lk_hub *self, uint64_t number, lk_slice text, uint64_t now_ms) {
@@ -681,7 +732,8 @@ lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *stora
   lk_hub *self = lk_alloc_bytes(env->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_hub){ .env = env, .limits = limits, .storage = storage, .connection_next = 1 };
-  lk_prng_init(&self->ids, entropy);
+  derive_stream(entropy, LK_LIT("ids"), &self->ids);
+  derive_stream(entropy, LK_LIT("seeds"), &self->seeds);
   draw_seed(self, seed);
   lk_map_init(&self->connections, env->alloc, sizeof(connection *), limits->server_connections_count, seed);
   draw_seed(self, seed);

@@ -105,6 +105,7 @@ static lk_keeper_event end(lk_keeper *self, lk_keeper_event event, lk_err result
 
 void lk_keeper_load(lk_keeper *self) {
   LK_ASSERT(self->phase == PHASE_REST && !self->has_file[0] && !self->has_file[1]);
+  self->state = LK_SLICE_EMPTY;
   for (unsigned slot = 0; slot < 2; slot++) lk_buf_truncate(&self->slots[slot], 0);
   (void)open_slot(self, PHASE_LOAD_OPEN, 0, false);
 }
@@ -112,9 +113,9 @@ void lk_keeper_load(lk_keeper *self) {
 /* Both slots are read. */
 static lk_keeper_event make_durable(lk_keeper *self) {
   self->number = 0;
-  self->state = LK_SLICE_EMPTY;
+  self->intact = true;
   lk_err err = lk_slot_recover(lk_buf_slice(&self->slots[0]), lk_buf_slice(&self->slots[1]),
-                               &self->number, &self->state);
+                               &self->number, &self->state, &self->intact);
   if (err == LK_ERR_NOT_FOUND) return end(self, LK_KEEPER_LOADED, LK_OK);
   if (err != LK_OK) return end(self, LK_KEEPER_LOADED, err);
   self->slot = (unsigned)(self->number % 2);

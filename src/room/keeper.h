@@ -39,6 +39,7 @@ typedef struct lk_keeper {
   uint64_t number;         /* of the newest slot that was read or written */
   lk_err result;           /* of the activity that ended last */
   lk_slice state;          /* what was loaded */
+  bool intact;             /* and nothing was damaged: there was no later state */
   uint8_t names[2][LK_KEEPER_NAME_LEN];
 } lk_keeper;
 

@@ -71,6 +71,7 @@ typedef struct lk_room_options {
   const lk_limits *limits;
   lk_slice topic;     /* copied */
   lk_slice recovered; /* what the last completed JOURNAL kept; empty for a new room */
+  bool intact;        /* no later state was ever kept; false: a damaged one may have been later */
   uint64_t entropy;
 } lk_room_options;
 
