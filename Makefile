@@ -98,7 +98,7 @@ bench-%: build-program ## one suite, such as bench-codec
 generate: ## make again what is made from tables
 	@for f in tools/gen_tables.mjs tools/gen_bindings.mjs tools/gen_powers.mjs tools/gen_crc32c.mjs; do node $$f; done
 format: ## clang-format over the C sources
-	@command -v clang-format-22 > /dev/null || { echo "install by hand, as root: apt-get install clang-format-22"; exit 1; }
-	@git ls-files '*.c' '*.h' | grep -v '\.gen\.h$$' | xargs clang-format-22 -i
+	@command -v clang-format > /dev/null || { echo "install by hand, as root: apt-get install clang-format"; exit 1; }
+	@git ls-files '*.c' '*.h' | grep -v '\.gen\.h$$' | xargs clang-format -i
 clean: ## remove build/
 	@rm -rf build

@@ -33,6 +33,7 @@
 #define SOCKET_CLOSE_MS 5000
 #define SOCKET_PING_MS 25000
 #define CODE_UNSUPPORTED_DATA 1003
+#define WRITES_MAX 8 /* in one settling: then it is the others' turn */
 
 static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
 
@@ -119,6 +120,7 @@ static bool wants_input(const lk_connection *self) {
 
 static void respond_failed(lk_connection *self, uint16_t status) {
   self->last_response = true;
+  self->stalled_ms = now_of(self); /* it may be long since anything was written */
   if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->out) != LK_OK) die(self);
 }
 
@@ -424,9 +426,12 @@ void lk_connection_drain(lk_connection *self) {
 void lk_connection_settle(lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return;
   tick(self);
-  while (write_some(self)) {
+  int writes = 0;
+  while (writes < WRITES_MAX && write_some(self)) {
     if (!has_response(self) && !self->last_response) take_unread(self);
+    writes++;
   }
+  if (writes == WRITES_MAX) unsettle(self);
   if (self->state == LK_CONNECTION_DEAD) return;
   linger(self);
   uint32_t events = (wants_input(self) ? (uint32_t)EPOLLIN : 0) |

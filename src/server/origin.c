@@ -39,7 +39,7 @@ bool lk_origin_is_allowed(lk_slice origin, lk_slice host) {
 bool lk_origin_address_is_loopback(const char *address) {
   struct in_addr v4;
   struct in6_addr v6;
-  if (inet_pton(AF_INET, address, &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  if (inet_pton(AF_INET, address, &v4) == 1) return ntohl(v4.s_addr) == INADDR_LOOPBACK;
   if (inet_pton(AF_INET6, address, &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6) != 0;
   return false;
 }

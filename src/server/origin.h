@@ -25,8 +25,9 @@ bool lk_origin_host_is_loopback(lk_slice host);
  * host are refused. An absent header is the caller's affair. */
 bool lk_origin_is_allowed(lk_slice origin, lk_slice host);
 
-/* Whether |address|, an IPv4 or IPv6 address in numbers, lies on the loopback: 127.0.0.0/8 or ::1.
- * False also where it is no address at all. */
+/* Whether |address|, an IPv4 or IPv6 address in numbers, is one that lk_origin_host_is_loopback() knows:
+ * 127.0.0.1 or ::1. The rest of 127.0.0.0/8 is not: its own URL would be refused as a host. False
+ * also where it is no address at all. */
 bool lk_origin_address_is_loopback(const char *address);
 
 #endif

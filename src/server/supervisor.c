@@ -13,6 +13,7 @@
 #include "server/supervisor.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,8 @@ int lk_supervisor_run(const lk_server_options *options) {
                       .ready_fd = -1,
                       .loop = { .epoll = -1, .signals = -1 },
                       .code = 1 };
+  /* Who read our words may have gone (`laniakea serve 2>&1 | head -1`); clients have not. */
+  (void)signal(SIGPIPE, SIG_IGN);
   lk_intensity_init(&self.intensity, RESTARTS_MAX, RESTARTS_PERIOD_MS);
   if (open_all(&self) == LK_OK) lk_loop_run(&self.loop, turn, &self);
   lk_loop_deinit(&self.loop);

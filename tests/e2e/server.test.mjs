@@ -569,6 +569,19 @@ describe('the supervisor', () => {
     assert.ok(existsSync(dataOf(next)), 'what is in use stays')
   })
 
+  test('goes on when nobody reads its words any more', async () => {
+    const server = await start()
+    const worker = workerOf(server)
+    const path = dataOf(server)
+    server.child.stdout.destroy()
+    server.child.stderr.destroy()
+    process.kill(worker, 'SIGKILL') // of which the supervisor has something to say
+    await until(() => !isAlive(worker) && childrenOf(server.pid).some(isAlive), 'another worker')
+    assert.equal(statusOf(await raw(server, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')), 200)
+    assert.equal(await stop(server), 0)
+    assert.ok(!existsSync(path))
+  })
+
   test('kills a worker that does not stop, says so, and ends with 1', async () => {
     const server = await start()
     process.kill(workerOf(server), 'SIGSTOP')

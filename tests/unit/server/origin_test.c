@@ -139,8 +139,8 @@ TEST(an_origin_is_allowed_only_from_this_machine_or_from_the_very_host_that_was_
 TEST(only_loopback_addresses_in_numbers_may_be_listened_on) {
   static const host_row rows[] = {
     { "127.0.0.1", true },
-    { "127.0.0.2", true },
-    { "127.255.255.255", true },
+    { "127.0.0.2", false },
+    { "127.255.255.255", false },
     { "::1", true },
     { "0:0:0:0:0:0:0:1", true },
     { "0.0.0.0", false },

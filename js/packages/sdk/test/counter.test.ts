@@ -5,7 +5,7 @@ import {
   createCounter, loadCore, memoryStorage, LaniakeaError,
   type Counter, type CounterOptions, type ReplicaHold, type ReplicaStorage,
 } from '@laniakea/sdk'
-import { FakeServer } from './fake_server.ts'
+import { FakeServer, FakeSocket } from './fake_server.ts'
 
 const url = 'http://localhost:1/socket'
 const topic = 'crdt:test'
@@ -164,6 +164,22 @@ test('nothing is sent before it is saved', async () => {
   assert.equal(server.value, 1)
 })
 
+// Goal: a change in the moment in which a save ends goes into another save. Method: the second change comes any
+// number of microtasks after the first, so that one of them hits the moment.
+test('a change is saved however close it is to the end of a save', async () => {
+  for (let turns = 0; turns < 40; turns++) {
+    // A connection in which nothing happens: what happens would lead to other saves.
+    const webSocket = (given: string) => new FakeSocket(new FakeServer(), given)
+    const counter = await open(new FakeServer(), { webSocket })
+    const first = counter.increment()
+    for (let i = 0; i < turns; i++) await undefined
+    let saved = 0
+    void Promise.all([first, counter.increment()]).then(() => (saved = 2), () => {})
+    await until(`saved after ${turns} turns`, () => saved === 2)
+    await counter.close()
+  }
+})
+
 test('a storage that fails is told, and tried again', async () => {
   const server = new FakeServer()
   const inner = memoryStorage()
@@ -223,6 +239,30 @@ test('listeners hear of each change until they leave', async () => {
   await counter.close()
   await assert.rejects(counter.increment(), hasCode('LK_ERR_CLOSED'))
   await until('the connection is closed', () => server.connections === 0)
+})
+
+test('a listener that throws is reported, and harms neither other listeners nor increments', async () => {
+  const counter = await open(new FakeServer())
+  const reported: unknown[] = []
+  const seen: bigint[] = []
+  const mistake = new Error('of the listener')
+  process.setUncaughtExceptionCaptureCallback((error) => reported.push(error))
+  try {
+    const leave = counter.subscribe(() => {
+      leave()
+      leaveToo()
+      throw mistake
+    })
+    const leaveToo = counter.subscribe(() => seen.push(-1n))
+    counter.subscribe(({ value }) => seen.push(value))
+    await counter.increment(2)
+    await until('reported', () => reported.length > 0)
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+  }
+  assert.deepEqual(reported, [mistake])
+  assert.equal(seen[0], 2n)
+  assert.ok(!seen.includes(-1n)) // its subscription had ended before its turn came
 })
 
 test('a server that talks nonsense is left and tried again', async () => {
@@ -298,6 +338,50 @@ test('a core that traps is replaced, and nothing that was counted is lost', asyn
     restore()
   }
 })
+
+test('an increment counts once where the core traps after it was copied', async () => {
+  let traps = 0
+  const restore = trapIn('peer_value', () => traps-- > 0)
+  try {
+    const server = new FakeServer()
+    const counter = await open(server)
+    await until('online', () => counter.status === 'online')
+    traps = 1
+    await counter.increment(2)
+    assert.equal(counter.value, 2n)
+    await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+    assert.equal(server.value, 2)
+  } finally {
+    restore()
+  }
+})
+
+test('a core that traps again and again ends its counter, whose replica the next one takes', async () => {
+  const storage = memoryStorage()
+  const server = new FakeServer()
+  server.stop()
+  let traps = false
+  const restore = trapIn('peer_increment', () => traps)
+  try {
+    const broken = await open(server, { storage })
+    await broken.increment(3)
+    traps = true
+    for (let i = 0; i < 7; i++) await assert.rejects(broken.increment(), hasCode('LK_ERR_TRAP'))
+    traps = false
+    await takeOver(server, storage, broken)
+  } finally {
+    restore()
+  }
+})
+
+async function takeOver(server: FakeServer, storage: ReplicaStorage, broken: Counter): Promise<void> {
+  const next = await open(server, { storage })
+  assert.equal(next.value, 3n)
+  await broken.close()
+  // Closing the broken one gave nothing away a second time.
+  const other = await open(server, { storage })
+  assert.equal(other.value, 0n)
+}
 
 test('a server whose messages trap is left alone for a while, and counting goes on', async () => {
   const restore = trapIn('peer_receive', () => true)

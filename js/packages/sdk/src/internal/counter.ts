@@ -138,7 +138,7 @@ export class EngineCounter implements Counter {
     this.#engine.terminate()
     this.#state = { ...this.#state, status: 'offline' }
     this.#rejectAll(new LaniakeaError('LK_ERR_CLOSED'))
-    for (const listener of [...this.#listeners]) listener(this.#state)
+    this.#notify()
     this.#listeners.clear()
   }
 
@@ -224,7 +224,22 @@ export class EngineCounter implements Counter {
     const { value, pending, status } = this.#state
     if (next.value === value && next.pending === pending && next.status === status) return
     this.#state = next
-    for (const listener of [...this.#listeners]) listener(next)
+    this.#notify()
+  }
+
+  /** A listener that throws is reported as an event's would be: neither the others nor the promises of
+   * increments suffer from it. */
+  #notify(): void {
+    for (const listener of [...this.#listeners]) {
+      if (!this.#listeners.has(listener)) continue // another one ended its subscription
+      try {
+        listener(this.#state)
+      } catch (cause) {
+        setTimeout(() => {
+          throw cause
+        })
+      }
+    }
   }
 }
 

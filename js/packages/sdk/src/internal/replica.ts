@@ -56,6 +56,7 @@ export class Replica {
   #version = 0
   #versionSaved = 0
   #saving: Promise<void> | undefined
+  #ending: Promise<void> | undefined
   #socket: WebSocketLike | undefined
   #waiting: { readonly version: number; readonly text: string }[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -104,7 +105,13 @@ export class Replica {
   }
 
   /** Resolves when everything is saved; the replica then belongs to nobody. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#ending ??= this.#end()
+    return this.#ending
+  }
+
+  /** Once: what was released may be held by another by now. */
+  async #end(): Promise<void> {
     this.#stop()
     await this.#saving
     this.#options.hold.release()
@@ -126,17 +133,19 @@ export class Replica {
     return new Machine(core, { topic, actor: hold.actor, restored: this.#state, entropy, now: now() })
   }
 
-  /** False where the machine trapped: it is then a new one. */
+  /** False where the machine trapped and what the step did is lost: the machine is then a new one. */
   #step(step: (machine: Machine) => void): boolean {
     if (this.#closed) return true
+    const before = this.#version
     try {
       step(this.#machine)
       this.#drain()
       return true
     } catch (cause) {
       if (!(cause instanceof Trap)) throw cause
+      const kept = this.#version !== before // the latest copy was made between the step and the trap
       this.#restart(cause)
-      return false
+      return kept
     }
   }
 
@@ -148,7 +157,7 @@ export class Replica {
     if (count > RESTARTS_MAX) this.#quietUntil = at + QUARANTINE_MS
     const fatal = count > 2 * RESTARTS_MAX
     this.#options.onProblem(new LaniakeaError('LK_ERR_TRAP', trap.message), fatal)
-    if (fatal) return this.#stop()
+    if (fatal) return void this.close() // who comes next may count on from here
     try {
       this.#machine = this.#create()
       this.#drain()
@@ -209,30 +218,41 @@ export class Replica {
     const state = this.#machine.save()
     this.#state = state
     this.#version++
-    this.#saving ??= this.#saveAll().finally(() => (this.#saving = undefined))
+    this.#saving ??= this.#saveAll()
   }
 
   async #saveAll(): Promise<void> {
-    while (this.#versionSaved < this.#version) {
-      // Changes of the same turn go into one record.
-      await Promise.resolve()
-      const { applied } = this
-      const version = this.#version
-      const record = { state: this.#state, session: this.#options.session, applied, pending: this.pending > 0n }
-      try {
-        await this.#options.hold.save(record)
-      } catch (cause) {
-        const error = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_IO', String(cause))
-        this.#options.onProblem(error, false)
-        if (this.#closed) return
-        await new Promise((resolve) => setTimeout(resolve, SAVE_RETRY_MS))
-        continue
+    try {
+      while (this.#versionSaved < this.#version) {
+        // Changes of the same turn go into one record.
+        await Promise.resolve()
+        if (!(await this.#saveOne())) return
       }
-      this.#versionSaved = version
-      this.durable = applied
-      this.#flush()
-      this.#report()
+    } finally {
+      // In the turn of the last look: a change a moment later must find that nobody saves any more.
+      this.#saving = undefined
     }
+  }
+
+  /** False where the state could not be saved and nobody waits for another try. */
+  async #saveOne(): Promise<boolean> {
+    const { applied } = this
+    const version = this.#version
+    const record = { state: this.#state, session: this.#options.session, applied, pending: this.pending > 0n }
+    try {
+      await this.#options.hold.save(record)
+    } catch (cause) {
+      const error = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_IO', String(cause))
+      this.#options.onProblem(error, false)
+      if (this.#closed) return false
+      await new Promise((resolve) => setTimeout(resolve, SAVE_RETRY_MS))
+      return true
+    }
+    this.#versionSaved = version
+    this.durable = applied
+    this.#flush()
+    this.#report()
+    return true
   }
 
   // ---- the connection ----

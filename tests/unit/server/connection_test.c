@@ -1,0 +1,117 @@
+/* One connection over a pair of sockets, with a clock that the test sets. */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/test.h"
+#include "server/connection.h"
+
+typedef struct fixture {
+  lk_limits limits;
+  lk_routes routes;
+  lk_loop loop;
+  lk_connection_host host;
+  lk_connection *connection;
+  int client;
+  bool is_unsettled;
+  uint8_t scratch[65536];
+} fixture;
+
+static fixture *of(const lk_connection *c) { return LK_CONTAINER(c->host, fixture, host); }
+
+static lk_err on_open(lk_connection *c) {
+  (void)c;
+  return LK_OK;
+}
+
+static lk_err on_text(lk_connection *c, lk_slice text) {
+  (void)c;
+  (void)text;
+  return LK_OK;
+}
+
+static void on_end(lk_connection *c) { (void)c; }
+static void on_unsettled(lk_connection *c) { of(c)->is_unsettled = true; }
+
+static void write_metrics(void *ctx, lk_buf *out) {
+  (void)ctx;
+  (void)out;
+}
+
+static void init(fixture *f, uint64_t now_ms) {
+  static const lk_assets none = { NULL, 0 };
+  int fds[2];
+  *f = (fixture){ .limits = lk_limits_default() };
+  f->routes = (lk_routes){ .assets = &none, .ready = true, .metrics = write_metrics };
+  f->host = (lk_connection_host){ .alloc = test_alloc(),
+                                  .limits = &f->limits,
+                                  .routes = &f->routes,
+                                  .loop = &f->loop,
+                                  .scratch = f->scratch,
+                                  .scratch_len = sizeof f->scratch,
+                                  .on_open = on_open,
+                                  .on_text = on_text,
+                                  .on_end = on_end,
+                                  .on_unsettled = on_unsettled };
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+  f->client = fds[0];
+  CHECK_OK(lk_loop_init(&f->loop));
+  f->loop.now_ms = now_ms;
+  CHECK_OK(lk_connection_open(&f->host, fds[1], &f->connection));
+}
+
+static void deinit(fixture *f) {
+  lk_connection_close(f->connection);
+  lk_loop_deinit(&f->loop);
+  (void)close(f->client);
+}
+
+/* The client sends |text| at |now_ms|, and the server reads it; nothing is settled yet. */
+static void say(fixture *f, uint64_t now_ms, lk_slice text) {
+  CHECK(send(f->client, text.ptr, text.len, 0) == (ssize_t)text.len);
+  f->loop.now_ms = now_ms;
+  f->connection->watch.callback(&f->connection->watch, EPOLLIN);
+}
+
+static size_t settle_and_count(fixture *f, const char *what) {
+  static char got[262144];
+  size_t count = 0;
+  f->is_unsettled = false;
+  lk_connection_settle(f->connection);
+  ssize_t len = recv(f->client, got, sizeof got - 1, 0);
+  got[len > 0 ? len : 0] = 0;
+  for (const char *at = got; (at = strstr(at, what)) != NULL; at++) count++;
+  return count;
+}
+
+/* Goal: a refusal is written however old the connection is. Method: the request begins while the connection may
+ * still be idle, and turns out to be none after more time than a response may stall. */
+TEST(a_request_that_is_refused_late_is_still_told_why) {
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000 + 28000, LK_LIT("GET / "));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1"), 0);
+  say(&f, 1000 + 31000, LK_LIT("nonsense\r\n\r\n"));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 400 "), 1);
+  CHECK(!lk_connection_is_dead(f.connection));
+  deinit(&f);
+}
+
+/* Goal: a client with many requests in one packet gets all its answers, and does not keep the loop to itself.
+ * Method: count the answers of each settling. */
+TEST(requests_in_one_packet_leave_turns_to_others) {
+  static fixture f;
+  char text[50 * 64] = "";
+  size_t total = 0;
+  init(&f, 1000);
+  for (int i = 0; i < 50; i++) strcat(text, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  say(&f, 1000, lk_slice_cstr(text));
+  do {
+    size_t count = settle_and_count(&f, "HTTP/1.1 200 ");
+    CHECK(count <= 8);
+    total += count;
+  } while (f.is_unsettled);
+  CHECK_U64(total, 50);
+  CHECK((f.connection->watch.events & EPOLLIN) != 0);
+  deinit(&f);
+}
