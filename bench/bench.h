@@ -29,10 +29,10 @@ static inline uint64_t bench_now_ns(void) {
 }
 
 /* The compiler has to make |value|, and may assume nothing about memory afterwards. */
-#define bench_keep(value)                                                                   \
-  do {                                                                                      \
-    __typeof__(value) bench_kept_ = (value);                                                \
-    __asm__ volatile("" : : "g"(&bench_kept_) : "memory");                                  \
+#define bench_keep(value)                                                                          \
+  do {                                                                                             \
+    __typeof__(value) bench_kept_ = (value);                                                       \
+    __asm__ volatile("" : : "g"(&bench_kept_) : "memory");                                         \
   } while (0)
 
 typedef void bench_body(void *ctx);
@@ -59,7 +59,8 @@ static inline double bench_ns(bench_body *run, void *ctx) {
  * better than the peer we want to be: 1.0 means as good. */
 static inline void bench_row(const char *suite, const char *name, const char *unit, double value,
                              const char *better, double bar) {
-  printf("{\"suite\":\"%s\",\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.6g,\"better\":\"%s\",\"bar\":%g}\n",
+  printf("{\"suite\":\"%s\",\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.6g,\"better\":\"%s\","
+         "\"bar\":%g}\n",
          suite, name, unit, value, better, bar);
   fflush(stdout);
 }

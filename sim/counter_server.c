@@ -179,7 +179,8 @@ lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *
     lk_buf_init(&slots[i], self->world->world->alloc, SIZE_MAX / 2);
     (void)sim_disk_look(&self->disk, slot_name(i, name), view, &slots[i]); /* missing: empty */
   }
-  lk_err err = lk_slot_recover(lk_buf_slice(&slots[0]), lk_buf_slice(&slots[1]), &number, &body, &intact);
+  lk_err err = lk_slot_recover(lk_buf_slice(&slots[0]), lk_buf_slice(&slots[1]), &number, &body,
+                               &intact);
   if (err == LK_OK) err = lk_gcounter_decode(out, body);
   else if (err == LK_ERR_NOT_FOUND) err = LK_OK;
   for (unsigned i = 0; i < 2; i++) lk_buf_deinit(&slots[i]);

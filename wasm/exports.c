@@ -67,8 +67,9 @@ static lk_err read_options(u32 topic_len, u32 actor_len, u32 restored_len, lk_pe
 u32 lk_wasm_peer_new(u32 topic_len, u32 actor_len, u32 restored_len, u64 entropy, ms now) {
   limits = lk_limits_default();
   env = (lk_env)LK_ENV_INIT(lk_wasm_alloc(), NULL);
-  lk_peer_options options = { .env = &env, .limits = &limits, .entropy = entropy,
-                              .now_ms = time_of(now) };
+  lk_peer_options options = {
+    .env = &env, .limits = &limits, .entropy = entropy, .now_ms = time_of(now)
+  };
   lk_err err = read_options(topic_len, actor_len, restored_len, &options);
   if (err != LK_OK) return err;
   slot *s = find_free_slot();

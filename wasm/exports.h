@@ -9,7 +9,7 @@ typedef uint64_t u64;
 typedef double ms;
 
 /* |name| is the name in the module; in C it has our prefix. */
-#define EXPORT(name, result, parameters, text) \
+#define EXPORT(name, result, parameters, text)                                                     \
   __attribute__((export_name(#name))) result lk_wasm_##name parameters;
 #define ABI(number) enum { LK_WASM_ABI = number };
 #define PEER_EVENT(name, number)

@@ -155,7 +155,9 @@ static void append_item(lk_buf *out, const lk_any_item *item) {
   switch (item->kind) {
   case LK_ANY_UNDEFINED: (void)lk_buf_append(out, LK_LIT("undefined")); break;
   case LK_ANY_NULL: (void)lk_buf_append(out, LK_LIT("null")); break;
-  case LK_ANY_BOOL: (void)lk_buf_append(out, item->as.boolean ? LK_LIT("true") : LK_LIT("false")); break;
+  case LK_ANY_BOOL:
+    (void)lk_buf_append(out, item->as.boolean ? LK_LIT("true") : LK_LIT("false"));
+    break;
   case LK_ANY_NUMBER: append_bits(out, item->as.number); break;
   case LK_ANY_BIGINT: {
     lk_varint value = lk_varint_of_i64(item->as.bigint);
@@ -168,7 +170,8 @@ static void append_item(lk_buf *out, const lk_any_item *item) {
   case LK_ANY_KEY: append_text(out, LK_LIT("key "), item->as.bytes); break;
   case LK_ANY_ARRAY_BEGIN:
   case LK_ANY_OBJECT_BEGIN:
-    (void)lk_buf_append(out, item->kind == LK_ANY_ARRAY_BEGIN ? LK_LIT("array ") : LK_LIT("object "));
+    (void)lk_buf_append(out,
+                        item->kind == LK_ANY_ARRAY_BEGIN ? LK_LIT("array ") : LK_LIT("object "));
     (void)lk_buf_append_decimal(out, item->count);
     break;
   case LK_ANY_ARRAY_END:
@@ -194,18 +197,24 @@ static lk_err walk_any(lk_slice bytes, lk_buf *out, bool recode) {
   return err == LK_ERR_END ? lk_reader_end(&in) : err;
 }
 
-static lk_err run_any_items(const lk_slice parts[], lk_buf *out) { return walk_any(parts[0], out, false); }
-static lk_err run_any_recode(const lk_slice parts[], lk_buf *out) { return walk_any(parts[0], out, true); }
+static lk_err run_any_items(const lk_slice parts[], lk_buf *out) {
+  return walk_any(parts[0], out, false);
+}
+static lk_err run_any_recode(const lk_slice parts[], lk_buf *out) {
+  return walk_any(parts[0], out, true);
+}
 
 /* ---- columns ---- */
 
-static bool is_kind(lk_slice kind, const char *name) { return lk_slice_equal(kind, lk_slice_cstr(name)); }
+static bool is_kind(lk_slice kind, const char *name) {
+  return lk_slice_equal(kind, lk_slice_cstr(name));
+}
 
 /* Calls |append| for each value of the text. */
-#define EACH_VALUE(text, append)                                                  \
-  for (lk_slice rest_ = (text), word_; rest_.len > 0 && err == LK_OK;) {           \
-    word_ = lk_slice_cut(rest_, ' ', &rest_);                                     \
-    if ((err = read_i64(word_, &value)) == LK_OK) append;                         \
+#define EACH_VALUE(text, append)                                                                   \
+  for (lk_slice rest_ = (text), word_; rest_.len > 0 && err == LK_OK;) {                           \
+    word_ = lk_slice_cut(rest_, ' ', &rest_);                                                      \
+    if ((err = read_i64(word_, &value)) == LK_OK) append;                                          \
   }
 
 static lk_err read_i64(lk_slice text, int64_t *out) {
@@ -214,19 +223,19 @@ static lk_err read_i64(lk_slice text, int64_t *out) {
   return err == LK_OK ? lk_varint_to_i64(value, out) : err;
 }
 
-#define ENCODE_COLUMN(kind, type, begin)                                           \
-  static lk_err encode_##kind(lk_slice values, int64_t start, lk_buf *out) {       \
-    lk_column_##kind##_encoder column;                                            \
-    lk_slice bytes = LK_SLICE_EMPTY;                                              \
-    int64_t value;                                                                \
-    lk_err err = LK_OK;                                                           \
-    (void)start;                                                                  \
-    lk_column_##kind##_encoder_init begin;                                        \
-    EACH_VALUE(values, lk_column_##kind##_append(&column, (type)value))           \
-    if (err == LK_OK) err = lk_column_##kind##_finish(&column, &bytes);           \
-    if (err == LK_OK) err = lk_buf_append(out, bytes);                            \
-    lk_column_##kind##_encoder_deinit(&column);                                   \
-    return err;                                                                   \
+#define ENCODE_COLUMN(kind, type, begin)                                                           \
+  static lk_err encode_##kind(lk_slice values, int64_t start, lk_buf *out) {                       \
+    lk_column_##kind##_encoder column;                                                             \
+    lk_slice bytes = LK_SLICE_EMPTY;                                                               \
+    int64_t value;                                                                                 \
+    lk_err err = LK_OK;                                                                            \
+    (void)start;                                                                                   \
+    lk_column_##kind##_encoder_init begin;                                                         \
+    EACH_VALUE(values, lk_column_##kind##_append(&column, (type)value))                            \
+    if (err == LK_OK) err = lk_column_##kind##_finish(&column, &bytes);                            \
+    if (err == LK_OK) err = lk_buf_append(out, bytes);                                             \
+    lk_column_##kind##_encoder_deinit(&column);                                                    \
+    return err;                                                                                    \
   }
 ENCODE_COLUMN(rle, uint8_t, (&column, out->alloc, RESULT_MAX))
 ENCODE_COLUMN(uint, uint64_t, (&column, out->alloc, RESULT_MAX))
@@ -235,18 +244,19 @@ ENCODE_COLUMN(diff, int64_t, (&column, out->alloc, RESULT_MAX))
 ENCODE_COLUMN(delta, int64_t, (&column, out->alloc, RESULT_MAX, start))
 ENCODE_COLUMN(rledelta, int64_t, (&column, out->alloc, RESULT_MAX, start))
 
-#define DECODE_COLUMN(kind, type, negative, begin)                                           \
-  static lk_err decode_##kind(lk_slice bytes, int64_t start, uint64_t count, lk_buf *out) { \
-    lk_column_##kind##_decoder column = lk_column_##kind##_decoder_of begin;                  \
-    lk_err err = LK_OK;                                                                     \
-    type value = 0;                                                                         \
-    (void)start;                                                                            \
-    for (; count > 0 && err == LK_OK; count--) {                                            \
-      err = lk_column_##kind##_decode(&column, &value);                                     \
-      if (err == LK_OK) append_signed(out, (negative) ? 0 - (uint64_t)value : (uint64_t)value, (negative)); \
-      (void)lk_buf_append_u8(out, ' ');                                                     \
-    }                                                                                       \
-    return err;                                                                             \
+#define DECODE_COLUMN(kind, type, negative, begin)                                                 \
+  static lk_err decode_##kind(lk_slice bytes, int64_t start, uint64_t count, lk_buf *out) {        \
+    lk_column_##kind##_decoder column = lk_column_##kind##_decoder_of begin;                       \
+    lk_err err = LK_OK;                                                                            \
+    type value = 0;                                                                                \
+    (void)start;                                                                                   \
+    for (; count > 0 && err == LK_OK; count--) {                                                   \
+      err = lk_column_##kind##_decode(&column, &value);                                            \
+      if (err == LK_OK)                                                                            \
+        append_signed(out, (negative) ? 0 - (uint64_t)value : (uint64_t)value, (negative));        \
+      (void)lk_buf_append_u8(out, ' ');                                                            \
+    }                                                                                              \
+    return err;                                                                                    \
   }
 DECODE_COLUMN(rle, uint8_t, false, (bytes))
 DECODE_COLUMN(uint, uint64_t, false, (bytes))
@@ -377,7 +387,8 @@ static lk_err run_json_canonical(const lk_slice parts[], lk_buf *out) {
   lk_arena_init(&arena, out->alloc, RESULT_MAX);
   lk_json_writer_init(&writer, out);
   lk_err err = lk_json_reader_init(&reader, parts[0], &limits, &arena);
-  while (err == LK_OK && (err = lk_json_next(&reader, &event)) == LK_OK && event.kind != LK_JSON_END) {
+  while (err == LK_OK && (err = lk_json_next(&reader, &event)) == LK_OK &&
+         event.kind != LK_JSON_END) {
     err = write_event(&writer, &event);
   }
   if (err == LK_OK) err = lk_json_writer_finish(&writer);
@@ -393,8 +404,12 @@ static lk_err run_base64_decode(const lk_slice parts[], lk_buf *out) {
   return lk_base64_decode(out, parts[0], LK_BASE64_FORM_STANDARD);
 }
 
-static lk_err run_hex_encode(const lk_slice parts[], lk_buf *out) { return lk_hex_encode(out, parts[0]); }
-static lk_err run_hex_decode(const lk_slice parts[], lk_buf *out) { return lk_hex_decode(out, parts[0]); }
+static lk_err run_hex_encode(const lk_slice parts[], lk_buf *out) {
+  return lk_hex_encode(out, parts[0]);
+}
+static lk_err run_hex_decode(const lk_slice parts[], lk_buf *out) {
+  return lk_hex_decode(out, parts[0]);
+}
 
 static lk_err run_crc32c(const lk_slice parts[], lk_buf *out) {
   return lk_buf_append_be32(out, lk_crc32c(parts[0]));
@@ -452,7 +467,9 @@ static lk_err read_parts(lk_slice input, lk_slice parts[PARTS_MAX]) {
 
 static operation operation_of(u32 op) {
   switch (op) {
-#define VECTOR(name, number, takes, gives) case number: return run_##name;
+#define VECTOR(name, number, takes, gives)                                                         \
+  case number:                                                                                     \
+    return run_##name;
 #include "wasm/vectors.def"
 #undef VECTOR
   default: return NULL;

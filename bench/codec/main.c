@@ -45,7 +45,8 @@ static void fill_integers(lk_buf *out) {
 }
 
 static void fill_text(lk_buf *out) {
-  lk_slice line = LK_LIT("Laniakea, groß und weit \xE2\x98\x95 \xE6\xB5\xB7 \xF0\x9F\x90\x8B plain words follow. ");
+  lk_slice line = LK_LIT(
+      "Laniakea, groß und weit \xE2\x98\x95 \xE6\xB5\xB7 \xF0\x9F\x90\x8B plain words follow. ");
   while (out->len + line.len <= TEXT_BYTES) (void)lk_buf_append(out, line);
 }
 

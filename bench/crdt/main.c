@@ -35,7 +35,8 @@ static void init(work *w) {
   lk_gcounter_init(&w->remote, lk_posix_heap(), &w->limits);
   lk_gcounter_init(&w->delta, lk_posix_heap(), &w->limits);
   lk_buf_init(&w->bytes, lk_posix_heap(), 1 << 20);
-  for (uint32_t i = 0; i < ACTORS; i++) must(lk_gcounter_increment(&w->local, actor_of(i, name), 1, NULL));
+  for (uint32_t i = 0; i < ACTORS; i++)
+    must(lk_gcounter_increment(&w->local, actor_of(i, name), 1, NULL));
   must(lk_gcounter_merge(&w->remote, &w->local, NULL));
 }
 
@@ -63,7 +64,9 @@ static void merge_states(void *ctx) {
 int main(void) {
   work w = { 0 };
   init(&w);
-  bench_row("crdt", "gcounter: count, encode delta, decode, merge", "ns", bench_ns(count_and_exchange, &w), BENCH_LOWER, 1.0);
-  bench_row("crdt", "gcounter: merge states of 100 actors", "ns", bench_ns(merge_states, &w), BENCH_LOWER, 1.0);
+  bench_row("crdt", "gcounter: count, encode delta, decode, merge", "ns",
+            bench_ns(count_and_exchange, &w), BENCH_LOWER, 1.0);
+  bench_row("crdt", "gcounter: merge states of 100 actors", "ns", bench_ns(merge_states, &w),
+            BENCH_LOWER, 1.0);
   return 0;
 }

@@ -34,7 +34,8 @@ FUZZ(lk_message_decode_text) {
 }
 
 FUZZ(lk_message_decode_binary) {
-  static const lk_slice samples[] = { LK_LIT_INIT("\x00\x01\x02\x05\x03" "212cap:abin\x01\x02\x03") };
+  static const lk_slice samples[] = { LK_LIT_INIT("\x00\x01\x02\x05\x03"
+                                                  "212cap:abin\x01\x02\x03") };
   uint8_t scratch[64];
   lk_message m;
   lk_slice in = gen_hostile(g, samples, 1, scratch, sizeof scratch);
@@ -72,7 +73,8 @@ FUZZ(lk_session_feed) {
       CHECK(joined >= 0);
     }
     if (err != LK_OK) break;
-    if (gen_bool(g)) while (lk_session_next_output(&s, &text)) CHECK(text.len > 0);
+    if (gen_bool(g))
+      while (lk_session_next_output(&s, &text)) CHECK(text.len > 0);
   }
   while (lk_session_end(&s, &e)) joined--;
   CHECK_I64(joined, 0);

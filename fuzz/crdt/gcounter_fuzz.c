@@ -7,7 +7,9 @@
 FUZZ(lk_gcounter_decode) {
   static const lk_slice samples[] = {
     LK_LIT_INIT("\x01\x01\x00"),
-    LK_LIT_INIT("\x01\x01\x02\x05" "alice\x03\x03" "bob\xff\x7f"),
+    LK_LIT_INIT("\x01\x01\x02\x05"
+                "alice\x03\x03"
+                "bob\xff\x7f"),
   };
   uint8_t scratch[128];
   lk_limits l = lk_limits_default();
@@ -28,8 +30,10 @@ FUZZ(lk_gcounter_decode) {
 }
 
 FUZZ(lk_gcounter_decode_json) {
-  static const lk_slice samples[] = { LK_LIT_INIT("{\"counts\":{\"alice\":3,\"bob\":5}}"),
-                                      LK_LIT_INIT("{\"x\":[],\"counts\":{\"\\u00e9\":18446744073709551615}}") };
+  static const lk_slice samples[] = {
+    LK_LIT_INIT("{\"counts\":{\"alice\":3,\"bob\":5}}"),
+    LK_LIT_INIT("{\"x\":[],\"counts\":{\"\\u00e9\":18446744073709551615}}")
+  };
   uint8_t scratch[128];
   lk_limits l = lk_limits_default();
   lk_gcounter c, again;

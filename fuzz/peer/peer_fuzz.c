@@ -5,8 +5,10 @@
 /* Whatever a server says, the replica keeps its own count and never shows less than that. */
 FUZZ(lk_peer_receive) {
   static const lk_slice samples[] = {
-    LK_LIT_INIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":0,\"counts\":{}}}]"),
-    LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":7,\"counts\":{\"me\":7}}}]"),
+    LK_LIT_INIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":"
+                "0,\"counts\":{}}}]"),
+    LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":"
+                "7,\"counts\":{\"me\":7}}}]"),
     LK_LIT_INIT("[null,null,\"crdt:a\",\"state_updated\",{\"value\":9,\"counts\":{\"x\":9}}]"),
     LK_LIT_INIT("[\"1\",\"1\",\"crdt:a\",\"phx_error\",{\"reason\":\"storage\"}]"),
   };

@@ -39,7 +39,8 @@ LK_API lk_err lk_counter_merge(lk_counter *self, lk_slice bytes) LK_MUST_USE;
 /* Writes the state to |out|, which has room for |cap| bytes, and its length to |*len|. Where |cap|
  * is too small: LK_ERR_TOO_BIG, |*len| is what is needed and |out| is untouched, so a first call
  * with cap 0 measures. LK_ERR_NOMEM. */
-LK_API lk_err lk_counter_encode(const lk_counter *self, uint8_t *out, size_t cap, size_t *len) LK_MUST_USE;
+LK_API lk_err lk_counter_encode(const lk_counter *self, uint8_t *out, size_t cap,
+                                size_t *len) LK_MUST_USE;
 
 #ifdef __cplusplus
 }

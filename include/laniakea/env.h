@@ -52,7 +52,8 @@ typedef struct lk_env {
   const lk_trace *trace;
 } lk_env;
 
-#define LK_ENV_INIT(alloc_table, trace_table) { sizeof(lk_env), (alloc_table), (trace_table) }
+#define LK_ENV_INIT(alloc_table, trace_table)                                                      \
+  { sizeof(lk_env), (alloc_table), (trace_table) }
 
 #ifdef __cplusplus
 }

@@ -36,8 +36,10 @@ static lk_err find_handle(lk_memory_storage *self, lk_file *out) {
     return LK_OK;
   }
   size_t cap;
-  if (!lk_grow_cap(self->open_cap, (size_t)self->open_cap + 1, 8, OPEN_MAX, &cap)) return LK_ERR_LIMIT;
-  lk_memory_file **open = lk_resize_array(self->alloc, self->open, self->open_cap, cap, sizeof(lk_memory_file *));
+  if (!lk_grow_cap(self->open_cap, (size_t)self->open_cap + 1, 8, OPEN_MAX, &cap))
+    return LK_ERR_LIMIT;
+  lk_memory_file **open = lk_resize_array(self->alloc, self->open, self->open_cap, cap,
+                                          sizeof(lk_memory_file *));
   if (open == NULL) return LK_ERR_NOMEM;
   for (size_t i = self->open_cap; i < cap; i++) open[i] = NULL;
   *out = self->open_cap;

@@ -17,8 +17,8 @@ typedef struct lk_memory_file lk_memory_file;
 typedef struct lk_memory_storage {
   lk_storage table; /* first: pass &self->table where an lk_storage is wanted */
   const lk_alloc *alloc;
-  lk_map names;     /* name -> lk_memory_file * */
-  lk_list all;      /* every file, also removed ones that are still open */
+  lk_map names;          /* name -> lk_memory_file * */
+  lk_list all;           /* every file, also removed ones that are still open */
   lk_memory_file **open; /* by lk_file */
   uint32_t open_cap;
   lk_list submitted;

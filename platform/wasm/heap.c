@@ -70,7 +70,9 @@ static uint32_t class_within(size_t size) {
 
 /* ---- pages ---- */
 
-static size_t pages_of(size_t size) { return size / LK_WASM_PAGE_LEN + (size % LK_WASM_PAGE_LEN != 0); }
+static size_t pages_of(size_t size) {
+  return size / LK_WASM_PAGE_LEN + (size % LK_WASM_PAGE_LEN != 0);
+}
 
 static uint8_t *run_end(lk_wasm_run *run) { return (uint8_t *)run + run->pages * LK_WASM_PAGE_LEN; }
 
@@ -131,7 +133,8 @@ static bool grow_by(lk_wasm_heap *self, size_t pages) {
 static uint8_t *take_pages(lk_wasm_heap *self, size_t pages) {
   lk_wasm_run **link = find_run(self, pages);
   if (*link == NULL) {
-    if (!grow_by(self, lk_max_size(pages, 1 + self->pages / 4)) && !grow_by(self, pages)) return NULL;
+    if (!grow_by(self, lk_max_size(pages, 1 + self->pages / 4)) && !grow_by(self, pages))
+      return NULL;
     link = find_run(self, pages);
   }
   return cut_run(link, pages);
@@ -170,7 +173,8 @@ static void give(lk_wasm_heap *self, void *ptr, size_t size) {
 /* True where the block can have its new size without moving. */
 static bool resize_in_place(lk_wasm_heap *self, uint8_t *ptr, size_t old_size, size_t new_size) {
   if (old_size <= SMALL_MAX || new_size <= SMALL_MAX) {
-    return old_size <= SMALL_MAX && new_size <= SMALL_MAX && class_of(old_size) == class_of(new_size);
+    return old_size <= SMALL_MAX && new_size <= SMALL_MAX &&
+           class_of(old_size) == class_of(new_size);
   }
   size_t have = pages_of(old_size);
   size_t want = pages_of(new_size);

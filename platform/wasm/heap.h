@@ -25,7 +25,7 @@ typedef struct lk_wasm_heap {
   lk_wasm_run *runs; /* free runs of pages by address; no two of them touch */
   size_t pages;      /* that were ever handed to us */
   size_t pages_max;
-  size_t used;       /* bytes in blocks that are in use, as they were asked for */
+  size_t used; /* bytes in blocks that are in use, as they were asked for */
 } lk_wasm_heap;
 
 /* Takes no page yet. At most |pages_max| will ever be asked for. There is no deinit: the memory

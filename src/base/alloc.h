@@ -34,16 +34,14 @@ static inline void *lk_resize_array(const lk_alloc *alloc, void *ptr, size_t old
   return alloc->resize(alloc->ctx, ptr, ptr == NULL ? 0 : old_count * item_size, size);
 }
 
-static inline void lk_free_array(const lk_alloc *alloc, void *ptr, size_t count,
-                                 size_t item_size) {
+static inline void lk_free_array(const lk_alloc *alloc, void *ptr, size_t count, size_t item_size) {
   lk_free_bytes(alloc, ptr, count * item_size);
 }
 
 /* The capacity to grow to: at least |needed|, at least half as much again as |cap|, at most
  * |max|. False where |needed| is above |max|. Growing by half keeps the copied bytes linear in
  * the final size and lets a freed block be reused by a later one. */
-static inline bool lk_grow_cap(size_t cap, size_t needed, size_t least, size_t max,
-                               size_t *out) {
+static inline bool lk_grow_cap(size_t cap, size_t needed, size_t least, size_t max, size_t *out) {
   if (needed > max) return false;
   size_t grown = cap + cap / 2 < cap ? max : cap + cap / 2;
   grown = lk_max_size(lk_max_size(grown, needed), least);

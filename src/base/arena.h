@@ -13,9 +13,9 @@ typedef struct lk_arena_chunk lk_arena_chunk;
 
 typedef struct lk_arena {
   const lk_alloc *alloc;
-  lk_arena_chunk *top;  /* the chunk that is pushed to; older ones hang below it */
+  lk_arena_chunk *top;   /* the chunk that is pushed to; older ones hang below it */
   lk_arena_chunk *spare; /* one empty chunk kept for the next push, so that marks cost nothing */
-  size_t used;          /* bytes of all chunks, counted against max */
+  size_t used;           /* bytes of all chunks, counted against max */
   size_t max;
 } lk_arena;
 

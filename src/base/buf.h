@@ -26,7 +26,9 @@ void lk_buf_init(lk_buf *self, const lk_alloc *alloc, size_t max);
 /* Safe on a zeroed struct, and twice. */
 void lk_buf_deinit(lk_buf *self);
 
-static inline lk_slice lk_buf_slice(const lk_buf *self) { return lk_slice_of(self->ptr, self->len); }
+static inline lk_slice lk_buf_slice(const lk_buf *self) {
+  return lk_slice_of(self->ptr, self->len);
+}
 static inline lk_err lk_buf_err(const lk_buf *self) { return self->err; }
 
 /* Makes room for |more| bytes behind the end. LK_ERR_LIMIT or LK_ERR_NOMEM, also remembered. */

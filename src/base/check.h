@@ -22,18 +22,18 @@ typedef struct lk_panic_site {
 /* Defined by the platform or the test harness, never by a floor. */
 _Noreturn void lk_panic(const lk_panic_site *site);
 
-#define LK_ASSERT(expr)                                                                     \
-  do {                                                                                      \
-    if (__builtin_expect(!(expr), 0)) {                                                     \
-      static const lk_panic_site lk_site_ = { #expr, LK_FILE, __LINE__ };                   \
-      lk_panic(&lk_site_);                                                                  \
-    }                                                                                       \
+#define LK_ASSERT(expr)                                                                            \
+  do {                                                                                             \
+    if (__builtin_expect(!(expr), 0)) {                                                            \
+      static const lk_panic_site lk_site_ = { #expr, LK_FILE, __LINE__ };                          \
+      lk_panic(&lk_site_);                                                                         \
+    }                                                                                              \
   } while (0)
 
-#define LK_UNREACHABLE()                                                                    \
-  do {                                                                                      \
-    static const lk_panic_site lk_site_ = { "unreachable", LK_FILE, __LINE__ };             \
-    lk_panic(&lk_site_);                                                                    \
+#define LK_UNREACHABLE()                                                                           \
+  do {                                                                                             \
+    static const lk_panic_site lk_site_ = { "unreachable", LK_FILE, __LINE__ };                    \
+    lk_panic(&lk_site_);                                                                           \
   } while (0)
 
 #ifdef LK_DEBUG

@@ -62,10 +62,11 @@ lk_err lk_heap_push(lk_heap *self, lk_heap_item *item, uint64_t key) {
   if (self->count == self->count_max) return LK_ERR_LIMIT;
   if (self->count == self->cap) {
     size_t cap;
-    bool room = lk_grow_cap(self->cap, (size_t)self->count + 1, HEAP_CAP_LEAST, self->count_max, &cap);
+    bool room = lk_grow_cap(self->cap, (size_t)self->count + 1, HEAP_CAP_LEAST, self->count_max,
+                            &cap);
     LK_ASSERT(room);
-    lk_heap_item **items =
-        lk_resize_array(self->alloc, self->items, self->cap, cap, sizeof(lk_heap_item *));
+    lk_heap_item **items = lk_resize_array(self->alloc, self->items, self->cap, cap,
+                                           sizeof(lk_heap_item *));
     if (items == NULL) return LK_ERR_NOMEM;
     self->items = items;
     self->cap = (uint32_t)cap;

@@ -12,11 +12,12 @@
 
 typedef struct lk_heap_item {
   uint64_t key;
-  uint64_t order;  /* set by push: breaks ties */
-  uint32_t place;  /* LK_HEAP_OUT while in no heap; see LK_HEAP_ITEM_INIT */
+  uint64_t order; /* set by push: breaks ties */
+  uint32_t place; /* LK_HEAP_OUT while in no heap; see LK_HEAP_ITEM_INIT */
 } lk_heap_item;
 
-#define LK_HEAP_ITEM_INIT { 0, 0, LK_HEAP_OUT }
+#define LK_HEAP_ITEM_INIT                                                                          \
+  { 0, 0, LK_HEAP_OUT }
 
 typedef struct lk_heap {
   const lk_alloc *alloc;

@@ -16,7 +16,7 @@ static const limit_row rows[] = {
 };
 
 lk_limits lk_limits_default(void) {
-  return (lk_limits){
+  return (lk_limits) {
 #define LIMIT(name, preset, ceiling, why) .name = (preset),
 #include "base/limits.def"
 #undef LIMIT

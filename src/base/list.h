@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LK_CONTAINER(link, type, member) \
-  ((type *)(void *)((unsigned char *)(link) - offsetof(type, member)))
+#define LK_CONTAINER(link, type, member)                                                           \
+  ((type *)(void *)((unsigned char *)(link)-offsetof(type, member)))
 
 typedef struct lk_link {
   struct lk_link *prev;

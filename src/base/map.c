@@ -95,8 +95,8 @@ static lk_err rebuild(lk_map *self, uint32_t entry_cap) {
   while (next.index_cap < 2 * entry_cap) next.index_cap *= 2;
   next.keys = lk_alloc_array(self->alloc, entry_cap, sizeof *next.keys);
   next.index = lk_alloc_array(self->alloc, next.index_cap, sizeof *next.index);
-  next.values =
-      self->value_size > 0 ? lk_alloc_array(self->alloc, entry_cap, self->value_size) : NULL;
+  next.values = self->value_size > 0 ? lk_alloc_array(self->alloc, entry_cap, self->value_size)
+                                     : NULL;
   if (next.keys == NULL || next.index == NULL || (self->value_size > 0 && next.values == NULL)) {
     free_arrays(&next);
     return LK_ERR_NOMEM;

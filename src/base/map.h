@@ -17,9 +17,9 @@ typedef struct lk_map_key lk_map_key;
 
 typedef struct lk_map {
   const lk_alloc *alloc;
-  lk_map_key *keys;    /* entry_cap of them; a removed entry has no key bytes and is skipped */
-  uint8_t *values;     /* entry_cap * value_size bytes */
-  uint32_t *index;     /* index_cap slots, a power of two: entry number + 1, or 0 */
+  lk_map_key *keys; /* entry_cap of them; a removed entry has no key bytes and is skipped */
+  uint8_t *values;  /* entry_cap * value_size bytes */
+  uint32_t *index;  /* index_cap slots, a power of two: entry number + 1, or 0 */
   uint64_t seed[2];
   size_t value_size;
   uint32_t entry_count; /* entries in use, removed ones included */

@@ -57,9 +57,7 @@ static inline bool lk_u64_to_u32(uint64_t value, uint32_t *out) {
   return true;
 }
 
-static inline bool lk_size_to_u32(size_t value, uint32_t *out) {
-  return lk_u64_to_u32(value, out);
-}
+static inline bool lk_size_to_u32(size_t value, uint32_t *out) { return lk_u64_to_u32(value, out); }
 
 /* ---- least, greatest, rounding ---- */
 

@@ -17,8 +17,8 @@ typedef struct lk_ring {
 } lk_ring;
 
 /* |item_size| and |cap| above 0. LK_ERR_NOMEM leaves a struct that may be deinitialised. */
-lk_err lk_ring_init(lk_ring *self, const lk_alloc *alloc, size_t item_size, uint32_t cap)
-    LK_MUST_USE;
+lk_err lk_ring_init(lk_ring *self, const lk_alloc *alloc, size_t item_size,
+                    uint32_t cap) LK_MUST_USE;
 
 /* Safe on a zeroed struct, and twice. */
 void lk_ring_deinit(lk_ring *self);

@@ -1,7 +1,9 @@
 /* base/slice.c -- the searches that are too long to be inline. */
 #include "base/slice.h"
 
-static uint8_t lower(uint8_t byte) { return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte; }
+static uint8_t lower(uint8_t byte) {
+  return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
+}
 
 bool lk_slice_equal_nocase(lk_slice a, lk_slice b) {
   if (a.len != b.len) return false;

@@ -13,7 +13,8 @@
 
 /* A slice of a string literal, as an expression and as an initialiser of a constant. */
 #define LK_LIT(literal) ((lk_slice)LK_LIT_INIT(literal))
-#define LK_LIT_INIT(literal) { (const uint8_t *)("" literal), sizeof(literal) - 1 }
+#define LK_LIT_INIT(literal)                                                                       \
+  { (const uint8_t *)("" literal), sizeof(literal) - 1 }
 
 #define LK_SLICE_EMPTY ((lk_slice){ 0 })
 

@@ -51,14 +51,14 @@ typedef struct lk_io {
   lk_file file;
   bool create;
   uint64_t off;
-  lk_slice from;      /* WRITE */
-  uint8_t *into;      /* READ */
-  size_t into_len;    /* READ */
-  size_t done;        /* READ, WRITE */
-  lk_slice name;      /* OPEN, RENAME, REMOVE: [A-Za-z0-9._-]+, no leading dot, at most 200 bytes */
-  lk_slice name_to;   /* RENAME */
-  void *user;         /* the submitter's, never looked at */
-  lk_link link;       /* the storage's while the operation is under way */
+  lk_slice from;    /* WRITE */
+  uint8_t *into;    /* READ */
+  size_t into_len;  /* READ */
+  size_t done;      /* READ, WRITE */
+  lk_slice name;    /* OPEN, RENAME, REMOVE: [A-Za-z0-9._-]+, no leading dot, at most 200 bytes */
+  lk_slice name_to; /* RENAME */
+  void *user;       /* the submitter's, never looked at */
+  lk_link link;     /* the storage's while the operation is under way */
 } lk_io;
 
 typedef struct lk_storage lk_storage;

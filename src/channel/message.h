@@ -14,7 +14,7 @@ typedef struct lk_message {
   lk_slice ref;      /* ptr NULL: null */
   lk_slice topic;
   lk_slice event;
-  lk_slice payload;  /* JSON text, or raw bytes of a binary message */
+  lk_slice payload; /* JSON text, or raw bytes of a binary message */
   bool binary;
 } lk_message;
 

@@ -30,6 +30,8 @@ bool lk_outbox_next(lk_outbox *self, lk_slice *text);
 /* Forgets everything that waits. */
 void lk_outbox_clear(lk_outbox *self);
 
-static inline bool lk_outbox_is_empty(const lk_outbox *self) { return self->read == self->bytes.len; }
+static inline bool lk_outbox_is_empty(const lk_outbox *self) {
+  return self->read == self->bytes.len;
+}
 
 #endif

@@ -25,7 +25,7 @@ typedef struct channel_record {
   bool accepted;
   uint8_t join_ref_len;
   bool has_join_ref;
-  bool replaces;            /* a phx_close for |old_join_ref| is due after the answer */
+  bool replaces; /* a phx_close for |old_join_ref| is due after the answer */
   uint8_t old_join_ref_len;
   bool old_has_join_ref;
   uint8_t join_ref[255];
@@ -139,8 +139,8 @@ static lk_err on_join(lk_session *self, channel_record *record, const lk_message
   record_set_ref(&fresh, m->join_ref);
   self->channel_next++;
   *record = fresh;
-  emit(self, (lk_session_event){ LK_SESSION_JOIN, fresh.number, m->topic, m->event, m->ref,
-                                 m->payload });
+  emit(self,
+       (lk_session_event){ LK_SESSION_JOIN, fresh.number, m->topic, m->event, m->ref, m->payload });
   return LK_OK;
 }
 
@@ -173,7 +173,10 @@ static lk_err on_other(lk_session *self, channel_record *record, const lk_messag
 typedef lk_err (*handler)(lk_session *self, channel_record *record, const lk_message *m);
 
 static handler handler_of(lk_slice event) {
-  static const struct { lk_slice event; handler run; } rules[] = {
+  static const struct {
+    lk_slice event;
+    handler run;
+  } rules[] = {
 #define EVENT(name, text, run) { LK_LIT_INIT(text), run },
 #include "channel/events.def"
 #undef EVENT
@@ -209,7 +212,8 @@ bool lk_session_end(lk_session *self, lk_session_event *out) {
   void *value;
   self->event_count = self->event_next = 0;
   if (!lk_map_next(&self->channels, &self->end_cursor, &topic, &value)) return false;
-  *out = (lk_session_event){ .kind = LK_SESSION_LEAVE, .topic = topic,
+  *out = (lk_session_event){ .kind = LK_SESSION_LEAVE,
+                             .topic = topic,
                              .channel = ((channel_record *)value)->number };
   return true;
 }

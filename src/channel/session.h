@@ -43,8 +43,8 @@ typedef struct lk_session_event {
 typedef struct lk_session {
   const lk_alloc *alloc;
   const lk_limits *limits;
-  lk_map channels;   /* topic -> channel record */
-  lk_arena scratch;  /* of one feed */
+  lk_map channels;  /* topic -> channel record */
+  lk_arena scratch; /* of one feed */
   lk_outbox output;
   lk_session_event events[LK_SESSION_EVENTS_MAX];
   uint32_t event_count;
@@ -76,8 +76,10 @@ bool lk_session_has(lk_session *self, lk_slice topic, uint32_t channel);
 
 /* Answers a JOIN event. |response| is a JSON object. Accepting a channel that has been replaced or left
  * meanwhile is allowed and sends nothing. */
-lk_err lk_session_accept(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref, lk_slice response);
-lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref, lk_slice response);
+lk_err lk_session_accept(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
+                         lk_slice response);
+lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
+                         lk_slice response);
 
 /* Answers a JOIN event of a topic that no room serves: refused, with a null join_ref as Phoenix has it. */
 lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref);

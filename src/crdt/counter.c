@@ -30,7 +30,8 @@ void lk_counter_close(lk_counter *self) {
 }
 
 lk_err lk_counter_increment(lk_counter *self, uint64_t amount) {
-  return lk_gcounter_increment(&self->counter, lk_slice_of(self->actor, self->actor_len), amount, NULL);
+  return lk_gcounter_increment(&self->counter, lk_slice_of(self->actor, self->actor_len), amount,
+                               NULL);
 }
 
 uint64_t lk_counter_value(const lk_counter *self) { return self->counter.value; }

@@ -96,8 +96,8 @@ static lk_err make_room(lk_gcounter *self) {
     LK_COVERED(gcounter_reached_its_maximum);
     return LK_ERR_LIMIT;
   }
-  lk_gcounter_entry *entries =
-      lk_resize_array(self->alloc, self->entries, self->cap, cap, sizeof *entries);
+  lk_gcounter_entry *entries = lk_resize_array(self->alloc, self->entries, self->cap, cap,
+                                               sizeof *entries);
   if (entries == NULL) return LK_ERR_NOMEM;
   self->entries = entries;
   self->cap = (uint32_t)cap;
@@ -153,8 +153,8 @@ static lk_err measure(const lk_gcounter *self, const lk_gcounter *other, uint32_
   *news = false;
   for (uint32_t k = 0; k < other->count; k++) {
     int order = -1;
-    while (i < self->count &&
-           (order = lk_slice_compare(actor_of(&self->entries[i]), actor_of(&other->entries[k]))) < 0) {
+    while (i < self->count && (order = lk_slice_compare(actor_of(&self->entries[i]),
+                                                        actor_of(&other->entries[k]))) < 0) {
       i++;
     }
     uint64_t had = i < self->count && order == 0 ? self->entries[i].count : 0;
@@ -173,8 +173,8 @@ static void weave(lk_gcounter *self, const lk_gcounter *other, lk_gcounter_entry
   uint32_t i = self->count, to = self->count + missing;
   for (uint32_t k = other->count; k-- > 0;) {
     int order = 1;
-    while (i > 0 &&
-           (order = lk_slice_compare(actor_of(&self->entries[i - 1]), actor_of(&other->entries[k]))) > 0) {
+    while (i > 0 && (order = lk_slice_compare(actor_of(&self->entries[i - 1]),
+                                              actor_of(&other->entries[k]))) > 0) {
       self->entries[--to] = self->entries[--i];
     }
     if (i > 0 && order == 0) {
@@ -226,8 +226,8 @@ lk_err lk_gcounter_merge(lk_gcounter *self, const lk_gcounter *other, bool *chan
   if (missing > 0) {
     uint32_t needed = self->count + missing;
     if (needed > self->cap) {
-      lk_gcounter_entry *entries =
-          lk_resize_array(self->alloc, self->entries, self->cap, needed, sizeof *entries);
+      lk_gcounter_entry *entries = lk_resize_array(self->alloc, self->entries, self->cap, needed,
+                                                   sizeof *entries);
       if (entries == NULL) return LK_ERR_NOMEM;
       self->entries = entries;
       self->cap = needed;

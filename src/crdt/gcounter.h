@@ -58,8 +58,8 @@ lk_err lk_gcounter_merge(lk_gcounter *self, const lk_gcounter *other, bool *chan
 
 /* What |self| has that |since| lacks, merged into |out|, an initialised counter. LK_ERR_NOMEM
  * leaves |out| with part of it, which is harmless to merge and to throw away. */
-lk_err lk_gcounter_diff(const lk_gcounter *self, const lk_gcounter *since, lk_gcounter *out)
-    LK_MUST_USE;
+lk_err lk_gcounter_diff(const lk_gcounter *self, const lk_gcounter *since,
+                        lk_gcounter *out) LK_MUST_USE;
 
 bool lk_gcounter_equal(const lk_gcounter *a, const lk_gcounter *b);
 
@@ -81,7 +81,7 @@ lk_err lk_gcounter_write_counts(const lk_gcounter *self, lk_json_writer *w);
 /* Reads that form from all of |text|; other members of the object are ignored. |out| as for
  * decode; also the errors of the JSON reader, and LK_ERR_PAYLOAD where "counts" is missing or is
  * not an object of integers. */
-lk_err lk_gcounter_decode_json(lk_gcounter *out, lk_slice text, const lk_limits *limits)
-    LK_MUST_USE;
+lk_err lk_gcounter_decode_json(lk_gcounter *out, lk_slice text,
+                               const lk_limits *limits) LK_MUST_USE;
 
 #endif

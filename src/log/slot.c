@@ -63,7 +63,8 @@ lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) {
   return LK_OK;
 }
 
-lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body, bool *intact) {
+lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body,
+                       bool *intact) {
   const lk_slice slots[2] = { slot0, slot1 };
   uint64_t numbers[2] = { 0, 0 };
   lk_slice bodies[2] = { LK_SLICE_EMPTY, LK_SLICE_EMPTY };

@@ -25,7 +25,7 @@ lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) LK_MUST_
  * whether nothing was damaged: then this is the latest state that was ever written, else there may have
  * been a later one. Where neither is there: LK_ERR_NOT_FOUND if one of them is empty, since a first write
  * that was torn leaves that, else LK_ERR_CORRUPT: something was written and nothing is left of it. */
-lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body, bool *intact)
-    LK_MUST_USE;
+lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body,
+                       bool *intact) LK_MUST_USE;
 
 #endif

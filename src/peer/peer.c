@@ -101,12 +101,15 @@ static lk_slice digits_of(uint64_t ref, uint8_t digits[REF_DIGITS_MAX]) {
 static uint64_t send(lk_peer *self, lk_slice topic, lk_slice event, bool joined, lk_slice payload) {
   uint8_t digits[REF_DIGITS_MAX], join_digits[REF_DIGITS_MAX];
   uint64_t ref = self->ref_next;
-  lk_message message = { .ref = digits_of(ref, digits), .topic = topic, .event = event, .payload = payload };
+  lk_message message = {
+    .ref = digits_of(ref, digits), .topic = topic, .event = event, .payload = payload
+  };
   if (joined) {
     message.join_ref = digits_of(self->join_ref == 0 ? ref : self->join_ref, join_digits);
   }
   size_t start = lk_outbox_begin(&self->output);
-  lk_err err = lk_outbox_end(&self->output, start, lk_message_encode_text(&message, &self->output.bytes));
+  lk_err err = lk_outbox_end(&self->output, start,
+                             lk_message_encode_text(&message, &self->output.bytes));
   if (err != LK_OK) return 0;
   self->ref_next++;
   return ref;
@@ -114,7 +117,8 @@ static uint64_t send(lk_peer *self, lk_slice topic, lk_slice event, bool joined,
 
 static void join(lk_peer *self, uint64_t now_ms) {
   self->retry_at_ms = LK_PEER_NEVER;
-  self->join_ref = send(self, topic_of(self), LK_LIT("phx_join"), true, LK_LIT("{\"type\":\"gcounter\"}"));
+  self->join_ref = send(self, topic_of(self), LK_LIT("phx_join"), true,
+                        LK_LIT("{\"type\":\"gcounter\"}"));
   self->reply_by_ms = now_ms + LK_PEER_REPLY_MS;
   if (self->join_ref == 0) give_up(self, now_ms);
 }
@@ -234,7 +238,8 @@ static lk_err on_message(lk_peer *self, const lk_message *m, uint64_t now_ms) {
     if (err == LK_OK) send_news(self, now_ms);
     return err;
   }
-  if (lk_slice_equal(m->event, LK_LIT("phx_error")) || lk_slice_equal(m->event, LK_LIT("phx_close"))) {
+  if (lk_slice_equal(m->event, LK_LIT("phx_error")) ||
+      lk_slice_equal(m->event, LK_LIT("phx_close"))) {
     join_later(self, now_ms);
   }
   return LK_OK;

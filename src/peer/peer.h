@@ -19,12 +19,17 @@
 #include "channel/outbox.h"
 #include "crdt/gcounter.h"
 
-typedef enum lk_peer_state { LK_PEER_IDLE, LK_PEER_CONNECTING, LK_PEER_JOINING, LK_PEER_JOINED } lk_peer_state;
+typedef enum lk_peer_state {
+  LK_PEER_IDLE,
+  LK_PEER_CONNECTING,
+  LK_PEER_JOINING,
+  LK_PEER_JOINED
+} lk_peer_state;
 
 typedef enum lk_peer_event_kind {
-  LK_PEER_OPEN,    /* open a connection, then call lk_peer_opened or lk_peer_closed */
-  LK_PEER_SEND,    /* send |text| as one message on it; lives until the next call */
-  LK_PEER_CLOSE,   /* close it; lk_peer_closed may be called for it until the next OPEN, and need not */
+  LK_PEER_OPEN, /* open a connection, then call lk_peer_opened or lk_peer_closed */
+  LK_PEER_SEND, /* send |text| as one message on it; lives until the next call */
+  LK_PEER_CLOSE, /* close it; lk_peer_closed may be called for it until the next OPEN, and need not */
   LK_PEER_CHANGED, /* the replica's value, its state or what is pending changed */
 } lk_peer_event_kind;
 
@@ -46,15 +51,15 @@ typedef struct lk_peer {
   lk_arena scratch;
   lk_prng jitter;
   lk_peer_state state;
-  uint32_t attempt;       /* connections, joins or merges that failed in a row */
+  uint32_t attempt; /* connections, joins or merges that failed in a row */
   uint64_t ref_next;
-  uint64_t join_ref;      /* of the join that was sent; 0: none yet, see retry_at_ms */
-  uint64_t merge_ref;     /* of the merge that is under way; 0: none */
-  uint64_t heartbeat_ref; /* of the heartbeat that is under way; 0: none */
-  uint64_t retry_at_ms;   /* IDLE: when to open; JOINING without a join_ref: when to join */
-  uint64_t reply_by_ms;   /* the opening, the join or the merge is due; LK_PEER_NEVER: none is */
+  uint64_t join_ref;        /* of the join that was sent; 0: none yet, see retry_at_ms */
+  uint64_t merge_ref;       /* of the merge that is under way; 0: none */
+  uint64_t heartbeat_ref;   /* of the heartbeat that is under way; 0: none */
+  uint64_t retry_at_ms;     /* IDLE: when to open; JOINING without a join_ref: when to join */
+  uint64_t reply_by_ms;     /* the opening, the join or the merge is due; LK_PEER_NEVER: none is */
   uint64_t heartbeat_at_ms; /* when to send the next; the last one is due by then as well */
-  uint64_t pending;      /* how much of our own count the server has not acknowledged */
+  uint64_t pending;         /* how much of our own count the server has not acknowledged */
   bool want_open;
   bool want_close;
   bool changed;

@@ -58,10 +58,10 @@ struct lk_room {
   lk_gcounter flying;  /* what the journal under way makes durable */
   lk_list waiting;     /* in order of arrival, hence of ticket */
   lk_effects effects;
-  lk_arena scratch;    /* of one input */
-  lk_buf text;         /* one payload at a time */
+  lk_arena scratch; /* of one input */
+  lk_buf text;      /* one payload at a time */
   uint64_t ticket_next;
-  size_t json_len;     /* at most, of counter as JSON */
+  size_t json_len; /* at most, of counter as JSON */
   bool in_flight;
   uint8_t actor[LK_ACTOR_LEN_MAX]; /* of commands; actor_len 0 until the first one */
   uint32_t actor_len;
@@ -123,7 +123,9 @@ static lk_err push_error(lk_room *self, const lk_room_input *input, lk_slice rea
   (void)lk_json_end_object(&w);
   lk_err err = lk_json_writer_finish(&w);
   if (err != LK_OK) return err;
-  lk_room_effect effect = { .kind = LK_ROOM_REPLY, .member = input->member, .ref = input->ref,
+  lk_room_effect effect = { .kind = LK_ROOM_REPLY,
+                            .member = input->member,
+                            .ref = input->ref,
                             .payload = lk_buf_slice(&self->text) };
   return lk_effects_push(&self->effects, &effect);
 }
@@ -165,7 +167,8 @@ static lk_err begin_journal(lk_room *self) {
   lk_buf_truncate(&self->text, 0);
   lk_err err = lk_gcounter_encode(&self->counter, &self->text);
   if (err != LK_OK) return err;
-  lk_room_effect effect = { .kind = LK_ROOM_JOURNAL, .ticket = self->ticket_next,
+  lk_room_effect effect = { .kind = LK_ROOM_JOURNAL,
+                            .ticket = self->ticket_next,
                             .payload = lk_buf_slice(&self->text) };
   if ((err = lk_effects_push(&self->effects, &effect)) != LK_OK) return err;
   swap(&self->flying, &self->next);
@@ -178,8 +181,9 @@ static lk_err answer_waiting(lk_room *self, uint64_t ticket, lk_slice change) {
   while (self->waiting.first != NULL) {
     waiter *w = LK_CONTAINER(self->waiting.first, waiter, link);
     if (w->ticket > ticket) break;
-    lk_room_effect effect = { .kind = LK_ROOM_REPLY, .member = w->member, .ok = true,
-                              .payload = change };
+    lk_room_effect effect = {
+      .kind = LK_ROOM_REPLY, .member = w->member, .ok = true, .payload = change
+    };
     if (w->has_ref) effect.ref = (lk_slice){ w->ref, w->ref_len };
     lk_list_remove(&self->waiting, &w->link);
     lk_err err = lk_effects_push(&self->effects, &effect);
@@ -205,7 +209,8 @@ static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
   if (err == LK_OK) err = answer_waiting(self, input->ticket, change);
   if (err == LK_OK) err = render(self, &self->flying, NULL, &change);
   if (err != LK_OK) return err;
-  lk_room_effect effect = { .kind = LK_ROOM_BROADCAST, .event = LK_LIT("state_updated"),
+  lk_room_effect effect = { .kind = LK_ROOM_BROADCAST,
+                            .event = LK_LIT("state_updated"),
                             .payload = change };
   if ((err = lk_effects_push(&self->effects, &effect)) != LK_OK) return err;
   lk_gcounter_deinit(&self->flying);
@@ -222,8 +227,9 @@ static lk_err on_join(lk_room *self, const lk_room_input *input) {
 }
 
 static lk_err answer_now(lk_room *self, const lk_room_input *input, const lk_gcounter *counts) {
-  lk_room_effect effect = { .kind = LK_ROOM_REPLY, .member = input->member, .ref = input->ref,
-                            .ok = true };
+  lk_room_effect effect = {
+    .kind = LK_ROOM_REPLY, .member = input->member, .ref = input->ref, .ok = true
+  };
   if (input->ref.ptr == NULL) return LK_OK;
   lk_err err = render(self, counts, NULL, &effect.payload);
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
@@ -335,7 +341,8 @@ static void make_actor(lk_room *self, uint64_t entropy) {
 /* The actor of an earlier opening. */
 static void find_actor(lk_room *self) {
   for (uint32_t i = 0; i < self->counter.count; i++) {
-    lk_slice actor = lk_slice_of(self->counter.entries[i].actor, self->counter.entries[i].actor_len);
+    lk_slice actor = lk_slice_of(self->counter.entries[i].actor,
+                                 self->counter.entries[i].actor_len);
     if (actor.len != ROOM_ACTOR_LEN) continue;
     if (!lk_slice_starts_with(actor, lk_slice_of(room_prefix, sizeof room_prefix))) continue;
     set_actor(self, actor);
@@ -373,7 +380,10 @@ static lk_err on_merge(lk_room *self, const lk_room_input *input) {
 }
 
 static lk_err on_message(lk_room *self, const lk_room_input *input) {
-  static const struct { lk_slice event; lk_err (*run)(lk_room *, const lk_room_input *); } rules[] = {
+  static const struct {
+    lk_slice event;
+    lk_err (*run)(lk_room *, const lk_room_input *);
+  } rules[] = {
     { LK_LIT_INIT("crdt.increment"), on_increment },
     { LK_LIT_INIT("crdt.merge"), on_merge },
     { LK_LIT_INIT("crdt.get"), on_get },
@@ -406,7 +416,9 @@ static lk_err step(lk_room *self, const lk_room_input *input) {
   LK_UNREACHABLE();
 }
 
-static bool poll(lk_room *self, lk_room_effect *out) { return lk_effects_poll(&self->effects, out); }
+static bool poll(lk_room *self, lk_room_effect *out) {
+  return lk_effects_poll(&self->effects, out);
+}
 
 /* ---- life ---- */
 
@@ -436,7 +448,8 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
   lk_gcounter_init(&self->flying, alloc, options->limits);
   lk_effects_init(&self->effects, alloc, options->limits);
   lk_arena_init(&self->scratch, alloc, (size_t)options->limits->json_bytes * 4);
-  lk_buf_init(&self->text, alloc, (size_t)options->limits->crdt_state_bytes * 8); /* as JSON, escaped */
+  lk_buf_init(&self->text, alloc,
+              (size_t)options->limits->crdt_state_bytes * 8); /* as JSON, escaped */
   if (options->recovered.len > 0) {
     lk_err err = lk_gcounter_decode(&self->counter, options->recovered);
     if (err == LK_OK) err = lk_gcounter_merge(&self->durable, &self->counter, NULL);
@@ -444,7 +457,8 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
       close_room(self);
       return err;
     }
-    for (uint32_t i = 0; i < self->counter.count; i++) self->json_len += entry_json_len(&self->counter.entries[i]);
+    for (uint32_t i = 0; i < self->counter.count; i++)
+      self->json_len += entry_json_len(&self->counter.entries[i]);
     if (options->intact) find_actor(self);
   }
   *out = self;

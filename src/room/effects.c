@@ -17,7 +17,8 @@ void lk_effects_deinit(lk_effects *self) {
 static lk_err make_room(lk_effects *self) {
   size_t cap;
   if (self->count < self->cap) return LK_OK;
-  if (!lk_grow_cap(self->cap, (size_t)self->count + 1, 4, self->count_max, &cap)) return LK_ERR_LIMIT;
+  if (!lk_grow_cap(self->cap, (size_t)self->count + 1, 4, self->count_max, &cap))
+    return LK_ERR_LIMIT;
   lk_room_effect *items = lk_resize_array(self->alloc, self->items, self->cap, cap, sizeof *items);
   if (items == NULL) return LK_ERR_NOMEM;
   self->items = items;

@@ -72,31 +72,31 @@ struct entry {
   lk_hub *hub;
   lk_link gone_link;
   const lk_room_kind *kind;
-  lk_room *room;           /* ENTRY_OPEN */
+  lk_room *room; /* ENTRY_OPEN */
   entry_state state;
   lk_keeper keeper;
   uint64_t ticket;
-  lk_list waiting;         /* inputs, in order of arrival */
-  size_t waiting_bytes;    /* of those, bounded by limits.ws_output_bytes */
-  lk_map members;          /* member, 8 bytes big endian -> nothing */
-  entry_timer idle;        /* no members for ROOM_IDLE_MS: put the room away */
-  entry_timer timer;       /* the room's own */
+  lk_list waiting;      /* inputs, in order of arrival */
+  size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
+  lk_map members;       /* member, 8 bytes big endian -> nothing */
+  entry_timer idle;     /* no members for ROOM_IDLE_MS: put the room away */
+  entry_timer timer;    /* the room's own */
   uint32_t topic_len;
-  uint8_t topic[];         /* |topic_len| bytes */
+  uint8_t topic[]; /* |topic_len| bytes */
 };
 
 struct lk_hub {
   const lk_env *env;
   const lk_limits *limits;
   lk_storage *storage;
-  lk_prng ids;             /* what inputs call entropy: clients see it as ids */
-  lk_prng seeds;           /* of hashes: nobody may guess them */
-  lk_map connections;      /* number, 8 bytes big endian -> connection * */
-  lk_map entries;          /* topic -> entry * */
-  lk_heap timers;          /* entries' idle and timer items */
-  lk_list ready;           /* connections with something for the host */
-  lk_list gone;            /* entries to free when the running call ends */
-  lk_buf message;          /* one broadcast, encoded */
+  lk_prng ids;        /* what inputs call entropy: clients see it as ids */
+  lk_prng seeds;      /* of hashes: nobody may guess them */
+  lk_map connections; /* number, 8 bytes big endian -> connection * */
+  lk_map entries;     /* topic -> entry * */
+  lk_heap timers;     /* entries' idle and timer items */
+  lk_list ready;      /* connections with something for the host */
+  lk_list gone;       /* entries to free when the running call ends */
+  lk_buf message;     /* one broadcast, encoded */
   uint64_t connection_next;
   uint64_t busy_count;
   uint64_t now_ms;
@@ -110,7 +110,9 @@ static lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
   return lk_slice_of(bytes, 8);
 }
 
-static uint64_t member_of(uint64_t number, uint32_t channel) { return number << CHANNEL_BITS | channel; }
+static uint64_t member_of(uint64_t number, uint32_t channel) {
+  return number << CHANNEL_BITS | channel;
+}
 static uint64_t member_connection(uint64_t member) { return member >> CHANNEL_BITS; }
 static uint32_t member_channel(uint64_t member) {
   return (uint32_t)(member & ((1u << CHANNEL_BITS) - 1));
@@ -232,7 +234,9 @@ static lk_err make_entry(lk_hub *self, lk_slice topic, const lk_room_kind *kind,
     lk_free_bytes(alloc, e, sizeof *e + topic.len);
     return err;
   }
-  *e = (entry){ .hub = self, .kind = kind, .idle = { LK_HEAP_ITEM_INIT, e }, .timer = { LK_HEAP_ITEM_INIT, e } };
+  *e = (entry){
+    .hub = self, .kind = kind, .idle = { LK_HEAP_ITEM_INIT, e }, .timer = { LK_HEAP_ITEM_INIT, e }
+  };
   e->topic_len = (uint32_t)topic.len; /* the session bounds names */
   memcpy(e->topic, topic.ptr, topic.len);
   lk_keeper_init(&e->keeper, alloc, self->storage, topic, self->limits->crdt_state_bytes, e);
@@ -306,8 +310,9 @@ static void entry_drop(entry *e, lk_err why) {
     uint64_t member = lk_load_be64(key.ptr);
     connection *c = find_connection(hub, member_connection(member));
     LK_ASSERT(c != NULL);
-    after_send(hub, c, lk_session_crash(&c->session, entry_topic(e), member_channel(member),
-                                        LK_LIT("storage")));
+    after_send(
+        hub, c,
+        lk_session_crash(&c->session, entry_topic(e), member_channel(member), LK_LIT("storage")));
     (void)lk_map_remove(&e->members, key);
   }
   stop_timers(e);
@@ -357,15 +362,17 @@ static void do_answer(entry *e, const lk_room_effect *effect) {
   switch (effect->kind) {
   case LK_ROOM_ACCEPT: do_accept(e, c, effect); break;
   case LK_ROOM_REFUSE:
-    after_send(e->hub, c, lk_session_refuse(&c->session, topic, channel, effect->ref, effect->payload));
+    after_send(e->hub, c,
+               lk_session_refuse(&c->session, topic, channel, effect->ref, effect->payload));
     break;
   case LK_ROOM_REPLY:
-    after_send(e->hub, c, lk_session_reply(&c->session, topic, channel, effect->ref,
-                                           effect->ok ? LK_LIT("ok") : LK_LIT("error"),
-                                           effect->payload));
+    after_send(e->hub, c,
+               lk_session_reply(&c->session, topic, channel, effect->ref,
+                                effect->ok ? LK_LIT("ok") : LK_LIT("error"), effect->payload));
     break;
   case LK_ROOM_PUSH:
-    after_send(e->hub, c, lk_session_push(&c->session, topic, channel, effect->event, effect->payload));
+    after_send(e->hub, c,
+               lk_session_push(&c->session, topic, channel, effect->event, effect->payload));
     break;
   case LK_ROOM_BROADCAST:
   case LK_ROOM_JOURNAL:
@@ -376,7 +383,9 @@ static void do_answer(entry *e, const lk_room_effect *effect) {
 
 static void do_broadcast(entry *e, const lk_room_effect *effect) {
   lk_hub *hub = e->hub;
-  lk_message message = { .topic = entry_topic(e), .event = effect->event, .payload = effect->payload };
+  lk_message message = { .topic = entry_topic(e),
+                         .event = effect->event,
+                         .payload = effect->payload };
   uint32_t cursor = 0;
   lk_slice key;
   void *value;
@@ -386,7 +395,8 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
     uint64_t member = lk_load_be64(key.ptr);
     connection *c = find_connection(hub, member_connection(member));
     if (member == effect->member || c == NULL || c->is_closing) continue;
-    after_send(hub, c, err != LK_OK ? err : lk_session_send(&c->session, lk_buf_slice(&hub->message)));
+    after_send(hub, c,
+               err != LK_OK ? err : lk_session_send(&c->session, lk_buf_slice(&hub->message)));
   }
 }
 
@@ -436,7 +446,9 @@ static void run_room(entry *e, lk_room_input input) {
     return;
   }
   if (input.kind == LK_ROOM_JOIN) {
-    lk_room_effect refusal = { .kind = LK_ROOM_REFUSE, .member = input.member, .ref = input.ref,
+    lk_room_effect refusal = { .kind = LK_ROOM_REFUSE,
+                               .member = input.member,
+                               .ref = input.ref,
                                .payload = LK_LIT("{\"reason\":\"room crashed\"}") };
     do_answer(e, &refusal);
   }
@@ -457,8 +469,9 @@ static void refuse_waiting(entry *e, lk_err why) {
     connection *c = find_connection(e->hub, member_connection(w->member));
     lk_slice ref = w->has_ref ? (lk_slice){ w->bytes, w->ref_len } : LK_SLICE_EMPTY;
     if (c != NULL && w->is_join) {
-      after_send(e->hub, c, lk_session_refuse(&c->session, entry_topic(e),
-                                              member_channel(w->member), ref, response));
+      after_send(
+          e->hub, c,
+          lk_session_refuse(&c->session, entry_topic(e), member_channel(w->member), ref, response));
     } else if (c != NULL) {
       after_send(e->hub, c, lk_session_too_late(&c->session, entry_topic(e), ref));
     }
@@ -473,7 +486,8 @@ static void let_waiting_in(entry *e) {
   while (e->state == ENTRY_OPEN && e->waiting.count > 0) {
     waiting_input *w = LK_CONTAINER(lk_list_pop_first(&e->waiting), waiting_input, link);
     lk_slice rest = lk_slice_of(w->bytes, waiting_size(w) - sizeof *w);
-    lk_room_input input = { .kind = w->is_join ? LK_ROOM_JOIN : LK_ROOM_MESSAGE, .member = w->member };
+    lk_room_input input = { .kind = w->is_join ? LK_ROOM_JOIN : LK_ROOM_MESSAGE,
+                            .member = w->member };
     if (w->has_ref) input.ref = (lk_slice){ w->bytes, w->ref_len };
     rest = lk_slice_skip(rest, w->ref_len);
     input.event = lk_slice_first(rest, w->event_len);
@@ -489,8 +503,8 @@ static void on_loaded(entry *e) {
   size_t recovered_len = e->keeper.state.len;
   lk_err err = e->keeper.result;
   if (err == LK_OK) {
-    lk_room_options options = { hub->env, hub->limits, entry_topic(e), e->keeper.state,
-                                e->keeper.intact, lk_prng_u64(&hub->ids) };
+    lk_room_options options = { hub->env,        hub->limits,      entry_topic(e),
+                                e->keeper.state, e->keeper.intact, lk_prng_u64(&hub->ids) };
     err = e->kind->open(&options, &e->room);
   }
   lk_keeper_release(&e->keeper);
@@ -512,7 +526,8 @@ static void on_kept(entry *e) {
   }
   if (result == LK_OK) {
     e->hub->stats.journals++;
-    lk_trace_emit(e->hub->env, LK_TRACE_room_journaled, e->ticket, e->keeper.bytes.len, entry_topic(e));
+    lk_trace_emit(e->hub->env, LK_TRACE_room_journaled, e->ticket, e->keeper.bytes.len,
+                  entry_topic(e));
   }
   run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket, .result = result });
 }
@@ -567,7 +582,8 @@ static void on_join(lk_hub *self, connection *c, const lk_session_event *event) 
   entry *e = find_entry(self, event->topic);
   lk_err err = LK_OK;
   if (kind == NULL) {
-    after_send(self, c, lk_session_unmatched(&c->session, event->topic, event->channel, event->ref));
+    after_send(self, c,
+               lk_session_unmatched(&c->session, event->topic, event->channel, event->ref));
     return;
   }
   if (e == NULL) {
@@ -578,15 +594,18 @@ static void on_join(lk_hub *self, connection *c, const lk_session_event *event) 
       if (err == LK_OK) return;
     }
   } else if (e->state == ENTRY_OPEN) {
-    run_room(e, (lk_room_input){ .kind = LK_ROOM_JOIN, .member = member, .ref = event->ref,
+    run_room(e, (lk_room_input){ .kind = LK_ROOM_JOIN,
+                                 .member = member,
+                                 .ref = event->ref,
                                  .payload = event->payload });
     return;
   } else {
     err = queue_input(e, member, event);
     if (err == LK_OK) return;
   }
-  after_send(self, c, lk_session_refuse(&c->session, event->topic, event->channel, event->ref,
-                                        LK_LIT("{\"reason\":\"server full\"}")));
+  after_send(self, c,
+             lk_session_refuse(&c->session, event->topic, event->channel, event->ref,
+                               LK_LIT("{\"reason\":\"server full\"}")));
 }
 
 static void on_leave(lk_hub *self, connection *c, const lk_session_event *event) {
@@ -614,16 +633,21 @@ static void on_message(lk_hub *self, connection *c, const lk_session_event *even
   uint64_t member = member_of(c->number, event->channel);
   entry *e = find_entry(self, event->topic);
   if (e != NULL && e->state == ENTRY_OPEN && is_member(e, member)) {
-    run_room(e, (lk_room_input){ .kind = LK_ROOM_MESSAGE, .member = member, .ref = event->ref,
-                                 .event = event->event, .payload = event->payload });
+    run_room(e, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                                 .member = member,
+                                 .ref = event->ref,
+                                 .event = event->event,
+                                 .payload = event->payload });
     return;
   }
-  lk_err err = e != NULL && is_waiting(e, member) ? queue_input(e, member, event) : LK_ERR_NOT_JOINED;
+  lk_err err = e != NULL && is_waiting(e, member) ? queue_input(e, member, event)
+                                                  : LK_ERR_NOT_JOINED;
   if (err == LK_OK) return;
-  after_send(self, c, lk_session_reply(&c->session, event->topic, event->channel, event->ref,
-                                       LK_LIT("error"),
-                                       err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")
-                                                                : LK_LIT("{\"reason\":\"server full\"}")));
+  after_send(self, c,
+             lk_session_reply(&c->session, event->topic, event->channel, event->ref,
+                              LK_LIT("error"),
+                              err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")
+                                                       : LK_LIT("{\"reason\":\"server full\"}")));
 }
 
 lk_err lk_hub_receive(lk_hub *self, uint64_t number, lk_slice text, uint64_t now_ms) {
@@ -726,8 +750,8 @@ lk_hub_stats lk_hub_get_stats(const lk_hub *self) {
   return stats;
 }
 
-lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *storage, uint64_t entropy,
-                   lk_hub **out) {
+lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *storage,
+                   uint64_t entropy, lk_hub **out) {
   uint64_t seed[2];
   lk_hub *self = lk_alloc_bytes(env->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
@@ -735,7 +759,8 @@ lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *stora
   derive_stream(entropy, LK_LIT("ids"), &self->ids);
   derive_stream(entropy, LK_LIT("seeds"), &self->seeds);
   draw_seed(self, seed);
-  lk_map_init(&self->connections, env->alloc, sizeof(connection *), limits->server_connections_count, seed);
+  lk_map_init(&self->connections, env->alloc, sizeof(connection *),
+              limits->server_connections_count, seed);
   draw_seed(self, seed);
   lk_map_init(&self->entries, env->alloc, sizeof(entry *), limits->rooms_count, seed);
   lk_heap_init(&self->timers, env->alloc, UINT32_MAX / 4);
@@ -752,7 +777,8 @@ void lk_hub_close(lk_hub *self) {
   while (lk_map_next(&self->connections, &cursor, &key, &value)) {
     free_connection(self, *(connection **)value);
   }
-  for (cursor = 0; lk_map_next(&self->entries, &cursor, &key, &value);) free_entry(*(entry **)value);
+  for (cursor = 0; lk_map_next(&self->entries, &cursor, &key, &value);)
+    free_entry(*(entry **)value);
   lk_map_deinit(&self->connections);
   lk_map_deinit(&self->entries);
   lk_heap_deinit(&self->timers);

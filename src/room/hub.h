@@ -29,8 +29,8 @@ typedef struct lk_hub lk_hub;
 
 /* |storage| and |env| outlive the hub. |entropy| seeds what the hub itself must not let strangers
  * guess (hash seeds, ids): from the system in a server, from the seed in a simulation. */
-lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *storage, uint64_t entropy,
-                   lk_hub **out) LK_MUST_USE;
+lk_err lk_hub_open(const lk_env *env, const lk_limits *limits, lk_storage *storage,
+                   uint64_t entropy, lk_hub **out) LK_MUST_USE;
 
 /* Drops everything at once, as a crash would. Operations that are under way in the storage must
  * have been completed or the storage be gone: lk_hub_is_idle() tells. */
@@ -44,7 +44,8 @@ lk_err lk_hub_connect(lk_hub *self, uint64_t *connection) LK_MUST_USE;
 
 /* Any error means that this connection must be closed: its peer does not speak the protocol
  * (LK_ERR_BAD_MESSAGE and the like) or does not read (LK_ERR_LIMIT). Call disconnect then. */
-lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text, uint64_t now_ms) LK_MUST_USE;
+lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text,
+                      uint64_t now_ms) LK_MUST_USE;
 
 /* Unknown connections are ignored. */
 void lk_hub_disconnect(lk_hub *self, uint64_t connection, uint64_t now_ms);

@@ -78,12 +78,15 @@ static lk_keeper_event submit(lk_keeper *self, uint32_t phase, lk_io io) {
 
 static lk_keeper_event open_slot(lk_keeper *self, uint32_t phase, unsigned slot, bool create) {
   self->slot = slot;
-  return submit(self, phase, (lk_io){ .kind = LK_IO_OPEN, .create = create,
-                                      .name = lk_slice_of(self->names[slot], LK_KEEPER_NAME_LEN) });
+  return submit(self, phase,
+                (lk_io){ .kind = LK_IO_OPEN,
+                         .create = create,
+                         .name = lk_slice_of(self->names[slot], LK_KEEPER_NAME_LEN) });
 }
 
 static lk_keeper_event write_slot(lk_keeper *self, uint32_t phase, lk_slice bytes) {
-  return submit(self, phase, (lk_io){ .kind = LK_IO_WRITE, .file = self->files[self->slot], .from = bytes });
+  return submit(self, phase,
+                (lk_io){ .kind = LK_IO_WRITE, .file = self->files[self->slot], .from = bytes });
 }
 
 static lk_keeper_event sync_slot(lk_keeper *self, uint32_t phase) {
@@ -119,9 +122,9 @@ static lk_keeper_event make_durable(lk_keeper *self) {
   if (err == LK_ERR_NOT_FOUND) return end(self, LK_KEEPER_LOADED, LK_OK);
   if (err != LK_OK) return end(self, LK_KEEPER_LOADED, err);
   self->slot = (unsigned)(self->number % 2);
-  return write_slot(self, PHASE_LOAD_WRITE,
-                    lk_slice_first(lk_buf_slice(&self->slots[self->slot]),
-                                   LK_SLOT_HEADER_LEN + self->state.len));
+  return write_slot(
+      self, PHASE_LOAD_WRITE,
+      lk_slice_first(lk_buf_slice(&self->slots[self->slot]), LK_SLOT_HEADER_LEN + self->state.len));
 }
 
 static lk_keeper_event slot_loaded(lk_keeper *self) {
@@ -139,15 +142,17 @@ static lk_keeper_event read_slot(lk_keeper *self, uint64_t size) {
   if (len == 0) return slot_loaded(self);
   uint8_t *at = lk_buf_extend(into, len);
   if (at == NULL) return end(self, LK_KEEPER_LOADED, LK_ERR_NOMEM);
-  return submit(self, PHASE_LOAD_READ, (lk_io){ .kind = LK_IO_READ, .file = self->files[self->slot],
-                                                .into = at, .into_len = len });
+  return submit(
+      self, PHASE_LOAD_READ,
+      (lk_io){ .kind = LK_IO_READ, .file = self->files[self->slot], .into = at, .into_len = len });
 }
 
 static lk_keeper_event on_load_opened(lk_keeper *self) {
   if (self->io.result == LK_ERR_NOT_FOUND) return slot_loaded(self);
   if (self->io.result != LK_OK) return end(self, LK_KEEPER_LOADED, self->io.result);
   note_file(self);
-  return submit(self, PHASE_LOAD_SIZE, (lk_io){ .kind = LK_IO_SIZE, .file = self->files[self->slot] });
+  return submit(self, PHASE_LOAD_SIZE,
+                (lk_io){ .kind = LK_IO_SIZE, .file = self->files[self->slot] });
 }
 
 static lk_keeper_event on_load_read(lk_keeper *self) {
@@ -167,7 +172,8 @@ lk_err lk_keeper_keep(lk_keeper *self, lk_slice state) {
 #else
   self->slot = (unsigned)((self->number + 1) % 2);
 #endif
-  if (self->has_file[self->slot]) (void)write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->bytes));
+  if (self->has_file[self->slot])
+    (void)write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->bytes));
   else (void)open_slot(self, PHASE_KEEP_OPEN, self->slot, true);
   return LK_OK;
 }

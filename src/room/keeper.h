@@ -30,16 +30,16 @@ typedef struct lk_keeper {
   lk_storage *storage;
   void *user;
   lk_io io;
-  uint32_t phase;          /* what |io| is for; 0 at rest. See keeper.c */
-  unsigned slot;           /* which of the two that is about */
+  uint32_t phase; /* what |io| is for; 0 at rest. See keeper.c */
+  unsigned slot;  /* which of the two that is about */
   bool has_file[2];
   lk_file files[2];
-  lk_buf slots[2];         /* while loading: what they hold */
-  lk_buf bytes;            /* while keeping: what is being written */
-  uint64_t number;         /* of the newest slot that was read or written */
-  lk_err result;           /* of the activity that ended last */
-  lk_slice state;          /* what was loaded */
-  bool intact;             /* and nothing was damaged: there was no later state */
+  lk_buf slots[2]; /* while loading: what they hold */
+  lk_buf bytes;    /* while keeping: what is being written */
+  uint64_t number; /* of the newest slot that was read or written */
+  lk_err result;   /* of the activity that ended last */
+  lk_slice state;  /* what was loaded */
+  bool intact;     /* and nothing was damaged: there was no later state */
   uint8_t names[2][LK_KEEPER_NAME_LEN];
 } lk_keeper;
 

@@ -3,7 +3,10 @@
 #include "room/room.h"
 
 const lk_room_kind *lk_room_kind_of(lk_slice topic) {
-  static const struct { lk_slice name; const lk_room_kind *kind; } rows[] = {
+  static const struct {
+    lk_slice name;
+    const lk_room_kind *kind;
+  } rows[] = {
 #define ROOM_KIND(name, table) { LK_LIT_INIT(name), &table },
 #include "room/kinds.def"
 #undef ROOM_KIND

@@ -77,8 +77,8 @@ typedef struct lk_room_options {
 
 /* One kind of room. */
 typedef struct lk_room_kind {
-  size_t size;       /* of this struct */
-  const char *name;  /* the part of a topic before the colon */
+  size_t size;      /* of this struct */
+  const char *name; /* the part of a topic before the colon */
   /* A room that does not understand |recovered| does not start: it must not begin empty. */
   lk_err (*open)(const lk_room_options *options, lk_room **out);
   void (*close)(lk_room *self);

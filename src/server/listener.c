@@ -46,8 +46,8 @@ static lk_err refuse(const char *address, const any_address *parsed) {
     lk_console_say("%s is not an address in numbers, such as 127.0.0.1 or ::1", address);
   } else {
     lk_console_say(
-        "%s can be reached by other machines, and this version cannot tell who may do what; "
-        "use --listen 127.0.0.1 until access control is there",
+        "this version cannot tell who may do what, so it listens on 127.0.0.1 and ::1 only; %s is "
+        "neither, leave --listen out",
         address);
   }
   return LK_ERR_INVALID;

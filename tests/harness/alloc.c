@@ -36,7 +36,8 @@ static void *resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
   if (old != NULL && old->magic != MAGIC) harness_die("a block was freed twice or overwritten");
   if (old != NULL && old->size != old_size) {
     char text[96];
-    (void)snprintf(text, sizeof text, "a block of %zu bytes was named with %zu", old->size, old_size);
+    (void)snprintf(text, sizeof text, "a block of %zu bytes was named with %zu", old->size,
+                   old_size);
     harness_die(text);
   }
   block *fresh = NULL;

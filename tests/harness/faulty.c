@@ -93,7 +93,8 @@ static void tear(faulty_storage *self, lk_io *io) {
     return;
   }
   self->torn = *io;
-  self->torn.from = lk_slice_first(io->from, (size_t)lk_prng_range(&self->prng, 1, io->from.len - 1));
+  self->torn.from = lk_slice_first(io->from,
+                                   (size_t)lk_prng_range(&self->prng, 1, io->from.len - 1));
   self->torn_for = io;
   self->inner->submit(self->inner, &self->torn);
 }

@@ -23,10 +23,10 @@ static uint64_t take(lk_gen *g, size_t count) {
 }
 
 static const uint64_t boundaries[] = {
-  0,          1,          2,          63,         64,         127,
-  128,        255,        256,        16383,      16384,      65535,
-  65536,      INT32_MAX,  UINT32_MAX, 1ull << 31, 1ull << 32, (1ull << 53) - 1,
-  1ull << 53, INT64_MAX,  1ull << 63, UINT64_MAX,
+  0,          1,         2,          63,         64,         127,
+  128,        255,       256,        16383,      16384,      65535,
+  65536,      INT32_MAX, UINT32_MAX, 1ull << 31, 1ull << 32, (1ull << 53) - 1,
+  1ull << 53, INT64_MAX, 1ull << 63, UINT64_MAX,
 };
 
 uint64_t gen_u64(lk_gen *g) {

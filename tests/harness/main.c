@@ -171,8 +171,9 @@ void test_check_slice(const char *file, unsigned line, const char *expr, lk_slic
   render(want, want_text);
   size_t at = 0;
   while (at < got.len && at < want.len && got.ptr[at] == want.ptr[at]) at++;
-  test_fail(file, line, "%s differs at byte %zu:\n    got  %zu bytes \"%s\"\n    want %zu bytes \"%s\"",
-            expr, at, got.len, got_text, want.len, want_text);
+  test_fail(file, line,
+            "%s differs at byte %zu:\n    got  %zu bytes \"%s\"\n    want %zu bytes \"%s\"", expr,
+            at, got.len, got_text, want.len, want_text);
 }
 
 /* ---- coverage marks ---- */
@@ -231,7 +232,8 @@ static void begin_case(uint64_t seed) {
 
 static void end_case(void) {
   size_t bytes, leaks = harness_free_leaks(&bytes);
-  if (leaks > 0) test_fail(now.test->file, now.test->line, "leaks %zu blocks, %zu bytes", leaks, bytes);
+  if (leaks > 0)
+    test_fail(now.test->file, now.test->line, "leaks %zu blocks, %zu bytes", leaks, bytes);
 }
 
 static void free_files(void) {
@@ -272,8 +274,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 static bool run_test(test_case *test) {
   /* Volatile: they are read after a longjmp. */
   volatile uint64_t index = 0;
-  volatile uint64_t count =
-      test->kind == TEST_PLAIN ? 1 : lk_max_u64(options.cases / test->weight, 1);
+  volatile uint64_t count = test->kind == TEST_PLAIN ? 1
+                                                     : lk_max_u64(options.cases / test->weight, 1);
   volatile bool passed = true;
   now.test = test;
   now.covered_count = 0;

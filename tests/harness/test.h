@@ -35,13 +35,13 @@ typedef struct test_case {
 
 void test_register(test_case *test);
 
-#define TEST_DEFINE_(name_, kind_, weight_, arg_)                                             \
-  static void test_body_##name_(lk_gen *arg_);                                                \
-  static test_case test_case_##name_ = { #name_, LK_FILE, __LINE__, kind_, weight_,           \
-                                         test_body_##name_, NULL };                           \
-  __attribute__((constructor)) static void test_add_##name_(void) {                           \
-    test_register(&test_case_##name_);                                                        \
-  }                                                                                           \
+#define TEST_DEFINE_(name_, kind_, weight_, arg_)                                                  \
+  static void test_body_##name_(lk_gen *arg_);                                                     \
+  static test_case test_case_##name_ = { #name_,  LK_FILE,           __LINE__, kind_,              \
+                                         weight_, test_body_##name_, NULL };                       \
+  __attribute__((constructor)) static void test_add_##name_(void) {                                \
+    test_register(&test_case_##name_);                                                             \
+  }                                                                                                \
   static void test_body_##name_(lk_gen *arg_)
 
 #define TEST(name) TEST_DEFINE_(name, TEST_PLAIN, 1, test_unused_ __attribute__((unused)))
@@ -59,23 +59,22 @@ void test_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- checks ---- */
 
-#define CHECK(expr)                                                        \
-  do {                                                                     \
-    if (!(expr)) test_fail(LK_FILE, __LINE__, "CHECK(%s)", #expr);         \
+#define CHECK(expr)                                                                                \
+  do {                                                                                             \
+    if (!(expr)) test_fail(LK_FILE, __LINE__, "CHECK(%s)", #expr);                                 \
   } while (0)
 
 void test_check_err(const char *file, unsigned line, const char *expr, lk_err got, lk_err want);
-void test_check_u64(const char *file, unsigned line, const char *expr, uint64_t got,
-                    uint64_t want);
+void test_check_u64(const char *file, unsigned line, const char *expr, uint64_t got, uint64_t want);
 void test_check_i64(const char *file, unsigned line, const char *expr, int64_t got, int64_t want);
 void test_check_slice(const char *file, unsigned line, const char *expr, lk_slice got,
                       lk_slice want);
 
 #define CHECK_OK(expr) test_check_err(LK_FILE, __LINE__, #expr, (expr), LK_OK)
 #define CHECK_ERR(expr, want) test_check_err(LK_FILE, __LINE__, #expr, (expr), (want))
-#define CHECK_U64(got, want) \
+#define CHECK_U64(got, want)                                                                       \
   test_check_u64(LK_FILE, __LINE__, #got, (uint64_t)(got), (uint64_t)(want))
-#define CHECK_I64(got, want) \
+#define CHECK_I64(got, want)                                                                       \
   test_check_i64(LK_FILE, __LINE__, #got, (int64_t)(got), (int64_t)(want))
 #define CHECK_SLICE(got, want) test_check_slice(LK_FILE, __LINE__, #got, (got), (want))
 /* |want| is a string literal. */
@@ -83,26 +82,26 @@ void test_check_slice(const char *file, unsigned line, const char *expr, lk_slic
 
 /* Runs |statement| and checks that an assertion of the product failed in it. What the statement
  * allocated is lost: use memory that the test owns. */
-#define CHECK_PANICS(statement)                                                               \
-  do {                                                                                        \
-    if (test_panic_begin()) {                                                                 \
-      if (setjmp(*test_panic_buf()) == 0) {                                                   \
-        statement;                                                                            \
-        test_panic_end();                                                                     \
-        test_fail(LK_FILE, __LINE__, "no assertion failed in: %s", #statement);               \
-      }                                                                                       \
-      test_panic_end();                                                                       \
-    }                                                                                         \
+#define CHECK_PANICS(statement)                                                                    \
+  do {                                                                                             \
+    if (test_panic_begin()) {                                                                      \
+      if (setjmp(*test_panic_buf()) == 0) {                                                        \
+        statement;                                                                                 \
+        test_panic_end();                                                                          \
+        test_fail(LK_FILE, __LINE__, "no assertion failed in: %s", #statement);                    \
+      }                                                                                            \
+      test_panic_end();                                                                            \
+    }                                                                                              \
   } while (0)
 bool test_panic_begin(void);
 jmp_buf *test_panic_buf(void);
 void test_panic_end(void);
 
 /* Checks that the branch LK_COVERED(name) ran since the test began. */
-#define CHECK_COVERED(name)                                                              \
-  do {                                                                                   \
-    if (!test_was_covered(#name))                                                        \
-      test_fail(LK_FILE, __LINE__, "the branch LK_COVERED(%s) did not run", #name);      \
+#define CHECK_COVERED(name)                                                                        \
+  do {                                                                                             \
+    if (!test_was_covered(#name))                                                                  \
+      test_fail(LK_FILE, __LINE__, "the branch LK_COVERED(%s) did not run", #name);                \
   } while (0)
 bool test_was_covered(const char *name);
 

@@ -71,7 +71,11 @@ TEST(arena_popping_and_pushing_again_does_not_allocate) {
  * Method: a stack of blocks filled with their number, checked after each pop. */
 PROPERTY(arena_keeps_everything_below_a_mark) {
   enum { DEPTH = 24 };
-  struct { lk_arena_mark mark; uint8_t *p; size_t len; } stack[DEPTH];
+  struct {
+    lk_arena_mark mark;
+    uint8_t *p;
+    size_t len;
+  } stack[DEPTH];
   size_t depth = 0;
   lk_arena a;
   lk_arena_init(&a, test_alloc(), 1 << 18);

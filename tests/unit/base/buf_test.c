@@ -11,7 +11,8 @@ TEST(buf_gives_back_what_was_appended) {
   lk_buf_append_decimal(&b, 0);
   lk_buf_append_decimal(&b, UINT64_MAX);
   CHECK_OK(lk_buf_err(&b));
-  CHECK_TEXT(lk_buf_slice(&b), "abc\x01\x02\x03\x04\x05\x06\x06\x05\x04\x03" "018446744073709551615");
+  CHECK_TEXT(lk_buf_slice(&b), "abc\x01\x02\x03\x04\x05\x06\x06\x05\x04\x03"
+                               "018446744073709551615");
   lk_buf_deinit(&b);
   lk_buf_deinit(&b);
 }
@@ -22,7 +23,8 @@ TEST(buf_appends_integers_in_the_order_that_their_name_says) {
   lk_buf_append_be64(&b, 0x0102030405060708u);
   lk_buf_append_le64(&b, 0x0102030405060708u);
   CHECK_OK(lk_buf_err(&b));
-  CHECK_TEXT(lk_buf_slice(&b), "\1\2\3\4\5\6\7\10" "\10\7\6\5\4\3\2\1");
+  CHECK_TEXT(lk_buf_slice(&b), "\1\2\3\4\5\6\7\10"
+                               "\10\7\6\5\4\3\2\1");
   lk_buf_deinit(&b);
 }
 

@@ -40,9 +40,7 @@ TEST(limits_can_be_set_by_name_within_their_range) {
   CHECK_U64(limits.ws_message_bytes, 16);
 }
 
-static void collect(void *ctx, const lk_trace_record *record) {
-  *(lk_trace_record *)ctx = *record;
-}
+static void collect(void *ctx, const lk_trace_record *record) { *(lk_trace_record *)ctx = *record; }
 
 TEST(a_trace_reaches_the_sink_by_name_and_without_one_costs_nothing) {
   lk_trace_record got = { 0 };
@@ -73,7 +71,10 @@ TEST(storage_takes_plain_names_only) {
 }
 
 TEST(list_keeps_order_through_insertion_and_removal) {
-  struct item { uint32_t n; lk_link link; } items[4] = { { .n = 0 }, { .n = 1 }, { .n = 2 }, { .n = 3 } };
+  struct item {
+    uint32_t n;
+    lk_link link;
+  } items[4] = { { .n = 0 }, { .n = 1 }, { .n = 2 }, { .n = 3 } };
   lk_list list = { 0 };
   lk_list_push_last(&list, &items[1].link);
   lk_list_push_last(&list, &items[2].link);

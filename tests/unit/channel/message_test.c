@@ -39,7 +39,10 @@ TEST(a_text_message_is_five_elements_and_its_payload_is_kept_as_it_came) {
 }
 
 TEST(other_shapes_are_refused) {
-  static const struct { lk_slice text; lk_err want; } cases[] = {
+  static const struct {
+    lk_slice text;
+    lk_err want;
+  } cases[] = {
     { LK_LIT_INIT("{}"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[]"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[null,null,\"t\",\"e\"]"), LK_ERR_BAD_MESSAGE },
@@ -69,14 +72,17 @@ TEST(a_name_over_the_limit_is_too_big) {
   setup(&f);
   f.limits.channel_name_bytes = 3;
   CHECK_OK(lk_message_decode_text(LK_LIT("[null,null,\"abc\",\"e\",{}]"), &f.limits, &f.arena, &m));
-  CHECK_ERR(lk_message_decode_text(LK_LIT("[null,null,\"abcd\",\"e\",{}]"), &f.limits, &f.arena, &m), LK_ERR_TOO_BIG);
+  CHECK_ERR(
+      lk_message_decode_text(LK_LIT("[null,null,\"abcd\",\"e\",{}]"), &f.limits, &f.arena, &m),
+      LK_ERR_TOO_BIG);
   teardown(&f);
 }
 
 TEST(texts_are_written_as_phoenix_reads_them) {
   fixture f;
   setup(&f);
-  lk_message m = { LK_SLICE_EMPTY, LK_LIT("7"), LK_LIT("a\"b"), LK_LIT("ev"), LK_LIT("{\"x\":1}"), false };
+  lk_message m = { LK_SLICE_EMPTY, LK_LIT("7"),         LK_LIT("a\"b"),
+                   LK_LIT("ev"),   LK_LIT("{\"x\":1}"), false };
   CHECK_OK(lk_message_encode_text(&m, &f.out));
   CHECK_TEXT(lk_buf_slice(&f.out), "[null,\"7\",\"a\\\"b\",\"ev\",{\"x\":1}]");
   lk_buf_truncate(&f.out, 0);
@@ -91,20 +97,26 @@ TEST(texts_are_written_as_phoenix_reads_them) {
 TEST(binary_frames_are_those_of_phoenix) {
   fixture f;
   setup(&f);
-  lk_message m = { LK_LIT("2"), LK_LIT("9"), LK_LIT("cap:a"), LK_LIT("ok"), LK_LIT("\x01\x02\xff"), true };
+  lk_message m = { LK_LIT("2"), LK_LIT("9"), LK_LIT("cap:a"), LK_LIT("ok"), LK_LIT("\x01\x02\xff"),
+                   true };
   CHECK_OK(lk_message_encode_binary_reply(&m, &f.out));
-  CHECK_TEXT(lk_buf_slice(&f.out), "\x01\x01\x01\x05\x02" "29cap:aok\x01\x02\xff");
+  CHECK_TEXT(lk_buf_slice(&f.out), "\x01\x01\x01\x05\x02"
+                                   "29cap:aok\x01\x02\xff");
   lk_buf_truncate(&f.out, 0);
   m.event = LK_LIT("bp");
   m.payload = LK_LIT("\x09\x08\xff");
   CHECK_OK(lk_message_encode_binary_push(&m, &f.out));
-  CHECK_TEXT(lk_buf_slice(&f.out), "\x00\x01\x05\x02" "2cap:abp\x09\x08\xff");
+  CHECK_TEXT(lk_buf_slice(&f.out), "\x00\x01\x05\x02"
+                                   "2cap:abp\x09\x08\xff");
   lk_buf_truncate(&f.out, 0);
   m.event = LK_LIT("bb");
   m.payload = LK_LIT("\x07\x07\xff");
   CHECK_OK(lk_message_encode_binary_broadcast(&m, &f.out));
-  CHECK_TEXT(lk_buf_slice(&f.out), "\x02\x05\x02" "cap:abb\x07\x07\xff");
-  CHECK_OK(lk_message_decode_binary(LK_LIT("\x00\x01\x02\x05\x03" "212cap:abin\x01\x02\x03"), &m));
+  CHECK_TEXT(lk_buf_slice(&f.out), "\x02\x05\x02"
+                                   "cap:abb\x07\x07\xff");
+  CHECK_OK(lk_message_decode_binary(LK_LIT("\x00\x01\x02\x05\x03"
+                                           "212cap:abin\x01\x02\x03"),
+                                    &m));
   CHECK_TEXT(m.join_ref, "2");
   CHECK_TEXT(m.ref, "12");
   CHECK_TEXT(m.topic, "cap:a");
@@ -119,7 +131,10 @@ TEST(binary_frames_whose_lengths_lie_are_refused) {
   CHECK_ERR(lk_message_decode_binary(LK_LIT(""), &m), LK_ERR_BAD_MESSAGE);
   CHECK_ERR(lk_message_decode_binary(LK_LIT("\x00\x00\x00\x00"), &m), LK_ERR_BAD_MESSAGE);
   CHECK_ERR(lk_message_decode_binary(LK_LIT("\x01\x00\x00\x00\x00"), &m), LK_ERR_BAD_MESSAGE);
-  CHECK_ERR(lk_message_decode_binary(LK_LIT("\x00\x01\x01\x01\x02" "123e"), &m), LK_ERR_BAD_MESSAGE);
+  CHECK_ERR(lk_message_decode_binary(LK_LIT("\x00\x01\x01\x01\x02"
+                                            "123e"),
+                                     &m),
+            LK_ERR_BAD_MESSAGE);
   CHECK_ERR(lk_message_decode_binary(LK_LIT("\x00\x00\x00\x01\x00\xff"), &m), LK_ERR_UTF8);
   CHECK_OK(lk_message_decode_binary(LK_LIT("\x00\x00\x00\x00\x00"), &m));
   CHECK(m.ref.ptr == NULL);
@@ -132,7 +147,9 @@ TEST(a_text_that_is_refused_leaves_the_arena_as_it_was) {
   lk_arena_init(&arena, test_alloc(), 10000);
   CHECK(lk_arena_push_bytes(&arena, 1) != NULL);
   lk_arena_mark before = lk_arena_get_mark(&arena);
-  CHECK_ERR(lk_message_decode_text(LK_LIT("[\"\\u0061\",\"\\u0062\",\"t\",5,{}]"), &limits, &arena, &m), LK_ERR_BAD_MESSAGE);
+  CHECK_ERR(
+      lk_message_decode_text(LK_LIT("[\"\\u0061\",\"\\u0062\",\"t\",5,{}]"), &limits, &arena, &m),
+      LK_ERR_BAD_MESSAGE);
   lk_arena_mark after = lk_arena_get_mark(&arena);
   CHECK(before.chunk == after.chunk && before.pos == after.pos);
   lk_arena_deinit(&arena);
@@ -144,7 +161,9 @@ TEST(a_message_that_does_not_fit_leaves_the_buffer_as_it_was) {
   fixture f;
   setup(&f);
   lk_buf_append(&f.out, LK_LIT("before"));
-  lk_message m = { .topic = lk_slice_of(name, sizeof name), .event = LK_LIT("e"), .payload = LK_LIT("1") };
+  lk_message m = { .topic = lk_slice_of(name, sizeof name),
+                   .event = LK_LIT("e"),
+                   .payload = LK_LIT("1") };
   CHECK_ERR(lk_message_encode_binary_push(&m, &f.out), LK_ERR_TOO_BIG);
   f.out.max = 100;
   m.topic = LK_LIT("t");

@@ -28,11 +28,11 @@ static void feed_quietly(fixture *f, lk_slice text) {
   CHECK(!lk_session_poll(&f->session, &event));
 }
 
-#define CHECK_SENT(f, want)                                     \
-  do {                                                          \
-    lk_slice text_;                                             \
-    CHECK(lk_session_next_output(&(f)->session, &text_));       \
-    CHECK_TEXT(text_, want);                                    \
+#define CHECK_SENT(f, want)                                                                        \
+  do {                                                                                             \
+    lk_slice text_;                                                                                \
+    CHECK(lk_session_next_output(&(f)->session, &text_));                                          \
+    CHECK_TEXT(text_, want);                                                                       \
   } while (0)
 
 static void check_silent(fixture *f) {
@@ -46,7 +46,8 @@ static uint32_t join(fixture *f) {
   CHECK_TEXT(e.topic, "crdt:a");
   CHECK_TEXT(e.payload, "{\"p\":1}");
   CHECK_OK(lk_session_accept(&f->session, e.topic, e.channel, e.ref, LK_LIT("{\"hi\":1}")));
-  CHECK_SENT(f, "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"hi\":1}}]");
+  CHECK_SENT(f,
+             "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"hi\":1}}]");
   return e.channel;
 }
 
@@ -64,9 +65,11 @@ TEST(an_event_for_a_topic_that_was_not_joined_is_unmatched_with_a_null_join_ref)
   fixture f;
   setup(&f);
   feed_quietly(&f, LK_LIT("[null,\"7\",\"phoenix\",\"x\",{}]")); /* not a heartbeat */
-  CHECK_SENT(&f, "[null,\"7\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&f, "[null,\"7\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+                 "\"reason\":\"unmatched topic\"}}]");
   feed_quietly(&f, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"x\",{}]"));
-  CHECK_SENT(&f, "[null,\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&f, "[null,\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+                 "\"reason\":\"unmatched topic\"}}]");
   lk_session_deinit(&f.session);
 }
 
@@ -95,7 +98,8 @@ TEST(a_join_that_nobody_serves_is_unmatched_with_a_null_join_ref_and_forgotten) 
   CHECK_OK(lk_session_unmatched(&f.session, e.topic, e.channel + 1, e.ref)); /* another joining's */
   check_silent(&f);
   CHECK_OK(lk_session_unmatched(&f.session, e.topic, e.channel, e.ref));
-  CHECK_SENT(&f, "[null,\"1\",\"x\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&f, "[null,\"1\",\"x\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+                 "\"unmatched topic\"}}]");
   CHECK(!lk_session_has(&f.session, LK_LIT("x"), e.channel));
   lk_session_deinit(&f.session);
 }
@@ -110,7 +114,8 @@ TEST(output_that_was_taken_does_not_count_as_waiting) {
   lk_session_init(&f.session, test_alloc(), &f.limits, seed);
   for (int i = 0; i < 100; i++) {
     feed_quietly(&f, LK_LIT("[null,\"5\",\"phoenix\",\"heartbeat\",{}]"));
-    if (i > 0) CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+    if (i > 0)
+      CHECK_SENT(&f, "[null,\"5\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
   }
   CHECK(lk_session_next_output(&f.session, &text));
   check_silent(&f);
@@ -156,7 +161,8 @@ TEST(a_refused_join_and_a_crashed_room_may_be_joined_again) {
   setup(&f);
   lk_session_event e = feed(&f, LK_LIT("[\"1\",\"1\",\"x:a\",\"phx_join\",{}]"));
   CHECK_OK(lk_session_refuse(&f.session, e.topic, e.channel, e.ref, LK_LIT("{\"reason\":\"no\"}")));
-  CHECK_SENT(&f, "[\"1\",\"1\",\"x:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"no\"}}]");
+  CHECK_SENT(&f, "[\"1\",\"1\",\"x:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+                 "\"reason\":\"no\"}}]");
   CHECK(!lk_session_has(&f.session, LK_LIT("x:a"), e.channel));
   uint32_t channel = join(&f);
   CHECK(lk_session_has(&f.session, LK_LIT("crdt:a"), channel));
@@ -217,7 +223,8 @@ TEST(topics_and_waiting_output_are_bounded) {
   lk_session_init(&f.session, test_alloc(), &f.limits, seed);
   (void)feed(&f, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
   feed_quietly(&f, LK_LIT("[\"2\",\"2\",\"crdt:b\",\"phx_join\",{}]"));
-  CHECK_SENT(&f, "[\"2\",\"2\",\"crdt:b\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"too many channels joined\"}}]");
+  CHECK_SENT(&f, "[\"2\",\"2\",\"crdt:b\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+                 "\"reason\":\"too many channels joined\"}}]");
   check_silent(&f);
   lk_err err = LK_OK;
   for (int i = 0; i < 10 && err == LK_OK; i++) {

@@ -27,7 +27,8 @@ static void gen_state(lk_gen *g, lk_gcounter *c) {
   for (uint32_t i = gen_below(g, 8); i > 0; i--) {
     uint8_t name[2];
     uint64_t amount = gen_chance(g, 1, 8) ? gen_u64(g) >> 8 : gen_range(g, 1, 4);
-    if (amount > 0) CHECK_OK(lk_gcounter_increment(c, actor_of(gen_below(g, 5), name), amount, NULL));
+    if (amount > 0)
+      CHECK_OK(lk_gcounter_increment(c, actor_of(gen_below(g, 5), name), amount, NULL));
   }
 }
 
@@ -239,24 +240,44 @@ TEST(counters_differ_in_actors_counts_and_number) {
 
 /* Goal: each way in which bytes can be wrong has its name, and leaves an empty counter. */
 TEST(bytes_that_are_not_the_canonical_form_are_refused_by_name) {
-  static const struct { lk_slice bytes; lk_err want; } cases[] = {
-    { LK_LIT_INIT("\x01\x01\x01\x01" "a\x03"), LK_OK },
+  static const struct {
+    lk_slice bytes;
+    lk_err want;
+  } cases[] = {
+    { LK_LIT_INIT("\x01\x01\x01\x01"
+                  "a\x03"),
+      LK_OK },
     { LK_LIT_INIT(""), LK_ERR_TRUNCATED },
     { LK_LIT_INIT("\x02\x01\x00"), LK_ERR_TYPE },
     { LK_LIT_INIT("\x01\x02\x00"), LK_ERR_VERSION },
     { LK_LIT_INIT("\x01\x01"), LK_ERR_TRUNCATED },
-    { LK_LIT_INIT("\x01\x01\x01\x01" "a"), LK_ERR_TRUNCATED },
+    { LK_LIT_INIT("\x01\x01\x01\x01"
+                  "a"),
+      LK_ERR_TRUNCATED },
     { LK_LIT_INIT("\x01\x01\x00\x00"), LK_ERR_TRAILING },
-    { LK_LIT_INIT("\x01\x01\x81\x00\x01" "a\x03"), LK_ERR_NOT_CANONICAL }, /* a long 1 */
-    { LK_LIT_INIT("\x01\x01\x01\x01" "a\x00"), LK_ERR_NOT_CANONICAL },     /* a count of 0 */
-    { LK_LIT_INIT("\x01\x01\x02\x01" "b\x01\x01" "a\x01"), LK_ERR_NOT_CANONICAL },
-    { LK_LIT_INIT("\x01\x01\x02\x01" "a\x01\x01" "a\x01"), LK_ERR_NOT_CANONICAL },
+    { LK_LIT_INIT("\x01\x01\x81\x00\x01"
+                  "a\x03"),
+      LK_ERR_NOT_CANONICAL }, /* a long 1 */
+    { LK_LIT_INIT("\x01\x01\x01\x01"
+                  "a\x00"),
+      LK_ERR_NOT_CANONICAL }, /* a count of 0 */
+    { LK_LIT_INIT("\x01\x01\x02\x01"
+                  "b\x01\x01"
+                  "a\x01"),
+      LK_ERR_NOT_CANONICAL },
+    { LK_LIT_INIT("\x01\x01\x02\x01"
+                  "a\x01\x01"
+                  "a\x01"),
+      LK_ERR_NOT_CANONICAL },
     { LK_LIT_INIT("\x01\x01\x01\x00\x01\x01"), LK_ERR_ACTOR },
     { LK_LIT_INIT("\x01\x01\x01\x41\x01\x01"), LK_ERR_ACTOR },
     { LK_LIT_INIT("\x01\x01\x01\x01\xff\x01"), LK_ERR_ACTOR },
     { LK_LIT_INIT("\x01\x01\xff\xff\xff\x7f"), LK_ERR_LIMIT },
     { LK_LIT_INIT("\x01\x01\xff\xff\x03"), LK_ERR_TRUNCATED }, /* 65,535 entries in no bytes */
-    { LK_LIT_INIT("\x01\x01\x02\x01" "a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01" "b\x01"), LK_ERR_OVERFLOW },
+    { LK_LIT_INIT("\x01\x01\x02\x01"
+                  "a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01"
+                  "b\x01"),
+      LK_ERR_OVERFLOW },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     lk_gcounter c;
@@ -269,7 +290,10 @@ TEST(bytes_that_are_not_the_canonical_form_are_refused_by_name) {
 }
 
 TEST(json_without_integers_under_counts_is_refused) {
-  static const struct { lk_slice text; lk_err want; } cases[] = {
+  static const struct {
+    lk_slice text;
+    lk_err want;
+  } cases[] = {
     { LK_LIT_INIT("{\"counts\":{}}"), LK_OK },
     { LK_LIT_INIT("{\"value\":3,\"counts\":{\"a\":3}, \"x\":[]}"), LK_OK },
     { LK_LIT_INIT("{\"counts\":{\"a\":18446744073709551615}}"), LK_OK },
@@ -329,7 +353,8 @@ TEST(counter_is_as_before_after_every_failed_allocation) {
   lk_gcounter other;
   uint8_t name[2];
   init(&other);
-  for (uint32_t i = 0; i < 20; i += 2) CHECK_OK(lk_gcounter_increment(&other, actor_of(i, name), 3, NULL));
+  for (uint32_t i = 0; i < 20; i += 2)
+    CHECK_OK(lk_gcounter_increment(&other, actor_of(i, name), 3, NULL));
   FAULT_LOOP(faults, test_alloc()) {
     lk_gcounter c;
     lk_buf before, after;

@@ -27,7 +27,8 @@ TEST(the_newer_of_two_slots_is_taken) {
   CHECK_U64(number, 6);
   CHECK_TEXT(body, "six");
   /* In the wrong place: somebody copied files about. */
-  CHECK_ERR(lk_slot_recover(lk_buf_slice(&b), lk_buf_slice(&a), &number, &body, &intact), LK_ERR_CORRUPT);
+  CHECK_ERR(lk_slot_recover(lk_buf_slice(&b), lk_buf_slice(&a), &number, &body, &intact),
+            LK_ERR_CORRUPT);
   lk_buf_deinit(&a);
   lk_buf_deinit(&b);
 }
@@ -37,7 +38,8 @@ TEST(a_slot_says_by_name_what_is_wrong_with_it) {
   lk_buf a;
   uint64_t number;
   lk_slice body, whole = make(2, LK_LIT("body"), &a);
-  CHECK_ERR(lk_slot_decode(lk_slice_first(whole, LK_SLOT_HEADER_LEN - 1), &number, &body), LK_ERR_TRUNCATED);
+  CHECK_ERR(lk_slot_decode(lk_slice_first(whole, LK_SLOT_HEADER_LEN - 1), &number, &body),
+            LK_ERR_TRUNCATED);
   CHECK_ERR(lk_slot_decode(lk_slice_first(whole, whole.len - 1), &number, &body), LK_ERR_TRUNCATED);
   a.ptr[whole.len - 1] ^= 1;
   CHECK_ERR(lk_slot_decode(whole, &number, &body), LK_ERR_CHECKSUM);
@@ -69,7 +71,8 @@ TEST(any_tear_and_any_flipped_bit_falls_back_to_the_older_slot) {
   make(4, LK_LIT("what was acknowledged"), &a);
   make(5, LK_LIT("what was being written"), &b);
   for (size_t len = 0; len < b.len; len++) {
-    CHECK_OK(lk_slot_recover(lk_buf_slice(&a), lk_slice_first(lk_buf_slice(&b), len), &number, &body, &intact));
+    CHECK_OK(lk_slot_recover(lk_buf_slice(&a), lk_slice_first(lk_buf_slice(&b), len), &number,
+                             &body, &intact));
     CHECK_TEXT(body, "what was acknowledged");
   }
   CHECK_COVERED(slot_survived_damage);
@@ -95,9 +98,11 @@ TEST(an_intact_slot_of_a_newer_version_is_refused_as_a_whole) {
   make(5, LK_LIT("theirs"), &b);
   lk_store_le16(b.ptr + 4, 2);
   uint32_t crc = lk_crc32c(lk_slice_of(b.ptr, 20));
-  lk_store_le32(b.ptr + 20, lk_crc32c_update(crc, lk_slice_skip(lk_buf_slice(&b), LK_SLOT_HEADER_LEN)));
+  lk_store_le32(b.ptr + 20,
+                lk_crc32c_update(crc, lk_slice_skip(lk_buf_slice(&b), LK_SLOT_HEADER_LEN)));
   CHECK_ERR(lk_slot_decode(lk_buf_slice(&b), &number, &body), LK_ERR_VERSION);
-  CHECK_ERR(lk_slot_recover(lk_buf_slice(&a), lk_buf_slice(&b), &number, &body, &intact), LK_ERR_VERSION);
+  CHECK_ERR(lk_slot_recover(lk_buf_slice(&a), lk_buf_slice(&b), &number, &body, &intact),
+            LK_ERR_VERSION);
   lk_buf_deinit(&a);
   lk_buf_deinit(&b);
 }
@@ -109,7 +114,8 @@ TEST(nothing_written_yet_is_told_from_everything_lost) {
   lk_slice body, torn;
   make(1, LK_LIT("first"), &a);
   torn = lk_slice_first(lk_buf_slice(&a), 10);
-  CHECK_ERR(lk_slot_recover(LK_SLICE_EMPTY, LK_SLICE_EMPTY, &number, &body, &intact), LK_ERR_NOT_FOUND);
+  CHECK_ERR(lk_slot_recover(LK_SLICE_EMPTY, LK_SLICE_EMPTY, &number, &body, &intact),
+            LK_ERR_NOT_FOUND);
   CHECK_ERR(lk_slot_recover(LK_SLICE_EMPTY, torn, &number, &body, &intact), LK_ERR_NOT_FOUND);
   CHECK_ERR(lk_slot_recover(torn, torn, &number, &body, &intact), LK_ERR_CORRUPT);
   CHECK_COVERED(slot_found_nothing);

@@ -22,13 +22,16 @@ typedef struct world {
 } world;
 
 static void client_init(world *w, size_t i, lk_slice actor, lk_slice restored) {
-  lk_peer_options options = { &w->env, &w->limits, LK_LIT("crdt:a"), actor, restored, i + 1, w->now };
+  lk_peer_options options = {
+    &w->env, &w->limits, LK_LIT("crdt:a"), actor, restored, i + 1, w->now
+  };
   w->clients[i] = (client){ 0 };
   CHECK_OK(lk_peer_init(&w->clients[i].peer, &options));
 }
 
 static void world_init(world *w) {
-  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default(), .now = 1000 };
+  *w =
+      (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default(), .now = 1000 };
   lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
   CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
   client_init(w, 0, LK_LIT("ada"), LK_SLICE_EMPTY);
@@ -101,7 +104,8 @@ static void pass(world *w, uint64_t ms) {
   uint64_t end = w->now + ms;
   for (;;) {
     settle(w);
-    uint64_t due = lk_min_u64(lk_peer_deadline(&w->clients[0].peer), lk_peer_deadline(&w->clients[1].peer));
+    uint64_t due = lk_min_u64(lk_peer_deadline(&w->clients[0].peer),
+                              lk_peer_deadline(&w->clients[1].peer));
     due = lk_min_u64(due, lk_hub_deadline(w->hub));
     if (due > end) break;
     w->now = lk_max_u64(due, w->now);
@@ -278,7 +282,9 @@ TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
   world w;
   lk_peer p;
   world_init(&w);
-  lk_peer_options options = { &w.env, &w.limits, LK_LIT("crdt:a"), LK_LIT(""), LK_SLICE_EMPTY, 1, 0 };
+  lk_peer_options options = {
+    &w.env, &w.limits, LK_LIT("crdt:a"), LK_LIT(""), LK_SLICE_EMPTY, 1, 0
+  };
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_ACTOR);
   lk_peer_deinit(&p);
   options.actor = LK_LIT("a");
@@ -375,10 +381,10 @@ TEST(a_close_that_is_due_stays_due_while_further_attempts_come_and_go) {
   lk_peer *p = &w.clients[0].peer;
   CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_OPEN);
   lk_peer_opened(p, w.now);
-  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS);     /* given up: a CLOSE is due */
-  lk_peer_tick(p, w.now = lk_peer_deadline(p));   /* connecting again: an OPEN is due */
+  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS);   /* given up: a CLOSE is due */
+  lk_peer_tick(p, w.now = lk_peer_deadline(p)); /* connecting again: an OPEN is due */
   CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
-  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS);     /* nobody took that OPEN */
+  lk_peer_tick(p, w.now += LK_PEER_REPLY_MS); /* nobody took that OPEN */
   CHECK(lk_peer_poll(p, &event) && event.kind == LK_PEER_CLOSE);
   while (lk_peer_poll(p, &event)) CHECK(event.kind == LK_PEER_CHANGED);
   world_deinit(&w);
@@ -389,8 +395,9 @@ TEST(reports_that_do_not_fit_the_state_change_nothing) {
   lk_peer_event event;
   world_init(&w);
   lk_peer *p = &w.clients[0].peer;
-  CHECK_U64(lk_peer_deadline(p), w.now + LK_PEER_REPLY_MS); /* no heartbeat before there is a connection */
-  lk_peer_opened(p, w.now); /* nothing was asked for yet */
+  CHECK_U64(lk_peer_deadline(p),
+            w.now + LK_PEER_REPLY_MS); /* no heartbeat before there is a connection */
+  lk_peer_opened(p, w.now);            /* nothing was asked for yet */
   lk_peer_closed(p, w.now);
   CHECK(lk_peer_get_state(p) == LK_PEER_CONNECTING);
   CHECK_OK(lk_peer_receive(p, LK_LIT("nonsense"), w.now)); /* of a connection that is gone */
@@ -543,7 +550,9 @@ TEST(peer_survives_every_failed_allocation) {
   FAULT_LOOP(faults, test_alloc()) {
     lk_env env = LK_ENV_INIT(faulty_alloc(&faults), NULL);
     lk_limits limits = lk_limits_default();
-    lk_peer_options options = { &env, &limits, LK_LIT("crdt:a"), LK_LIT("ada"), LK_SLICE_EMPTY, 1, 0 };
+    lk_peer_options options = {
+      &env, &limits, LK_LIT("crdt:a"), LK_LIT("ada"), LK_SLICE_EMPTY, 1, 0
+    };
     lk_peer p;
     lk_peer_event event;
     lk_buf saved;
@@ -564,10 +573,14 @@ TEST(peer_survives_every_failed_allocation) {
           uint8_t ref[20];
           lk_slice digits = ref_of(event.text);
           memcpy(ref, digits.ptr, digits.len);
-          (void)!answer(&p, lk_slice_of(ref, digits.len), LK_LIT("{\"status\":\"ok\",\"response\":{\"counts\":{\"b\\u0062\":2}}}"), now);
+          (void)!answer(&p, lk_slice_of(ref, digits.len),
+                        LK_LIT("{\"status\":\"ok\",\"response\":{\"counts\":{\"b\\u0062\":2}}}"),
+                        now);
         }
       }
-      (void)!lk_peer_receive(&p, LK_LIT("[null,null,\"crdt:\\u0061\",\"state_updated\",{\"counts\":{\"carol\":2}}]"), now);
+      (void)!lk_peer_receive(
+          &p, LK_LIT("[null,null,\"crdt:\\u0061\",\"state_updated\",{\"counts\":{\"carol\":2}}]"),
+          now);
     }
     CHECK(lk_peer_get_state(&p) == LK_PEER_JOINED);
     CHECK_U64(lk_peer_value(&p), counted + 4);

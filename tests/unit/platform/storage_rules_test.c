@@ -41,7 +41,9 @@ static void check_bytes(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "hello there");
   CHECK_TEXT(read_all(storage, wait, ctx, f, 6, bytes), "there");
   CHECK_U64(read_all(storage, wait, ctx, f, 11, bytes).len, 0);
-  lk_io past = { .kind = LK_IO_READ, .file = f, .off = 12, .into = bytes, .into_len = 64, .done = 9 };
+  lk_io past = {
+    .kind = LK_IO_READ, .file = f, .off = 12, .into = bytes, .into_len = 64, .done = 9
+  };
   CHECK_OK(storage_run(storage, wait, ctx, &past)); /* whatever stood in |done| before */
   CHECK_U64(past.done, 0);
   CHECK_U64(read_all(storage, wait, ctx, f, 1u << 30, bytes).len, 0);
@@ -65,9 +67,12 @@ static void check_names(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .from = LK_LIT("new")));
   CHECK_OK(RUN(.kind = LK_IO_SYNC, .file = f));
   CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
-  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("none"), .name_to = LK_LIT("x")), LK_ERR_NOT_FOUND);
-  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("../x")), LK_ERR_INVALID);
-  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT(".new"), .name_to = LK_LIT("x")), LK_ERR_INVALID);
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("none"), .name_to = LK_LIT("x")),
+            LK_ERR_NOT_FOUND);
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("../x")),
+            LK_ERR_INVALID);
+  CHECK_ERR(RUN(.kind = LK_IO_RENAME, .name = LK_LIT(".new"), .name_to = LK_LIT("x")),
+            LK_ERR_INVALID);
   CHECK_OK(RUN(.kind = LK_IO_RENAME, .name = LK_LIT("new"), .name_to = LK_LIT("a.log")));
   CHECK_ERR(RUN(.kind = LK_IO_OPEN, .name = LK_LIT("new")), LK_ERR_NOT_FOUND);
   f = open_file(storage, wait, ctx, LK_LIT("a.log"));

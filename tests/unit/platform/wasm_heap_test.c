@@ -32,11 +32,13 @@ static uint8_t *grow_array(void *ctx, size_t pages) {
 
 static size_t free_bytes(const lk_wasm_heap *heap) {
   size_t sum = 0;
-  for (uint32_t class = 0; class < LK_WASM_HEAP_CLASSES; class++) {
-    for (const lk_wasm_free *f = heap->classes[class]; f != NULL; f = f->next) sum += class_size(class);
+  for (uint32_t class = 0; class < LK_WASM_HEAP_CLASSES; class ++) {
+    for (const lk_wasm_free *f = heap->classes[class]; f != NULL; f = f->next)
+      sum += class_size(class);
   }
   for (const lk_wasm_run *run = heap->runs; run != NULL; run = run->next) {
-    CHECK(run->next == NULL || (const uint8_t *)run + run->pages * LK_WASM_PAGE_LEN < (const uint8_t *)run->next);
+    CHECK(run->next == NULL ||
+          (const uint8_t *)run + run->pages * LK_WASM_PAGE_LEN < (const uint8_t *)run->next);
     sum += run->pages * LK_WASM_PAGE_LEN;
   }
   return sum;

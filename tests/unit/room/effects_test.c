@@ -9,7 +9,9 @@ TEST(effects_come_out_in_order_and_point_to_copies) {
   uint8_t scratch[] = { 'o', 'n', 'e' };
   lk_effects_init(&effects, test_alloc(), &limits);
   for (int round = 0; round < 2; round++) {
-    lk_room_effect effect = { .kind = LK_ROOM_REPLY, .member = 1, .payload = lk_slice_of(scratch, 3) };
+    lk_room_effect effect = { .kind = LK_ROOM_REPLY,
+                              .member = 1,
+                              .payload = lk_slice_of(scratch, 3) };
     CHECK_OK(lk_effects_push(&effects, &effect));
     scratch[0] = 'x';
     effect = (lk_room_effect){ .kind = LK_ROOM_PUSH, .member = 2, .ref = LK_LIT("") };
@@ -49,7 +51,9 @@ TEST(effects_are_as_before_after_every_failed_allocation) {
     static const uint8_t big[3000];
     lk_effects_init(&effects, faulty_alloc(&faults), &limits);
     for (int i = 0; i < 6; i++) {
-      lk_room_effect effect = { .member = pushed, .ref = LK_LIT("r"), .payload = lk_slice_of(big, sizeof big) };
+      lk_room_effect effect = { .member = pushed,
+                                .ref = LK_LIT("r"),
+                                .payload = lk_slice_of(big, sizeof big) };
       lk_err err = lk_effects_push(&effects, &effect);
       CHECK(err == LK_OK || (err == LK_ERR_NOMEM && faults.hit));
       if (err == LK_OK) pushed++;

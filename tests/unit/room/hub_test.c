@@ -41,13 +41,13 @@ static void tell(world *w, uint64_t c, lk_slice text) {
 }
 
 /* The next output must be this text to this connection. */
-#define CHECK_SENT(w, c, want)                                \
-  do {                                                        \
-    lk_hub_output out_;                                       \
-    CHECK(lk_hub_poll((w)->hub, &out_));                      \
-    CHECK(out_.kind == LK_HUB_SEND);                          \
-    CHECK_TEXT(out_.text, want);                              \
-    CHECK_U64(out_.connection, c);                            \
+#define CHECK_SENT(w, c, want)                                                                     \
+  do {                                                                                             \
+    lk_hub_output out_;                                                                            \
+    CHECK(lk_hub_poll((w)->hub, &out_));                                                           \
+    CHECK(out_.kind == LK_HUB_SEND);                                                               \
+    CHECK_TEXT(out_.text, want);                                                                   \
+    CHECK_U64(out_.connection, c);                                                                 \
   } while (0)
 
 static void check_silent(world *w) {
@@ -66,7 +66,8 @@ static void join(world *w, uint64_t c) {
   drain(w);
 }
 
-#define INCREMENT(n) LK_LIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":" #n "}}]")
+#define INCREMENT(n)                                                                               \
+  LK_LIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":" #n "}}]")
 #define GET LK_LIT("[\"1\",\"9\",\"crdt:a\",\"crdt.get\",{}]")
 
 /* The number behind "value": in the next output. */
@@ -109,9 +110,15 @@ static void damage_slot(world *w, unsigned slot) {
   CHECK_OK(run_io(w, &open));
   lk_io size = { .kind = LK_IO_SIZE, .file = open.file };
   CHECK_OK(run_io(w, &size));
-  CHECK_OK(run_io(w, &(lk_io){ .kind = LK_IO_READ, .file = open.file, .off = size.off - 1, .into = &byte, .into_len = 1 }));
+  CHECK_OK(run_io(w, &(lk_io){ .kind = LK_IO_READ,
+                               .file = open.file,
+                               .off = size.off - 1,
+                               .into = &byte,
+                               .into_len = 1 }));
   byte ^= 1;
-  CHECK_OK(run_io(w, &(lk_io){ .kind = LK_IO_WRITE, .file = open.file, .off = size.off - 1, .from = { &byte, 1 } }));
+  CHECK_OK(run_io(
+      w, &(lk_io){
+             .kind = LK_IO_WRITE, .file = open.file, .off = size.off - 1, .from = { &byte, 1 } }));
   CHECK_OK(run_io(w, &(lk_io){ .kind = LK_IO_CLOSE, .file = open.file }));
   lk_keeper_deinit(&k);
 }
@@ -125,7 +132,9 @@ TEST(a_join_waits_for_the_storage_and_is_answered_with_the_state) {
   step(&w);
   lk_hub_output out;
   CHECK(lk_hub_poll(w.hub, &out));
-  CHECK(lk_slice_starts_with(out.text, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"type\":\"gcounter\",\"replica\":\"")));
+  CHECK(lk_slice_starts_with(out.text,
+                             LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\","
+                                    "\"response\":{\"type\":\"gcounter\",\"replica\":\"")));
   CHECK(lk_slice_ends_with(out.text, LK_LIT("\",\"value\":0,\"counts\":{}}}]")));
   world_deinit(&w);
 }
@@ -135,11 +144,17 @@ TEST(a_topic_of_no_kind_is_unmatched) {
   world_init(&w);
   uint64_t c = connect(&w);
   tell(&w, c, LK_LIT("[\"1\",\"1\",\"nothing:a\",\"phx_join\",{}]"));
-  CHECK_SENT(&w, c, "[null,\"1\",\"nothing:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&w, c,
+             "[null,\"1\",\"nothing:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+             "\"reason\":\"unmatched topic\"}}]");
   tell(&w, c, LK_LIT("[\"1\",\"1\",\"crdt:\",\"phx_join\",{}]"));
-  CHECK_SENT(&w, c, "[null,\"1\",\"crdt:\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&w, c,
+             "[null,\"1\",\"crdt:\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+             "\"unmatched topic\"}}]");
   tell(&w, c, LK_LIT("[\"1\",\"1\",\"phoenix\",\"phx_join\",{}]"));
-  CHECK_SENT(&w, c, "[null,\"1\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK_SENT(&w, c,
+             "[null,\"1\",\"phoenix\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+             "\"unmatched topic\"}}]");
   check_silent(&w);
   CHECK_U64(lk_hub_get_stats(w.hub).rooms, 0);
   world_deinit(&w);
@@ -252,7 +267,10 @@ TEST(a_room_refuses_what_newcomers_could_not_be_told) {
   join(&w, a);
   for (int i = 0; i < 100; i++) {
     /* Quotes take two bytes each as JSON, control characters six. */
-    (void)snprintf(text, sizeof text, "[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"%d\\u0001\\\"\":18446744073709551}}]", i);
+    (void)snprintf(text, sizeof text,
+                   "[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"%d\\u0001\\\"\":"
+                   "18446744073709551}}]",
+                   i);
     tell(&w, a, lk_slice_cstr(text));
     step(&w);
     while (lk_hub_poll(w.hub, &out)) CHECK(out.kind == LK_HUB_SEND);
@@ -317,8 +335,11 @@ TEST(messages_behind_a_join_that_failed_are_unmatched) {
   tell(&w, a, INCREMENT(1));
   step(&w);
   CHECK(lk_hub_poll(w.hub, &out));
-  CHECK(lk_slice_starts_with(out.text, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\"")));
-  CHECK_SENT(&w, a, "[null,\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}]");
+  CHECK(lk_slice_starts_with(
+      out.text, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\"")));
+  CHECK_SENT(&w, a,
+             "[null,\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+             "\"unmatched topic\"}}]");
   check_silent(&w);
   world_deinit(&w);
 }
@@ -326,7 +347,8 @@ TEST(messages_behind_a_join_that_failed_are_unmatched) {
 /* Goal: rooms, their members and those who wait to become members are bounded, and who does not fit
  * is told so and may stay connected. */
 TEST(rooms_members_and_waiting_joins_are_bounded) {
-  static const char *full = "[\"1\",\"1\",\"crdt:%s\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"%s full\"}}]";
+  static const char *full = "[\"1\",\"1\",\"crdt:%s\",\"phx_reply\",{\"status\":\"error\","
+                            "\"response\":{\"reason\":\"%s full\"}}]";
   char text[300];
   lk_hub_output out;
   world w;
@@ -368,10 +390,16 @@ TEST(a_merge_is_taken_in_once_however_often_it_comes) {
   for (int i = 0; i < 3; i++) {
     tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"x\":3,\"y\":4}}]"));
     step(&w);
-    CHECK_SENT(&w, a, "[\"1\",\"3\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":7,\"counts\":{}}}]");
+    CHECK_SENT(&w, a,
+               "[\"1\",\"3\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{\"value\":7,"
+               "\"counts\":{}}}]");
     if (i == 0) {
-      CHECK_SENT(&w, a, "[null,null,\"crdt:a\",\"state_updated\",{\"value\":7,\"counts\":{\"x\":3,\"y\":4}}]");
-      CHECK_SENT(&w, b, "[null,null,\"crdt:a\",\"state_updated\",{\"value\":7,\"counts\":{\"x\":3,\"y\":4}}]");
+      CHECK_SENT(
+          &w, a,
+          "[null,null,\"crdt:a\",\"state_updated\",{\"value\":7,\"counts\":{\"x\":3,\"y\":4}}]");
+      CHECK_SENT(
+          &w, b,
+          "[null,null,\"crdt:a\",\"state_updated\",{\"value\":7,\"counts\":{\"x\":3,\"y\":4}}]");
     }
     check_silent(&w);
   }
@@ -385,7 +413,8 @@ TEST(a_repeated_merge_waits_for_the_journal_of_the_first) {
   uint64_t a = connect(&w);
   join(&w, a);
   w.storage.hold = true;
-  for (int i = 0; i < 2; i++) tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"x\":3}}]"));
+  for (int i = 0; i < 2; i++)
+    tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"x\":3}}]"));
   check_silent(&w);
   CHECK_COVERED(counter_room_known_but_not_durable);
   w.storage.hold = false;
@@ -396,14 +425,22 @@ TEST(a_repeated_merge_waits_for_the_journal_of_the_first) {
 }
 
 TEST(bad_payloads_are_answered_by_name_and_change_nothing) {
-  static const struct { lk_slice text; const char *reason; } cases[] = {
+  static const struct {
+    lk_slice text;
+    const char *reason;
+  } cases[] = {
     { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{}]"), "LK_ERR_PAYLOAD" },
-    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{}}]"), "LK_ERR_PAYLOAD" },
+    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{}}]"),
+      "LK_ERR_PAYLOAD" },
     { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",[]]"), "LK_ERR_PAYLOAD" },
-    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":0}}]"), "LK_ERR_RANGE" },
-    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":-1}}]"), "LK_ERR_RANGE" },
-    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":\"1\"}}]"), "LK_ERR_PAYLOAD" },
-    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"\":1}}]"), "LK_ERR_ACTOR" },
+    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":0}}]"),
+      "LK_ERR_RANGE" },
+    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":-1}}]"),
+      "LK_ERR_RANGE" },
+    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.increment\",{\"payload\":{\"amount\":\"1\"}}]"),
+      "LK_ERR_PAYLOAD" },
+    { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"\":1}}]"),
+      "LK_ERR_ACTOR" },
     { LK_LIT_INIT("[\"1\",\"2\",\"crdt:a\",\"crdt.destroy\",{}]"), "LK_ERR_UNKNOWN_EVENT" },
   };
   world w;
@@ -602,7 +639,9 @@ TEST(a_state_beyond_the_limits_is_refused_and_kept) {
   join(&w, a);
   tell(&w, a, INCREMENT(1));
   step(&w);
-  tell(&w, a, LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"another\":3,\"and another\":4}}]"));
+  tell(&w, a,
+       LK_LIT("[\"1\",\"3\",\"crdt:a\",\"crdt.merge\",{\"counts\":{\"another\":3,\"and "
+              "another\":4}}]"));
   step(&w);
   lk_hub_close(w.hub);
   w.limits.crdt_state_bytes = 40; /* the first state fits, the second does not */
@@ -610,7 +649,9 @@ TEST(a_state_beyond_the_limits_is_refused_and_kept) {
   a = connect(&w);
   tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
   step(&w);
-  CHECK_SENT(&w, a, "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"storage\",\"message\":\"LK_ERR_TOO_BIG\"}}]");
+  CHECK_SENT(&w, a,
+             "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+             "\"storage\",\"message\":\"LK_ERR_TOO_BIG\"}}]");
   lk_hub_close(w.hub);
   w.limits = lk_limits_default();
   w.limits.crdt_actors_count = 2; /* now the room itself does not understand it */
@@ -618,7 +659,9 @@ TEST(a_state_beyond_the_limits_is_refused_and_kept) {
   a = connect(&w);
   tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
   step(&w);
-  CHECK_SENT(&w, a, "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":\"storage\",\"message\":\"LK_ERR_LIMIT\"}}]");
+  CHECK_SENT(&w, a,
+             "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
+             "\"storage\",\"message\":\"LK_ERR_LIMIT\"}}]");
   lk_hub_close(w.hub);
   w.limits = lk_limits_default();
   CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 9, &w.hub));
@@ -650,7 +693,9 @@ static void storage_scenario(storage_fault fault, lk_err error) {
       tell(&w, a, INCREMENT(1));
       step(&w);
       while (lk_hub_poll(w.hub, &out)) {
-        if (lk_slice_starts_with(out.text, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\""))) acknowledged++;
+        if (lk_slice_starts_with(
+                out.text, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\"")))
+          acknowledged++;
       }
     }
     CHECK(faults.hit || acknowledged == 4);
@@ -666,10 +711,16 @@ static void storage_scenario(storage_fault fault, lk_err error) {
   }
 }
 
-TEST(no_acknowledged_count_is_lost_when_storage_operations_fail) { storage_scenario(STORAGE_FAIL, LK_ERR_IO); }
+TEST(no_acknowledged_count_is_lost_when_storage_operations_fail) {
+  storage_scenario(STORAGE_FAIL, LK_ERR_IO);
+}
 TEST(no_acknowledged_count_is_lost_when_writes_tear) { storage_scenario(STORAGE_TEAR, LK_ERR_IO); }
-TEST(no_acknowledged_count_is_lost_when_operations_are_late) { storage_scenario(STORAGE_DELAY, LK_OK); }
-TEST(no_acknowledged_count_is_lost_when_the_disk_is_full) { storage_scenario(STORAGE_FAIL, LK_ERR_NO_SPACE); }
+TEST(no_acknowledged_count_is_lost_when_operations_are_late) {
+  storage_scenario(STORAGE_DELAY, LK_OK);
+}
+TEST(no_acknowledged_count_is_lost_when_the_disk_is_full) {
+  storage_scenario(STORAGE_FAIL, LK_ERR_NO_SPACE);
+}
 
 TEST(members_of_a_room_whose_journal_failed_are_told_and_may_rejoin) {
   world w;
@@ -726,7 +777,9 @@ TEST(hub_survives_every_failed_allocation) {
         step(&w);
       }
       while (lk_hub_poll(w.hub, &out)) {
-        if (lk_slice_find(out.text, LK_LIT("\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\"")) != LK_SLICE_NONE) acknowledged++;
+        if (lk_slice_find(out.text, LK_LIT("\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"ok\"")) !=
+            LK_SLICE_NONE)
+          acknowledged++;
       }
     }
     CHECK(faults.hit || acknowledged == 6);
