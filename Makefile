@@ -24,6 +24,7 @@ build/%/build.ninja: CMakePresets.json
 
 .PHONY: help
 help: ## list the targets
+	@echo "  make bench-SUITE    one suite of bench/, such as bench-codec"
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- building
@@ -54,19 +55,24 @@ run: build-program ## build and serve on http://127.0.0.1:4000
 
 .PHONY: install
 install: build-program ## program, libraries, headers, pkg-config file and man page: DESTDIR= PREFIX=
-	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --strip --prefix "$(PREFIX)"
 
 # ---- proof
 
-.PHONY: check style test asan tsan cov sim fuzz bench
-check: build-program build-wasm build/gate/build.ninja ## the architecture gates alone
+.PHONY: check check-sources style test test-build asan tsan cov sim fuzz bench
+check: check-sources build-program build-wasm build/gate/build.ninja ## the architecture gates alone
 	@$(call ninja,gate)
-	@node tools/test_all.mjs gates
+	@node tools/test_all.mjs sources gates
+# Before anything is built: a compiler would fail on the same mistakes with less to say.
+check-sources:
+	@mkdir -p build
+	@node tools/test_all.mjs sources > build/sources.log || { cat build/sources.log; exit 1; }
 style: ## a report, not a gate: longest functions, largest files, size of the module
 	@node tools/report_style.mjs
-test: build build-asan build-tsan build-sim build/gate/build.ninja ## every kind of test; ./test installs what it needs first
-	@$(call ninja,gate)
+test: test-build ## every kind of test; ./test installs what it needs first
 	@node tools/test_all.mjs
+test-build: check-sources build build-asan build-tsan build-sim build/gate/build.ninja
+	@$(call ninja,gate)
 build-asan: build/asan/build.ninja
 	@$(call ninja,asan,tests)
 build-tsan: build/tsan/build.ninja
@@ -88,7 +94,7 @@ fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, 
 bench: build-program ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs
-bench-%: build-program ## one suite, such as bench-codec
+bench-%: build-program
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs $*
 

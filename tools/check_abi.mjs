@@ -167,7 +167,7 @@ function main() {
       report.add(archive, 0, 'holds objects for link-time optimisation; build the archive without it')
     }
   }
-  if (present(module, 'make wasm')) {
+  if (present(module, 'make build-wasm')) {
     const { exports, imports } = readModule(readFileSync(join(root, module)))
     handle('abi/wasm-exports.txt', exports, module)
     handle('abi/wasm-imports.txt', imports, module)

@@ -56,27 +56,34 @@ function git(...args) {
   return done.status === 0 ? done.stdout.trimEnd() : null
 }
 
-/** The commit to compare with, or null and why not. */
-function baseline() {
+/** The commits to compare with, or none and why. Without a tag nothing is released, but numbers are in
+ * use: then with every commit that changed a table, so that a renumbering is not forgotten by the next. */
+function baselines() {
   const top = git('rev-parse', '--show-toplevel')
-  if (top === null || realpathSync(top) !== realpathSync(root)) return [null, 'not a git tree']
+  if (top === null || realpathSync(top) !== realpathSync(root)) return [[], 'not a git tree']
   const tag = git('describe', '--tags', '--abbrev=0')
-  if (tag !== null) return [tag, null]
-  const earlier = git('rev-parse', '--verify', '--quiet', 'HEAD~')
-  return earlier === null ? [null, 'no tag and no earlier commit'] : ['HEAD~', null]
+  if (tag !== null) return [[tag], null]
+  if (git('rev-parse', '--verify', '--quiet', 'HEAD~') === null) return [[], 'no tag and no earlier commit']
+  const changed = git('log', '--format=%h', 'HEAD~', '--', '*.def') ?? ''
+  return [['HEAD~', ...changed.split('\n').filter(Boolean)], null]
 }
 
 const tables = walk(root, '.', (path) => path.endsWith('.def'))
 const entries = new Map(tables.map((path) => [path, numbered(readText(root, path))]))
 for (const [path, list] of entries) checkUnique(path, list)
 
-const [since, why] = baseline()
-const files = since === null ? [] : git('ls-tree', '-r', '--name-only', since).split('\n')
-for (const path of files.filter((path) => path.endsWith('.def'))) {
-  const before = numbered(git('show', `${since}:${path}`) ?? '')
-  checkOnlyGrows(path, before, entries.get(path) ?? [], since)
+const [commits, why] = baselines()
+const told = new Set()
+for (const since of commits) {
+  const files = git('ls-tree', '-r', '--name-only', since).split('\n')
+  for (const path of files.filter((path) => path.endsWith('.def'))) {
+    const before = numbered(git('show', `${since}:${path}`) ?? '')
+    const fresh = before.filter(({ macro, name, number }) => !told.has(`${path} ${macro} ${name} ${number}`))
+    for (const { macro, name, number } of fresh) told.add(`${path} ${macro} ${name} ${number}`)
+    checkOnlyGrows(path, fresh, entries.get(path) ?? [], since)
+  }
 }
 
 const total = [...entries.values()].reduce((sum, list) => sum + list.length, 0)
-const history = since === null ? ` (history not compared: ${why})` : ` and all those of ${since} are kept`
+const history = why !== null ? ` (history not compared: ${why})` : ` and all those of ${commits[0]} are kept`
 report.finish(`${total} numbers in ${tables.length} tables are unique${history}`)

@@ -2,7 +2,7 @@
 //
 //   node tools/check_fuzz.mjs [root]
 //
-// A function that a header of src/ declares reads foreign bytes if
+// A function that a header of src/ or platform/ declares reads foreign bytes if
 //   - its name has one of VERBS as a word (lk_any_decode, lk_ws_feed), or
 //   - its name has one of SLICE_VERBS as a word and it takes an lk_slice (lk_json_check), or
 //   - it takes a cursor over such bytes that it moves: lk_reader *, lk_json_reader * (the functions
@@ -18,7 +18,7 @@
 import { blankC, createReport, gateArgs, isC, isHeader, lineAt, readText, walk } from './lib.mjs'
 
 const VERBS = ['decode', 'feed', 'parse', 'recover', 'unseal']
-const SLICE_VERBS = ['check', 'scan']
+const SLICE_VERBS = ['check', 'load', 'read', 'restore', 'scan', 'unpack']
 const hasWord = (verbs) => new RegExp(`_(?:${verbs.join('|')})(?:_|$)`)
 const CURSOR = /(?<!const )\blk_(?:\w+_)?reader\s*\*/
 const BESIDE_LINES = 3
@@ -65,13 +65,13 @@ function readsForeign({ name, parameters }) {
   return CURSOR.test(parameters) && !name.startsWith('lk_reader_') && !name.endsWith('_init')
 }
 
-const declared = walk(root, 'src', isHeader).flatMap(declarations)
+const declared = ['src', 'platform'].flatMap((folder) => walk(root, folder, isHeader)).flatMap(declarations)
 const claimed = walk(root, 'fuzz', isC).flatMap(claims)
 const names = new Set(declared.map(({ name }) => name))
 
 for (const { name, file, line, calls } of claimed) {
   if (!name.startsWith('lk_')) continue
-  if (!names.has(name)) report.add(file, line, `no header of src/ declares ${name}; name what is fuzzed`)
+  if (!names.has(name)) report.add(file, line, `no header declares ${name}; name what is fuzzed`)
   else if (!calls) report.add(file, line, `claims to fuzz ${name} but never calls it`)
 }
 const decoders = declared.filter((one) => readsForeign(one) && !/not foreign:\s*\w/.test(one.above))

@@ -21,13 +21,18 @@ const files = (folder, pattern) =>
   existsSync(join(root, folder))
     ? readdirSync(join(root, folder)).filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`)
     : []
-const nodeTests = (...paths) => paths.map((path) => ({ run: ['node', '--test', '--test-reporter=tap', path], count: 'tap' }))
+const nodeTests = (...paths) => paths.map((path) => ({ run: ['node', '--test', '--test-timeout=180000', '--test-reporter=tap', path], count: 'tap' }))
+const gates = (...names) => names.map((name) => ({ run: ['node', `tools/check_${name}.mjs`], count: 'exit' }))
 const binaries = (folder, pattern) => files(folder, pattern).map((path) => ({ run: [path], count: 'last line' }))
 
 const stages = {
+  sources: {
+    about: 'architecture, as far as the sources tell',
+    commands: () => gates('floors', 'defs', 'fresh', 'fuzz', 'headers'),
+  },
   gates: {
-    about: 'architecture',
-    commands: () => files('tools', /^check_.*\.mjs$/).map((path) => ({ run: ['node', path], count: 'exit' })),
+    about: 'architecture, as built',
+    commands: () => gates('symbols', 'abi'),
   },
   tools: {
     about: 'the gates can fail',

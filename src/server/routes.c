@@ -181,7 +181,7 @@ static lk_err answer_metrics(const exchange *x) {
 static lk_err answer_no_pages(const exchange *x) {
   return small(x, 200, PLAIN,
                LK_LIT("Laniakea is running. Its pages are not part of this build.\n\n"
-                      "To build them: npm ci && npm run build, then build the program again.\n"
+                      "`make` builds both.\n"
                       "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"));
 }
 

@@ -58,7 +58,9 @@ async function run(...args) {
 
 async function until(condition, what, ms = 5000) {
   const end = Date.now() + ms
-  while (!(await condition())) {
+  // A condition that never answers, such as a request that nobody takes, has failed as well.
+  const holds = () => Promise.race([condition(), sleep(Math.max(end - Date.now(), 0) + 100, false, { ref: false })])
+  while (!(await holds())) {
     if (Date.now() > end) assert.fail(`waited ${ms} ms for ${what}`)
     await sleep(5)
   }

@@ -106,7 +106,7 @@ test('--update writes lists that then pass, and says what went away', (t) => {
 
 test('binaries that are not built fail with the command that builds them', (t) => {
   const { status, lines } = tool('check_abi', tree(t, lists))
-  assert.match(lines.join('\n'), /^build\/laniakea\.wasm:1: is not built; run `make wasm`/)
+  assert.match(lines.join('\n'), /^build\/laniakea\.wasm:1: is not built; run `make build-wasm`/)
   assert.equal(lines.length, 3)
   assert.equal(status, 1)
 })

@@ -623,3 +623,21 @@ PROPERTY_SLOW(peers_converge_whatever_is_cut_and_when, 4) {
   }
   world_deinit(&w);
 }
+
+/* Goal: a herd of peers that lost the same server does not come back in step. */
+TEST(peers_with_different_entropy_wait_differently) {
+  world w;
+  uint64_t same = 0;
+  world_init(&w);
+  for (size_t i = 0; i < 2; i++) w.clients[i].unreachable = true;
+  for (int round = 0; round < 20; round++) {
+    settle(&w);
+    uint64_t due[2];
+    for (size_t i = 0; i < 2; i++) due[i] = lk_peer_deadline(&w.clients[i].peer);
+    same += due[0] == due[1];
+    w.now = lk_max_u64(due[0], due[1]);
+    for (size_t i = 0; i < 2; i++) lk_peer_tick(&w.clients[i].peer, w.now);
+  }
+  CHECK(same < 5);
+  world_deinit(&w);
+}
