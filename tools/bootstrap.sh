@@ -14,7 +14,7 @@ die() { printf '%s\n' "laniakea: $*" >&2; exit 1; }
 is_there() {
   case $1 in
     command:*) command -v "${1#command:}" >/dev/null 2>&1 ;;
-    file:*) [ -e "${1#file:}" ] ;;
+    file:*) set -- ${1#file:}; [ -e "$1" ] ;; # the name may be a pattern
   esac
 }
 
