@@ -11,11 +11,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const SECONDS_MAX = 900
+// What is called `node` below is the one that runs this, and tools of the project come before the system's.
+const env = { ...process.env, PATH: [dirname(process.execPath), join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
 
 const files = (folder, pattern) =>
   existsSync(join(root, folder))
@@ -71,7 +73,7 @@ const stages = {
 function execute({ run }) {
   return new Promise((resolve) => {
     const began = Date.now()
-    const child = spawn(run[0], run.slice(1), { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(run[0], run.slice(1), { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     const take = (chunk) => {
       output += chunk

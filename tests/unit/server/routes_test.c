@@ -197,7 +197,7 @@ TEST(a_build_without_pages_says_how_to_make_them) {
   fixture f;
   ask(&f, &no_pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
   CHECK_U64(status_of(&f), 200);
-  CHECK(says(&f, "npm run build"));
+  CHECK(says(&f, "`make` builds both"));
   deinit(&f);
   ask(&f, &no_pages, true, "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
   CHECK_U64(status_of(&f), 404);

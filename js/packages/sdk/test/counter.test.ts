@@ -5,6 +5,8 @@ import {
   createCounter, loadCore, memoryStorage, LaniakeaError,
   type Counter, type CounterOptions, type ReplicaHold, type ReplicaStorage,
 } from '@laniakea/sdk'
+import { Engine, type EngineHost } from '../dist/internal/engine.js'
+import type { FromEngine, ToEngine } from '../dist/internal/protocol.js'
 import { FakeServer, FakeSocket } from './fake_server.ts'
 
 const url = 'http://localhost:1/socket'
@@ -164,6 +166,39 @@ test('nothing is sent before it is saved', async () => {
   assert.equal(server.value, 1)
 })
 
+/* Goal: a server never gets a message of another connection, and hears of a join first. Method: the connection
+ * ends while a merge waits for a slow save; what the next one carries is looked at once the save is done. */
+test('what waited for a save is not sent on the next connection', async () => {
+  const server = new FakeServer()
+  const inner = memoryStorage()
+  let gate = Promise.resolve()
+  const storage: ReplicaStorage = {
+    ...inner,
+    acquire: async (scope, resume) => {
+      const hold = await inner.acquire(scope, resume)
+      return { ...hold, save: (record) => gate.then(() => hold.save(record)) }
+    },
+  }
+  const counter = await open(server, { storage })
+  await counter.increment()
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  let open_ = (): void => {}
+  gate = new Promise((resolve) => (open_ = resolve))
+  void counter.increment()
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  const before = server.received.length
+  server.stop()
+  await until('offline', () => counter.status !== 'online')
+  server.start()
+  await until('connected again', () => server.connections === 1)
+  open_()
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  const [join, ...others] = server.received.slice(before)
+  assert.equal(join?.[3], 'phx_join')
+  for (const [joinRef] of others) assert.equal(joinRef, join?.[0])
+  assert.equal(server.value, 2)
+})
+
 // Goal: a change in the moment in which a save ends goes into another save. Method: the second change comes any
 // number of microtasks after the first, so that one of them hits the moment.
 test('a change is saved however close it is to the end of a save', async () => {
@@ -294,6 +329,54 @@ test('a saved state that cannot be read is set aside, and counting goes on under
   await until('both are there', () => second.value === 2n && second.pending === 0n)
   assert.equal(errors.length, 1)
   assert.equal(server.counts.size, 2)
+})
+
+// ---- workers ----
+
+/** A worker without a thread, which breaks down instead of telling a message that `breaksAt` picks. */
+function fakeWorker(host: Omit<EngineHost, 'emit'>, breaksAt: (message: FromEngine) => boolean): Worker {
+  let gone = false
+  const emit = (message: FromEngine): void => {
+    if (gone) return
+    gone = breaksAt(message)
+    if (gone) queueMicrotask(() => worker.onerror?.({ message: 'broken', preventDefault: () => {} }))
+    else queueMicrotask(() => worker.onmessage?.({ data: message }))
+  }
+  const engine = new Engine({ ...host, emit })
+  const worker = {
+    onmessage: null as ((event: { data: FromEngine }) => void) | null,
+    onerror: null as ((event: { message: string; preventDefault: () => void }) => void) | null,
+    postMessage: (message: ToEngine) => queueMicrotask(() => gone || engine.handle(message)),
+    terminate: () => {
+      gone = true
+      engine.handle({ kind: 'close' })
+    },
+  }
+  return worker as unknown as Worker
+}
+
+/* Goal: the page posts again what it does not know to be saved, and that may be saved already. Method: the worker
+ * breaks down between the save and the message that tells of it. */
+test('an increment that was saved by a worker that broke down counts once', async () => {
+  const server = new FakeServer()
+  const storage = memoryStorage()
+  const host = { storage: () => storage, webSocket: server.webSocket }
+  let workers = 0
+  const worker = (): Worker => {
+    const first = workers++ === 0
+    return fakeWorker(host, (message) => first && message.kind === 'state' && message.durable === 1)
+  }
+  const errors: string[] = []
+  const counter = await createCounter({ url, topic, worker, onError: ({ code }) => errors.push(code) })
+  opened.push(counter)
+  await counter.increment(3)
+  await counter.increment() // comes behind the one that is posted again
+  assert.equal(workers, 2)
+  assert.equal(counter.value, 4n)
+  await until('acknowledged', () => counter.pending === 0n && counter.status === 'online')
+  assert.equal(server.value, 4)
+  assert.equal(server.counts.size, 1, 'the same replica')
+  assert.deepEqual(errors, ['LK_ERR_TRAP'])
 })
 
 // ---- traps ----
