@@ -15,7 +15,7 @@ import { createReport, defEntries, hasProgram, parseArgs, readText, run } from '
 const TABLE = 'src/cli/commands.def'
 const DESCRIPTION =
   'State lives on every node and is changed there at once; nodes converge when they can reach each other. ' +
-  'This program serves the topics that browsers and other nodes share, and has the commands to look after them.'
+  'This program serves the topics that browsers and other programs share, and has the commands to look after them.'
 const args = parseArgs({ flags: ['check'] })
 const root = resolve(args.root)
 
