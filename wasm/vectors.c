@@ -9,6 +9,7 @@
 #include "codec/column.h"
 #include "codec/crc32c.h"
 #include "codec/hex.h"
+#include "codec/json_canonical.h"
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 #include "codec/lib0.h"
@@ -394,6 +395,16 @@ static lk_err run_json_canonical(const lk_slice parts[], lk_buf *out) {
   if (err == LK_OK) err = lk_json_writer_finish(&writer);
   lk_arena_deinit(&arena);
   return err;
+}
+
+/* Also asks whether the text was canonical: the answer must be what comparing both gives. */
+static lk_err run_json_jcs(const lk_slice parts[], lk_buf *out) {
+  lk_limits limits = lk_limits_default();
+  lk_err checked = lk_json_check_canonical(parts[0], &limits, out->alloc);
+  lk_err err = lk_json_canonicalize(parts[0], &limits, out);
+  if (err != LK_OK) return checked == err ? err : LK_ERR_STATE;
+  bool same = lk_slice_equal(parts[0], lk_buf_slice(out));
+  return checked == (same ? LK_OK : LK_ERR_NOT_CANONICAL) ? LK_OK : LK_ERR_STATE;
 }
 
 static lk_err run_base64_encode(const lk_slice parts[], lk_buf *out) {

@@ -1,7 +1,7 @@
 /* codec/json_special.h -- the bytes that a JSON string cannot hold as they are.
  *
  * Quotes, backslashes and control characters: where the reader has to look closer, and where the
- * writer has to escape. For these two only. */
+ * writer has to escape. The canonical form asks it too. */
 #ifndef LK_CODEC_JSON_SPECIAL_H
 #define LK_CODEC_JSON_SPECIAL_H
 

@@ -154,6 +154,13 @@ test('json.json: texts and what a writer makes of them', () => {
   }
 })
 
+test('jcs.json: the canonical form of texts, and why others have none', () => {
+  const { canonical, refused } = vectors('jcs')
+  for (const c of canonical) assert.equal(textOf(run('json_jcs', c.text)), c.canonical, c.text)
+  for (const c of canonical) assert.equal(textOf(run('json_jcs', c.canonical)), c.canonical)
+  for (const c of refused) assert.equal(textOf(run('json_jcs', c.text)), c.error, c.text)
+})
+
 test('base64, hex and CRC-32C agree with what Node and RFC 3720 say', () => {
   for (let length = 0; length < 200; length++) {
     const bytes = Buffer.from(Array.from({ length }, (_, i) => (i * 151 + length) & 255))
