@@ -84,8 +84,10 @@ function readLibrary(path) {
 }
 
 /** One WebAssembly object. Its data segments are named .bss.x and so on, as sections are. */
+const sourceOfObject = (path) => path.replace(/^.*?\.dir\//, '').replace(/\.(o|obj)$/, '')
+
 function readWasmObject(path) {
-  const source = path.replace(/^.*?\.dir\//, '').replace(/\.(o|obj)$/, '')
+  const source = sourceOfObject(path)
   const object = { source, floor: floorOf(source), needs: [], defines: [], changeable: [] }
   for (const [, name, letter] of run('llvm-nm-22', ['-P', join(root, path)]).stdout.matchAll(/^(\S+) (\S) /gm)) {
     if (/[Uw]/.test(letter)) object.needs.push(name)
@@ -180,6 +182,7 @@ checkObjects(objects, 'native')
 
 const wasmBuild = args.wasm ?? 'build/wasm'
 const wasmPaths = walk(root, wasmBuild, (path) => /\.dir\/(src|platform|wasm)\/.*\.(o|obj)$/.test(path))
+  .filter((path) => existsSync(join(root, sourceOfObject(path)))) // objects outlive their sources in a build folder
 if (args.wasm && wasmPaths.length === 0) {
   report.add(wasmBuild, 0, 'has no objects; run `cmake --preset wasm && ninja -C build/wasm`')
 }
