@@ -150,7 +150,8 @@ static void check_the_end(counter_world *self) {
     sim_oracle_check_equal(&self->oracle, self->users[i].node.name, &self->users[i].peer.counter,
                            &state);
   }
-  sim_world_note(self->world, "world", "end", state.value, state.count, LK_SLICE_EMPTY);
+  sim_world_note(self->world, "world", "end", lk_gcounter_value(&state),
+                 state.crdt == NULL ? 0 : state.crdt->actor_count, LK_SLICE_EMPTY);
   lk_gcounter_deinit(&state);
 }
 

@@ -41,8 +41,6 @@ static record *know(sim_oracle *self, lk_slice actor) {
 
 static bool is_room(lk_slice actor) { return lk_slice_starts_with(actor, LK_LIT("room-")); }
 
-static lk_slice actor_of(const lk_gcounter_entry *e) { return lk_slice_of(e->actor, e->actor_len); }
-
 /* ---- what users did and were told ---- */
 
 void sim_oracle_counted(sim_oracle *self, lk_slice actor, uint64_t total) {
@@ -57,8 +55,11 @@ void sim_oracle_confirmed(sim_oracle *self, lk_slice actor, uint64_t count) {
 }
 
 void sim_oracle_confirmed_all(sim_oracle *self, const lk_gcounter *counts) {
-  for (uint32_t i = 0; i < counts->count; i++) {
-    sim_oracle_confirmed(self, actor_of(&counts->entries[i]), counts->entries[i].count);
+  uint32_t cursor = 0;
+  uint64_t count;
+  lk_slice actor;
+  while (lk_gcounter_next(counts, &cursor, &actor, &count)) {
+    sim_oracle_confirmed(self, actor, count);
   }
 }
 
@@ -75,15 +76,16 @@ void sim_oracle_shown(sim_oracle *self, uint64_t value) {
 
 /* Everything in |state| was counted by somebody; gives the sum of the server's own actors. */
 static uint64_t check_origin(sim_oracle *self, const char *who, const lk_gcounter *state) {
-  uint64_t rooms = 0;
-  for (uint32_t i = 0; i < state->count; i++) {
-    const lk_gcounter_entry *e = &state->entries[i];
-    const record *r = lk_map_get(&self->actors, actor_of(e));
-    if (is_room(actor_of(e))) {
-      rooms += e->count;
-    } else if (r == NULL || !r->is_user || e->count > r->counted) {
+  uint64_t rooms = 0, count;
+  uint32_t cursor = 0;
+  lk_slice actor;
+  while (lk_gcounter_next(state, &cursor, &actor, &count)) {
+    const record *r = lk_map_get(&self->actors, actor);
+    if (is_room(actor)) {
+      rooms += count;
+    } else if (r == NULL || !r->is_user || count > r->counted) {
       VIOLATE(self, SIM_VIOLATION_PHANTOM, "phantom: %s has %llu of %.*s, who counted %llu", who,
-              U(e->count), SHOW(actor_of(e)), U(r == NULL ? 0 : r->counted));
+              U(count), SHOW(actor), U(r == NULL ? 0 : r->counted));
     }
   }
   if (rooms > self->sent) {
@@ -111,9 +113,9 @@ void sim_oracle_check_server(sim_oracle *self, const lk_gcounter *state) {
     VIOLATE(self, SIM_VIOLATION_LOST, "lost: the server has %llu of %.*s, confirmed were %llu",
             U(has), SHOW(actor), U(r->confirmed));
   }
-  if (state->value < self->shown) {
+  if (lk_gcounter_value(state) < self->shown) {
     VIOLATE(self, SIM_VIOLATION_LOST, "lost: the server's value is %llu, shown was %llu",
-            U(state->value), U(self->shown));
+            U(lk_gcounter_value(state)), U(self->shown));
   }
 }
 
@@ -121,11 +123,11 @@ void sim_oracle_check_replica(sim_oracle *self, uint32_t number, const lk_gcount
   LK_ASSERT(number < SIM_REPLICAS_MAX);
   self->checks++;
   (void)check_origin(self, "a replica", state);
-  if (state->value < self->values[number]) {
+  if (lk_gcounter_value(state) < self->values[number]) {
     VIOLATE(self, SIM_VIOLATION_FELL, "fell: replica %u went from %llu to %llu", number,
-            U(self->values[number]), U(state->value));
+            U(self->values[number]), U(lk_gcounter_value(state)));
   }
-  self->values[number] = state->value;
+  self->values[number] = lk_gcounter_value(state);
 }
 
 void sim_oracle_replaced(sim_oracle *self, uint32_t number) {
@@ -151,8 +153,8 @@ void sim_oracle_check_complete(sim_oracle *self, const lk_gcounter *state) {
 void sim_oracle_check_equal(sim_oracle *self, const char *who, const lk_gcounter *a,
                             const lk_gcounter *b) {
   if (lk_gcounter_equal(a, b)) return;
-  VIOLATE(self, SIM_VIOLATION_DIVERGED, "diverged: %s has %llu, the server %llu", who, U(a->value),
-          U(b->value));
+  VIOLATE(self, SIM_VIOLATION_DIVERGED, "diverged: %s has %llu, the server %llu", who,
+          U(lk_gcounter_value(a)), U(lk_gcounter_value(b)));
 }
 
 void sim_oracle_overdue(sim_oracle *self, const char *what) {

@@ -94,6 +94,16 @@ typedef enum lk_err {
   LK_ERR_PAYLOAD = 74,
   /* the replica id is not one that may be used here */
   LK_ERR_ACTOR = 80,
+  /* one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id */
+  LK_ERR_DOT = 81,
+  /* the writer's clock is too far ahead; set it and write again */
+  LK_ERR_CLOCK = 82,
+  /* the catalogue has no such type; it may be of a later version */
+  LK_ERR_UNKNOWN_TYPE = 83,
+  /* the type has no such operation */
+  LK_ERR_UNKNOWN_OP = 84,
+  /* the counter would go below zero with what this replica may spend; have another replica transfer some */
+  LK_ERR_RIGHTS = 85,
 } lk_err;
 
 #endif

@@ -23,7 +23,8 @@
 #ifndef LANIAKEA_LANIAKEA_H
 #define LANIAKEA_LANIAKEA_H
 
-#include "laniakea/counter.h"
+#include "laniakea/buf.h"
+#include "laniakea/crdt.h"
 #include "laniakea/env.h"
 #include "laniakea/errors.h"
 #include "laniakea/types.h"

@@ -1,6 +1,8 @@
 /* base/buf.c -- growth by half, an error that is remembered, and nothing else. */
 #include "base/buf.h"
 
+#include "laniakea/buf.h"
+
 #define BUF_CAP_LEAST 64
 
 void lk_buf_init(lk_buf *self, const lk_alloc *alloc, size_t max) {
@@ -109,3 +111,24 @@ void lk_buf_consume(lk_buf *self, size_t count) {
   memmove(self->ptr, self->ptr + count, self->len - count);
   self->len -= count;
 }
+
+/* ---- laniakea/buf.h ---- */
+
+lk_err lk_buf_open(const lk_env *env, size_t max, lk_buf **out) {
+  lk_buf *self = lk_alloc_bytes(env->alloc, sizeof *self);
+  if (self == NULL) return LK_ERR_NOMEM;
+  lk_buf_init(self, env->alloc, max);
+  *out = self;
+  return LK_OK;
+}
+
+void lk_buf_close(lk_buf *self) {
+  if (self == NULL) return;
+  const lk_alloc *alloc = self->alloc;
+  lk_buf_deinit(self);
+  lk_free_bytes(alloc, self, sizeof *self);
+}
+
+lk_slice lk_buf_bytes(const lk_buf *self) { return lk_buf_slice(self); }
+
+void lk_buf_clear(lk_buf *self) { lk_buf_truncate(self, 0); }

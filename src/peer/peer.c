@@ -135,10 +135,10 @@ static void join_later(lk_peer *self, uint64_t now_ms) {
 static void send_news(lk_peer *self, uint64_t now_ms) {
   lk_buf text;
   if (self->state != LK_PEER_JOINED || self->merge_ref != 0) return;
-  LK_ASSERT(self->in_flight.count == 0);
+  LK_ASSERT(lk_gcounter_is_empty(&self->in_flight));
   lk_buf_init(&text, self->env->alloc, self->limits->ws_message_bytes);
   lk_err err = lk_gcounter_diff(&self->counter, &self->confirmed, &self->in_flight);
-  if (err == LK_OK && self->in_flight.count == 0) {
+  if (err == LK_OK && lk_gcounter_is_empty(&self->in_flight)) {
     self->reply_by_ms = LK_PEER_NEVER;
     self->attempt = 0; /* the server has everything; a join alone would forgive too early */
     return;
@@ -166,7 +166,7 @@ static lk_err take_counts(lk_peer *self, lk_slice object) {
   lk_gcounter news;
   bool changed = false;
   lk_gcounter_init(&news, self->env->alloc, self->limits);
-  lk_err err = lk_gcounter_decode_json(&news, object, self->limits);
+  lk_err err = lk_gcounter_decode_json(&news, object);
   if (err == LK_OK) err = lk_gcounter_merge(&self->counter, &news, &changed);
   if (err == LK_OK) err = lk_gcounter_merge(&self->confirmed, &news, NULL);
   lk_gcounter_deinit(&news);
@@ -276,7 +276,7 @@ void lk_peer_wake(lk_peer *self, uint64_t now_ms) {
 }
 
 lk_err lk_peer_increment(lk_peer *self, uint64_t amount, uint64_t now_ms) {
-  lk_err err = lk_gcounter_increment(&self->counter, actor_of(self), amount, NULL);
+  lk_err err = lk_gcounter_increment(&self->counter, actor_of(self), amount);
   if (err != LK_OK) return err;
   count_pending(self);
   send_news(self, now_ms);
@@ -341,7 +341,7 @@ static lk_err restore(lk_peer *self, lk_slice saved) {
   if (err == LK_OK) err = lk_gcounter_decode(&self->counter, lk_reader_rest(&in));
   if (err != LK_OK || confirmed == 0) return err;
   if (confirmed > lk_gcounter_count_of(&self->counter, actor_of(self))) return LK_ERR_CORRUPT;
-  return lk_gcounter_increment(&self->confirmed, actor_of(self), confirmed, NULL);
+  return lk_gcounter_increment(&self->confirmed, actor_of(self), confirmed);
 }
 
 lk_err lk_peer_init(lk_peer *self, const lk_peer_options *options) {
@@ -355,7 +355,7 @@ lk_err lk_peer_init(lk_peer *self, const lk_peer_options *options) {
   lk_arena_init(&self->scratch, alloc, (size_t)self->limits->json_bytes * 4);
   lk_prng_init(&self->jitter, options->entropy);
   self->retry_at_ms = self->reply_by_ms = self->heartbeat_at_ms = LK_PEER_NEVER;
-  lk_err err = lk_gcounter_check_actor(options->actor);
+  lk_err err = lk_crdt_check_actor(options->actor);
   if (err != LK_OK) return err;
   if (options->topic.len == 0 || options->topic.len > TOPIC_LEN_MAX) return LK_ERR_INVALID;
   self->actor_len = (uint32_t)options->actor.len;

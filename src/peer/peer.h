@@ -91,7 +91,7 @@ void lk_peer_deinit(lk_peer *self);
  * changed. */
 lk_err lk_peer_increment(lk_peer *self, uint64_t amount, uint64_t now_ms) LK_MUST_USE;
 
-static inline uint64_t lk_peer_value(const lk_peer *self) { return self->counter.value; }
+static inline uint64_t lk_peer_value(const lk_peer *self) { return lk_gcounter_value(&self->counter); }
 static inline uint64_t lk_peer_pending(const lk_peer *self) { return self->pending; }
 static inline lk_peer_state lk_peer_get_state(const lk_peer *self) { return self->state; }
 

@@ -91,7 +91,7 @@ static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *e
     write_replica(&w, *entropy);
   }
   (void)lk_json_write_key(&w, LK_LIT("value"));
-  (void)lk_json_write_u64(&w, self->durable.value);
+  (void)lk_json_write_u64(&w, lk_gcounter_value(&self->durable));
   (void)lk_json_write_key(&w, LK_LIT("counts"));
   if (counts != NULL) {
     (void)lk_gcounter_write_counts(counts, &w);
@@ -163,7 +163,7 @@ static void swap(lk_gcounter *a, lk_gcounter *b) {
 }
 
 static lk_err begin_journal(lk_room *self) {
-  LK_ASSERT(!self->in_flight && self->flying.count == 0);
+  LK_ASSERT(!self->in_flight && lk_gcounter_is_empty(&self->flying));
   lk_buf_truncate(&self->text, 0);
   lk_err err = lk_gcounter_encode(&self->counter, &self->text);
   if (err != LK_OK) return err;
@@ -215,7 +215,7 @@ static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
   if ((err = lk_effects_push(&self->effects, &effect)) != LK_OK) return err;
   lk_gcounter_deinit(&self->flying);
   lk_gcounter_init(&self->flying, self->env->alloc, self->limits);
-  return self->next.count > 0 ? begin_journal(self) : LK_OK;
+  return !lk_gcounter_is_empty(&self->next) ? begin_journal(self) : LK_OK;
 }
 
 /* ---- inputs ---- */
@@ -245,7 +245,8 @@ static lk_err on_get(lk_room *self, const lk_room_input *input) {
 static lk_err answer_known(lk_room *self, const lk_room_input *input) {
   if (!self->in_flight) return answer_now(self, input, NULL);
   LK_COVERED(counter_room_known_but_not_durable);
-  return wait_for(self, input, self->next.count > 0 ? self->ticket_next : self->ticket_next - 1);
+  return wait_for(self, input,
+                  !lk_gcounter_is_empty(&self->next) ? self->ticket_next : self->ticket_next - 1);
 }
 
 #ifdef LK_BUG_ACK_EARLY
@@ -258,21 +259,32 @@ static lk_err begin_and_answer(lk_room *self, const lk_room_input *input) {
 static size_t json_len_max(const lk_room *self) { return self->limits->ws_output_bytes / 2; }
 
 /* What an entry takes as JSON at most: "actor":18446744073709551615, with each byte escaped. */
-static size_t entry_json_len(const lk_gcounter_entry *entry) {
+static size_t entry_json_len(lk_slice actor) {
   size_t len = 24;
-  for (uint32_t i = 0; i < entry->actor_len; i++) {
-    uint8_t c = entry->actor[i];
+  for (size_t i = 0; i < actor.len; i++) {
+    uint8_t c = actor.ptr[i];
     len += c < 0x20 || c == '"' || c == '\\' ? 6 : 1;
   }
+  return len;
+}
+
+static size_t counts_json_len(const lk_gcounter *counts) {
+  size_t len = 0;
+  uint32_t cursor = 0;
+  uint64_t count;
+  lk_slice actor;
+  while (lk_gcounter_next(counts, &cursor, &actor, &count)) len += entry_json_len(actor);
   return len;
 }
 
 /* Of those entries of |news| whose actors are new to the room. */
 static size_t new_json_len(const lk_room *self, const lk_gcounter *news) {
   size_t len = 0;
-  for (uint32_t i = 0; i < news->count; i++) {
-    lk_slice actor = lk_slice_of(news->entries[i].actor, news->entries[i].actor_len);
-    if (lk_gcounter_count_of(&self->counter, actor) == 0) len += entry_json_len(&news->entries[i]);
+  uint32_t cursor = 0;
+  uint64_t count;
+  lk_slice actor;
+  while (lk_gcounter_next(news, &cursor, &actor, &count)) {
+    if (lk_gcounter_count_of(&self->counter, actor) == 0) len += entry_json_len(actor);
   }
   return len;
 }
@@ -340,9 +352,10 @@ static void make_actor(lk_room *self, uint64_t entropy) {
 
 /* The actor of an earlier opening. */
 static void find_actor(lk_room *self) {
-  for (uint32_t i = 0; i < self->counter.count; i++) {
-    lk_slice actor = lk_slice_of(self->counter.entries[i].actor,
-                                 self->counter.entries[i].actor_len);
+  uint32_t cursor = 0;
+  uint64_t count;
+  lk_slice actor;
+  while (lk_gcounter_next(&self->counter, &cursor, &actor, &count)) {
     if (actor.len != ROOM_ACTOR_LEN) continue;
     if (!lk_slice_starts_with(actor, lk_slice_of(room_prefix, sizeof room_prefix))) continue;
     set_actor(self, actor);
@@ -358,13 +371,13 @@ static lk_err on_increment(lk_room *self, const lk_room_input *input) {
   if (self->actor_len == 0) make_actor(self, input->entropy);
   lk_slice actor = lk_slice_of(self->actor, self->actor_len);
   /* The sum bounds each count, so a sum that fits leaves room for the count. */
-  if (!lk_add_u64(self->counter.value, amount, &count)) {
+  if (!lk_add_u64(lk_gcounter_value(&self->counter), amount, &count)) {
     return refuse(self, input, LK_ERR_OVERFLOW, LK_LIT("payload.amount"));
   }
   lk_gcounter delta;
   lk_gcounter_init(&delta, self->env->alloc, self->limits);
   count = lk_gcounter_count_of(&self->counter, actor) + amount;
-  err = lk_gcounter_increment(&delta, actor, count, NULL);
+  err = lk_gcounter_increment(&delta, actor, count);
   err = err == LK_OK ? change(self, input, &delta) : refuse(self, input, err, LK_SLICE_EMPTY);
   lk_gcounter_deinit(&delta);
   return err;
@@ -373,7 +386,7 @@ static lk_err on_increment(lk_room *self, const lk_room_input *input) {
 static lk_err on_merge(lk_room *self, const lk_room_input *input) {
   lk_gcounter delta;
   lk_gcounter_init(&delta, self->env->alloc, self->limits);
-  lk_err err = lk_gcounter_decode_json(&delta, input->payload, self->limits);
+  lk_err err = lk_gcounter_decode_json(&delta, input->payload);
   err = err == LK_OK ? change(self, input, &delta) : refuse(self, input, err, LK_LIT("counts"));
   lk_gcounter_deinit(&delta);
   return err;
@@ -457,8 +470,7 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
       close_room(self);
       return err;
     }
-    for (uint32_t i = 0; i < self->counter.count; i++)
-      self->json_len += entry_json_len(&self->counter.entries[i]);
+    self->json_len = counts_json_len(&self->counter);
     if (options->intact) find_actor(self);
   }
   *out = self;

@@ -32,7 +32,7 @@ async function run(program, ...args) {
 
 /** The program of the bug, its arguments, and what the oracle should say. */
 const bugs = [
-  ['laniakea-sim-merge-adds', [], /phantom|fell|diverged/],
+  ['laniakea-sim-merge-adds', [], /phantom|fell|diverged|lost/],
   ['laniakea-sim-ack-early', [], /lost/],
   ['laniakea-sim-same-slot', [], /lost/],
   ['laniakea-sim', ['--plant', 'lying-sync'], /lost/],

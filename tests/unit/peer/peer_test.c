@@ -298,7 +298,7 @@ TEST(a_peer_without_a_proper_actor_or_topic_does_not_start) {
   options.restored = LK_LIT("\x80\x00\x01\x01\x00"); /* 0 in two bytes */
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_NOT_CANONICAL);
   lk_peer_deinit(&p);
-  options.restored = LK_LIT("\x01\x01\x01\x00"); /* confirmed more than was counted */
+  options.restored = LK_LIT("\x01\x01\x01\x00\x00\x00"); /* confirmed more than was counted */
   CHECK_ERR(lk_peer_init(&p, &options), LK_ERR_CORRUPT);
   lk_peer_deinit(&p);
   world_deinit(&w);

@@ -46,6 +46,11 @@ export type ErrorCode =
   | 'LK_ERR_UNMATCHED_TOPIC'
   | 'LK_ERR_PAYLOAD'
   | 'LK_ERR_ACTOR'
+  | 'LK_ERR_DOT'
+  | 'LK_ERR_CLOCK'
+  | 'LK_ERR_UNKNOWN_TYPE'
+  | 'LK_ERR_UNKNOWN_OP'
+  | 'LK_ERR_RIGHTS'
 
 export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; readonly text: string }>> = {
   1: { code: 'LK_ERR_NOMEM', text: "out of memory: the allocator refused; nothing was changed, free memory and try again" },
@@ -92,4 +97,9 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   73: { code: 'LK_ERR_UNMATCHED_TOPIC', text: "no room answers to this topic" },
   74: { code: 'LK_ERR_PAYLOAD', text: "the payload lacks a field or a field has the wrong type" },
   80: { code: 'LK_ERR_ACTOR', text: "the replica id is not one that may be used here" },
+  81: { code: 'LK_ERR_DOT', text: "one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id" },
+  82: { code: 'LK_ERR_CLOCK', text: "the writer's clock is too far ahead; set it and write again" },
+  83: { code: 'LK_ERR_UNKNOWN_TYPE', text: "the catalogue has no such type; it may be of a later version" },
+  84: { code: 'LK_ERR_UNKNOWN_OP', text: "the type has no such operation" },
+  85: { code: 'LK_ERR_RIGHTS', text: "the counter would go below zero with what this replica may spend; have another replica transfer some" },
 }
