@@ -4,7 +4,7 @@
 //   node tools/gen_tables.mjs --check   writes nothing; exits 1 and names each stale file
 //
 // One fact lives in one place: C reads the tables directly, everything else reads what is made here.
-import { readFileSync, writeFileSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -65,14 +65,168 @@ ${rows.join('\n')}
 `
 }
 
+// ---- the catalogue ----
+
+const CRDT_DEF = 'src/crdt/types.def'
+const PARAMETERS = {
+  u64: { ts: 'number | bigint', docs: 'an integer from 1' },
+  u32: { ts: 'number', docs: 'an integer from 0' },
+  json: { ts: 'Json', docs: 'any JSON value' },
+  text: { ts: 'string', docs: 'a string' },
+  actor: { ts: 'string', docs: 'the name of a replica' },
+}
+// What holds in TypeScript and not in C.
+const TS_NOTES = { text: ' Here they count UTF-16 units, as those of JavaScript\'s strings do.' }
+
+/** "add(element: json); clear()" as [{ name, parameters: [{ name, kind }] }]. */
+function operationsOf(text) {
+  return text.split(';').map((operation) => {
+    const [, name, list] = operation.trim().match(/^(\w+)\((.*)\)$/) ?? []
+    if (name === undefined) throw new Error(`${CRDT_DEF}: not an operation: ${operation}`)
+    const parameters = list === '' ? [] : list.split(',').map((parameter) => {
+      const [parameterName, kind] = parameter.split(':').map((word) => word.trim())
+      if (PARAMETERS[kind] === undefined) throw new Error(`${CRDT_DEF}: ${operation}: no type ${kind}`)
+      return { name: parameterName, kind }
+    })
+    return { name, parameters }
+  })
+}
+
+function readCrdtTypes() {
+  const entries = readDef(CRDT_DEF, 'CRDT_TYPE')
+  unique(entries, 0, CRDT_DEF)
+  unique(entries, 1, CRDT_DEF)
+  return entries.map(([name, number, shape, operations, value, text]) => ({
+    name, number, shape, value, text,
+    interface: `${name[0].toUpperCase()}${name.slice(1)}Crdt`,
+    operations: operationsOf(operations),
+  }))
+}
+
+/** laniakea/crdt.h has the numbers once more, since a public header includes no table. */
+function checkCrdtHeader(types) {
+  const path = 'include/laniakea/crdt.h'
+  if (!existsSync(join(root, path))) return
+  const written = [...read(path).matchAll(/^ {2}LK_CRDT_([A-Z]+) = (\d+),$/gm)].map(([, name, number]) => `${name.toLowerCase()} ${number}`)
+  const wanted = types.map(({ name, number }) => `${name} ${number}`)
+  if (written.join() !== wanted.join()) throw new Error(`${path}: lk_crdt_kind is not what ${CRDT_DEF} says: ${wanted.join(', ')}`)
+}
+
+/** One of many, and the only one: then it may be left out. */
+const isAmount = ({ parameters }) => parameters.length === 1 && parameters[0].kind === 'u64'
+
+function crdtInterface({ name, interface: title, shape, value, text, operations }) {
+  const methods = operations.map((operation) => {
+    const list = operation.parameters.map((p) => `${p.name}${isAmount(operation) ? '?' : ''}: ${PARAMETERS[p.kind].ts}`)
+    return `  ${operation.name}(${list.join(', ')}): Uint8Array<ArrayBuffer>`
+  })
+  if (shape === 'MAP') {
+    methods.push(`  /** The object of \`type\` below \`key\`: there by being changed. What its methods give are deltas of the whole. */
+  at<K extends CrdtType>(key: string, type: K): CrdtTypes[K]`)
+  }
+  return `/** ${text}${TS_NOTES[name] ?? ''} */
+export interface ${title} extends CrdtObject<'${name}', ${value}> {
+${methods.join('\n')}
+}
+`
+}
+
+function crdtTs(types) {
+  const entry = ({ name, number, shape, value, operations }) => {
+    const kinds = operations.map((operation) => `${operation.name}: [${operation.parameters.map((p) => `'${p.kind}'`).join(', ')}]`)
+    return `  ${name}: { number: ${number}, map: ${shape === 'MAP'}, exact: ${value.includes('bigint')}, operations: { ${kinds.join(', ')} } },`
+  }
+  return `// ${note(CRDT_DEF)}
+import type { CrdtObject } from './crdt_object.ts'
+import type { Json } from './json.ts'
+
+${types.map(crdtInterface).join('\n')}
+/** The types by their names. */
+export interface CrdtTypes {
+${types.map((type) => `  readonly ${type.name}: ${type.interface}`).join('\n')}
+}
+
+/** The name of a type. */
+export type CrdtType = keyof CrdtTypes
+
+export type CrdtParameter = ${Object.keys(PARAMETERS).map((kind) => `'${kind}'`).join(' | ')}
+
+export interface CrdtTypeEntry {
+  readonly number: number
+  readonly map: boolean
+  /** Each number in the value is a bigint. */
+  readonly exact: boolean
+  readonly operations: Readonly<Record<string, readonly CrdtParameter[]>>
+}
+
+export const crdtTypes: Readonly<Record<CrdtType, CrdtTypeEntry>> = {
+${types.map(entry).join('\n')}
+}
+`
+}
+
+const SHAPES = {
+  ROOT_RUNS: 'Runs of dots at the object, each dot counting one.',
+  ROOT_DOTS: 'Dots at the object.',
+  ROOT_VALUES: 'Dots at the object, each with a value.',
+  ELEMENTS_RUNS: 'Runs of dots at elements, each dot counting one.',
+  ELEMENTS_DOTS: 'Dots at elements.',
+  ELEMENTS_VALUES: 'Dots at elements, each with a value.',
+  MAP: 'Other objects, each with a key.',
+}
+
+function crdtReference(types) {
+  const section = ({ name, number, shape, value, text, operations }) => {
+    if (SHAPES[shape] === undefined) throw new Error(`${CRDT_DEF}: no shape ${shape}`)
+    const rows = operations.map((operation) => {
+      const list = operation.parameters.map((p) => `\`${p.name}\`: ${PARAMETERS[p.kind].docs}`)
+      return `| \`${operation.name}(${operation.parameters.map((p) => p.name).join(', ')})\` | ${list.join('; ')} |`
+    })
+    return `## ${name}
+
+${text}
+
+| operation | arguments |
+| --- | --- |
+${rows.join('\n')}
+
+- Value, as TypeScript says it: \`${value}\`
+- Number in the encoding: ${number}
+- State: ${SHAPES[shape]}
+`
+  }
+  return `<!-- ${note(CRDT_DEF)} -->
+# The catalogue
+
+State that many replicas change at once, apart or together, and that converges. An operation changes the
+object where it is made and gives a delta. Deltas and states are of one kind: any of them may be merged into
+any replica of the same type, in any order, any number of times. Replicas that know the same have the same
+value and the same bytes.
+
+- C: \`include/laniakea/crdt.h\`; \`lk_crdt_apply()\` takes operations by the names below.
+- JavaScript: \`createCrdts()\` of \`@laniakea/sdk\`; operations are methods.
+
+| type | number | |
+| --- | --- | --- |
+${types.map(({ name, number, text }) => `| [${name}](#${name}) | ${number} | ${text.split(/(?<=[.:]) /)[0].replace(/:$/, '.')} |`).join('\n')}
+
+Elements, values and keys are JSON. Equal are those with the same canonical form (RFC 8785): 1 and 1.0 are
+one element of a set.
+
+${types.map(section).join('\n')}`
+}
 
 function outputs() {
   const errors = readDef('src/base/errors.def', 'ERROR')
   unique(errors, 0, 'errors.def')
   unique(errors, 1, 'errors.def')
+  const crdtTypes = readCrdtTypes()
+  checkCrdtHeader(crdtTypes)
   return new Map([
     ['include/laniakea/errors.h', errorsHeader(errors)],
     ['js/packages/sdk/src/internal/errors.gen.ts', errorsTs(errors)],
+    ['js/packages/sdk/src/internal/crdt_types.gen.ts', crdtTs(crdtTypes)],
+    ['docs/reference/crdt.md', crdtReference(crdtTypes)],
   ])
 }
 

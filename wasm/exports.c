@@ -12,7 +12,6 @@
 #include "peer/peer.h"
 
 #define PEERS_MAX 16u
-#define MS_MAX 9007199254740991.0
 
 typedef struct slot {
   lk_peer *peer; /* NULL: free */
@@ -46,12 +45,6 @@ static slot *find_free_slot(void) {
   return NULL;
 }
 
-/* A host's clock is a double; the core's is not. What is no time at all counts as 0. */
-static uint64_t time_of(ms now) {
-  if (!(now > 0)) return 0;
-  return now < MS_MAX ? (uint64_t)now : (uint64_t)MS_MAX;
-}
-
 /* ---- making and ending ---- */
 
 static lk_err read_options(u32 topic_len, u32 actor_len, u32 restored_len, lk_peer_options *out) {
@@ -68,7 +61,7 @@ u32 lk_wasm_peer_new(u32 topic_len, u32 actor_len, u32 restored_len, u64 entropy
   limits = lk_limits_default();
   env = (lk_env)LK_ENV_INIT(lk_wasm_alloc(), NULL);
   lk_peer_options options = {
-    .env = &env, .limits = &limits, .entropy = entropy, .now_ms = time_of(now)
+    .env = &env, .limits = &limits, .entropy = entropy, .now_ms = lk_wasm_time(now)
   };
   lk_err err = read_options(topic_len, actor_len, restored_len, &options);
   if (err != LK_OK) return err;
@@ -99,34 +92,34 @@ void lk_wasm_peer_free(u32 peer) {
 
 u32 lk_wasm_peer_increment(u32 peer, u64 amount, ms now) {
   lk_peer *self = peer_of(peer);
-  return self == NULL ? LK_ERR_INVALID : lk_peer_increment(self, amount, time_of(now));
+  return self == NULL ? LK_ERR_INVALID : lk_peer_increment(self, amount, lk_wasm_time(now));
 }
 
 u32 lk_wasm_peer_receive(u32 peer, u32 len, ms now) {
   lk_peer *self = peer_of(peer);
   lk_slice text;
   if (self == NULL || lk_wasm_input(len, &text) != LK_OK) return LK_ERR_INVALID;
-  return lk_peer_receive(self, text, time_of(now));
+  return lk_peer_receive(self, text, lk_wasm_time(now));
 }
 
 void lk_wasm_peer_opened(u32 peer, ms now) {
   lk_peer *self = peer_of(peer);
-  if (self != NULL) lk_peer_opened(self, time_of(now));
+  if (self != NULL) lk_peer_opened(self, lk_wasm_time(now));
 }
 
 void lk_wasm_peer_closed(u32 peer, ms now) {
   lk_peer *self = peer_of(peer);
-  if (self != NULL) lk_peer_closed(self, time_of(now));
+  if (self != NULL) lk_peer_closed(self, lk_wasm_time(now));
 }
 
 void lk_wasm_peer_wake(u32 peer, ms now) {
   lk_peer *self = peer_of(peer);
-  if (self != NULL) lk_peer_wake(self, time_of(now));
+  if (self != NULL) lk_peer_wake(self, lk_wasm_time(now));
 }
 
 void lk_wasm_peer_tick(u32 peer, ms now) {
   lk_peer *self = peer_of(peer);
-  if (self != NULL) lk_peer_tick(self, time_of(now));
+  if (self != NULL) lk_peer_tick(self, lk_wasm_time(now));
 }
 
 /* ---- outputs ---- */

@@ -20,6 +20,13 @@ typedef double ms;
 #undef PEER_EVENT
 #undef PEER_STATE
 
+/* A host's clock is a double; the core's is not. What is no time at all counts as 0. */
+#define LK_WASM_MS_MAX 9007199254740991.0
+static inline uint64_t lk_wasm_time(ms now) {
+  if (!(now > 0)) return 0;
+  return now < LK_WASM_MS_MAX ? (uint64_t)now : (uint64_t)LK_WASM_MS_MAX;
+}
+
 /* What the instance allocates from: linear memory, up to the maximum that the linker was given. */
 const lk_alloc *lk_wasm_alloc(void);
 

@@ -56,5 +56,5 @@ function(lk_add_module name)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
 
-lk_add_module(laniakea wasm/exports.c)
+lk_add_module(laniakea wasm/exports.c wasm/crdts.c)
 lk_add_module(laniakea-vectors wasm/vectors.c)

@@ -2,6 +2,7 @@
 import { createCounterWith, type CounterOptions } from './internal/create.ts'
 import { loadCore, type Core } from './internal/core.ts'
 import type { Counter } from './internal/counter.ts'
+import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
 export { LaniakeaError } from './internal/errors.ts'
@@ -9,6 +10,10 @@ export type { ErrorCode } from './internal/errors.gen.ts'
 export { memoryStorage, type ReplicaHold, type ReplicaRecord, type ReplicaStorage } from './internal/storage.ts'
 export type { Counter, CounterState } from './internal/counter.ts'
 export type { CounterOptions } from './internal/create.ts'
+export type { Crdt, CrdtOptions, Crdts } from './internal/crdt.ts'
+export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './internal/crdt_object.ts'
+export type * from './internal/crdt_types.gen.ts'
+export type { Json } from './internal/json.ts'
 export type { Status } from './internal/protocol.ts'
 export type { WebSocketLike } from './internal/replica.ts'
 
@@ -16,6 +21,13 @@ export type { WebSocketLike } from './internal/replica.ts'
  * LK_ERR_INVALID for an address or topic that is none, and with what loadCore() or the storage say. */
 export function createCounter(options: CounterOptions): Promise<Counter> {
   return createCounterWith({ loadCore: loadOwnCore, createWorker }, options)
+}
+
+/** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this
+ * thread. Without a `core` the package's own is loaded. Rejects with what loadCore() says. */
+export async function createCrdts(options: { readonly core?: Core } = {}): Promise<Crdts> {
+  const { module } = options.core ?? (await loadOwnCore())
+  return createCrdtsWith(module)
 }
 
 let ownCore: Promise<Core> | undefined

@@ -50,6 +50,42 @@ export interface CoreExports {
   readonly peer_pending: (peer: number) => bigint
   /** an lk_err; hands out what must outlive the instance */
   readonly peer_save: (peer: number) => number
+  /** an lk_err, and on success the new handle in out_ptr() */
+  readonly crdt_new: (type: number) => number
+  /** a handle that is not one is ignored */
+  readonly crdt_free: (crdt: number) => void
+  /** scratch: actor, path, name, args; an lk_err; hands out the delta */
+  readonly crdt_apply: (crdt: number, actorLen: number, pathLen: number, nameLen: number, argsLen: number, now: number) => number
+  /** scratch: actor, then records of path_len, name_len, args_len (u32, little endian), path, name, args; applies them up to the first that fails, whose lk_err it gives; hands out one delta of those that were applied */
+  readonly crdt_batch: (crdt: number, actorLen: number, recordsLen: number, now: number) => number
+  /** how many records the last crdt_batch() applied: the index of the one that failed */
+  readonly crdt_batch_done: () => number
+  /** an lk_err; from now on crdt_apply() and crdt_batch() hand out nothing */
+  readonly crdt_hold: (crdt: number) => number
+  /** an lk_err; hands out one delta of what was applied since crdt_hold(), and ends that; where it fails, holding goes on */
+  readonly crdt_release: (crdt: number) => number
+  /** scratch: a state or a delta; an lk_err; hands out one byte: was anything new? */
+  readonly crdt_merge: (crdt: number, len: number) => number
+  /** the same for JSON */
+  readonly crdt_merge_json: (crdt: number, len: number) => number
+  /** scratch: path; an lk_err; hands out JSON */
+  readonly crdt_value: (crdt: number, pathLen: number) => number
+  /** an lk_err; hands out the state */
+  readonly crdt_encode: (crdt: number) => number
+  /** the same as JSON */
+  readonly crdt_encode_json: (crdt: number) => number
+  /** an lk_err; hands out what is known here */
+  readonly crdt_version: (crdt: number) => number
+  /** scratch: a version; an lk_err; hands out a delta */
+  readonly crdt_diff_since: (crdt: number, len: number) => number
+  /** an lk_err; hands out the least delta that brings the other to where merging this one would */
+  readonly crdt_diff: (crdt: number, other: number) => number
+  /** an lk_err; hands out one byte, an lk_crdt_order */
+  readonly crdt_compare: (crdt: number, other: number) => number
+  /** an lk_err; hands out 16 bytes */
+  readonly crdt_digest: (crdt: number) => number
+  /** an lk_err; hands out entries, ranges, actors, bytes (u32, little endian) */
+  readonly crdt_size: (crdt: number) => number
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

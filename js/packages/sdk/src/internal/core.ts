@@ -1,7 +1,7 @@
-// The WebAssembly core: compiled once, instantiated for each engine, called through one object that
-// knows how bytes go in and out and what a trap is.
-import { abiNumber, peerEvent, peerState, type CoreExports } from './bindings.gen.ts'
+// The WebAssembly core, which is compiled once, and one peer in an instance of it.
+import { peerEvent, peerState } from './bindings.gen.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
+import { Instance } from './instance.ts'
 import type { Status } from './protocol.ts'
 
 /** The compiled core. It holds no state and may be shared by any number of engines and workers. */
@@ -56,11 +56,6 @@ async function compileResponse(response: Response): Promise<WebAssembly.Module> 
   return WebAssembly.compile(await response.arrayBuffer())
 }
 
-/** The instance met a mistake of its own. Nothing but dropping it is left to do. */
-export class Trap extends Error {
-  override readonly name = 'Trap'
-}
-
 export type MachineEvent =
   | { readonly kind: 'open' | 'close' | 'changed' }
   | { readonly kind: 'send'; readonly text: string }
@@ -82,131 +77,86 @@ const statuses: Readonly<Record<number, Status>> = {
 
 /** One peer in an instance of its own. Every call may throw a Trap. */
 export class Machine {
-  readonly #exports: CoreExports
+  readonly #instance: Instance
   readonly #encoder = new TextEncoder()
   readonly #decoder = new TextDecoder()
-  #memory = new Uint8Array()
   #peer = 0
 
   constructor(core: Core, options: MachineOptions) {
-    this.#exports = new WebAssembly.Instance(core.module).exports as unknown as CoreExports
-    this.#call((core) => {
-      if (core.abi() !== abiNumber) throw new LaniakeaError('LK_ERR_VERSION', `the core has ABI ${core.abi()}, this SDK ${abiNumber}`)
+    this.#instance = new Instance(new WebAssembly.Instance(core.module))
+    this.#instance.call((core) => {
       const topic = this.#encoder.encode(options.topic)
       const actor = this.#encoder.encode(options.actor)
       const restored = options.restored ?? new Uint8Array()
-      this.#write([topic, actor, restored])
+      this.#instance.write([topic, actor, restored])
       checkResult(core.peer_new(topic.length, actor.length, restored.length, options.entropy, options.now), options.topic)
       this.#peer = core.out_ptr()
     })
   }
 
   increment(amount: bigint, now: number): void {
-    this.#call((core) => checkResult(core.peer_increment(this.#peer, amount, now)))
+    this.#instance.call((core) => checkResult(core.peer_increment(this.#peer, amount, now)))
   }
 
   opened(now: number): void {
-    this.#call((core) => core.peer_opened(this.#peer, now))
+    this.#instance.call((core) => core.peer_opened(this.#peer, now))
   }
 
   closed(now: number): void {
-    this.#call((core) => core.peer_closed(this.#peer, now))
+    this.#instance.call((core) => core.peer_closed(this.#peer, now))
   }
 
   /** What the server said makes no sense where this throws; the machine has given the connection up. */
   receive(text: string, now: number): void {
-    this.#call((core) => {
+    this.#instance.call((core) => {
       const bytes = this.#encoder.encode(text)
-      this.#write([bytes])
+      this.#instance.write([bytes])
       checkResult(core.peer_receive(this.#peer, bytes.length, now))
     })
   }
 
   wake(now: number): void {
-    this.#call((core) => core.peer_wake(this.#peer, now))
+    this.#instance.call((core) => core.peer_wake(this.#peer, now))
   }
 
   tick(now: number): void {
-    this.#call((core) => core.peer_tick(this.#peer, now))
+    this.#instance.call((core) => core.peer_tick(this.#peer, now))
   }
 
   poll(): MachineEvent | undefined {
-    return this.#call((core) => {
+    return this.#instance.call((core) => {
       switch (core.peer_poll(this.#peer)) {
         case peerEvent.open: return { kind: 'open' }
         case peerEvent.close: return { kind: 'close' }
         case peerEvent.changed: return { kind: 'changed' }
-        case peerEvent.send: return { kind: 'send', text: this.#decoder.decode(this.#read()) }
+        case peerEvent.send: return { kind: 'send', text: this.#decoder.decode(this.#instance.read()) }
         default: return undefined
       }
     })
   }
 
   save(): Uint8Array<ArrayBuffer> {
-    return this.#call((core) => {
+    return this.#instance.call((core) => {
       checkResult(core.peer_save(this.#peer))
-      return this.#read().slice()
+      return this.#instance.read().slice()
     })
   }
 
   /** Infinity: nothing is due. */
   deadline(): number {
-    return this.#call((core) => core.peer_deadline(this.#peer))
+    return this.#instance.call((core) => core.peer_deadline(this.#peer))
   }
 
   // A u64 leaves WebAssembly as a signed bigint.
   value(): bigint {
-    return this.#call((core) => BigInt.asUintN(64, core.peer_value(this.#peer)))
+    return this.#instance.call((core) => BigInt.asUintN(64, core.peer_value(this.#peer)))
   }
 
   pending(): bigint {
-    return this.#call((core) => BigInt.asUintN(64, core.peer_pending(this.#peer)))
+    return this.#instance.call((core) => BigInt.asUintN(64, core.peer_pending(this.#peer)))
   }
 
   status(): Status {
-    return this.#call((core) => statuses[core.peer_state(this.#peer)] ?? 'offline')
-  }
-
-  #call<T>(body: (core: CoreExports) => T): T {
-    try {
-      return body(this.#exports)
-    } catch (cause) {
-      // Too deep a recursion may also surface as the host's RangeError.
-      if (cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError) throw this.#trapOf(cause)
-      throw cause
-    }
-  }
-
-  /** Growing the memory detaches every view of it, so the view is made anew when that happened. */
-  #view(): Uint8Array {
-    if (this.#memory.buffer !== this.#exports.memory.buffer) this.#memory = new Uint8Array(this.#exports.memory.buffer)
-    return this.#memory
-  }
-
-  #write(parts: readonly Uint8Array[]): void {
-    const length = parts.reduce((sum, part) => sum + part.length, 0)
-    let at = this.#exports.scratch(length)
-    if (at === 0) throw new LaniakeaError('LK_ERR_NOMEM')
-    for (const part of parts) {
-      this.#view().set(part, at)
-      at += part.length
-    }
-  }
-
-  #read(): Uint8Array<ArrayBuffer> {
-    const at = this.#exports.out_ptr()
-    return this.#view().subarray(at, at + this.#exports.out_len()) as Uint8Array<ArrayBuffer>
-  }
-
-  #trapOf(cause: Error): Trap {
-    const line = this.#exports.panic_line()
-    if (line === 0) return new Trap(cause.message, { cause })
-    const site = `${this.#text(this.#exports.panic_file())}:${line}: ${this.#text(this.#exports.panic_expr())}`
-    return new Trap(site, { cause })
-  }
-
-  #text(at: number): string {
-    const memory = this.#view()
-    return this.#decoder.decode(memory.subarray(at, memory.indexOf(0, at)))
+    return this.#instance.call((core) => statuses[core.peer_state(this.#peer)] ?? 'offline')
   }
 }

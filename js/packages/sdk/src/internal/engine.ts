@@ -4,8 +4,8 @@
 // replica as its own; but where two pages closed and one opens, the second replica would wait for
 // ever. So an engine that comes online looks for strays, lets each one talk to the server until nothing
 // is pending, and removes it.
-import { Trap } from './core.ts'
 import { LaniakeaError } from './errors.ts'
+import { Trap } from './instance.ts'
 import { Replica, type WebSocketLike } from './replica.ts'
 import type { FromEngine, Start, ToEngine } from './protocol.ts'
 import type { ReplicaHold, ReplicaStorage } from './storage.ts'

@@ -18,7 +18,8 @@
 // A server whose messages make the machine trap is given up for a while after a few times: the
 // user goes on counting offline. Traps beyond that end the engine.
 import { LaniakeaError } from './errors.ts'
-import { Machine, Trap, type Core } from './core.ts'
+import { Machine, type Core } from './core.ts'
+import { Trap } from './instance.ts'
 import type { ReplicaHold } from './storage.ts'
 import type { Status } from './protocol.ts'
 
