@@ -12,6 +12,8 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 20
 SEEDS ?= 2000
+HISTORIES ?= 100000
+SEED ?= $(shell date +%s)
 
 # A line for each step on a terminal, elsewhere only what goes wrong; nothing where there is nothing to do.
 ninja = if [ -t 1 ]; then NINJA_STATUS='  [%f/%t] ' ninja -C build/$(1) $(2); else ninja --quiet -C build/$(1) $(2); fi \
@@ -59,7 +61,7 @@ install: build-program ## program, libraries, headers, pkg-config file and man p
 
 # ---- proof
 
-.PHONY: check check-sources style test test-build asan tsan cov sim fuzz bench
+.PHONY: check check-sources style test test-build asan tsan cov sim histories fuzz bench
 check: check-sources build-program build-wasm build/gate/build.ninja ## the architecture gates alone
 	@$(call ninja,gate)
 	@node tools/test_all.mjs sources gates
@@ -86,8 +88,12 @@ tsan: build-tsan ## what has threads, under ThreadSanitizer
 cov: build/cov/build.ninja ## unit tests with coverage: build/cov/html/index.html
 	@$(call ninja,cov,tests)
 	@node tools/coverage.mjs
-sim: build-sim ## SEEDS=2000 simulated clusters
+sim: build-sim histories ## SEEDS=2000 simulated clusters, and `make histories`
 	@build/release/laniakea-sim --seeds $(SEEDS)
+# Three and a half histories a case: twelve types with a weight of 4, maps with one of 2.
+histories: build/release/build.ninja ## HISTORIES=100000 of CRDTs against their specification, SEED=time
+	@$(call ninja,release,test_crdt)
+	@build/release/test_crdt --filter are_what_the_model_says --seed $(SEED) --cases $$(($(HISTORIES) * 2 / 7 + 4))
 fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
 	@$(call ninja,fuzz,tests)
 	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
