@@ -9,7 +9,8 @@
  *
  * Deltas and states are of one kind: any of them may be merged into any replica of the same type, in any
  * order, any number of times. Replicas that know the same have the same value and the same bytes.
- * A delta that got lost leaves a gap, which lk_crdt_diff_since() fills.
+ * A delta that got lost leaves a gap, which lk_crdt_diff_since() fills. Several deltas become one by
+ * merging them into an object that is empty otherwise, and encoding that.
  *
  * The types stand in src/crdt/types.def and in docs/reference/crdt.md, with what they do where changes are
  * concurrent. Values, elements and keys are JSON; equal values are those with the same canonical form
@@ -171,6 +172,9 @@ LK_API lk_err lk_crdt_admit(lk_slice bytes, const lk_env *env, uint64_t now_ms,
 LK_API lk_err lk_crdt_encode(const lk_crdt *self, lk_buf *out) LK_MUST_USE;
 #define LK_CRDT_DIGEST_LEN 16
 LK_API lk_err lk_crdt_digest(const lk_crdt *self, uint8_t out[LK_CRDT_DIGEST_LEN]) LK_MUST_USE;
+
+/* The digest of a state or delta that is bytes already: of a state's, the same as above. */
+LK_API void lk_crdt_digest_bytes(lk_slice bytes, uint8_t out[LK_CRDT_DIGEST_LEN]);
 
 /* What |self| knows, without what it holds: to be sent to a replica that answers with diff_since. */
 LK_API lk_err lk_crdt_version(const lk_crdt *self, lk_buf *out) LK_MUST_USE;

@@ -119,15 +119,17 @@ lk_err lk_crdt_admit(lk_slice bytes, const lk_env *env, uint64_t now_ms, uint64_
 
 /* Two keyed hashes with keys that everybody knows: it finds states that came apart, not those that somebody
  * made alike on purpose. */
-lk_err lk_crdt_digest(const lk_crdt *self, uint8_t out[LK_CRDT_DIGEST_LEN]) {
+void lk_crdt_digest_bytes(lk_slice bytes, uint8_t out[LK_CRDT_DIGEST_LEN]) {
   static const uint64_t keys[2][2] = { { 0x6C616E69616B6561, 1 }, { 0x6C616E69616B6561, 2 } };
+  lk_store_be64(out, lk_siphash13(keys[0], bytes));
+  lk_store_be64(out + 8, lk_siphash13(keys[1], bytes));
+}
+
+lk_err lk_crdt_digest(const lk_crdt *self, uint8_t out[LK_CRDT_DIGEST_LEN]) {
   lk_buf bytes;
   lk_buf_init(&bytes, self->scope.alloc, SIZE_MAX / 2);
   lk_err err = lk_crdt_encode(self, &bytes);
-  if (err == LK_OK) {
-    lk_store_be64(out, lk_siphash13(keys[0], lk_buf_slice(&bytes)));
-    lk_store_be64(out + 8, lk_siphash13(keys[1], lk_buf_slice(&bytes)));
-  }
+  if (err == LK_OK) lk_crdt_digest_bytes(lk_buf_slice(&bytes), out);
   lk_buf_deinit(&bytes);
   return err;
 }

@@ -483,6 +483,19 @@ lk_err lk_facts_reserve(lk_crdt *self, uint32_t more, uint32_t inserts) {
   return lk_btree_reserve(&self->fact_index, inserts);
 }
 
+/* The dots of a node, and of all: each node's fit 64 bits, together they may not. */
+static void add_dots(lk_crdt *self, lk_node *node, uint64_t count) {
+  node->total += count;
+  self->dots += count;
+  if (self->dots < count) self->dots_high++;
+}
+
+static void remove_dots(lk_crdt *self, lk_node *node, uint64_t count) {
+  node->total -= count;
+  if (self->dots < count) self->dots_high--;
+  self->dots -= count;
+}
+
 static bool fact_is_before(const lk_crdt *self, uint32_t a, uint32_t b) {
   return compare_facts(self, &a, &b) < 0;
 }
@@ -527,7 +540,7 @@ uint32_t lk_fact_new(lk_crdt *self, uint32_t node, uint32_t actor, uint64_t lo, 
   else list_fact(self, at, fact);
   self->fact_count++;
   at->facts++;
-  at->total += hi - lo + 1;
+  add_dots(self, at, hi - lo + 1);
   self->weight += fact_weight(&self->facts[fact]);
   return fact;
 }
@@ -542,7 +555,7 @@ void lk_fact_free(lk_crdt *self, uint32_t fact) {
     unlist_fact(self, node, fact);
   }
   self->weight -= fact_weight(at);
-  node->total -= at->hi - at->lo + 1;
+  remove_dots(self, node, at->hi - at->lo + 1);
   if (--node->facts == 0) node->indexed = false;
   lk_free_bytes(&self->alloc, at->value, at->value_len);
   *at = (lk_fact){ .next = self->fact_free };
@@ -554,10 +567,10 @@ void lk_fact_free(lk_crdt *self, uint32_t fact) {
 void lk_fact_resize(lk_crdt *self, uint32_t fact, uint64_t lo, uint64_t hi) {
   lk_fact *at = &self->facts[fact];
   self->weight -= fact_weight(at);
-  self->nodes[at->node].total -= at->hi - at->lo + 1;
+  remove_dots(self, &self->nodes[at->node], at->hi - at->lo + 1);
   at->lo = lo;
   at->hi = hi;
-  self->nodes[at->node].total += hi - lo + 1;
+  add_dots(self, &self->nodes[at->node], hi - lo + 1);
   self->weight += fact_weight(at);
 }
 
@@ -732,12 +745,6 @@ uint32_t lk_order_at(const lk_crdt *self, uint32_t list, uint32_t index) {
                                       &cursor);
   LK_ASSERT(found != NULL);
   return *found;
-}
-
-uint32_t lk_order_index(const lk_crdt *self, uint32_t element) {
-  uint32_t rank = lk_btree_rank(&self->order, &element);
-  uint32_t probe = probe_list(self, self->nodes[element].parent);
-  return rank - lk_btree_rank(&self->order, &probe);
 }
 
 uint32_t lk_order_next(const lk_crdt *self, uint32_t list, lk_btree_cursor *cursor) {

@@ -100,7 +100,9 @@ struct lk_crdt {
   uint32_t hint_cap;
   uint32_t node_end, node_cap, node_free, node_count;
   uint32_t fact_end, fact_cap, fact_free, fact_count;
-  uint64_t weight; /* an upper bound of the encoding's length */
+  uint64_t weight;    /* an upper bound of the encoding's length */
+  uint64_t dots;      /* that live, of all facts: their number modulo 2^64, */
+  uint32_t dots_high; /* and how often it went past that */
   lk_btree node_index;
   lk_btree fact_index;
   lk_btree known;
@@ -137,10 +139,6 @@ static inline const lk_fact *lk_fact_at(const lk_crdt *self, uint32_t fact) {
 static inline lk_slice lk_fact_value(const lk_crdt *self, uint32_t fact) {
   return lk_slice_of(self->facts[fact].value, self->facts[fact].value_len);
 }
-static inline lk_slice lk_fact_actor(const lk_crdt *self, uint32_t fact) {
-  const lk_crdt_actor *actor = &self->actors[self->facts[fact].actor];
-  return lk_slice_of(actor->id, actor->id_len);
-}
 
 /* The child of |parent|, or LK_NODE_NONE; also for a |parent| of LK_NODE_NONE. |type| NULL for an element. */
 uint32_t lk_node_find(const lk_crdt *self, uint32_t parent, const lk_crdt_type *type, lk_slice key);
@@ -154,11 +152,10 @@ uint32_t lk_fact_next(const lk_crdt *self, uint32_t node, lk_btree_cursor *curso
 /* The dots that |actor| has at |node|. */
 uint64_t lk_node_total_of(const lk_crdt *self, uint32_t node, uint32_t actor);
 
-/* Elements of an ordered object in their order: how many, which stands at |index| (LK_NODE_NONE past the end), and
- * its index. */
+/* Elements of an ordered object in their order: how many, and which stands at |index| (LK_NODE_NONE past the
+ * end). */
 uint32_t lk_order_count(const lk_crdt *self, uint32_t list);
 uint32_t lk_order_at(const lk_crdt *self, uint32_t list, uint32_t index);
-uint32_t lk_order_index(const lk_crdt *self, uint32_t element);
 /* One after the other, like lk_node_next_kid(). */
 uint32_t lk_order_next(const lk_crdt *self, uint32_t list, lk_btree_cursor *cursor);
 /* Where |element| stands: a position, see crdt/position.h. */
