@@ -2,7 +2,7 @@
 //
 //   node tools/check_fuzz.mjs [root]
 //
-// A function that a header of src/ or platform/ declares reads foreign bytes if
+// A function that a header of include/, src/ or platform/ declares reads foreign bytes if
 //   - its name has one of VERBS as a word (lk_any_decode, lk_ws_feed), or
 //   - its name has one of SLICE_VERBS as a word and it takes an lk_slice (lk_json_check), or
 //   - it takes a cursor over such bytes that it moves: lk_reader *, lk_json_reader * (the functions
@@ -18,7 +18,7 @@
 import { blankC, createReport, gateArgs, isC, isHeader, lineAt, readText, walk } from './lib.mjs'
 
 const VERBS = ['decode', 'feed', 'parse', 'recover', 'unseal']
-const SLICE_VERBS = ['check', 'load', 'read', 'restore', 'scan', 'unpack']
+const SLICE_VERBS = ['admit', 'check', 'load', 'merge', 'read', 'restore', 'scan', 'unpack']
 const hasWord = (verbs) => new RegExp(`_(?:${verbs.join('|')})(?:_|$)`)
 const CURSOR = /(?<!const )\blk_(?:\w+_)?reader\s*\*/
 const BESIDE_LINES = 3
@@ -65,7 +65,7 @@ function readsForeign({ name, parameters }) {
   return CURSOR.test(parameters) && !name.startsWith('lk_reader_') && !name.endsWith('_init')
 }
 
-const declared = ['src', 'platform'].flatMap((folder) => walk(root, folder, isHeader)).flatMap(declarations)
+const declared = ['include', 'src', 'platform'].flatMap((folder) => walk(root, folder, isHeader)).flatMap(declarations)
 const claimed = walk(root, 'fuzz', isC).flatMap(claims)
 const names = new Set(declared.map(({ name }) => name))
 

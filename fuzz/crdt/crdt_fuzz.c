@@ -106,7 +106,21 @@ static void check_laws(const lk_crdt *const states[3]) {
   lk_crdt_deinit(&first);
 }
 
-/* Three states of one type, each from bytes or built; those that are none end it. */
+/* A state's JSON leads back to it. */
+static void check_json(const lk_crdt *state) {
+  lk_crdt back;
+  lk_buf text;
+  init(&back, state->type);
+  lk_buf_init(&text, test_alloc(), 1 << 20);
+  CHECK_OK(lk_crdt_encode_json(state, &text));
+  CHECK_OK(lk_crdt_merge_json(&back, lk_buf_slice(&text), NULL));
+  check_equal(state, &back);
+  lk_buf_deinit(&text);
+  lk_crdt_deinit(&back);
+}
+
+/* Three states of one type, each from bytes or built; those that are none end it.
+ * also fuzzes: lk_crdt_admit, lk_crdt_merge_json */
 FUZZ(lk_crdt_merge) {
   static const lk_crdt_type *const types[] = { &lk_crdt_type_gcounter,  &lk_crdt_type_orset,
                                                &lk_crdt_type_mvreg,     &lk_crdt_type_ewflag,
@@ -123,7 +137,10 @@ FUZZ(lk_crdt_merge) {
     lk_slice bytes = gen_chance(g, 1, 4) ? draw_bytes(g, scratch, sizeof scratch)
                                          : draw_state(g, type, &arena, &built);
     init(&states[count], type);
+    lk_env env = LK_ENV_INIT(test_alloc(), NULL);
     lk_err err = lk_crdt_merge(&states[count], bytes, NULL);
+    if (err == LK_OK) CHECK_OK(lk_crdt_admit(bytes, &env, 0, 0)); /* none of these has a clock */
+    if (err == LK_OK) check_json(&states[count]);
     count++;
     if (err == LK_OK) continue;
     CHECK_U64(states[count - 1].actor_count, 0);

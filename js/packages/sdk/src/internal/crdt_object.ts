@@ -17,7 +17,7 @@ export interface CrdtObject<T extends string, V> {
 export interface CrdtSize {
   /** Live: elements, registers' values, counters' runs. */
   readonly entries: number
-  /** Stretches of what is known and no longer live. */
+  /** Of the causal context: one for each actor, and one more for each gap. */
   readonly ranges: number
   readonly actors: number
   /** Of memory. */
