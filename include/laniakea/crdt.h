@@ -43,7 +43,8 @@ typedef enum lk_crdt_kind {
   LK_CRDT_TEXT = 13,
 } lk_crdt_kind;
 
-/* Who changes what. Zeroed fields are those that an operation does not need. */
+/* Who changes what. Zeroed fields are those that an operation does not need. No slice that is handed to an
+ * operation may lie in |delta|, which moves when it grows. */
 typedef struct lk_crdt_op {
   /* The replica that makes the change: 1 to 64 bytes of UTF-8 that name it and no other one ever. One that
    * lost its memory takes a new name: counting on under the old one would make two different changes

@@ -95,6 +95,7 @@ lk_err lk_crdt_resolve(const lk_crdt *self, lk_slice path, uint32_t *node,
 lk_err lk_crdt_path_append(lk_buf *path, lk_crdt_kind kind, lk_slice key) {
   if (lk_crdt_type_of((uint64_t)kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
   if (lk_utf8_check(key) != LK_OK) return LK_ERR_UTF8;
+  if (lk_buf_err(path) != LK_OK) return lk_buf_err(path);
   size_t before = path->len;
   (void)lk_buf_append_u8(path, (uint8_t)kind);
   (void)lk_varuint_encode(path, key.len);

@@ -53,7 +53,8 @@ typedef struct merge {
   uint32_t step_cap;
   uint32_t lives, kills, ordered, indexed, fresh_nodes;
   uint32_t actors_before;
-  uint64_t weight;       /* of what comes */
+  uint64_t weight_before;
+  int64_t facts, ranges, weight; /* how many there will be more, or less */
   const lk_range *range; /* where the sweep stands in what is known here, and in what is live */
   const lk_run *run;
   lk_btree_cursor range_cursor;
@@ -65,10 +66,6 @@ typedef struct merge {
 } merge;
 
 #define UNASKED UINT32_MAX
-
-/* What a known range, a fact, the halves that a removal leaves, add to the encoding at most. */
-#define RANGE_WEIGHT 20u
-#define FACT_WEIGHT 32u
 
 /* Marks on nodes. */
 enum { MARK_NONE = 0, MARK_FRESH = 1, MARK_TOUCHED = 2 };
@@ -85,7 +82,8 @@ static lk_err begin(merge *self, lk_crdt *crdt, const lk_flat *flat) {
   self->step_cap = FEW;
   self->steps = self->few_steps;
   self->actors_before = crdt->actor_count;
-  self->weight = 0;
+  self->weight_before = crdt->weight;
+  self->facts = self->ranges = self->weight = 0;
   lk_arena_init(&self->arena, &crdt->alloc, SIZE_MAX / 2);
   self->actors = table(self, self->few_actors, flat->actor_count, sizeof *self->actors);
   self->nodes = table(self, self->few_nodes, flat->node_count, sizeof *self->nodes);
@@ -184,13 +182,36 @@ static uint32_t index_inserts(const merge *self, uint32_t node, uint32_t more) {
   return more == 1 || facts == LK_FACTS_LISTED + 1 ? LK_FACTS_LISTED + 1 : 1;
 }
 
+/* The fact at |node| that has the dot |at|; NULL. */
+static const lk_fact *fact_with(const merge *self, uint32_t actor, uint32_t node, uint64_t at) {
+  lk_btree_cursor cursor;
+  if (at == 0 || at > self->self->actors[actor].end) return NULL;
+  const lk_run *run = lk_live_at_least(self->self, actor, at, &cursor);
+  const lk_fact *fact = run == NULL ? NULL : &self->self->facts[run->fact];
+  return fact != NULL && fact->lo <= at && fact->node == node ? fact : NULL;
+}
+
+/* What a new fact adds; one of a type that counts becomes one with those that it touches. */
+static void weigh_live(merge *self, const step *live, bool counted) {
+  uint64_t lo = live->lo, hi = live->hi;
+  const lk_fact *left = counted ? fact_with(self, live->actor, live->node, lo - 1) : NULL;
+  const lk_fact *right = counted && hi < LK_DOT_MAX
+                             ? fact_with(self, live->actor, live->node, hi + 1)
+                             : NULL;
+  self->facts += 1 - (left != NULL) - (right != NULL);
+  if (left != NULL) self->weight -= (int64_t)lk_fact_weight(left->lo, left->hi, 0);
+  if (right != NULL) self->weight -= (int64_t)lk_fact_weight(right->lo, right->hi, 0);
+  if (left != NULL) lo = left->lo;
+  if (right != NULL) hi = right->hi;
+  self->weight += (int64_t)lk_fact_weight(lo, hi, live->value_len);
+}
+
 static lk_err plan_live(merge *self, uint32_t actor, const lk_flat_fact *fact, uint64_t lo,
                         uint64_t hi) {
   step live = { .kind = STEP_LIVE, .actor = actor, .lo = lo, .hi = hi };
+  bool counted = lk_shape_has_runs(lk_flat_type_at(self->flat, fact->node));
   lk_err err = need_node(self, fact->node, &live.node);
-  if (err == LK_OK && lk_shape_has_runs(lk_flat_type_at(self->flat, fact->node))) {
-    err = count_dots(self, fact->node, live.node, hi - lo + 1);
-  }
+  if (err == LK_OK && counted) err = count_dots(self, fact->node, live.node, hi - lo + 1);
   if (err != LK_OK) return err;
   if (fact->value.len > 0) {
     live.value = lk_alloc_bytes(&self->self->alloc, fact->value.len);
@@ -203,12 +224,11 @@ static lk_err plan_live(merge *self, uint32_t actor, const lk_flat_fact *fact, u
   self->lives++;
   self->indexed += index_inserts(self, live.node, ++self->news[fact->node].facts);
   self->ordered += lk_node_is_ordered(self->self, live.node);
-  self->weight += RANGE_WEIGHT + FACT_WEIGHT + fact->value.len;
+  weigh_live(self, &live, counted);
   return err;
 }
 
 static lk_err plan_dead(merge *self, uint32_t actor, uint64_t lo, uint64_t hi) {
-  self->weight += RANGE_WEIGHT;
   return add_step(self, &(step){ .kind = STEP_DEAD, .actor = actor, .lo = lo, .hi = hi });
 }
 
@@ -225,9 +245,14 @@ static lk_err plan_overlap(merge *self, uint32_t actor, const lk_fact *here,
   if (there != NULL) return check_same(self, there, here);
   self->kills++;
   self->ordered += lk_node_is_ordered(self->self, here->node);
-  /* What is cut out of the middle leaves one fact more. */
-  if (lo > here->lo && hi < here->hi) self->indexed += LK_FACTS_LISTED + 1;
-  self->weight += FACT_WEIGHT; /* two halves of a run may remain */
+  if (lo == here->lo && hi == here->hi) {
+    self->facts--;
+    self->weight -= (int64_t)lk_fact_weight(lo, hi, here->value_len);
+  } else if (lo > here->lo && hi < here->hi) { /* cut out of the middle: two remain */
+    self->indexed += LK_FACTS_LISTED + 1;
+    self->facts++;
+    self->weight += (int64_t)lk_fact_weight(hi + 1, here->hi, 0);
+  }
   return add_step(
       self, &(step){ .kind = STEP_KILL, .actor = actor, .node = here->node, .lo = lo, .hi = hi });
 }
@@ -296,11 +321,23 @@ static lk_err plan_stretch(merge *self, uint32_t actor, const lk_flat_fact *fact
   return err == LK_OK ? plan_overlaps(self, actor, fact, lo, hi) : err;
 }
 
+/* What is known here and overlaps or touches a range of theirs becomes one range with it. */
+static uint32_t ranges_touched(const merge *self, uint32_t actor, uint64_t lo, uint64_t hi) {
+  lk_btree_cursor cursor;
+  uint64_t end = self->self->actors[actor].end;
+  uint32_t count = 0;
+  if (end == 0 || lo - 1 > end) return 0;
+  const lk_range *range = lk_known_at_least(self->self, actor, lk_max_u64(lo - 1, 1), &cursor);
+  for (; range != NULL && range->lo - 1 <= hi; range = lk_known_next(range, &cursor)) count++;
+  return count;
+}
+
 /* One known range of theirs: its facts, and removed dots between them. */
 static lk_err plan_range(merge *self, const lk_flat_range *range, uint32_t *next_fact) {
   const lk_flat *flat = self->flat;
   uint32_t actor = self->actors[range->actor];
   uint64_t lo = range->lo;
+  self->ranges += 1 - (int64_t)ranges_touched(self, actor, lo, range->hi);
   for (; *next_fact < flat->fact_count; ++*next_fact) {
     const lk_flat_fact *fact = &flat->facts[flat->by_dot[*next_fact]];
     if (fact->actor != range->actor || fact->lo > range->hi) break;
@@ -333,21 +370,32 @@ static lk_err plan(merge *self) {
   return LK_OK;
 }
 
-/* Memory and limits for everything that was planned. */
-static lk_err prepare(merge *self) {
-  lk_crdt *crdt = self->self;
-  uint64_t entries = (uint64_t)crdt->node_count + crdt->fact_count + lk_btree_count(&crdt->known) +
-                     2 * (uint64_t)self->lives + self->step_count;
-  if (entries > crdt->limits.crdt_entries_count && self->step_count > self->kills) {
+/* What there will be, by the same measure as when it is there: a state that one replica could reach, another one with
+ * the same limits can load. What makes a state smaller is never refused. */
+static lk_err check_limits(const merge *self) {
+  const lk_crdt *crdt = self->self;
+  uint64_t before = (uint64_t)crdt->node_count - self->fresh_nodes + crdt->fact_count +
+                    lk_btree_count(&crdt->known);
+  uint64_t entries = before + self->fresh_nodes + (uint64_t)(self->facts + self->ranges);
+  uint64_t weight = crdt->weight +
+                    (uint64_t)(self->weight + self->ranges * (int64_t)LK_RANGE_WEIGHT);
+  if (entries > crdt->limits.crdt_entries_count && entries > before) {
     LK_COVERED(crdt_entries_reached_their_maximum);
     return LK_ERR_LIMIT;
   }
-  if (crdt->weight + self->weight > crdt->limits.crdt_state_bytes &&
-      self->step_count > self->kills) {
+  if (weight > crdt->limits.crdt_state_bytes && weight > self->weight_before) {
     LK_COVERED(crdt_state_reached_its_maximum);
     return LK_ERR_LIMIT;
   }
-  lk_err err = lk_facts_reserve(crdt, self->lives + self->kills, self->indexed);
+  return LK_OK;
+}
+
+/* Limits and memory for everything that was planned. */
+static lk_err prepare(merge *self) {
+  lk_crdt *crdt = self->self;
+  lk_err err = check_limits(self);
+  if (err != LK_OK) return err;
+  err = lk_facts_reserve(crdt, self->lives + self->kills, self->indexed);
   if (err == LK_OK) err = lk_btree_reserve(&crdt->live, self->lives + self->kills);
   if (err == LK_OK) err = lk_btree_reserve(&crdt->known, self->step_count - self->kills);
   if (err == LK_OK && self->ordered > 0) err = lk_btree_reserve(&crdt->order, self->ordered);
@@ -386,7 +434,7 @@ static void note_known(lk_crdt *self, const step *what) {
     LK_ASSERT(removed);
   }
   if (!join_left) (void)lk_btree_insert(&self->known, &range);
-  self->weight += RANGE_WEIGHT * (1 - (uint64_t)join_left - (uint64_t)join_right);
+  self->weight += LK_RANGE_WEIGHT * (1 - (uint64_t)join_left - (uint64_t)join_right);
 }
 
 static void insert_live(lk_crdt *self, uint32_t actor, uint32_t fact, uint64_t lo) {
@@ -444,16 +492,19 @@ static void make_kill(lk_crdt *self, const step *kill) {
   uint32_t fact = run->fact;
   uint64_t lo = self->facts[fact].lo, hi = self->facts[fact].hi;
   LK_ASSERT(lo <= kill->lo && hi >= kill->hi);
-  if (lo == kill->lo) {
-    remove_live(self, run);
-    lk_fact_free(self, fact);
-  } else {
+  if (lo < kill->lo) {
     lk_fact_resize(self, fact, lo, kill->lo - 1);
+    if (hi == kill->hi) return;
+    fact = lk_fact_new(self, kill->node, kill->actor, kill->hi + 1, hi, NULL, 0);
+  } else {
+    remove_live(self, run);
+    if (hi == kill->hi) {
+      lk_fact_free(self, fact);
+      return;
+    }
+    lk_fact_resize(self, fact, kill->hi + 1, hi);
   }
-  if (hi > kill->hi) {
-    uint32_t rest = lk_fact_new(self, kill->node, kill->actor, kill->hi + 1, hi, NULL, 0);
-    insert_live(self, kill->actor, rest, kill->hi + 1);
-  }
+  insert_live(self, kill->actor, fact, kill->hi + 1);
 }
 
 /* Elements leave the order before their facts change, since these say where they stand. */

@@ -461,11 +461,12 @@ void lk_node_prune(lk_crdt *self, uint32_t node) {
 
 /* ---- facts ---- */
 
-#define EXTEND_WEIGHT 32u /* more than integers can grow by */
+uint64_t lk_fact_weight(uint64_t lo, uint64_t hi, size_t value_len) {
+  return 4 + lk_varuint_len(lo) + lk_varuint_len(hi - lo) + lk_varuint_len(value_len) + value_len;
+}
 
-static uint64_t fact_weight(const lk_fact *fact) {
-  return 4 + lk_varuint_len(fact->lo) + lk_varuint_len(fact->hi - fact->lo) +
-         lk_varuint_len(fact->value_len) + fact->value_len;
+static uint64_t weight_of(const lk_fact *fact) {
+  return lk_fact_weight(fact->lo, fact->hi, fact->value_len);
 }
 
 lk_err lk_facts_reserve(lk_crdt *self, uint32_t more, uint32_t inserts) {
@@ -541,7 +542,7 @@ uint32_t lk_fact_new(lk_crdt *self, uint32_t node, uint32_t actor, uint64_t lo, 
   self->fact_count++;
   at->facts++;
   add_dots(self, at, hi - lo + 1);
-  self->weight += fact_weight(&self->facts[fact]);
+  self->weight += weight_of(&self->facts[fact]);
   return fact;
 }
 
@@ -554,7 +555,7 @@ void lk_fact_free(lk_crdt *self, uint32_t fact) {
   } else {
     unlist_fact(self, node, fact);
   }
-  self->weight -= fact_weight(at);
+  self->weight -= weight_of(at);
   remove_dots(self, node, at->hi - at->lo + 1);
   if (--node->facts == 0) node->indexed = false;
   lk_free_bytes(&self->alloc, at->value, at->value_len);
@@ -566,12 +567,12 @@ void lk_fact_free(lk_crdt *self, uint32_t fact) {
 /* A fact grows into numbers that nothing has, or shrinks within its own: it stays between the same others. */
 void lk_fact_resize(lk_crdt *self, uint32_t fact, uint64_t lo, uint64_t hi) {
   lk_fact *at = &self->facts[fact];
-  self->weight -= fact_weight(at);
+  self->weight -= weight_of(at);
   remove_dots(self, &self->nodes[at->node], at->hi - at->lo + 1);
   at->lo = lo;
   at->hi = hi;
   add_dots(self, &self->nodes[at->node], hi - lo + 1);
-  self->weight += fact_weight(at);
+  self->weight += weight_of(at);
 }
 
 static uint32_t probe_fact(const lk_crdt *self, uint32_t node, uint32_t actor, uint64_t lo) {
@@ -683,7 +684,8 @@ bool lk_fact_extend(lk_crdt *self, uint32_t fact, uint64_t hi) {
     if (next != NULL && next->lo - 1 <= hi) return false;
   }
   if (!lk_add_u64(self->nodes[at->node].total, hi - at->hi, &sum)) return false;
-  if (self->weight + EXTEND_WEIGHT > self->limits.crdt_state_bytes) return false;
+  uint64_t more = lk_fact_weight(at->lo, hi, 0) - weight_of(at);
+  if (more > 0 && self->weight + more > self->limits.crdt_state_bytes) return false;
   range->hi = hi;
   lk_fact_resize(self, fact, at->lo, hi);
   actor->end = lk_max_u64(actor->end, hi);

@@ -261,6 +261,9 @@ lk_err lk_facts_reserve(lk_crdt *self, uint32_t more, uint32_t inserts) LK_MUST_
 uint32_t lk_fact_new(lk_crdt *self, uint32_t node, uint32_t actor, uint64_t lo, uint64_t hi,
                      uint8_t *value, uint32_t value_len);
 void lk_fact_free(lk_crdt *self, uint32_t fact);
+/* The most that a fact, or a known range, adds to the encoding. */
+uint64_t lk_fact_weight(uint64_t lo, uint64_t hi, size_t value_len);
+#define LK_RANGE_WEIGHT 20u
 /* The last fact of |actor| at |node|; 0 where there is none. */
 uint32_t lk_fact_last_of(const lk_crdt *self, uint32_t node, uint32_t actor);
 /* The numbers of a fact that stands change. */

@@ -1,0 +1,179 @@
+/* Merges at their edges: limits, cut runs, memory. Each test was a bug once. */
+#include "crdt/state.h"
+
+#include "harness/test.h"
+
+/* A flat form under construction, of one type with default limits. */
+typedef struct form {
+  lk_limits limits;
+  lk_crdt_scope scope;
+  lk_arena arena;
+  lk_flat_builder builder;
+  uint32_t alice;
+  lk_buf bytes;
+} form;
+
+static void form_begin(form *f, const lk_crdt_type *type) {
+  f->limits = lk_limits_default();
+  f->scope = (lk_crdt_scope){ test_alloc(), &f->limits };
+  lk_arena_init(&f->arena, test_alloc(), SIZE_MAX / 2);
+  lk_flat_builder_init(&f->builder, type, &f->scope, &f->arena);
+  f->alice = lk_flat_add_actor(&f->builder, LK_LIT("alice"));
+  lk_buf_init(&f->bytes, test_alloc(), 1u << 28);
+}
+
+static void form_known(form *f, uint64_t lo, uint64_t hi) {
+  lk_flat_add_known(&f->builder, f->alice, lo, hi);
+}
+
+static void form_fact(form *f, uint32_t node, uint64_t lo, uint64_t hi) {
+  form_known(f, lo, hi);
+  lk_flat_add_fact(&f->builder, node, f->alice, lo, hi, LK_SLICE_EMPTY);
+}
+
+/* Merges the form into |out| and ends it. */
+static lk_err form_merge(form *f, lk_crdt *out) {
+  lk_flat flat;
+  CHECK_OK(lk_flat_build(&f->builder, &flat));
+  CHECK_OK(lk_flat_encode(&flat, &f->bytes));
+  lk_arena_deinit(&f->arena);
+  lk_err err = lk_crdt_merge(out, lk_buf_slice(&f->bytes), NULL);
+  lk_buf_deinit(&f->bytes);
+  return err;
+}
+
+static void init(lk_crdt *self, const lk_crdt_type *type, const lk_limits *limits) {
+  lk_limits standard = lk_limits_default();
+  CHECK_OK(lk_crdt_init(self, type, test_alloc(), limits != NULL ? limits : &standard));
+}
+
+static const lk_crdt_op by_alice = { .actor = LK_LIT_INIT("alice") };
+
+/* Goal: making a run shorter from the front needs no memory that was not reserved. */
+TEST(kills_at_the_front_of_many_runs_are_made) {
+  enum { RUNS = 3000 };
+  lk_crdt c;
+  form f;
+  init(&c, &lk_crdt_type_gcounter, NULL);
+  form_begin(&f, &lk_crdt_type_gcounter);
+  for (uint64_t i = 0; i < RUNS; i++) form_fact(&f, 0, 1 + 4 * i, 2 + 4 * i);
+  CHECK_OK(form_merge(&f, &c));
+  form_begin(&f, &lk_crdt_type_gcounter);
+  for (uint64_t i = 0; i < RUNS; i += 2) form_known(&f, 1 + 4 * i, 1 + 4 * i);
+  CHECK_OK(form_merge(&f, &c));
+  for (uint64_t i = 1; i < RUNS; i += 2) { /* and one at a time */
+    form_begin(&f, &lk_crdt_type_gcounter);
+    form_known(&f, 1 + 4 * i, 1 + 4 * i);
+    CHECK_OK(form_merge(&f, &c));
+  }
+  CHECK_U64(lk_node_at(&c, LK_NODE_ROOT)->total, RUNS);
+  lk_crdt_deinit(&c);
+}
+
+/* Goal: removals are never refused for being removals, but cutting one run into thousands makes a state
+ * larger, and that has a limit. */
+TEST(cutting_a_run_to_pieces_has_a_limit) {
+  lk_limits limits = lk_limits_default();
+  lk_crdt c;
+  form f;
+  lk_err err = LK_OK;
+  limits.crdt_entries_count = 100;
+  init(&c, &lk_crdt_type_gcounter, &limits);
+  CHECK_OK(lk_gcounter_add(&c, &by_alice, UINT64_C(1) << 40));
+  for (uint64_t at = 2; err == LK_OK; at += 2) {
+    CHECK(c.fact_count <= limits.crdt_entries_count);
+    form_begin(&f, &lk_crdt_type_gcounter);
+    form_known(&f, at, at);
+    err = form_merge(&f, &c);
+  }
+  CHECK_U64(err, LK_ERR_LIMIT);
+  CHECK_COVERED(crdt_entries_reached_their_maximum);
+  form_begin(&f, &lk_crdt_type_gcounter);
+  form_known(&f, 1, UINT64_C(1) << 40);
+  CHECK_OK(form_merge(&f, &c)); /* all of it may go */
+  CHECK_U64(c.fact_count, 0);
+  lk_crdt_deinit(&c);
+}
+
+static void fill_and_load(const lk_limits *limits) {
+  lk_crdt full, fresh;
+  lk_buf state;
+  lk_err err = LK_OK;
+  init(&full, &lk_crdt_type_orset, limits);
+  init(&fresh, &lk_crdt_type_orset, limits);
+  lk_buf_init(&state, test_alloc(), 1u << 28);
+  for (uint64_t n = 1000; err == LK_OK; n++) {
+    lk_buf_truncate(&state, 0);
+    (void)lk_buf_append_decimal(&state, n);
+    err = lk_orset_add(&full, &by_alice, lk_buf_slice(&state));
+  }
+  CHECK_U64(err, LK_ERR_LIMIT);
+  lk_buf_truncate(&state, 0);
+  CHECK_OK(lk_crdt_encode(&full, &state));
+  CHECK(state.len <= limits->crdt_state_bytes);
+  CHECK_OK(lk_crdt_merge(&fresh, lk_buf_slice(&state), NULL));
+  CHECK(lk_crdt_compare(&full, &fresh) == LK_CRDT_EQUAL);
+  lk_buf_deinit(&state);
+  lk_crdt_deinit(&full);
+  lk_crdt_deinit(&fresh);
+}
+
+/* Goal: what one replica could reach by small steps, another one with the same limits loads at once. */
+TEST(a_state_at_its_limits_can_be_loaded) {
+  lk_limits limits = lk_limits_default();
+  limits.crdt_state_bytes = 65536;
+  fill_and_load(&limits);
+  CHECK_COVERED(crdt_state_reached_its_maximum);
+  limits = lk_limits_default();
+  limits.crdt_entries_count = 2000;
+  fill_and_load(&limits);
+}
+
+/* Goal: a counter counts on by a shortcut; where that says yes or no, the long way says the same.
+ * Method: one counter is incremented, the other merges the delta together with what it has. */
+TEST(the_short_way_and_the_long_way_agree_about_limits) {
+  lk_limits limits = lk_limits_default();
+  for (uint32_t bytes = 60; bytes < 160; bytes++) {
+    lk_crdt a, b;
+    form f;
+    limits.crdt_state_bytes = bytes;
+    init(&a, &lk_crdt_type_gcounter, &limits);
+    init(&b, &lk_crdt_type_gcounter, &limits);
+    lk_err first = lk_gcounter_add(&a, &by_alice, 100);
+    CHECK_ERR(lk_gcounter_add(&b, &by_alice, 100), first);
+    if (first == LK_OK) {
+      lk_err err = lk_gcounter_add(&a, &by_alice, 100);
+      form_begin(&f, &lk_crdt_type_gcounter);
+      form_fact(&f, 0, 1, 200);
+      CHECK_ERR(form_merge(&f, &b), err);
+    }
+    lk_crdt_deinit(&a);
+    lk_crdt_deinit(&b);
+  }
+}
+
+TEST(a_delta_that_fills_gaps_makes_a_state_smaller_and_is_not_refused) {
+  lk_limits limits = lk_limits_default();
+  lk_crdt c;
+  form f;
+  limits.crdt_entries_count = 1000;
+  init(&c, &lk_crdt_type_gcounter, &limits);
+  form_begin(&f, &lk_crdt_type_gcounter);
+  for (uint64_t i = 0; i < 600; i++) form_known(&f, 1 + 2 * i, 1 + 2 * i);
+  CHECK_OK(form_merge(&f, &c));
+  CHECK_U64(lk_btree_count(&c.known), 600);
+  form_begin(&f, &lk_crdt_type_gcounter);
+  form_known(&f, 1, 1200);
+  CHECK_OK(form_merge(&f, &c));
+  CHECK_U64(lk_btree_count(&c.known), 1);
+  lk_crdt_deinit(&c);
+}
+
+TEST(a_path_does_not_forget_that_its_buffer_had_failed) {
+  lk_buf path;
+  lk_buf_init(&path, test_alloc(), 4);
+  CHECK_ERR(lk_buf_append(&path, LK_LIT("too long")), LK_ERR_LIMIT);
+  CHECK_ERR(lk_crdt_path_append(&path, LK_CRDT_GCOUNTER, LK_LIT("k")), LK_ERR_LIMIT);
+  CHECK_ERR(lk_buf_err(&path), LK_ERR_LIMIT);
+  lk_buf_deinit(&path);
+}
