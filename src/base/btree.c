@@ -623,6 +623,30 @@ void *lk_btree_prev(lk_btree_cursor *cursor) {
   return stand_at(leaf->prev, leaf->prev->count - 1u, cursor);
 }
 
+/* ---- rewriting ---- */
+
+/* Depth first; |index| of a level is the child to go to next. */
+void lk_btree_rewrite(lk_btree *self, void (*rewrite)(void *ctx, void *item), void *ctx) {
+  path at;
+  uint32_t top = 0;
+  if (self->root == NULL) return;
+  at.node[0] = self->root;
+  at.index[0] = 0;
+  for (;;) {
+    lk_btree_node *node = at.node[top];
+    if (at.index[top] == 0) {
+      for (uint32_t i = 0; i < node->count; i++) rewrite(ctx, item_at(node, i));
+    }
+    if (node->level == 0 || at.index[top] == node->count) {
+      if (top-- == 0) return;
+      continue;
+    }
+    lk_btree_node *child = children_of(self, node)[at.index[top]++];
+    at.node[++top] = child;
+    at.index[top] = 0;
+  }
+}
+
 /* ---- ranks ---- */
 
 void *lk_btree_at(const lk_btree *self, uint32_t rank, lk_btree_cursor *out) {

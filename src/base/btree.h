@@ -98,6 +98,11 @@ void *lk_btree_at_most(const lk_btree *self, const void *key, lk_btree_cursor *o
 void *lk_btree_next(lk_btree_cursor *cursor);
 void *lk_btree_prev(lk_btree_cursor *cursor);
 
+/* Hands every item to |rewrite|, which may change it in place, in no order, and some of them more than once as copies
+ * that the tree keeps: the same item must become the same. Afterwards the items must have the order that they
+ * had; nothing is compared meanwhile. */
+void lk_btree_rewrite(lk_btree *self, void (*rewrite)(void *ctx, void *item), void *ctx);
+
 /* ---- ranks: both O(log n) ---- */
 
 /* The item with |rank| items before it, or NULL. */

@@ -582,17 +582,6 @@ static bool count_on(lk_crdt *self, const lk_flat *flat) {
   return lk_fact_extend(self, run->fact, there->hi);
 }
 
-/* After a large change the trees give back what they did not use. */
-#define TRIM_STEPS 256u
-
-static void trim(lk_crdt *self) {
-  lk_btree_trim(&self->node_index);
-  lk_btree_trim(&self->fact_index);
-  lk_btree_trim(&self->known);
-  lk_btree_trim(&self->live);
-  lk_btree_trim(&self->order);
-}
-
 lk_err lk_crdt_merge_flat(lk_crdt *self, const lk_flat *flat, bool *changed) {
   merge m;
   if (flat->type != self->type) return LK_ERR_TYPE;
@@ -609,7 +598,7 @@ lk_err lk_crdt_merge_flat(lk_crdt *self, const lk_flat *flat, bool *changed) {
   if (err == LK_OK) make(&m);
   else take_back(&m);
   if (err == LK_OK && changed != NULL) *changed = m.step_count > 0;
-  if (m.step_count >= TRIM_STEPS) trim(self);
   lk_arena_deinit(&m.arena);
+  lk_crdt_compact(self);
   return err;
 }

@@ -287,8 +287,7 @@ void lk_actor_drop_to(lk_crdt *self, uint32_t count) {
 /* ---- nodes ---- */
 
 #define NODE_WEIGHT 12u
-#define TYPE_FREE UINT8_MAX /* of a free slot: a hint may lead there still */
-#define HINTED_LEAST 64u    /* fewer nodes are found as fast without */
+#define HINTED_LEAST 64u /* fewer nodes are found as fast without */
 
 static void set_key(lk_node *node, lk_slice key, uint8_t *large) {
   node->key_len = (uint32_t)key.len;
@@ -375,18 +374,22 @@ void lk_nodes_warm(const lk_crdt *self, const lk_flat *flat) {
   }
 }
 
-/* Where memory is out the old ones stay, which are as good as they were. */
-static void grow_hints(lk_crdt *self) {
-  uint32_t cap = self->node_cap / HINT_WAYS * HINT_WAYS;
-  if (cap < HINTED_LEAST || cap <= self->hint_cap) return;
-  lk_node_hint *hints = lk_alloc_array(&self->alloc, cap, sizeof *hints);
-  if (hints == NULL) return;
-  memset(hints, 0, cap * sizeof *hints);
+static void drop_hints(lk_crdt *self) {
   lk_free_array(&self->alloc, self->hints, self->hint_cap, sizeof *self->hints);
-  self->hints = hints;
+  self->hints = NULL;
+  self->hint_cap = 0;
+}
+
+void lk_hints_renew(lk_crdt *self) {
+  uint32_t cap = self->node_cap / HINT_WAYS * HINT_WAYS;
+  drop_hints(self);
+  if (cap < HINTED_LEAST) return;
+  self->hints = lk_alloc_array(&self->alloc, cap, sizeof *self->hints);
+  if (self->hints == NULL) return;
   self->hint_cap = cap;
+  memset(self->hints, 0, cap * sizeof *self->hints);
   for (uint32_t i = LK_NODE_ROOT + 1; i < self->node_end; i++) {
-    if (self->nodes[i].type == TYPE_FREE) continue;
+    if (self->nodes[i].type == LK_NODE_TYPE_FREE) continue;
     keep_hint(self, mix_of(lk_node_key(self, i), self->nodes[i].parent), i);
   }
 }
@@ -417,7 +420,7 @@ static lk_err reserve_node(lk_crdt *self) {
   if (nodes == NULL) return LK_ERR_NOMEM;
   self->nodes = nodes;
   self->node_cap = (uint32_t)cap;
-  grow_hints(self);
+  lk_hints_renew(self);
   return LK_OK;
 }
 
@@ -451,7 +454,7 @@ void lk_node_prune(lk_crdt *self, uint32_t node) {
     LK_ASSERT(removed && at->place == 0);
     self->weight -= NODE_WEIGHT + at->key_len;
     free_key(self, at);
-    *at = (lk_node){ .parent = self->node_free, .type = TYPE_FREE };
+    *at = (lk_node){ .parent = self->node_free, .type = LK_NODE_TYPE_FREE };
     self->node_free = node;
     self->node_count--;
     self->nodes[parent].kids--;

@@ -18,6 +18,9 @@
 #include "base/btree.h"
 #include "crdt/flat.h"
 
+/* Of a free slot; a hint may lead there still. */
+#define LK_NODE_TYPE_FREE UINT8_MAX
+
 #define LK_NODE_NONE 0u
 #define LK_NODE_ROOT 1u
 
@@ -40,7 +43,7 @@ typedef struct lk_node {
   uint32_t facts;
   uint32_t first; /* fact, where they are a list and not in the index */
   uint32_t place; /* ordered: the fact that decides the place, while it is in the order; else 0 */
-  uint8_t type;   /* a number of types.def; LK_CRDT_ELEMENT for an element */
+  uint8_t type;   /* a number of types.def, LK_CRDT_ELEMENT, or LK_NODE_TYPE_FREE */
   uint8_t mark;   /* not 0 while a merge has it on its list */
   bool indexed;   /* facts are many, and in the index */
 } lk_node;
@@ -284,6 +287,13 @@ bool lk_fact_extend(lk_crdt *self, uint32_t fact, uint64_t hi);
 bool lk_node_is_ordered(const lk_crdt *self, uint32_t node);
 void lk_order_remove(lk_crdt *self, uint32_t element);
 void lk_order_insert(lk_crdt *self, uint32_t element);
+
+/* Makes a table of hints for as many nodes as there is room for; none where memory is out. */
+void lk_hints_renew(lk_crdt *self);
+
+/* Gives memory back that a large part of the state has left: after a merge, while nobody holds numbers of nodes or
+ * facts. Cheap where there is nothing to do; where memory is out all stays as it is. (compact.c) */
+void lk_crdt_compact(lk_crdt *self);
 
 /* ---- merging ---- */
 

@@ -177,3 +177,100 @@ TEST(a_path_does_not_forget_that_its_buffer_had_failed) {
   CHECK_ERR(lk_buf_err(&path), LK_ERR_LIMIT);
   lk_buf_deinit(&path);
 }
+
+/* ---- giving memory back ---- */
+
+static lk_slice number(lk_buf *out, uint64_t n) {
+  lk_buf_truncate(out, 0);
+  (void)lk_buf_append_decimal(out, n);
+  return lk_buf_slice(out);
+}
+
+/* What |self| knows, made anew from its bytes: everything that it should be. */
+static void check_like_new(const lk_crdt *self, lk_crdt *fresh) {
+  lk_buf a, b;
+  lk_buf_init(&a, test_alloc(), 1u << 28);
+  lk_buf_init(&b, test_alloc(), 1u << 28);
+  init(fresh, self->type, NULL);
+  CHECK_OK(lk_crdt_encode(self, &a));
+  CHECK_OK(lk_crdt_merge(fresh, lk_buf_slice(&a), NULL));
+  CHECK_OK(lk_crdt_encode(fresh, &b));
+  CHECK_SLICE(lk_buf_slice(&b), lk_buf_slice(&a));
+  CHECK(lk_crdt_compare(self, fresh) == LK_CRDT_EQUAL);
+  lk_buf_truncate(&a, 0);
+  lk_buf_truncate(&b, 0);
+  CHECK_OK(lk_crdt_value(self, LK_SLICE_EMPTY, &a));
+  CHECK_OK(lk_crdt_value(fresh, LK_SLICE_EMPTY, &b));
+  CHECK_SLICE(lk_buf_slice(&b), lk_buf_slice(&a));
+  lk_btree_check(&self->node_index);
+  lk_btree_check(&self->fact_index);
+  lk_btree_check(&self->known);
+  lk_btree_check(&self->live);
+  lk_btree_check(&self->order);
+  lk_buf_deinit(&a);
+  lk_buf_deinit(&b);
+}
+
+/* Goal: space goes with what lives, not with what once did.
+ * Method: a set grows to ten thousand, shrinks to a few hundred, and grows again. */
+TEST(a_set_that_was_large_gives_its_memory_back) {
+  enum { MOST = 10000, FEW = 300 };
+  lk_crdt set, fresh;
+  lk_buf text;
+  init(&set, &lk_crdt_type_orset, NULL);
+  lk_buf_init(&text, test_alloc(), 100);
+  for (uint64_t i = 0; i < MOST; i++) CHECK_OK(lk_orset_add(&set, &by_alice, number(&text, i)));
+  size_t most = set.bytes;
+  for (uint64_t i = FEW; i < MOST; i++) {
+    CHECK_OK(lk_orset_remove(&set, &by_alice, number(&text, i)));
+  }
+  check_like_new(&set, &fresh);
+  test_note("%zu bytes for %u, %zu for %u, %zu when new", most, MOST, set.bytes, FEW, fresh.bytes);
+  CHECK(set.bytes <= 2 * fresh.bytes);
+  CHECK(set.bytes < most / 10);
+  lk_crdt_deinit(&fresh);
+  for (uint64_t i = 0; i < MOST; i++) CHECK_OK(lk_orset_add(&set, &by_alice, number(&text, i)));
+  check_like_new(&set, &fresh);
+  lk_crdt_deinit(&fresh);
+  lk_crdt_deinit(&set);
+  lk_buf_deinit(&text);
+}
+
+/* Goal: numbering anew changes nothing that can be seen, in maps with lists and counters either. */
+PROPERTY_SLOW(a_state_that_shrank_is_like_one_that_never_was_large, 20) {
+  static const char *const keys[] = { "a", "b", "c" };
+  lk_crdt map, fresh;
+  lk_buf path, text;
+  init(&map, &lk_crdt_type_ormap, NULL);
+  lk_buf_init(&path, test_alloc(), 100);
+  lk_buf_init(&text, test_alloc(), 100);
+  for (uint32_t i = gen_range(g, 200, 500); i > 0; i--) {
+    lk_crdt_kind kind = gen_bool(g) ? LK_CRDT_ORSET : gen_bool(g) ? LK_CRDT_LIST : LK_CRDT_MVREG;
+    lk_buf_truncate(&path, 0);
+    CHECK_OK(lk_crdt_path_append(&path, kind, lk_slice_cstr(keys[gen_below(g, 3)])));
+    lk_crdt_op op = { .actor = gen_bool(g) ? LK_LIT("alice") : LK_LIT("bob"),
+                      .at = lk_buf_slice(&path) };
+    lk_slice value = number(&text, gen_below(g, 1000));
+    if (kind == LK_CRDT_ORSET) CHECK_OK(lk_orset_add(&map, &op, value));
+    else if (kind == LK_CRDT_LIST) CHECK_OK(lk_list_insert(&map, &op, 0, value));
+    else CHECK_OK(lk_mvreg_set(&map, &op, value));
+  }
+  uint32_t cap = map.node_cap;
+  for (uint32_t i = 0; i < 2; i++) {
+    CHECK_OK(lk_ormap_remove(&map, &by_alice, lk_slice_cstr(keys[gen_below(g, 3)])));
+  }
+  for (uint32_t i = gen_below(g, 100); i > 0; i--) {
+    lk_buf_truncate(&path, 0);
+    CHECK_OK(lk_crdt_path_append(&path, LK_CRDT_LIST, LK_LIT("a")));
+    lk_crdt_op op = { .actor = LK_LIT("alice"), .at = lk_buf_slice(&path) };
+    lk_err err = gen_chance(g, 1, 8) ? lk_list_insert(&map, &op, 0, LK_LIT("1"))
+                                     : lk_list_delete(&map, &op, 0);
+    CHECK(err == LK_OK || err == LK_ERR_RANGE);
+  }
+  check_like_new(&map, &fresh);
+  if (map.node_count * 8 < cap) CHECK(map.node_cap < cap);
+  lk_crdt_deinit(&fresh);
+  lk_crdt_deinit(&map);
+  lk_buf_deinit(&path);
+  lk_buf_deinit(&text);
+}
