@@ -61,7 +61,7 @@ install: build-program ## program, libraries, headers, pkg-config file and man p
 
 # ---- proof
 
-.PHONY: check check-sources style test test-build asan tsan cov sim histories fuzz bench
+.PHONY: check check-sources style test test-build asan tsan cov sim histories fuzz bench bench-peers
 check: check-sources build-program build-wasm build/gate/build.ninja ## the architecture gates alone
 	@$(call ninja,gate)
 	@node tools/test_all.mjs sources gates
@@ -97,9 +97,17 @@ histories: build/release/build.ninja ## HISTORIES=100000 of CRDTs against their 
 fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
 	@$(call ninja,fuzz,tests)
 	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
-bench: build-program ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
+bench: build-program bench-peers ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs
+bench-crdt: bench-peers
+# Libraries of others, which nothing else needs: where they cannot be had, their rows are left out.
+bench-peers:
+	@mkdir -p build; log=$(CURDIR)/build/bench-peers.log; cd bench/crdt; \
+	if [ package-lock.json -nt node_modules/.package-lock.json ]; then \
+	  echo "laniakea: installing what bench/crdt measures beside ours, by its package-lock.json"; \
+	  npm ci --no-update-notifier --fetch-retries=0 --fetch-timeout=60000 --loglevel=error --no-audit --no-fund > $$log 2>&1 \
+	  || echo "laniakea: npm could not install it ($$(sed -n 's/^npm \(ERR!\|error\) *//p' $$log | head -n 1)); those rows are left out"; fi
 bench-%: build-program
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs $*
