@@ -150,7 +150,7 @@ typedef enum lk_crdt_order {
   LK_CRDT_EQUAL,
   LK_CRDT_BEFORE, /* |b| knows all that |a| knows, and more */
   LK_CRDT_AFTER,
-  LK_CRDT_CONCURRENT
+  LK_CRDT_CONCURRENT /* each knows something that the other does not; also of two types */
 } lk_crdt_order;
 LK_API lk_crdt_order lk_crdt_compare(const lk_crdt *a, const lk_crdt *b);
 

@@ -153,6 +153,7 @@ static lk_slice id_of(const lk_crdt *self, uint32_t actor) {
 
 lk_crdt_order lk_crdt_compare(const lk_crdt *a, const lk_crdt *b) {
   bool more = false, less = false;
+  if (a->type != b->type) return LK_CRDT_CONCURRENT;
   for (uint32_t i = 0; i < a->actor_count && !(more && less); i++) {
     compare_actor(a, i, b, lk_actor_find(b, id_of(a, i)), &more, &less);
   }

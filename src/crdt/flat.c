@@ -54,6 +54,8 @@
 
 #define FORMAT 1
 #define KIND_VERSION 0
+/* The least that a range, a node or a fact weighs in a state: see lk_fact_weight(). */
+#define LEAST_WEIGHT 6u
 
 /* The ceiling of crdt_depth in limits.def. */
 #define DEPTH_CEILING 64
@@ -255,13 +257,14 @@ static lk_err read_kind(decoder *self) {
 static lk_err read_counts(decoder *self) {
   const lk_limits *limits = self->scope->limits;
   const lk_crdt_type *type = self->flat->type;
-  uint32_t most = limits->crdt_entries_count;
+  uint32_t entries = limits->crdt_entries_count;
   lk_err err = take_count(self, limits->crdt_actors_count, LK_ERR_LIMIT, &self->actor_count);
-  if (err == LK_OK) err = take_count(self, most, LK_ERR_LIMIT, &self->range_count);
+  if (err == LK_OK) err = take_count(self, entries, LK_ERR_LIMIT, &self->range_count);
   if (err == LK_OK && type != NULL && !is_rooted(type)) {
-    err = take_count(self, most, LK_ERR_LIMIT, &self->node_count);
+    err = take_count(self, entries, LK_ERR_LIMIT, &self->node_count);
   }
-  if (err == LK_OK && type != NULL) err = take_count(self, most, LK_ERR_LIMIT, &self->fact_count);
+  if (err == LK_OK && type != NULL)
+    err = take_count(self, entries, LK_ERR_LIMIT, &self->fact_count);
   if (err != LK_OK) return err;
   if (self->range_count < self->actor_count) return LK_ERR_NOT_CANONICAL;
   if (self->actor_count == 0 && self->range_count > 0) return LK_ERR_NOT_CANONICAL;
@@ -269,7 +272,14 @@ static lk_err read_counts(decoder *self) {
    * key and a count, a fact its number. */
   uint64_t least = ((uint64_t)self->actor_count + self->range_count + self->node_count) * 2 +
                    self->fact_count;
-  return least > lk_reader_left(&self->in) ? LK_ERR_TRUNCATED : LK_OK;
+  if (least > lk_reader_left(&self->in)) return LK_ERR_TRUNCATED;
+  /* What takes a few bytes here takes many times as much in memory: not more than a state could hold. */
+  uint32_t most = lk_max_u32(lk_max_u32(self->range_count, self->node_count), self->fact_count);
+  if (most > limits->crdt_state_bytes / LEAST_WEIGHT) {
+    LK_COVERED(flat_announces_more_than_a_state_holds);
+    return LK_ERR_LIMIT;
+  }
+  return LK_OK;
 }
 
 /* All arrays in one push; those with 64-bit integers stand first, so that each is aligned. */
@@ -521,6 +531,7 @@ lk_err lk_flat_decode(lk_flat *out, lk_slice bytes, const lk_crdt_scope *scope, 
                    .arena = arena,
                    .flat = &flat,
                    .key_bytes_left = scope->limits->crdt_state_bytes };
+  if (bytes.len > scope->limits->crdt_state_bytes) return LK_ERR_TOO_BIG;
   lk_err err = read_kind(&self);
   if (err == LK_OK) err = read_counts(&self);
   if (err == LK_OK) err = make_room(&self);

@@ -75,7 +75,7 @@ static inline const lk_crdt_type *lk_flat_type_at(const lk_flat *self, uint32_t 
  * whose arrays are pushed to |arena|. LK_ERR_UNKNOWN_TYPE, LK_ERR_VERSION, LK_ERR_TRUNCATED, LK_ERR_TRAILING,
  * LK_ERR_NOT_CANONICAL (order, doubles, integers that are too long, what no canonical state has),
  * LK_ERR_ACTOR, LK_ERR_RANGE (numbers), LK_ERR_DOT (two facts with a common dot, or a fact that is not
- * known), LK_ERR_DEPTH, LK_ERR_LIMIT, LK_ERR_TOO_BIG (a key or value beyond crdt_value_bytes), the errors of
+ * known), LK_ERR_DEPTH, LK_ERR_LIMIT, LK_ERR_TOO_BIG (all beyond crdt_state_bytes, a key or value beyond crdt_value_bytes), the errors of
  * the types' checks, LK_ERR_NOMEM: the arena is as before. */
 lk_err lk_flat_decode(lk_flat *out, lk_slice bytes, const lk_crdt_scope *scope,
                       lk_arena *arena) LK_MUST_USE;

@@ -35,7 +35,8 @@ lk_err lk_gcounter_increment(lk_gcounter *self, lk_slice actor, uint64_t amount)
 lk_err lk_gcounter_merge(lk_gcounter *self, const lk_gcounter *other, bool *changed) LK_MUST_USE;
 
 /* Merges into |out| the whole count of each actor of which |self| has more than |since|: such a delta needs none
- * before it, and has the JSON of a state. LK_ERR_NOMEM leaves a part in |out|, which is harmless. */
+ * before it, and has the JSON of a state. Both count from 1 without gaps, as counters do that come from counts.
+ * LK_ERR_NOMEM leaves a part in |out|, which is harmless. */
 lk_err lk_gcounter_diff(const lk_gcounter *self, const lk_gcounter *since,
                         lk_gcounter *out) LK_MUST_USE;
 

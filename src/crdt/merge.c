@@ -44,6 +44,7 @@ typedef struct news {
 typedef struct merge {
   lk_crdt *self;
   const lk_flat *flat;
+  const lk_flat_range *theirs; /* of |flat|, that is being planned */
   lk_arena arena;
   uint32_t *actors; /* of |flat| in |self| */
   uint32_t *nodes;  /* likewise; UNASKED, or LK_NODE_NONE where it is not there */
@@ -92,16 +93,6 @@ static lk_err begin(merge *self, lk_crdt *crdt, const lk_flat *flat) {
   self->nodes[0] = LK_NODE_ROOT;
   for (uint32_t i = 1; i < flat->node_count; i++) self->nodes[i] = UNASKED;
   memset(self->news, 0, flat->node_count * sizeof *self->news);
-  return LK_OK;
-}
-
-static lk_err map_actors(merge *self) {
-  for (uint32_t i = 0; i < self->flat->actor_count; i++) {
-    self->actors[i] = lk_actor_find(self->self, self->flat->actors[i]);
-    if (self->actors[i] != LK_ACTOR_NONE) continue;
-    lk_err err = lk_actor_add(self->self, self->flat->actors[i], &self->actors[i]);
-    if (err != LK_OK) return err;
-  }
   return LK_OK;
 }
 
@@ -191,18 +182,35 @@ static const lk_fact *fact_with(const merge *self, uint32_t actor, uint32_t node
   return fact != NULL && fact->lo <= at && fact->node == node ? fact : NULL;
 }
 
+/* Whether their range goes on beside a piece of a fact with dots that are not its own: those may be removed, and
+ * with them what the piece could have become one with. */
+static bool is_free_before(const merge *self, const lk_flat_fact *fact, uint64_t lo) {
+  return lo > fact->lo || self->theirs->lo == fact->lo;
+}
+static bool is_free_behind(const merge *self, const lk_flat_fact *fact, uint64_t hi) {
+  return hi < fact->hi || self->theirs->hi == fact->hi;
+}
+
 /* What a new fact adds; one of a type that counts becomes one with those that it touches. */
-static void weigh_live(merge *self, const step *live, bool counted) {
+static void weigh_live(merge *self, const step *live, const lk_flat_fact *from, bool counted) {
   uint64_t lo = live->lo, hi = live->hi;
-  const lk_fact *left = counted ? fact_with(self, live->actor, live->node, lo - 1) : NULL;
-  const lk_fact *right = counted && hi < LK_DOT_MAX
-                             ? fact_with(self, live->actor, live->node, hi + 1)
-                             : NULL;
+  const lk_fact *left = NULL, *right = NULL;
+  if (counted && is_free_before(self, from, lo)) {
+    left = fact_with(self, live->actor, live->node, lo - 1);
+  }
+  if (counted && hi < LK_DOT_MAX && is_free_behind(self, from, hi)) {
+    right = fact_with(self, live->actor, live->node, hi + 1);
+  }
   self->facts += 1 - (left != NULL) - (right != NULL);
-  if (left != NULL) self->weight -= (int64_t)lk_fact_weight(left->lo, left->hi, 0);
-  if (right != NULL) self->weight -= (int64_t)lk_fact_weight(right->lo, right->hi, 0);
-  if (left != NULL) lo = left->lo;
-  if (right != NULL) hi = right->hi;
+  if (left != NULL) {
+    self->weight -= (int64_t)lk_fact_weight(left->lo, left->hi, 0);
+    lo = left->lo;
+  }
+  if (right != NULL) {
+    /* A byte more, where a chain of them becomes one and its length needs it. */
+    self->weight -= (int64_t)lk_fact_weight(right->lo, right->hi, 0) - 1;
+    hi = right->hi;
+  }
   self->weight += (int64_t)lk_fact_weight(lo, hi, live->value_len);
 }
 
@@ -224,7 +232,7 @@ static lk_err plan_live(merge *self, uint32_t actor, const lk_flat_fact *fact, u
   self->lives++;
   self->indexed += index_inserts(self, live.node, ++self->news[fact->node].facts);
   self->ordered += lk_node_is_ordered(self->self, live.node);
-  weigh_live(self, &live, counted);
+  weigh_live(self, &live, fact, counted);
   return err;
 }
 
@@ -239,20 +247,21 @@ static lk_err check_same(merge *self, const lk_flat_fact *there, const lk_fact *
   return same ? LK_OK : LK_ERR_DOT;
 }
 
-/* Where a stretch of theirs meets one of our facts. */
-static lk_err plan_overlap(merge *self, uint32_t actor, const lk_fact *here,
-                           const lk_flat_fact *there, uint64_t lo, uint64_t hi) {
-  if (there != NULL) return check_same(self, there, here);
+/* What a removal takes, and what it leaves on either side. */
+static void weigh_kill(merge *self, const lk_fact *here, uint64_t lo, uint64_t hi) {
+  bool left = lo > here->lo, right = hi < here->hi;
+  self->facts += (left ? 1 : 0) + (right ? 1 : 0) - 1;
+  self->weight -= (int64_t)lk_fact_weight(here->lo, here->hi, here->value_len);
+  if (left) self->weight += (int64_t)lk_fact_weight(here->lo, lo - 1, 0) + 1;
+  if (right) self->weight += (int64_t)lk_fact_weight(hi + 1, here->hi, 0) + 1;
+  if (left && right) self->indexed += LK_FACTS_LISTED + 1;
+}
+
+static lk_err plan_kill(merge *self, uint32_t actor, const lk_fact *here, uint64_t lo,
+                        uint64_t hi) {
   self->kills++;
   self->ordered += lk_node_is_ordered(self->self, here->node);
-  if (lo == here->lo && hi == here->hi) {
-    self->facts--;
-    self->weight -= (int64_t)lk_fact_weight(lo, hi, here->value_len);
-  } else if (lo > here->lo && hi < here->hi) { /* cut out of the middle: two remain */
-    self->indexed += LK_FACTS_LISTED + 1;
-    self->facts++;
-    self->weight += (int64_t)lk_fact_weight(hi + 1, here->hi, 0);
-  }
+  weigh_kill(self, here, lo, hi);
   return add_step(
       self, &(step){ .kind = STEP_KILL, .actor = actor, .node = here->node, .lo = lo, .hi = hi });
 }
@@ -306,19 +315,25 @@ static lk_err plan_overlaps(merge *self, uint32_t actor, const lk_flat_fact *fac
   self->run = seek_live(self, actor, lo);
   while (err == LK_OK && self->run != NULL && self->run->lo <= hi) {
     const lk_fact *here = &self->self->facts[self->run->fact];
-    err = plan_overlap(self, actor, here, fact, lk_max_u64(lo, here->lo), lk_min_u64(hi, here->hi));
+    if (fact != NULL) err = check_same(self, fact, here);
+    else err = plan_kill(self, actor, here, lk_max_u64(lo, here->lo), lk_min_u64(hi, here->hi));
     if (here->hi >= hi) break;
     self->run = lk_live_next(self->run, &self->run_cursor);
   }
   return err;
 }
 
-/* Lays one stretch of theirs, a fact or removed dots, over our numbers. */
+/* Lays one stretch of theirs, a fact or removed dots, over our numbers. What may be refused comes first, and what it
+ * removes, which may be much for a few bytes, in a second pass. */
 static lk_err plan_stretch(merge *self, uint32_t actor, const lk_flat_fact *fact, uint64_t lo,
-                           uint64_t hi) {
-  if (lo > self->self->actors[actor].end) return plan_gap(self, actor, fact, lo, hi);
+                           uint64_t hi, bool removals) {
+  bool is_new = lo > self->self->actors[actor].end;
+  if (removals) {
+    return is_new || fact != NULL ? LK_OK : plan_overlaps(self, actor, NULL, lo, hi);
+  }
+  if (is_new) return plan_gap(self, actor, fact, lo, hi);
   lk_err err = plan_gaps(self, actor, fact, lo, hi);
-  return err == LK_OK ? plan_overlaps(self, actor, fact, lo, hi) : err;
+  return err == LK_OK && fact != NULL ? plan_overlaps(self, actor, fact, lo, hi) : err;
 }
 
 /* What is known here and overlaps or touches a range of theirs becomes one range with it. */
@@ -333,17 +348,17 @@ static uint32_t ranges_touched(const merge *self, uint32_t actor, uint64_t lo, u
 }
 
 /* One known range of theirs: its facts, and removed dots between them. */
-static lk_err plan_range(merge *self, const lk_flat_range *range, uint32_t *next_fact) {
+static lk_err plan_range(merge *self, uint32_t *next_fact, bool removals) {
   const lk_flat *flat = self->flat;
+  const lk_flat_range *range = self->theirs;
   uint32_t actor = self->actors[range->actor];
   uint64_t lo = range->lo;
-  self->ranges += 1 - (int64_t)ranges_touched(self, actor, lo, range->hi);
   for (; *next_fact < flat->fact_count; ++*next_fact) {
     const lk_flat_fact *fact = &flat->facts[flat->by_dot[*next_fact]];
     if (fact->actor != range->actor || fact->lo > range->hi) break;
     lk_err err = LK_OK;
-    if (fact->lo > lo) err = plan_stretch(self, actor, NULL, lo, fact->lo - 1);
-    if (err == LK_OK) err = plan_stretch(self, actor, fact, fact->lo, fact->hi);
+    if (fact->lo > lo) err = plan_stretch(self, actor, NULL, lo, fact->lo - 1, removals);
+    if (err == LK_OK) err = plan_stretch(self, actor, fact, fact->lo, fact->hi, removals);
     if (err != LK_OK) return err;
     if (fact->hi == range->hi) {
       ++*next_fact;
@@ -351,19 +366,23 @@ static lk_err plan_range(merge *self, const lk_flat_range *range, uint32_t *next
     }
     lo = fact->hi + 1;
   }
-  return plan_stretch(self, actor, NULL, lo, range->hi);
+  return plan_stretch(self, actor, NULL, lo, range->hi, removals);
 }
 
-static lk_err plan(merge *self) {
+static lk_err plan(merge *self, bool removals) {
   uint32_t next_fact = 0, actor = LK_ACTOR_NONE;
   for (uint32_t i = 0; i < self->flat->range_count; i++) {
-    const lk_flat_range *range = &self->flat->ranges[i];
-    if (range->actor != actor) {
+    self->theirs = &self->flat->ranges[i];
+    if (self->theirs->actor != actor) {
       self->range = NULL;
       self->run = NULL;
     }
-    actor = range->actor;
-    lk_err err = plan_range(self, range, &next_fact);
+    actor = self->theirs->actor;
+    if (!removals) {
+      self->ranges += 1 - (int64_t)ranges_touched(self, self->actors[actor], self->theirs->lo,
+                                                  self->theirs->hi);
+    }
+    lk_err err = plan_range(self, &next_fact, removals);
     if (err != LK_OK) return err;
   }
   LK_ASSERT(next_fact == self->flat->fact_count);
@@ -482,6 +501,7 @@ static void make_live(lk_crdt *self, const step *live) {
   uint32_t fact = lk_fact_new(self, live->node, live->actor, live->lo, live->hi, live->value,
                               live->value_len);
   insert_live(self, live->actor, fact, live->lo);
+  if (lk_node_is_ordered(self, live->node)) lk_order_contend(self, fact);
 }
 
 /* The fact loses |lo| to |hi|; what remains on either side stays. Its dots are known and remain so. */
@@ -512,9 +532,10 @@ static void touch(lk_crdt *self, uint32_t node) {
   lk_node *at = &self->nodes[node];
   if (at->mark == MARK_TOUCHED) return;
   at->mark = MARK_TOUCHED;
-  if (at->place != 0) lk_order_remove(self, node);
+  if (at->place != 0) lk_order_remove(self, node); /* |place| stays, as the one to beat */
 }
 
+/* The fact that decides the place may have changed hands; where it went, all others are asked. */
 static void settle(lk_crdt *self, uint32_t node) {
   lk_node *at = &self->nodes[node];
   if (at->mark != MARK_TOUCHED) return; /* settled, or gone with the last of its kids */
@@ -592,8 +613,9 @@ lk_err lk_crdt_merge_flat(lk_crdt *self, const lk_flat *flat, bool *changed) {
   }
   lk_nodes_warm(self, flat);
   lk_err err = begin(&m, self, flat);
-  if (err == LK_OK) err = map_actors(&m);
-  if (err == LK_OK) err = plan(&m);
+  if (err == LK_OK) err = lk_actors_map(self, flat->actors, flat->actor_count, m.actors);
+  if (err == LK_OK) err = plan(&m, false);
+  if (err == LK_OK) err = plan(&m, true);
   if (err == LK_OK) err = prepare(&m);
   if (err == LK_OK) make(&m);
   else take_back(&m);

@@ -236,10 +236,10 @@ uint32_t lk_actor_find(const lk_crdt *self, lk_slice id) {
   return actor;
 }
 
-static lk_err reserve_actor(lk_crdt *self) {
+static lk_err reserve_actors(lk_crdt *self, uint32_t more) {
   size_t cap;
-  if (self->actor_count < self->actor_cap) return LK_OK;
-  if (!lk_grow_cap(self->actor_cap, (size_t)self->actor_count + 1, 1,
+  if (more <= self->actor_cap - self->actor_count) return LK_OK;
+  if (!lk_grow_cap(self->actor_cap, (size_t)self->actor_count + more, 1,
                    self->limits.crdt_actors_count, &cap)) {
     LK_COVERED(crdt_actors_reached_their_maximum);
     return LK_ERR_LIMIT;
@@ -253,34 +253,59 @@ static lk_err reserve_actor(lk_crdt *self) {
   return LK_OK;
 }
 
-lk_err lk_actor_add(lk_crdt *self, lk_slice id, uint32_t *out) {
-  lk_err err = reserve_actor(self);
-  if (err != LK_OK) return err;
-  uint8_t *copy = copy_bytes(self, id);
-  if (copy == NULL) return LK_ERR_NOMEM;
-  uint32_t rank = rank_of(self, id), actor = self->actor_count++;
-  self->actors[actor] =
-      (lk_crdt_actor){ .id = copy, .id_len = (uint32_t)id.len, .hint = self->actors[actor].hint };
-  for (uint32_t i = actor; i > rank; i--) {
-    self->actors[i].at_rank = self->actors[i - 1].at_rank;
-    self->actors[self->actors[i].at_rank].rank = i;
-  }
+static void set_rank(lk_crdt *self, uint32_t rank, uint32_t actor) {
   self->actors[rank].at_rank = actor;
   self->actors[actor].rank = rank;
+}
+
+/* Gives ranks to the actors from |first| on, which are in order among themselves: two sorted rows become one, from
+ * the end, so that each moves once. */
+static void rank_actors(lk_crdt *self, uint32_t first) {
+  uint32_t old = first, fresh = self->actor_count;
+  for (uint32_t rank = self->actor_count; fresh > first;) {
+    bool is_old = old > 0 && lk_slice_compare(actor_id(self, self->actors[old - 1].at_rank),
+                                              actor_id(self, fresh - 1)) > 0;
+    set_rank(self, --rank, is_old ? self->actors[--old].at_rank : --fresh);
+  }
+}
+
+static lk_err append_actor(lk_crdt *self, lk_slice id) {
+  uint8_t *copy = copy_bytes(self, id);
+  if (copy == NULL) return LK_ERR_NOMEM;
+  lk_crdt_actor *actor = &self->actors[self->actor_count++];
+  *actor = (lk_crdt_actor){ .id = copy, .id_len = (uint32_t)id.len, .hint = actor->hint };
   self->weight += ACTOR_WEIGHT + id.len;
-  *out = actor;
   return LK_OK;
 }
 
+lk_err lk_actors_map(lk_crdt *self, const lk_slice *ids, uint32_t count, uint32_t *out) {
+  uint32_t first = self->actor_count, missing = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    out[i] = lk_actor_find(self, ids[i]);
+    if (out[i] == LK_ACTOR_NONE) missing++;
+  }
+  if (missing == 0) return LK_OK;
+  lk_err err = reserve_actors(self, missing);
+  for (uint32_t i = 0; i < count && err == LK_OK; i++) {
+    if (out[i] != LK_ACTOR_NONE) continue;
+    out[i] = self->actor_count;
+    err = append_actor(self, ids[i]);
+  }
+  rank_actors(self, first);
+  return err;
+}
+
+/* Those that stay keep their order. */
 void lk_actor_drop_to(lk_crdt *self, uint32_t count) {
+  uint32_t kept = 0, before = self->actor_count;
+  for (uint32_t rank = 0; rank < before && count < before; rank++) {
+    uint32_t actor = self->actors[rank].at_rank;
+    if (actor < count) set_rank(self, kept++, actor);
+  }
   while (self->actor_count > count) {
-    uint32_t actor = --self->actor_count;
-    for (uint32_t i = self->actors[actor].rank; i < actor; i++) {
-      self->actors[i].at_rank = self->actors[i + 1].at_rank;
-      self->actors[self->actors[i].at_rank].rank = i;
-    }
-    self->weight -= ACTOR_WEIGHT + self->actors[actor].id_len;
-    lk_free_bytes(&self->alloc, self->actors[actor].id, self->actors[actor].id_len);
+    lk_crdt_actor *actor = &self->actors[--self->actor_count];
+    self->weight -= ACTOR_WEIGHT + actor->id_len;
+    lk_free_bytes(&self->alloc, actor->id, actor->id_len);
   }
 }
 
@@ -561,6 +586,7 @@ void lk_fact_free(lk_crdt *self, uint32_t fact) {
   self->weight -= weight_of(at);
   remove_dots(self, node, at->hi - at->lo + 1);
   if (--node->facts == 0) node->indexed = false;
+  if (node->place == fact) node->place = 0;
   lk_free_bytes(&self->alloc, at->value, at->value_len);
   *at = (lk_fact){ .next = self->fact_free };
   self->fact_free = fact;
@@ -712,23 +738,34 @@ lk_slice lk_order_position(const lk_crdt *self, uint32_t element) {
 }
 
 void lk_order_remove(lk_crdt *self, uint32_t element) {
-  if (self->nodes[element].place == 0) return;
   bool removed = lk_btree_remove(&self->order, &element);
   LK_ASSERT(removed);
-  self->nodes[element].place = 0;
 }
 
-/* Facts come by actor and number, so that the later one wins a tie. */
+/* On a tie the greater actor decides, and of one actor's facts the later. */
+static bool beats(const lk_crdt *self, const lk_crdt_type *type, uint32_t fact, uint32_t other) {
+  int order = type->compare_places(lk_fact_value(self, fact), lk_fact_value(self, other));
+  return order > 0 || (order == 0 && fact_is_before(self, other, fact));
+}
+
+/* Without a fact to beat, because that went, all have to be asked: lk_order_insert() does. */
+void lk_order_contend(lk_crdt *self, uint32_t fact) {
+  uint32_t element = self->facts[fact].node, *place = &self->nodes[element].place;
+  if (*place == 0 && self->nodes[element].facts == 1) *place = fact;
+  else if (*place != 0 && beats(self, list_type(self, element), fact, *place)) *place = fact;
+}
+
 void lk_order_insert(lk_crdt *self, uint32_t element) {
   const lk_crdt_type *type = list_type(self, element);
   lk_btree_cursor cursor = { 0 };
-  uint32_t place = lk_fact_next(self, element, &cursor);
-  for (uint32_t fact; (fact = lk_fact_next(self, element, &cursor)) != 0;) {
-    if (type->compare_places(lk_fact_value(self, fact), lk_fact_value(self, place)) >= 0) {
-      place = fact;
+  uint32_t place = self->nodes[element].place;
+  if (place == 0) {
+    place = lk_fact_next(self, element, &cursor);
+    for (uint32_t fact; (fact = lk_fact_next(self, element, &cursor)) != 0;) {
+      if (beats(self, type, fact, place)) place = fact;
     }
+    self->nodes[element].place = place;
   }
-  self->nodes[element].place = place;
   (void)lk_btree_insert(&self->order, &element);
 }
 

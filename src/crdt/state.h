@@ -242,7 +242,9 @@ lk_err lk_change_end(lk_change *self, lk_err err) LK_MUST_USE;
 /* Indexes of actors. lk_actor_add() takes what is not there yet. */
 #define LK_ACTOR_NONE UINT32_MAX
 uint32_t lk_actor_find(const lk_crdt *self, lk_slice id);
-lk_err lk_actor_add(lk_crdt *self, lk_slice id, uint32_t *out) LK_MUST_USE;
+/* The numbers of |count| actors, whose ids are in order and distinct; those that are not there are added. On failure
+ * some may have been: lk_actor_drop_to(). */
+lk_err lk_actors_map(lk_crdt *self, const lk_slice *ids, uint32_t count, uint32_t *out) LK_MUST_USE;
 /* Takes back the latest ones, of which nothing is known, until |count| are left. */
 void lk_actor_drop_to(lk_crdt *self, uint32_t count);
 
@@ -285,7 +287,10 @@ lk_run *lk_live_next(const lk_run *run, lk_btree_cursor *cursor);
 bool lk_fact_extend(lk_crdt *self, uint32_t fact, uint64_t hi);
 
 bool lk_node_is_ordered(const lk_crdt *self, uint32_t node);
+/* Out of the order and into it again, with changes of the element's facts in between. Its |place| is kept as long as that fact
+ * lives; a new fact contends for it. */
 void lk_order_remove(lk_crdt *self, uint32_t element);
+void lk_order_contend(lk_crdt *self, uint32_t fact);
 void lk_order_insert(lk_crdt *self, uint32_t element);
 
 /* Makes a table of hints for as many nodes as there is room for; none where memory is out. */

@@ -639,9 +639,6 @@ TEST(bytes_beyond_the_limits_are_refused) {
     { B("\x05\x01\x01\x01\x02\x02" A2 "\x04" "1234\x01\x00" "\x04\x03" "567\x01\x01"),
       LK_ERR_TOO_BIG },
     { B("\x08\x01\x01\x01\x01" A1 "\x00\x07" "1234567"), LK_ERR_TOO_BIG },
-    /* 6 + 6 bytes of keys are more than 10 */
-    { B("\x05\x01\x01\x01\x02\x02" A2 "\x06" "123456\x01\x00" "\x05\x01" "7\x01\x01"),
-      LK_ERR_LIMIT },
     /* maps in maps */
     { B("\x0b\x01\x01\x01\x02\x01" A1 "\x01" "\x0b\x01" "m\x01" "\x07\x01" "f\x01\x00"), LK_OK },
     { B("\x0b\x01\x01\x01\x03\x01" A1 "\x01" "\x0b\x01" "m\x01" "\x05\x01" "s\x01" "\x01" "1\x01\x00"),
@@ -654,13 +651,31 @@ TEST(bytes_beyond_the_limits_are_refused) {
   b.limits.crdt_actors_count = 3;
   b.limits.crdt_entries_count = 4;
   b.limits.crdt_value_bytes = 6;
-  b.limits.crdt_state_bytes = 10;
+  b.limits.crdt_state_bytes = 100;
   b.limits.crdt_depth = 2;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     lk_flat flat;
     test_note("case %zu", i);
     CHECK_ERR(decode(&b, cases[i].bytes, &flat), cases[i].want);
   }
+  bench_deinit(&b);
+}
+
+/* Goal: bytes are not more than a state may have, nor what their keys are when written out, nor what they announce. */
+TEST(bytes_that_are_too_many_or_grow_too_much_are_refused) {
+  static const lk_slice grown = B("\x05\x01\x01\x01\x02\x02" A2 "\x14" "\"aaaaaaaaaaaaaaaaaa\"\x01\x00"
+                                  "\x12\x02" "b\"\x01\x01");
+  static const lk_slice counts = B("\x05\x01\x01\x01\x07\x01" A1);
+  bench b;
+  lk_flat flat;
+  bench_init(&b, test_alloc());
+  CHECK_OK(decode(&b, grown, &flat));
+  b.limits.crdt_state_bytes = 39; /* two keys of 20 */
+  CHECK(grown.len <= 39);
+  CHECK_ERR(decode(&b, grown, &flat), LK_ERR_LIMIT);
+  b.limits.crdt_state_bytes = (uint32_t)grown.len - 1;
+  CHECK_ERR(decode(&b, grown, &flat), LK_ERR_TOO_BIG);
+  CHECK_ERR(decode(&b, counts, &flat), LK_ERR_TRUNCATED);
   bench_deinit(&b);
 }
 

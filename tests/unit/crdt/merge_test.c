@@ -1,4 +1,5 @@
 /* Merges at their edges: limits, cut runs, memory. Each test was a bug once. */
+#include "codec/utf.h"
 #include "crdt/state.h"
 
 #include "harness/test.h"
@@ -152,6 +153,26 @@ TEST(the_short_way_and_the_long_way_agree_about_limits) {
   }
 }
 
+/* Goal: what becomes one with a neighbour is not counted, but a neighbour that the same delta removes is none. */
+TEST(a_run_whose_neighbour_goes_with_the_same_delta_is_counted) {
+  lk_limits limits = lk_limits_default();
+  lk_crdt c;
+  lk_err err = LK_OK;
+  limits.crdt_entries_count = 10;
+  init(&c, &lk_crdt_type_gcounter, &limits);
+  CHECK_OK(lk_gcounter_add(&c, &by_alice, 10));
+  for (uint64_t end = 10; err == LK_OK; end += 10) { /* the last dot goes, ten more come */
+    form f;
+    CHECK(c.fact_count <= limits.crdt_entries_count);
+    form_begin(&f, &lk_crdt_type_gcounter);
+    form_known(&f, end, end);
+    form_fact(&f, 0, end + 1, end + 10);
+    err = form_merge(&f, &c);
+  }
+  CHECK_ERR(err, LK_ERR_LIMIT);
+  lk_crdt_deinit(&c);
+}
+
 TEST(a_delta_that_fills_gaps_makes_a_state_smaller_and_is_not_refused) {
   lk_limits limits = lk_limits_default();
   lk_crdt c;
@@ -273,4 +294,39 @@ PROPERTY_SLOW(a_state_that_shrank_is_like_one_that_never_was_large, 20) {
   lk_crdt_deinit(&map);
   lk_buf_deinit(&path);
   lk_buf_deinit(&text);
+}
+
+/* Goal: many actors that come at once cost as much as they are, wherever they belong; and leave no trace where
+ * something else is refused. */
+TEST(actors_come_and_go_by_the_thousand) {
+  enum { ACTORS = 5000 };
+  lk_crdt c;
+  for (uint32_t round = 0; round < 3; round++) {
+    form f;
+    if (round == 0) init(&c, &lk_crdt_type_gcounter, NULL);
+    uint8_t names[ACTORS][8];
+    form_begin(&f, &lk_crdt_type_gcounter);
+    for (uint32_t i = 0; i < ACTORS; i++) { /* around those of the round before */
+      lk_store_be32(names[i], 0x30303030u + ((i & 0xFFu) | (i & 0xFF00u) << 1) % 0x4000u);
+      names[i][4] = (uint8_t)('0' + (round + 1) % 3);
+      uint32_t actor = lk_flat_add_actor(&f.builder, lk_slice_of(names[i], 5));
+      uint64_t hi = round == 2 && i == 0 ? UINT64_MAX : 1;
+      if (lk_utf8_check(lk_slice_of(names[i], 5)) != LK_OK) continue;
+      lk_flat_add_known(&f.builder, actor, 1, hi);
+      lk_flat_add_fact(&f.builder, 0, actor, 1, hi, LK_SLICE_EMPTY);
+    }
+    uint32_t before = c.actor_count;
+    lk_err err = form_merge(&f, &c);
+    CHECK_ERR(err, round == 2 ? LK_ERR_OVERFLOW : LK_OK);
+    CHECK(round == 2 ? c.actor_count == before : c.actor_count > before);
+    for (uint32_t i = 0; i < c.actor_count; i++) {
+      const lk_crdt_actor *actor = &c.actors[c.actors[i].at_rank], *next;
+      CHECK_U64(actor->rank, i);
+      if (i + 1 == c.actor_count) break;
+      next = &c.actors[c.actors[i + 1].at_rank];
+      CHECK(lk_slice_compare(lk_slice_of(actor->id, actor->id_len),
+                             lk_slice_of(next->id, next->id_len)) < 0);
+    }
+  }
+  lk_crdt_deinit(&c);
 }
