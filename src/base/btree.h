@@ -98,6 +98,12 @@ void *lk_btree_at_most(const lk_btree *self, const void *key, lk_btree_cursor *o
 void *lk_btree_next(lk_btree_cursor *cursor);
 void *lk_btree_prev(lk_btree_cursor *cursor);
 
+#define LK_BTREE_WARM_MOST 64
+
+/* Asks for the memory in which searches for |count| keys, one behind the other in |keys|, will end, for all at once: so
+ * that those searches wait for it together and not one after the other. Changes nothing. */
+void lk_btree_warm(const lk_btree *self, const void *keys, uint32_t count);
+
 /* Hands every item to |rewrite|, which may change it in place, in no order, and some of them more than once as copies
  * that the tree keeps: the same item must become the same. Afterwards the items must have the order that they
  * had; nothing is compared meanwhile. */

@@ -96,7 +96,7 @@ static void compact_facts(lk_crdt *self) {
 /* Trees keep the nodes that they have emptied, and those that were reserved in vain; the next merge is glad of a
  * few, in proportion to the tree. */
 #define SPARE_LEAST 8u
-#define SPARE_MOST 64u
+#define SPARE_MOST 256u
 
 static void trim(lk_btree *tree) {
   uint32_t most = lk_min_u32(SPARE_LEAST + tree->node_count / 2, SPARE_MOST);

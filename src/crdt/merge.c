@@ -284,12 +284,18 @@ static const lk_range *seek_known(merge *self, uint32_t actor, uint64_t lo) {
   return lk_known_at_least(self->self, actor, lo, &self->range_cursor);
 }
 
+/* Where a fact ends stands in the fact, and asking one that is not meant costs a cache miss. */
 static const lk_run *seek_live(merge *self, uint32_t actor, uint64_t lo) {
   const lk_run *at = self->run;
   for (int i = 0; i < STEPS_AHEAD && at != NULL && at->actor == actor; i++) {
-    if (self->self->facts[at->fact].hi >= lo) return at;
-    at = lk_live_next(at, &self->run_cursor);
-    if (at == NULL) return NULL;
+    lk_btree_cursor ahead = self->run_cursor;
+    if (at->lo >= lo) return at;
+    const lk_run *next = lk_live_next(at, &ahead);
+    bool is_between = next == NULL || next->lo > lo;
+    if (is_between && self->self->facts[at->fact].hi >= lo) return at;
+    self->run_cursor = ahead;
+    at = next;
+    if (is_between) return at;
   }
   return lk_live_at_least(self->self, actor, lo, &self->run_cursor);
 }

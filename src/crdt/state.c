@@ -371,7 +371,7 @@ uint32_t lk_node_find(const lk_crdt *self, uint32_t parent, const lk_crdt_type *
   return *found;
 }
 
-#define WARMED_MOST 64u
+#define WARMED_MOST LK_BTREE_WARM_MOST
 
 /* The node that is probably meant. */
 static uint32_t hinted(const lk_crdt *self, uint32_t hash) {
@@ -383,7 +383,8 @@ static uint32_t hinted(const lk_crdt *self, uint32_t hash) {
 }
 
 void lk_nodes_warm(const lk_crdt *self, const lk_flat *flat) {
-  uint32_t hashes[WARMED_MOST], count = 0;
+  uint32_t hashes[WARMED_MOST], count = 0, runs_count = 0;
+  lk_run runs[WARMED_MOST];
   if (self->hint_cap == 0 || flat->node_count > WARMED_MOST) return;
   for (uint32_t i = 1; i < flat->node_count; i++) {
     if (flat->nodes[i].parent != 0) continue;
@@ -395,8 +396,14 @@ void lk_nodes_warm(const lk_crdt *self, const lk_flat *flat) {
     __builtin_prefetch(&self->nodes[hashes[i]]);
   }
   for (uint32_t i = 0; i < count; i++) {
-    __builtin_prefetch(&self->facts[self->nodes[hashes[i]].first]);
+    hashes[i] = self->nodes[hashes[i]].first; /* a fact now */
+    __builtin_prefetch(&self->facts[hashes[i]]);
   }
+  for (uint32_t i = 0; i < count; i++) {
+    const lk_fact *fact = &self->facts[hashes[i]];
+    if (hashes[i] != 0) runs[runs_count++] = (lk_run){ .actor = fact->actor, .lo = fact->lo };
+  }
+  lk_btree_warm(&self->live, runs, runs_count);
 }
 
 static void drop_hints(lk_crdt *self) {

@@ -570,3 +570,45 @@ TEST(btree_check_finds_a_separator_that_is_not_in) {
   }
   lk_btree_deinit(&t);
 }
+
+static void add_one(void *ctx, void *item) {
+  ++*(uint32_t *)item;
+  ++*(uint32_t *)ctx;
+}
+
+/* Goal: rewriting reaches every item and every copy of one, or searches would go astray. */
+TEST(btree_rewrites_items_and_their_copies) {
+  for (uint32_t count = 0; count < 3000; count = count * 3 + 1) {
+    lk_btree t;
+    uint32_t calls = 0;
+    lk_btree_init(&t, test_alloc(), 4, compare_numbers, NULL);
+    CHECK_OK(lk_btree_reserve(&t, count));
+    for (uint32_t i = 0; i < count; i++) (void)lk_btree_insert(&t, &(uint32_t){ 2 * i });
+    lk_btree_rewrite(&t, add_one, &calls);
+    CHECK(calls >= count);
+    lk_btree_check(&t);
+    for (uint32_t i = 0; i < count; i++) {
+      const uint32_t *item = lk_btree_get(&t, &(uint32_t){ 2 * i + 1 });
+      CHECK(item != NULL && *item == 2 * i + 1);
+    }
+    lk_btree_deinit(&t);
+  }
+}
+
+/* Goal: asking for memory early changes nothing, in trees of any height and for keys that are not in. */
+TEST(btree_that_was_warmed_is_as_before) {
+  uint32_t keys[LK_BTREE_WARM_MOST];
+  for (uint32_t i = 0; i < LK_BTREE_WARM_MOST; i++) keys[i] = i * 97;
+  for (uint32_t count = 0; count < 3000; count = count * 3 + 1) {
+    lk_btree t;
+    lk_btree_init(&t, test_alloc(), 4, compare_numbers, NULL);
+    CHECK_OK(lk_btree_reserve(&t, count));
+    for (uint32_t i = 0; i < count; i++) (void)lk_btree_insert(&t, &(uint32_t){ 2 * i });
+    lk_btree_warm(&t, keys, 0);
+    lk_btree_warm(&t, keys, LK_BTREE_WARM_MOST);
+    lk_btree_check(&t);
+    CHECK_U64(lk_btree_count(&t), count);
+    CHECK_PANICS(lk_btree_warm(&t, keys, LK_BTREE_WARM_MOST + 1));
+    lk_btree_deinit(&t);
+  }
+}
