@@ -6,22 +6,13 @@
 // RFC 8785 says "as JavaScript does" of numbers, escapes and the order of names, so that JavaScript is its
 // definition: see canonical().
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createRandom, writeOrCheck } from './vectors.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const file = join(root, 'tests/vectors/jcs.json')
 
-/** mulberry32: the same numbers on every machine. */
-function createRandom(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 const random = createRandom(0x8785)
 const below = (n) => Math.floor(random() * n)
 const pick = (list) => list[below(list.length)]
@@ -120,11 +111,4 @@ const inAscii = (text) => text.replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCo
 const rendered = Object.entries(sections).map(([name, list]) => `  "${name}": [\n${list.map((c) => `    ${inAscii(JSON.stringify(c))}`).join(',\n')}\n  ]`)
 const text = `{\n${rendered.join(',\n')}\n}\n`
 
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} is stale: run node tools/gen_vectors_jcs.mjs`)
-    process.exit(1)
-  }
-} else {
-  writeFileSync(file, text)
-}
+writeOrCheck(file, text, 'tools/gen_vectors_jcs.mjs')

@@ -5,10 +5,10 @@
 //
 // lib0 is a development dependency of js/; LK_MODULES names another folder with a package.json from
 // which to resolve it. tests/vectors/README.md says what the fields mean.
-import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createRandom, writeOrCheck } from './vectors.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const file = join(root, 'tests/vectors/lib0.json')
@@ -23,16 +23,6 @@ const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const utf16 = (text) => [...Array(text.length).keys()].map((i) => text.charCodeAt(i).toString(16).padStart(4, '0')).join('')
 const encode = (write) => encoding.encode(write)
 const decoder = (bytes) => decoding.createDecoder(bytes)
-
-/** mulberry32: the same numbers on every machine. */
-function createRandom(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Around each power of two that changes a length or a type. */
 const edges = [...new Set([0, 1, 5, 6, 7, 8, 13, 14, 20, 21, 27, 28, 30, 31, 32, 34, 35, 41, 42, 48, 49, 52, 53]
@@ -231,11 +221,4 @@ const sections = { varuint, varint, string, bytes, f64, f32, bigint64, any, colu
 const rendered = Object.entries(sections).map(([name, list]) => `  "${name}": [\n${list.map((c) => `    ${JSON.stringify(c)}`).join(',\n')}\n  ]`)
 const text = `{\n  "source": "${source}",\n${rendered.join(',\n')}\n}\n`
 
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} is stale: run node tools/gen_vectors_lib0.mjs`)
-    process.exit(1)
-  }
-} else {
-  writeFileSync(file, text)
-}
+writeOrCheck(file, text, 'tools/gen_vectors_lib0.mjs')

@@ -3,9 +3,9 @@
 //
 //   node tools/gen_vectors_utf.mjs           writes the file
 //   node tools/gen_vectors_utf.mjs --check   writes nothing; exits 1 if the file is stale
-import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createRandom, writeOrCheck } from './vectors.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const file = join(root, 'tests/vectors/utf.json')
@@ -14,15 +14,6 @@ const encoder = new TextEncoder()
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const utf16 = (text) => [...Array(text.length).keys()].map((i) => text.charCodeAt(i).toString(16).padStart(4, '0')).join('')
 
-/** mulberry32: the same numbers on every machine. */
-function createRandom(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 const random = createRandom(0x07f8)
 const below = (n) => Math.floor(random() * n)
 const pick = (list) => list[below(list.length)]
@@ -89,11 +80,4 @@ const sections = { decode, encode, split }
 const rendered = Object.entries(sections).map(([name, list]) => `  "${name}": [\n${list.map((c) => `    ${JSON.stringify(c)}`).join(',\n')}\n  ]`)
 const text = `{\n${rendered.join(',\n')}\n}\n`
 
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} is stale: run node tools/gen_vectors_utf.mjs`)
-    process.exit(1)
-  }
-} else {
-  writeFileSync(file, text)
-}
+writeOrCheck(file, text, 'tools/gen_vectors_utf.mjs')
