@@ -17,6 +17,9 @@
  * memory, nodes without facts included, which nobody sees; when anything fails, it takes them back
  * and nothing has happened. Making the steps cannot fail.
  *
+ * There are two passes over theirs: what may be refused comes before what it removes, since a few bytes can remove
+ * much, and a form that is refused in the end should not have cost that.
+ *
  * The cost follows the size of what is merged in, times the logarithm of what is there; a stretch of
  * removed dots costs what lives within it here. */
 #include "crdt/state.h"

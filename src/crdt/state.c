@@ -1,8 +1,8 @@
 /* crdt/state.c -- where nodes, facts and runs lie, and how they are found.
  *
  * Nodes and facts live in arrays and are known by their numbers, 32 bits instead of a pointer; free
- * slots hang on a list. Three trees (base/btree.h) hold numbers in order, and compare what the numbers
- * stand for:
+ * slots hang on a list. Trees (base/btree.h) hold numbers in order, and compare what the numbers stand for,
+ * or ranges of dots:
  *
  *   node_index   u32 node       (parent, type, key)         a node's children lie side by side
  *   fact_index   u32 fact       (node, actor's rank, lo)    so do the facts at a node that has many
@@ -29,8 +29,10 @@
  *
  * Every one of these changes in a few steps that cannot fail, after the memory was reserved.
  *
- * A node with a few facts has them in a list, sorted the same way: sets and registers have one or two, and two
- * trees less to change are most of the cost of a change. Keys that are short lie in the node.
+ * A node with a few facts has them in a list, sorted the same way: sets and registers have one or two, and a
+ * tree less to change saves much of the cost of a change. Keys that are short lie in the node. In a large state most
+ * of a search is waiting for memory, so nodes that were found are remembered under a hash ("hints"), and
+ * a small merge asks for all that it will look at before it looks at any of it.
  *
  * Not chosen: pointers between separately allocated nodes, which cost twice the memory and a cache miss
  * each; hash tables, which want a secret against chosen keys and a sort before every encoding. */

@@ -1,7 +1,7 @@
 /* crdt/state.h -- the engine: facts with their dots, and everything that is the same for all types.
  *
  * struct lk_crdt, the object of laniakea/crdt.h, holds what crdt/flat.h describes in a form that can be
- * asked and changed: nodes and facts in slots with numbers, three ordered indexes over them.
+ * asked and changed: nodes and facts in slots with numbers, and ordered indexes over them.
  *
  *   nodes    by (parent, type, key)            find, walk the children in order
  *   facts    by (node, actor, number)          walk what stands at a node, where that is much
@@ -93,7 +93,6 @@ struct lk_crdt {
   const lk_alloc *inner;
   lk_limits limits;
   size_t bytes;
-  bool owned; /* by lk_crdt_open() */
   const lk_crdt_type *type;
   lk_crdt_actor *actors; /* by number of their coming */
   lk_node *nodes;        /* slot 0 is the probe: see state.c */
