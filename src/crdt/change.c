@@ -2,8 +2,9 @@
  *
  * An operation says what it removes, of what this replica sees, and what it puts there. Both are written down
  * as a small flat form: removed dots as known ones without a fact, new facts with new dots. Then this
- * form is merged into the object like any that came from elsewhere. So there is one way only in which
- * states change, and an operation has the same effect here as its delta has there.
+ * form is merged into the object like any that came from elsewhere. So an operation has the same effect
+ * here as its delta has there. There is one shortcut, for the commonest change: a counter that counts on where
+ * it counted last (count_on). It must do what the long way does, in bytes and in limits, and is tested for it.
  *
  * New dots. An actor's numbers are used one after the other: the next is above all that are known of
  * it. Counters use a number for each unit, so that a run of n dots counts n, and removing what

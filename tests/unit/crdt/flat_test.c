@@ -665,7 +665,8 @@ TEST(bytes_beyond_the_limits_are_refused) {
 TEST(bytes_that_are_too_many_or_grow_too_much_are_refused) {
   static const lk_slice grown = B("\x05\x01\x01\x01\x02\x02" A2 "\x14" "\"aaaaaaaaaaaaaaaaaa\"\x01\x00"
                                   "\x12\x02" "b\"\x01\x01");
-  static const lk_slice counts = B("\x05\x01\x01\x01\x07\x01" A1);
+  static const lk_slice many = B("\x00\x01\x01\x07" "\x01" "a" "\x00\x00\x01\x00\x01\x00"
+                                 "\x01\x00\x01\x00\x01\x00\x01\x00");
   bench b;
   lk_flat flat;
   bench_init(&b, test_alloc());
@@ -675,7 +676,11 @@ TEST(bytes_that_are_too_many_or_grow_too_much_are_refused) {
   CHECK_ERR(decode(&b, grown, &flat), LK_ERR_LIMIT);
   b.limits.crdt_state_bytes = (uint32_t)grown.len - 1;
   CHECK_ERR(decode(&b, grown, &flat), LK_ERR_TOO_BIG);
-  CHECK_ERR(decode(&b, counts, &flat), LK_ERR_TRUNCATED);
+  b.limits.crdt_state_bytes = 42; /* seven ranges, six bytes each at least */
+  CHECK_OK(decode(&b, many, &flat));
+  b.limits.crdt_state_bytes = 41;
+  CHECK_ERR(decode(&b, many, &flat), LK_ERR_LIMIT);
+  CHECK_COVERED(flat_announces_more_than_a_state_holds);
   bench_deinit(&b);
 }
 

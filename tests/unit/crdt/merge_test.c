@@ -173,6 +173,25 @@ TEST(a_run_whose_neighbour_goes_with_the_same_delta_is_counted) {
   lk_crdt_deinit(&c);
 }
 
+TEST(more_actors_than_the_limit_are_refused_and_those_known_are_not) {
+  lk_limits limits = lk_limits_default();
+  lk_crdt c;
+  limits.crdt_actors_count = 2;
+  init(&c, &lk_crdt_type_gcounter, &limits);
+  CHECK_OK(lk_gcounter_add(&c, &by_alice, 1));
+  CHECK_OK(lk_gcounter_add(&c, &(lk_crdt_op){ .actor = LK_LIT("bob") }, 1));
+  CHECK_ERR(lk_gcounter_add(&c, &(lk_crdt_op){ .actor = LK_LIT("carol") }, 1), LK_ERR_LIMIT);
+  CHECK_COVERED(crdt_actors_reached_their_maximum);
+  CHECK_U64(c.actor_count, 2);
+  form f;
+  form_begin(&f, &lk_crdt_type_gcounter);
+  form_fact(&f, 0, 2, 9);
+  CHECK_OK(form_merge(&f, &c));
+  CHECK_COVERED(crdt_counted_on);
+  CHECK_U64(lk_node_at(&c, LK_NODE_ROOT)->total, 10);
+  lk_crdt_deinit(&c);
+}
+
 TEST(a_delta_that_fills_gaps_makes_a_state_smaller_and_is_not_refused) {
   lk_limits limits = lk_limits_default();
   lk_crdt c;
