@@ -104,6 +104,10 @@ typedef enum lk_err {
   LK_ERR_UNKNOWN_OP = 84,
   /* the counter would go below zero with what this replica may spend; have another replica transfer some */
   LK_ERR_RIGHTS = 85,
+  /* the update asks for more work than its size warrants; it was refused as a whole */
+  LK_ERR_STEPS = 90,
+  /* a struct depends on itself or on a later one of the same client; no editor writes that */
+  LK_ERR_DEPENDENCY = 91,
 } lk_err;
 
 #endif

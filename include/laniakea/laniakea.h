@@ -23,10 +23,17 @@
 #ifndef LANIAKEA_LANIAKEA_H
 #define LANIAKEA_LANIAKEA_H
 
+#include "laniakea/awareness.h"
 #include "laniakea/buf.h"
 #include "laniakea/crdt.h"
+#include "laniakea/doc.h"
+#include "laniakea/doc_events.h"
+#include "laniakea/doc_history.h"
+#include "laniakea/doc_undo.h"
 #include "laniakea/env.h"
 #include "laniakea/errors.h"
+#include "laniakea/render.h"
+#include "laniakea/update.h"
 #include "laniakea/types.h"
 
 #ifdef __cplusplus

@@ -51,6 +51,8 @@ export type ErrorCode =
   | 'LK_ERR_UNKNOWN_TYPE'
   | 'LK_ERR_UNKNOWN_OP'
   | 'LK_ERR_RIGHTS'
+  | 'LK_ERR_STEPS'
+  | 'LK_ERR_DEPENDENCY'
 
 export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; readonly text: string }>> = {
   1: { code: 'LK_ERR_NOMEM', text: "out of memory: the allocator refused; nothing was changed, free memory and try again" },
@@ -102,4 +104,6 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   83: { code: 'LK_ERR_UNKNOWN_TYPE', text: "the catalogue has no such type; it may be of a later version" },
   84: { code: 'LK_ERR_UNKNOWN_OP', text: "the type has no such operation" },
   85: { code: 'LK_ERR_RIGHTS', text: "the counter would go below zero with what this replica may spend; have another replica transfer some" },
+  90: { code: 'LK_ERR_STEPS', text: "the update asks for more work than its size warrants; it was refused as a whole" },
+  91: { code: 'LK_ERR_DEPENDENCY', text: "a struct depends on itself or on a later one of the same client; no editor writes that" },
 }

@@ -1,0 +1,670 @@
+/* doc/engine.h -- what an open document is made of; for the files of this floor alone.
+ *
+ * A document is one pool of small records, the items, addressed by 32-bit numbers. An item is what Yjs
+ * calls a struct: a run of |len| clocks of one client with one content. It hangs in three orders:
+ *
+ *   by clock     the client's runs (store.c): what update decoding, splitting and merging walk
+ *   in its list  left and right: the document's order. An item of a map hangs in the list of its
+ *                key, of which the last one counts
+ *   by position  the order index of its parent (order.c), a B+tree of visible units, made when somebody asks a
+ *                long list for an index, and kept from then on
+ *
+ * What is written where Yjs would have one struct may be several items here: a JOINED item continues
+ * its predecessor by clock (content that could not be put side by side in memory). Whatever looks
+ * at struct boundaries (encode.c, cleanup.c, undo.c) looks at that flag; nothing else has to.
+ *
+ * Every change goes through few primitives (link, split, delete, ... below), each of which asks for its
+ * memory first, changes, and notes in the journal how to take it back. So any call may fail half-way,
+ * and lk_doc_rollback() makes the document what it was. Commit needs no memory that was not reserved. */
+#ifndef LK_DOC_ENGINE_H
+#define LK_DOC_ENGINE_H
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/btree.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/prng.h"
+#include "doc/update.h"
+#include "laniakea/doc.h"
+
+#define LK_NONE UINT32_MAX
+#define LK_NO_CLIENT UINT16_MAX
+
+/* ---- items ---- */
+
+enum {
+  LK_ITEM_DELETED = 1 << 0,
+  LK_ITEM_KEEP = 1 << 1,   /* an undo manager wants its content */
+  LK_ITEM_JOINED = 1 << 2, /* one struct with the item before it, by clock */
+  LK_ITEM_WIDE = 1 << 3,   /* STRING: UTF-16 units; otherwise ASCII */
+  LK_ITEM_SUB = 1 << 4,    /* in a map: |leaf| is its entry */
+  LK_ITEM_REDONE = 1 << 5, /* |redone| of the document has what redid it */
+  LK_ITEM_LOOSE = 1 << 6,  /* decoded, not integrated: see lk_item_loose in apply.c */
+};
+
+#define LK_CONTENT_FREE 31 /* an item that is not in use; |left| is the next one */
+
+typedef struct lk_item {
+  uint32_t clock;
+  uint32_t len;
+  uint32_t origin_clock; /* where origin_client is not LK_NO_CLIENT */
+  uint32_t right_clock;
+  uint32_t left, right; /* list neighbours, or LK_NONE */
+  uint32_t parent;      /* a type; LK_NONE for GC */
+  uint32_t content;     /* STRING: offset in |text|; TYPE: a type; others with a value: offset in |values| */
+  uint32_t leaf;        /* SUB: an entry; otherwise a leaf of the order index, or LK_NONE */
+  uint32_t depth;       /* units on the way over its origins to one without: see integrate.c */
+  uint16_t client, origin_client, right_client;
+  uint8_t kind; /* lk_content */
+  uint8_t flags;
+} lk_item;
+
+/* A value in |values|: this header, then |size| bytes; offsets are multiples of 4. ANY and EMBED: canonical
+ * any. FORMAT: the same, |name| is the key. DOC: options, |name| is the guid. BINARY: the bytes.
+ * JSON: varStrings. */
+typedef struct lk_value_head {
+  uint32_t size;
+  uint32_t name;
+} lk_value_head;
+
+/* ---- clients ---- */
+
+/* A stretch of the client's items by clock. */
+typedef struct lk_block {
+  uint32_t *items;
+  uint32_t first; /* clock of the first item */
+  uint16_t count, cap;
+} lk_block;
+#define LK_BLOCK_MAX 64
+
+typedef struct lk_client {
+  uint64_t id;
+  lk_block *blocks;
+  uint32_t block_count, block_cap;
+  uint32_t clock;        /* where it is: the next struct's clock */
+  uint32_t hint_block;   /* where something was found last */
+  uint32_t hint_at;
+  uint32_t touched;      /* number of the transaction in whose |touched| it is */
+  uint32_t before;       /* |clock| when that transaction began; valid where touched */
+  uint32_t ranged;       /* number of the transaction in whose |range_clients| it is */
+  uint32_t text_used;    /* the text that ends here may grow up to text_end: room set aside for what the */
+  uint32_t text_end;     /* client types next, while others type too (cleanup.c); 0 for none */
+  uint32_t section;      /* apply.c: its part of the update that is being applied */
+  uint32_t waits_for;    /* its first pending struct waits for that client, or LK_NONE ... */
+  uint32_t waits_clock;  /* ... to pass that clock */
+} lk_client;
+
+/* ---- types and entries ---- */
+
+enum {
+  LK_TYPE_HAS_FORMAT = 1 << 0,
+  LK_TYPE_FREED = 1 << 1, /* its item was garbage-collected; the slot stays, handles are told */
+  LK_TYPE_CROSSED = 1 << 3, /* its lists do not follow the order of origins: integrate.c */
+  LK_TYPE_CLEANS = 1 << 2, /* got a format since it is known to be a text: remote changes are cleaned up */
+};
+
+typedef struct lk_type {
+  uint32_t item; /* the item whose content it is, or LK_NONE for a root */
+  uint32_t name; /* a name: of the root, XmlElement or XmlHook; LK_NONE otherwise */
+  uint32_t start, end;   /* of the list, or LK_NONE */
+  uint32_t length;       /* visible units */
+  uint32_t entry_first, entry_last; /* in order of insertion */
+  uint32_t order;        /* root of the order index, or LK_NONE */
+  uint32_t cursor;       /* a visible item whose position is known, or LK_NONE */
+  uint32_t cursor_at;    /* units before it */
+  uint32_t changed;      /* number of the transaction in whose |changed| it is */
+  uint32_t changed_list; /* the same with its list among the changes */
+  uint32_t depth;        /* of nesting; 0 for a root */
+  uint32_t check;        /* what handles must have */
+  uint8_t kind;          /* lk_node_kind */
+  uint8_t flags;
+} lk_type;
+
+typedef struct lk_entry {
+  uint32_t type;
+  uint32_t key;     /* a name */
+  uint32_t first;   /* of its items, from left to right */
+  uint32_t last;    /* the rightmost item, which counts; of a root its type */
+  uint32_t next;    /* entry of the same type, or LK_NONE */
+  uint32_t changed; /* number of the transaction in whose |changed| it is */
+} lk_entry;
+
+typedef struct lk_name {
+  uint32_t at, len; /* in |name_bytes| */
+} lk_name;
+
+/* Numbers by what they stand for: open addressing, emptied in reverse order of filling. */
+typedef struct lk_index {
+  uint32_t *slots; /* number + 1, or 0 */
+  uint32_t cap;    /* 0 or a power of two, more than twice the numbers in it */
+} lk_index;
+
+/* ---- order index ---- */
+
+#define LK_ORDER_FAN 32
+
+typedef struct lk_order_node {
+  uint32_t parent; /* LK_NONE for a root; in a free node the next free one */
+  uint32_t units;  /* visible, below it */
+  uint32_t formats; /* FORMAT items that are not deleted, below it */
+  uint32_t prev, next; /* leaves */
+  uint32_t depth;      /* at most the least one below it */
+  uint64_t client;     /* at least the greatest id among those of that depth */
+  uint16_t count;
+  uint16_t height; /* 0 for a leaf */
+  uint32_t child[LK_ORDER_FAN];
+} lk_order_node;
+
+/* ---- transactions ---- */
+
+typedef struct lk_range {
+  uint32_t client, clock, len;
+} lk_range;
+
+typedef struct lk_touched {
+  uint32_t client, before, after;
+} lk_touched;
+
+/* |key| is a name, or LK_NONE for the list. An entry whose type's or entry's mark is not this transaction's
+ * was taken back. */
+typedef struct lk_change {
+  uint32_t type, key, entry;
+} lk_change;
+
+/* An array that grows. */
+#define LK_VEC(item_type)                                                                          \
+  struct {                                                                                         \
+    item_type *at;                                                                                 \
+    uint32_t count, cap;                                                                           \
+  }
+
+typedef struct lk_tx {
+  uint32_t number; /* above 0 */
+  uint32_t depth;
+  uint64_t origin;
+  bool local;
+  bool clean_formats;   /* texts with formatting changed remotely */
+  uint32_t range_floor; /* ranges below it are not added to */
+  LK_VEC(lk_range) ranges;     /* what it deleted */
+  LK_VEC(uint32_t) range_clients; /* clients of |ranges| in the order in which they came up; filled where
+                                     somebody wants events or formats are cleaned */
+  LK_VEC(lk_touched) touched;  /* clients with new structs */
+  LK_VEC(lk_range) merges;     /* items to try to merge afterwards, by their first clock; len unused */
+  LK_VEC(lk_change) changed;
+  LK_VEC(uint32_t) subdocs;    /* items with DOC that came or went */
+  struct lk_tx *next;          /* waiting for its clean-up, or free */
+} lk_tx;
+
+typedef enum lk_undo_step {
+  LK_STEP_NEW,     /* item a */
+  LK_STEP_LINK,    /* item a; b: the entry's former last item */
+  LK_STEP_MADE,    /* item a: new, and linked in a list */
+  LK_STEP_SPLIT,   /* items a, b; c: the pair that was cut, or 0 */
+  LK_STEP_DELETE,  /* item a */
+  LK_STEP_KIND,    /* item a; b: kind | flags << 8; c: content */
+  LK_STEP_FLAGS,   /* item a; b: flags */
+  LK_STEP_TYPE,    /* type a; b: flags | kind << 8 */
+  LK_STEP_CHANGED, /* type a; b: changed; c: changed_list */
+  LK_STEP_ENTRY_CHANGED, /* entry a; b: changed */
+  LK_STEP_TOUCH,   /* client a; b: touched; c: before */
+  LK_STEP_REDONE,  /* item a */
+  LK_STEP_ENTRY,   /* entry a; b: the one before it in its type, or LK_NONE */
+  LK_STEP_SAVED,   /* pending item a was as |saved| has it at b */
+  LK_STEP_UNIT,    /* the UTF-16 unit at byte a of |text| was b */
+  LK_STEP_PEND,    /* item a became pending */
+  LK_STEP_UNPEND,  /* item a was pending */
+  LK_STEP_WAIT,    /* client a began to wait for client b to pass clock c */
+  LK_STEP_UNWAIT,  /* it waited for that */
+  LK_STEP_RANGE,   /* |saved_ranges| at a became pending */
+  LK_STEP_UNRANGE, /* it was pending */
+  LK_STEP_REMARK,  /* type a was taken out of the changes; b: changed; c: changed_list */
+} lk_undo_step;
+
+typedef struct lk_journal_entry {
+  uint32_t step, a, b, c;
+} lk_journal_entry;
+
+typedef struct lk_redone {
+  uint32_t item; /* the key: changes when items are merged never happen to it, redone items do not merge */
+  uint32_t client, clock;
+} lk_redone;
+
+/* A struct that waits: a loose item. */
+typedef struct lk_pending_struct {
+  uint32_t client, clock, len, item;
+} lk_pending_struct;
+
+/* |waiter|'s first pending struct waits for |client| to pass |clock|. */
+typedef struct lk_pending_wait {
+  uint32_t client, clock, waiter;
+} lk_pending_wait;
+
+/* Deleted clocks of structs that are not here. */
+typedef struct lk_pending_range {
+  uint64_t client; /* an id */
+  uint64_t clock, len;
+} lk_pending_range;
+
+/* ---- observers ---- */
+
+typedef struct lk_observer {
+  uint32_t id;   /* 0: free */
+  uint32_t what; /* lk_observer_kind in events.h */
+  uint32_t type; /* LK_NONE for those of the document */
+  void (*fn)(void);
+  void *ctx;
+} lk_observer;
+
+struct lk_doc {
+  const lk_env *env;
+  lk_alloc alloc; /* counts |bytes| */
+  const lk_alloc *below;
+  size_t bytes;
+  lk_limits limits;
+  const char *limit_hit;
+  uint64_t seed[2];
+  lk_prng prng;
+  bool gc;
+  uint16_t client; /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
+  uint64_t client_id;
+
+  lk_item *items;
+  uint32_t item_count, item_cap;
+  uint32_t item_free; /* first free one, or LK_NONE */
+  uint32_t item_live; /* items in use */
+
+  uint8_t *text;
+  uint32_t text_len, text_cap;
+  uint32_t text_waste; /* bytes that no item shows */
+  uint8_t *values;
+  uint32_t values_len, values_cap;
+  uint32_t values_waste;
+
+  LK_VEC(lk_client) clients;
+  lk_index client_index;
+  uint16_t client_last; /* asked for last */
+  LK_VEC(lk_type) types;
+  LK_VEC(lk_entry) entries;
+  lk_index entry_index;
+  LK_VEC(lk_name) names;
+  lk_index name_index;
+  uint8_t *name_bytes;
+  uint32_t name_bytes_len, name_bytes_cap;
+  LK_VEC(uint32_t) roots; /* types, in the order in which they came up */
+
+  LK_VEC(lk_order_node) nodes;
+  uint32_t node_free;
+  uint32_t node_free_count;
+
+  LK_VEC(lk_redone) redone;     /* sorted by item */
+  LK_VEC(lk_journal_entry) journal;
+  uint64_t steps, steps_max;    /* of the call that runs */
+
+  lk_tx *tx;                    /* open, or NULL */
+  lk_tx *cleanups;              /* committed, their clean-up is under way or waits; in order */
+  lk_tx *tx_free;
+  uint32_t tx_number;
+  bool cleaning;
+  uint32_t calls;               /* lk_call_begin() without their ends */
+  LK_VEC(lk_observer) observers;
+  uint32_t observer_next;
+  uint32_t update_observers;    /* how many of them want updates in V1 */
+  uint32_t event_observers;     /* and how many want anything else */
+
+  /* conflicts (integrate.c): marks[item] says when the item was last seen in a scan */
+  uint32_t *marks;
+  uint32_t marks_cap;
+  uint32_t mark_next;
+
+  /* apply.c, pending.c */
+  LK_VEC(uint32_t) incoming;    /* decoded items, by client */
+  LK_VEC(uint32_t) stack;
+  LK_VEC(uint32_t) dropped;     /* decoded items that turned out to be known */
+  LK_VEC(uint32_t) woken;       /* clients that went on */
+  LK_VEC(lk_item) saved;
+  LK_VEC(lk_pending_range) saved_ranges;
+  lk_btree pending;             /* lk_pending_struct */
+  lk_btree waits;               /* lk_pending_wait */
+  lk_btree pending_ranges;      /* lk_pending_range */
+  size_t pending_bytes;
+
+  lk_buf emit;                  /* the update that observers get */
+};
+
+/* ---- vectors (store.c) ---- */
+
+/* Room for |more| items behind |count|. LK_ERR_NOMEM; LK_ERR_LIMIT above |max|. */
+lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more, uint32_t max,
+                   size_t item_size) LK_MUST_USE;
+#define LK_VEC_RESERVE(doc, vec, more)                                                             \
+  ((vec).cap - (vec).count >= (more) ? LK_OK                                                       \
+                                     : lk_vec_grow((doc), (void **)&(vec).at, &(vec).cap,          \
+                                                   (vec).count, (more), UINT32_MAX / 2,            \
+                                                   sizeof *(vec).at))
+#define LK_VEC_FREE(doc, vec)                                                                      \
+  (lk_free_array(&(doc)->alloc, (vec).at, (vec).cap, sizeof *(vec).at), (vec).at = NULL,           \
+   (vec).count = (vec).cap = 0)
+
+/* Remembers which limit it was. */
+static inline lk_err lk_doc_limit(lk_doc *doc, const char *name) {
+  doc->limit_hit = name;
+  return LK_ERR_LIMIT;
+}
+
+/* Work that a stranger can ask for counts its steps. */
+static inline lk_err lk_doc_step(lk_doc *doc, uint32_t count) {
+  doc->steps += count;
+  return doc->steps > doc->steps_max ? LK_ERR_STEPS : LK_OK;
+}
+
+/* ---- items (store.c) ---- */
+
+static inline lk_item *lk_item_at(const lk_doc *doc, uint32_t item) {
+  LK_DEBUG_ASSERT(item < doc->item_count);
+  return &doc->items[item];
+}
+static inline lk_type *lk_type_at(const lk_doc *doc, uint32_t type) {
+  LK_DEBUG_ASSERT(type < doc->types.count);
+  return &doc->types.at[type];
+}
+static inline bool lk_item_deleted(const lk_item *item) {
+  return (item->flags & LK_ITEM_DELETED) != 0;
+}
+/* Whether it takes a place among the indexes, as long as it is not deleted. */
+static inline bool lk_item_countable(const lk_item *item) {
+  return item->kind != LK_CONTENT_FORMAT && item->kind != LK_CONTENT_DELETED &&
+         item->kind != LK_CONTENT_GC;
+}
+/* Units that it shows in its list. */
+static inline uint32_t lk_item_units(const lk_item *item) {
+  return lk_item_deleted(item) || !lk_item_countable(item) ? 0 : item->len;
+}
+static inline uint32_t lk_item_end(const lk_item *item) { return item->clock + item->len; }
+
+/* A zeroed item that is journalled; its number stays its number until it is merged or rolled back.
+ * LK_ERR_NOMEM, LK_ERR_LIMIT. Pointers to items are good until the next call of this. */
+lk_err lk_item_new(lk_doc *doc, uint32_t *out) LK_MUST_USE;
+/* Room for |count| of them. */
+lk_err lk_items_reserve(lk_doc *doc, uint32_t count) LK_MUST_USE;
+void lk_item_free(lk_doc *doc, uint32_t item);
+
+/* The client with that id, made if needed. LK_ERR_LIMIT, LK_ERR_NOMEM. */
+lk_err lk_client_intern(lk_doc *doc, uint64_t id, uint16_t *out) LK_MUST_USE;
+/* LK_NO_CLIENT where there is none. */
+uint16_t lk_client_find(const lk_doc *doc, uint64_t id);
+/* This replica as a writer. */
+lk_err lk_doc_own_client(lk_doc *doc, uint16_t *out) LK_MUST_USE;
+
+/* Where in the client's blocks the item is that covers |clock|, which must be below the client's. */
+typedef struct lk_place {
+  uint32_t block, at;
+} lk_place;
+lk_place lk_client_place(lk_doc *doc, uint16_t client, uint32_t clock);
+uint32_t lk_client_item(lk_doc *doc, uint16_t client, uint32_t clock);
+static inline uint32_t lk_place_item(const lk_doc *doc, uint16_t client, lk_place place) {
+  return doc->clients.at[client].blocks[place.block].items[place.at];
+}
+/* False at the ends; |place| is then as before. */
+bool lk_place_next(const lk_doc *doc, uint16_t client, lk_place *place);
+bool lk_place_prev(const lk_doc *doc, uint16_t client, lk_place *place);
+/* Puts |item| behind the one at |place|, or at the very end. LK_ERR_NOMEM. */
+lk_err lk_client_insert(lk_doc *doc, uint16_t client, lk_place place, uint32_t item) LK_MUST_USE;
+lk_err lk_client_append(lk_doc *doc, uint16_t client, uint32_t item) LK_MUST_USE;
+/* Room for |count| more at the end, for who loads many. */
+lk_err lk_client_reserve(lk_doc *doc, uint16_t client, uint32_t count) LK_MUST_USE;
+void lk_client_remove(lk_doc *doc, uint16_t client, lk_place place);
+
+/* Names: each once, in order of appearance. */
+lk_err lk_name_intern(lk_doc *doc, lk_slice name, uint32_t *out) LK_MUST_USE;
+uint32_t lk_name_find(const lk_doc *doc, lk_slice name); /* or LK_NONE */
+static inline lk_slice lk_name_slice(const lk_doc *doc, uint32_t name) {
+  return lk_slice_of(doc->name_bytes + doc->names.at[name].at, doc->names.at[name].len);
+}
+
+lk_err lk_type_new(lk_doc *doc, uint8_t kind, uint32_t name, uint32_t *out) LK_MUST_USE;
+/* The root |name|, made as LK_NODE_UNKNOWN if it is not there. */
+lk_err lk_root_intern(lk_doc *doc, lk_slice name, uint32_t *out) LK_MUST_USE;
+uint32_t lk_entry_find(const lk_doc *doc, uint32_t type, uint32_t key); /* or LK_NONE */
+lk_err lk_entry_intern(lk_doc *doc, uint32_t type, uint32_t key, uint32_t *out) LK_MUST_USE;
+/* The item that counts in an entry, deleted or not; or LK_NONE. */
+static inline uint32_t lk_entry_item(const lk_doc *doc, uint32_t entry) {
+  return entry == LK_NONE ? LK_NONE : doc->entries.at[entry].last;
+}
+
+/* Text: appended, and given as an offset. |units| receives UTF-16 units. LK_ERR_UTF8 is not checked. */
+lk_err lk_text_add(lk_doc *doc, lk_column_piece text, uint32_t *at, uint32_t *units,
+                   bool *wide) LK_MUST_USE;
+lk_err lk_text_reserve(lk_doc *doc, uint32_t more) LK_MUST_USE;
+/* One UTF-16 unit of a STRING item. */
+static inline uint16_t lk_item_unit(const lk_doc *doc, const lk_item *item, uint32_t at) {
+  const uint8_t *text = doc->text + item->content;
+  if ((item->flags & LK_ITEM_WIDE) == 0) return text[at];
+  uint16_t unit;
+  memcpy(&unit, text + (size_t)at * 2, 2);
+  return unit;
+}
+/* Appends |len| units from |from| on as UTF-8; a high surrogate at the end is held in |*high| for the
+ * next call, what stood there before is joined or becomes U+FFFD. Start with 0, end with lk_text_flush(). */
+void lk_item_append_utf8(const lk_doc *doc, const lk_item *item, uint32_t from, uint32_t len,
+                         uint16_t *high, lk_buf *out);
+void lk_text_flush(uint16_t *high, lk_buf *out);
+/* How many bytes that appends, for text in one item. */
+uint32_t lk_item_utf8_len(const lk_doc *doc, const lk_item *item, uint32_t from, uint32_t len);
+
+/* |bytes| may lie in |values| itself. */
+lk_err lk_value_add(lk_doc *doc, lk_slice bytes, uint32_t name, uint32_t *at) LK_MUST_USE;
+static inline const lk_value_head *lk_value_head_at(const lk_doc *doc, uint32_t at) {
+  return (const lk_value_head *)(const void *)(doc->values + at);
+}
+static inline lk_slice lk_value_bytes(const lk_doc *doc, uint32_t at) {
+  return lk_slice_of(doc->values + at + sizeof(lk_value_head), lk_value_head_at(doc, at)->size);
+}
+/* FORMAT: its key, a name. */
+static inline uint32_t lk_item_key(const lk_doc *doc, const lk_item *item) {
+  return lk_value_head_at(doc, item->content)->name;
+}
+/* ANY: the value with that index in the item. JSON: its JSON text. */
+lk_slice lk_item_any(const lk_doc *doc, const lk_item *item, uint32_t at);
+
+/* ---- journal (store.c) ---- */
+
+typedef struct lk_mark {
+  uint32_t journal, items, names, name_bytes, clients, types, entries, roots, text, values, redone;
+  uint32_t ranges, touched, merges, changed, subdocs;
+} lk_mark;
+
+lk_err lk_journal(lk_doc *doc, lk_undo_step step, uint32_t a, uint32_t b, uint32_t c) LK_MUST_USE;
+lk_mark lk_doc_mark(const lk_doc *doc);
+/* Everything as it was at |mark|, which was taken in the transaction that is open. */
+void lk_doc_rollback(lk_doc *doc, lk_mark mark);
+
+/* ---- primitives (integrate.c) ---- */
+
+/* Cuts |item| before its unit |offset|, 0 < offset < len, and gives the right half. As Yjs: the halves are tried
+ * to be merged again when the transaction is over. Cutting where a JOINED item begins is
+ * lk_item_part(). */
+lk_err lk_item_split(lk_doc *doc, uint32_t item, uint32_t offset, uint32_t *right) LK_MUST_USE;
+/* The item that begins at, or ends with, that clock: split or parted as needed. GC is not split. */
+lk_err lk_item_clean_start(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t *out) LK_MUST_USE;
+lk_err lk_item_clean_end(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t *out) LK_MUST_USE;
+/* Makes |item|, which may be JOINED, the first of its own struct. */
+lk_err lk_item_part(lk_doc *doc, uint32_t item) LK_MUST_USE;
+
+/* Integrates an item whose left, right, parent, origin and content are set: finds its place among what
+ * others inserted there, links it, lets its content take effect. */
+lk_err lk_item_integrate(lk_doc *doc, uint32_t item) LK_MUST_USE;
+
+lk_err lk_item_delete(lk_doc *doc, uint32_t item) LK_MUST_USE;
+
+/* lk_item_new() and lk_item_integrate() for the plainest case: text or a deleted stretch in a list, between |made->left| and
+ * |made->right|, which stand side by side. |*taken| false, and nothing changed, where it is not that. */
+lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) LK_MUST_USE;
+
+/* What redid |item|: its id; false where nothing did. */
+bool lk_item_redone(const lk_doc *doc, uint32_t item, uint16_t *client, uint32_t *clock);
+lk_err lk_item_set_redone(lk_doc *doc, uint32_t item, uint16_t client, uint32_t clock) LK_MUST_USE;
+/* Yjs' keepItem: the item and what it is in. */
+lk_err lk_item_set_keep(lk_doc *doc, uint32_t item, bool keep) LK_MUST_USE;
+
+/* Notes that the list of |type| (entry LK_NONE) or one of its entries changed. */
+lk_err lk_type_changed(lk_doc *doc, uint32_t type, uint32_t entry) LK_MUST_USE;
+
+/* Whether a deleted node is in the way up. */
+static inline bool lk_type_deleted(const lk_doc *doc, uint32_t type) {
+  uint32_t item = doc->types.at[type].item;
+  return item != LK_NONE && lk_item_deleted(&doc->items[item]);
+}
+
+/* ---- local edits ---- */
+
+/* A new struct of this replica between |left| and |right| in |parent|, integrated. |entry| is LK_NONE in a list.
+ * |content| must be in place already. */
+lk_err lk_insert_item(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t left, uint32_t right,
+                      uint8_t kind, uint32_t content, uint32_t len, uint8_t flags,
+                      uint32_t *out) LK_MUST_USE;
+
+/* Checks a handle. |kinds| is a set of 1 << lk_node_kind, 0 for any. LK_ERR_NOT_FOUND, LK_ERR_TYPE. */
+lk_err lk_node_resolve(const lk_doc *doc, lk_node node, uint32_t kinds, uint32_t *type) LK_MUST_USE;
+static inline lk_node lk_node_of(const lk_doc *doc, uint32_t type) {
+  return (lk_node){ type, doc->types.at[type].check };
+}
+
+/* The last item that ends at visible unit |index|, with what is right of it: Yjs's findNextPosition without
+ * formatting. Splits the item that |index| is within. LK_ERR_RANGE past the end. */
+lk_err lk_list_seek(lk_doc *doc, uint32_t type, uint32_t index, uint32_t *left,
+                    uint32_t *right) LK_MUST_USE;
+/* The visible item that holds unit |index|, and the units before it; LK_NONE past the end. Changes only
+ * caches. */
+uint32_t lk_list_find(lk_doc *doc, uint32_t type, uint32_t index, uint32_t *before);
+/* Visible units in front of |item| in its list. */
+uint32_t lk_list_index(lk_doc *doc, uint32_t item);
+
+/* Deletes |length| visible units from |index| on; both were checked. */
+lk_err lk_list_erase(lk_doc *doc, uint32_t type, uint32_t index, uint32_t length) LK_MUST_USE;
+
+/* ---- plain typing (text_fast.c) ---- */
+
+/* The change done, without a transaction; false, and nothing changed, where it is not of the simple kind. |text| is a
+ * type that is a text, and the range is within it. */
+bool lk_text_insert_fast(lk_doc *doc, uint32_t text, uint32_t index, lk_slice utf8);
+bool lk_text_delete_fast(lk_doc *doc, uint32_t text, uint32_t index, uint32_t length);
+/* The same for an update in V1. */
+bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin);
+
+/* ---- order index (order.c) ---- */
+
+/* Lists with fewer items are walked. */
+#define LK_ORDER_MIN 64
+
+lk_err lk_order_build(lk_doc *doc, uint32_t type) LK_MUST_USE;
+void lk_order_drop(lk_doc *doc, uint32_t type);
+/* Room for |count| insertions. */
+lk_err lk_order_reserve(lk_doc *doc, uint32_t count) LK_MUST_USE;
+void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left */
+void lk_order_unlink(lk_doc *doc, uint32_t item);
+/* The item's units or formats changed by so much. */
+void lk_order_add(lk_doc *doc, uint32_t leaf, int32_t units, int32_t formats);
+uint32_t lk_order_find(const lk_doc *doc, uint32_t type, uint32_t index, uint32_t *before);
+uint32_t lk_order_index(const lk_doc *doc, uint32_t item);
+/* Below zero where |a| stands before |b| in one indexed list. */
+int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b);
+/* The first item behind |from| (LK_NONE: in the list) that is less deep than |depth|, or as deep and of a client with an
+ * id above |client|; or LK_NONE. */
+uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth, uint64_t client);
+/* The next live FORMAT item at or after |item| and before |until| (LK_NONE: the end); or LK_NONE. */
+uint32_t lk_order_next_format(const lk_doc *doc, uint32_t item, uint32_t until);
+
+/* ---- transactions (transact.c) ---- */
+
+/* For every changing call:
+ *
+ *   lk_call call;
+ *   if ((err = lk_call_begin(doc, &call)) != LK_OK) return err;
+ *   err = ...
+ *   return lk_call_end(doc, &call, err);           rolls back where err, commits where it opened */
+typedef struct lk_call {
+  lk_mark mark;
+} lk_call;
+lk_err lk_call_begin(lk_doc *doc, lk_call *call) LK_MUST_USE;
+lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err);
+
+/* State before the transaction. */
+static inline uint32_t lk_tx_before(const lk_doc *doc, const lk_tx *tx, uint16_t client) {
+  const lk_client *c = &doc->clients.at[client];
+  return c->touched == tx->number ? c->before : c->clock;
+}
+/* The first new struct of |client| in the open transaction: notes what was before. */
+lk_err lk_tx_touch(lk_doc *doc, uint16_t client) LK_MUST_USE;
+lk_err lk_tx_add_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t len) LK_MUST_USE;
+/* The ranges of a transaction that is being cleaned up, client by client in the order in which the clients came up: Yjs'
+ * order. Begin with a zeroed walk; false when there is no more. */
+typedef struct lk_range_walk {
+  uint32_t client; /* in |range_clients|, the one that comes next */
+  uint32_t at;     /* in |ranges|, the one that comes next */
+} lk_range_walk;
+bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out);
+
+/* Cleans up what was committed, and what observers commit meanwhile. */
+void lk_cleanups_run(lk_doc *doc);
+/* Hands |emit| to those who observe |what|. */
+void lk_emit_update(lk_doc *doc, uint32_t what, uint64_t origin, bool local);
+
+/* Sorted by client and clock, merged. */
+void lk_ranges_sort(lk_range *ranges, uint32_t *count, bool merge);
+/* Whether the sorted ranges have that clock. */
+bool lk_ranges_have(const lk_range *ranges, uint32_t count, uint32_t client, uint32_t clock);
+
+/* ---- clean-up (cleanup.c): after the observers, nothing fails ---- */
+void lk_tx_collect(lk_doc *doc, lk_tx *tx);
+void lk_tx_merge(lk_doc *doc, lk_tx *tx);
+/* Tries to merge the struct that holds |clock| with its neighbours. */
+void lk_merge_at(lk_doc *doc, uint16_t client, uint32_t clock);
+/* Moves text and values together where too much of them is waste. */
+void lk_doc_tidy(lk_doc *doc);
+/* Makes a struct of several items one item. LK_ERR_NOMEM. */
+lk_err lk_item_unite(lk_doc *doc, uint32_t *item) LK_MUST_USE;
+
+/* ---- observers of other kinds (events.c) ---- */
+void lk_events_call(lk_doc *doc, lk_tx *tx);
+/* Yjs' clean-up of formatting in the texts that a remote transaction changed (text.c). */
+lk_err lk_text_cleanup(lk_doc *doc, lk_tx *tx) LK_MUST_USE;
+
+/* ---- encoding (encode.c) ---- */
+
+/* The structs from lk_tx_before() on and the ranges: the update of a transaction. */
+lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) LK_MUST_USE;
+
+/* What is integrated beyond |sv|, without pending things. */
+lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) LK_MUST_USE;
+
+/* ---- applying (apply.c) ---- */
+
+/* A decoded item that is not integrated is loose. Its fields mean then:
+ *
+ *   parent  a root; LK_NONE: inherited; LK_PARENT_LOOSE: the type of the item |leaf| (client), |left| (clock)
+ *   right   with LK_ITEM_SUB and a parent that is not inherited: the key, a name
+ *   content TYPE: type_ref << 28 | name + 1, name 0 for none */
+#define LK_PARENT_LOOSE (UINT32_MAX - 1)
+
+/* What the loose item waits for: a client and the clock that it must pass; false where it is here. */
+bool lk_loose_missing(const lk_doc *doc, const lk_item *item, uint32_t *client, uint32_t *clock);
+/* Integrates a loose item, the first of which may be here already. */
+lk_err lk_loose_integrate(lk_doc *doc, uint32_t item) LK_MUST_USE;
+/* Takes the first |offset| clocks off a loose item. */
+lk_err lk_loose_trim(lk_doc *doc, uint32_t item, uint32_t offset) LK_MUST_USE;
+/* Deletes what is here of a range; |client| has passed its beginning. */
+lk_err lk_delete_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t end) LK_MUST_USE;
+
+/* ---- pending (pending.c) ---- */
+void lk_pending_init(lk_doc *doc);
+void lk_pending_deinit(lk_doc *doc);
+/* Keeps a loose item until what it waits for comes. */
+lk_err lk_pending_add(lk_doc *doc, uint32_t item) LK_MUST_USE;
+lk_err lk_pending_add_range(lk_doc *doc, lk_pending_range range) LK_MUST_USE;
+/* Takes in what waited for the clients in |woken|. */
+lk_err lk_pending_wake(lk_doc *doc) LK_MUST_USE;
+/* For a rollback: takes one step back. */
+void lk_pending_step_back(lk_doc *doc, const lk_journal_entry *step);
+
+#endif

@@ -1,0 +1,431 @@
+/* doc/order.c -- which item stands at index 1,234,567: the order index of a long list.
+ *
+ * A B+tree over a list's items in document order. Each node knows the visible units and the live formatting
+ * items below it, each item its leaf, so both questions take O(log n): what is at an index, and at what
+ * index is this item. Deleted items stay in (something may still be inserted between them), they
+ * weigh nothing.
+ *
+ * The tree is made when a list of at least LK_ORDER_MIN items is asked for an index, not before: a server that
+ * only applies and encodes never pays for it. From then on every linked item enters it. Nodes that
+ * become empty leave; others are not joined, since a list that shrank is rarely walked and a merge
+ * at the end of a transaction takes out at most what it put in.
+ *
+ * The sums stand in the nodes themselves and not in their parents: a keystroke adds 1 to three or four
+ * nodes without looking for its place among their siblings. */
+#include "doc/engine.h"
+
+static lk_order_node *node_at(const lk_doc *doc, uint32_t node) { return &doc->nodes.at[node]; }
+
+static uint32_t node_new(lk_doc *doc, uint16_t height) {
+  uint32_t node = doc->node_free;
+  if (node != LK_NONE) {
+    doc->node_free = node_at(doc, node)->parent;
+    doc->node_free_count--;
+  } else {
+    LK_ASSERT(doc->nodes.count < doc->nodes.cap);
+    node = doc->nodes.count++;
+  }
+  lk_order_node *made = node_at(doc, node);
+  made->parent = LK_NONE;
+  made->units = made->formats = 0;
+  made->depth = UINT32_MAX;
+  made->client = 0;
+  made->prev = made->next = LK_NONE;
+  made->count = 0;
+  made->height = height;
+  return node;
+}
+
+static void node_free(lk_doc *doc, uint32_t node) {
+  node_at(doc, node)->parent = doc->node_free;
+  doc->node_free = node;
+  doc->node_free_count++;
+}
+
+/* A tree of 2^32 items is at most 8 high with half-full nodes, and one insertion may split each level. */
+#define MOST_SPLITS 9u
+
+lk_err lk_order_reserve(lk_doc *doc, uint32_t count) {
+  uint32_t wanted = count * MOST_SPLITS;
+  uint32_t have = doc->nodes.cap - doc->nodes.count + doc->node_free_count;
+  if (have >= wanted) return LK_OK;
+  return LK_VEC_RESERVE(doc, doc->nodes, wanted - doc->node_free_count);
+}
+
+static uint32_t is_format(const lk_item *item) {
+  return item->kind == LK_CONTENT_FORMAT && !lk_item_deleted(item);
+}
+
+/* Something of |depth| and |client| comes below |self|. */
+static void note_rival(lk_order_node *self, uint32_t depth, uint64_t client) {
+  if (depth < self->depth) {
+    self->depth = depth;
+    self->client = client;
+  } else if (depth == self->depth && client > self->client) {
+    self->client = client;
+  }
+}
+
+static void note_item(const lk_doc *doc, lk_order_node *self, const lk_item *item) {
+  note_rival(self, item->depth, doc->clients.at[item->client].id);
+}
+
+/* ---- building ---- */
+
+/* One level over |count| nodes that hang together by |next|; the first one of it. */
+static uint32_t level_over(lk_doc *doc, uint32_t child, uint16_t height, uint32_t *count) {
+  uint32_t first = LK_NONE, last = LK_NONE, made = 0;
+  while (child != LK_NONE) {
+    uint32_t node = node_new(doc, height);
+    lk_order_node *self = node_at(doc, node);
+    while (child != LK_NONE && self->count < LK_ORDER_FAN * 3 / 4) {
+      lk_order_node *below = node_at(doc, child);
+      below->parent = node;
+      self->units += below->units;
+      self->formats += below->formats;
+      note_rival(self, below->depth, below->client);
+      self->child[self->count++] = child;
+      child = below->next;
+    }
+    if (first == LK_NONE) first = node;
+    else node_at(doc, last)->next = node;
+    last = node;
+    made++;
+  }
+  *count = made;
+  return first;
+}
+
+lk_err lk_order_build(lk_doc *doc, uint32_t number) {
+  lk_type *type = lk_type_at(doc, number);
+  uint32_t items = 0;
+  for (uint32_t at = type->start; at != LK_NONE; at = doc->items[at].right) items++;
+  uint32_t leaves = items / (LK_ORDER_FAN * 3 / 4) + 1;
+  lk_err err = LK_VEC_RESERVE(doc, doc->nodes, leaves + leaves / 8 + MOST_SPLITS + 2);
+  if (err != LK_OK) return err;
+  uint32_t leaf = node_new(doc, 0), first = leaf, count = 1;
+  for (uint32_t at = type->start; at != LK_NONE; at = doc->items[at].right) {
+    lk_item *item = &doc->items[at];
+    if (node_at(doc, leaf)->count == LK_ORDER_FAN * 3 / 4) {
+      uint32_t next = node_new(doc, 0);
+      node_at(doc, leaf)->next = next;
+      node_at(doc, next)->prev = leaf;
+      leaf = next;
+      count++;
+    }
+    lk_order_node *self = node_at(doc, leaf);
+    self->child[self->count++] = at;
+    self->units += lk_item_units(item);
+    self->formats += is_format(item);
+    note_item(doc, self, item);
+    item->leaf = leaf;
+  }
+  uint32_t level = first;
+  for (uint16_t height = 1; count > 1; height++) {
+    uint32_t above = level_over(doc, level, height, &count);
+    /* only leaves keep their links */
+    for (uint32_t at = level; height > 1 && at != LK_NONE;) {
+      uint32_t next = node_at(doc, at)->next;
+      node_at(doc, at)->next = LK_NONE;
+      at = next;
+    }
+    level = above;
+  }
+  type->order = level;
+  return LK_OK;
+}
+
+/* Frees all nodes below |root|, leaves by their links and inner nodes by going down their first children. */
+void lk_order_drop(lk_doc *doc, uint32_t number) {
+  lk_type *type = lk_type_at(doc, number);
+  uint32_t stack[MOST_SPLITS * LK_ORDER_FAN];
+  uint32_t depth = 0;
+  if (type->order == LK_NONE) return;
+  stack[depth++] = type->order;
+  while (depth > 0) {
+    uint32_t node = stack[--depth];
+    const lk_order_node *self = node_at(doc, node);
+    for (uint32_t i = 0; self->height > 0 && i < self->count; i++) stack[depth++] = self->child[i];
+    node_free(doc, node);
+  }
+  type->order = LK_NONE;
+}
+
+/* ---- changing ---- */
+
+void lk_order_add(lk_doc *doc, uint32_t node, int32_t units, int32_t formats) {
+  for (; node != LK_NONE; node = node_at(doc, node)->parent) {
+    lk_order_node *self = node_at(doc, node);
+    self->units += (uint32_t)units;
+    self->formats += (uint32_t)formats;
+  }
+}
+
+static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
+  uint32_t at = 0;
+  while (self->child[at] != child) {
+    at++;
+    LK_DEBUG_ASSERT(at < self->count);
+  }
+  return at;
+}
+
+/* Takes the children from |first| on from one node to another, which is new. */
+static void take_sums(lk_doc *doc, uint32_t from, uint32_t to, uint32_t first) {
+  lk_order_node *lower = node_at(doc, from), *upper = node_at(doc, to);
+  lower->depth = UINT32_MAX;
+  for (uint32_t i = 0; i < lower->count; i++) {
+    uint32_t child = lower->child[i];
+    lk_order_node *owner = i < first ? lower : upper;
+    if (lower->height == 0) {
+      lk_item *item = &doc->items[child];
+      note_item(doc, owner, item);
+      if (i < first) continue;
+      upper->units += lk_item_units(item);
+      upper->formats += is_format(item);
+      item->leaf = to;
+    } else {
+      lk_order_node *below = node_at(doc, child);
+      note_rival(owner, below->depth, below->client);
+      if (i < first) continue;
+      upper->units += below->units;
+      upper->formats += below->formats;
+      below->parent = to;
+    }
+  }
+  lower->units -= upper->units;
+  lower->formats -= upper->formats;
+}
+
+/* Halves a full node, so that its upper half is a new right neighbour, and gives that. A list that is written at
+ * its end leaves full nodes behind. */
+static uint32_t split_node(lk_doc *doc, lk_type *type, uint32_t node, bool at_end) {
+  uint32_t upper = node_new(doc, node_at(doc, node)->height);
+  lk_order_node *low = node_at(doc, node), *high = node_at(doc, upper);
+  uint16_t keep = at_end ? LK_ORDER_FAN - 2 : LK_ORDER_FAN / 2;
+  take_sums(doc, node, upper, keep);
+  high->count = (uint16_t)(low->count - keep);
+  memcpy(high->child, low->child + keep, high->count * sizeof(uint32_t));
+  low->count = keep;
+  if (low->height == 0) {
+    high->next = low->next;
+    high->prev = node;
+    if (low->next != LK_NONE) node_at(doc, low->next)->prev = upper;
+    low->next = upper;
+  }
+  if (low->parent != LK_NONE) {
+    high->parent = low->parent;
+    return upper;
+  }
+  uint32_t root = node_new(doc, (uint16_t)(low->height + 1));
+  lk_order_node *top = node_at(doc, root);
+  top->count = 1;
+  top->child[0] = node;
+  top->units = low->units + high->units;
+  top->formats = low->formats + high->formats;
+  note_rival(top, low->depth, low->client);
+  note_rival(top, high->depth, high->client);
+  low->parent = high->parent = root;
+  type->order = root;
+  return upper;
+}
+
+static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
+  memmove(self->child + at + 1, self->child + at, (self->count - at) * sizeof(uint32_t));
+  self->child[at] = child;
+  self->count++;
+}
+
+/* Makes room in |leaf| for a child at |*at|: splits it if it is full, and before that its full ancestors, the
+ * highest first. Gives the leaf that the child belongs to, and its place there. */
+static uint32_t make_room(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t *at) {
+  while (node_at(doc, leaf)->count == LK_ORDER_FAN) {
+    uint32_t node = leaf, parent;
+    while ((parent = node_at(doc, node)->parent) != LK_NONE && node_at(doc, parent)->count == LK_ORDER_FAN) {
+      node = parent;
+    }
+    uint32_t upper = split_node(doc, type, node, node == leaf && *at == LK_ORDER_FAN);
+    parent = node_at(doc, node)->parent;
+    put_child(node_at(doc, parent), slot_of(node_at(doc, parent), node) + 1, upper);
+    if (node == leaf && *at > node_at(doc, leaf)->count) {
+      *at -= node_at(doc, leaf)->count;
+      return upper;
+    }
+  }
+  return leaf;
+}
+
+void lk_order_link(lk_doc *doc, uint32_t number, uint32_t item) {
+  lk_type *type = lk_type_at(doc, number);
+  uint32_t left = doc->items[item].left, leaf, at = 0;
+  if (left != LK_NONE) {
+    leaf = doc->items[left].leaf;
+    at = slot_of(node_at(doc, leaf), left) + 1;
+  } else {
+    leaf = type->order;
+    while (node_at(doc, leaf)->height > 0) leaf = node_at(doc, leaf)->child[0];
+  }
+  leaf = make_room(doc, type, leaf, &at);
+  put_child(node_at(doc, leaf), at, item);
+  lk_item *made = &doc->items[item];
+  made->leaf = leaf;
+  uint32_t units = lk_item_units(made), formats = is_format(made);
+  uint64_t client = doc->clients.at[made->client].id;
+  for (; leaf != LK_NONE; leaf = node_at(doc, leaf)->parent) {
+    lk_order_node *self = node_at(doc, leaf);
+    self->units += units;
+    self->formats += formats;
+    note_rival(self, made->depth, client);
+  }
+}
+
+/* Takes an empty node out of the tree, and its parents where they become empty. */
+static void node_remove(lk_doc *doc, uint32_t node) {
+  for (;;) {
+    lk_order_node *self = node_at(doc, node);
+    uint32_t parent = self->parent;
+    if (self->count > 0 || parent == LK_NONE) return;
+    if (self->height == 0) {
+      if (self->prev != LK_NONE) node_at(doc, self->prev)->next = self->next;
+      if (self->next != LK_NONE) node_at(doc, self->next)->prev = self->prev;
+    }
+    lk_order_node *above = node_at(doc, parent);
+    uint32_t at = slot_of(above, node);
+    above->count--;
+    memmove(above->child + at, above->child + at + 1, (above->count - at) * sizeof(uint32_t));
+    node_free(doc, node);
+    node = parent;
+  }
+}
+
+void lk_order_unlink(lk_doc *doc, uint32_t number) {
+  lk_item *item = &doc->items[number];
+  uint32_t leaf = item->leaf;
+  lk_order_add(doc, leaf, -(int32_t)lk_item_units(item), -(int32_t)is_format(item));
+  lk_order_node *self = node_at(doc, leaf);
+  uint32_t at = slot_of(self, number);
+  self->count--;
+  memmove(self->child + at, self->child + at + 1, (self->count - at) * sizeof(uint32_t));
+  item->leaf = LK_NONE;
+  if (self->count == 0) {
+    /* a root that became empty is a leaf again */
+    uint32_t root = leaf;
+    while (node_at(doc, root)->parent != LK_NONE) root = node_at(doc, root)->parent;
+    node_remove(doc, leaf);
+    lk_order_node *top = node_at(doc, root);
+    if (top->count == 0) top->height = 0;
+  }
+}
+
+/* ---- asking ---- */
+
+uint32_t lk_order_find(const lk_doc *doc, uint32_t number, uint32_t index, uint32_t *before) {
+  uint32_t node = doc->types.at[number].order, rest = index;
+  if (index >= node_at(doc, node)->units) return LK_NONE;
+  while (node_at(doc, node)->height > 0) {
+    const lk_order_node *self = node_at(doc, node);
+    uint32_t i = 0;
+    for (; rest >= node_at(doc, self->child[i])->units; i++) rest -= node_at(doc, self->child[i])->units;
+    node = self->child[i];
+  }
+  const lk_order_node *leaf = node_at(doc, node);
+  for (uint32_t i = 0;; i++) {
+    uint32_t units = lk_item_units(&doc->items[leaf->child[i]]);
+    if (rest < units) {
+      *before = index - rest;
+      return leaf->child[i];
+    }
+    rest -= units;
+  }
+}
+
+uint32_t lk_order_index(const lk_doc *doc, uint32_t item) {
+  uint32_t node = doc->items[item].leaf, before = 0;
+  const lk_order_node *leaf = node_at(doc, node);
+  for (uint32_t i = 0; leaf->child[i] != item; i++) before += lk_item_units(&doc->items[leaf->child[i]]);
+  for (uint32_t parent = leaf->parent; parent != LK_NONE; parent = node_at(doc, node)->parent) {
+    const lk_order_node *self = node_at(doc, parent);
+    for (uint32_t i = 0; self->child[i] != node; i++) before += node_at(doc, self->child[i])->units;
+    node = parent;
+  }
+  return before;
+}
+
+int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b) {
+  if (a == b) return 0;
+  uint32_t x = doc->items[a].leaf, y = doc->items[b].leaf;
+  uint32_t below_x = a, below_y = b;
+  while (x != y) {
+    below_x = x;
+    below_y = y;
+    x = node_at(doc, x)->parent;
+    y = node_at(doc, y)->parent;
+  }
+  const lk_order_node *self = node_at(doc, x);
+  return slot_of(self, below_x) < slot_of(self, below_y) ? -1 : 1;
+}
+
+static bool is_rival(uint32_t depth, uint64_t client, uint32_t than, uint64_t id) {
+  return depth < than || (depth == than && client > id);
+}
+
+uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth, uint64_t client) {
+  uint32_t node = doc->types.at[type].order, at = 0;
+  if (from != LK_NONE) {
+    node = doc->items[from].leaf;
+    at = slot_of(node_at(doc, node), from) + 1;
+  }
+  for (;;) {
+    const lk_order_node *self = node_at(doc, node);
+    uint32_t below = LK_NONE;
+    for (; at < self->count && below == LK_NONE; at++) {
+      uint32_t child = self->child[at];
+      if (self->height == 0) {
+        const lk_item *item = &doc->items[child];
+        if (is_rival(item->depth, doc->clients.at[item->client].id, depth, client)) return child;
+      } else if (is_rival(node_at(doc, child)->depth, node_at(doc, child)->client, depth, client)) {
+        below = child;
+      }
+    }
+    if (below != LK_NONE) {
+      node = below;
+      at = 0;
+    } else {
+      if (self->parent == LK_NONE) return LK_NONE;
+      at = slot_of(node_at(doc, self->parent), node) + 1;
+      node = self->parent;
+    }
+  }
+}
+
+/* The first format at or behind child |at| of |node|, or of what follows it in the tree. */
+static uint32_t next_format(const lk_doc *doc, uint32_t node, uint32_t at) {
+  for (;;) {
+    const lk_order_node *self = node_at(doc, node);
+    for (; at < self->count; at++) {
+      uint32_t child = self->child[at];
+      if (self->height == 0) {
+        if (is_format(&doc->items[child])) return child;
+      } else if (node_at(doc, child)->formats > 0) {
+        node = child;
+        at = UINT32_MAX;
+        break;
+      }
+    }
+    if (at == UINT32_MAX) {
+      at = 0;
+      continue;
+    }
+    if (self->parent == LK_NONE) return LK_NONE;
+    at = slot_of(node_at(doc, self->parent), node) + 1;
+    node = self->parent;
+  }
+}
+
+uint32_t lk_order_next_format(const lk_doc *doc, uint32_t item, uint32_t until) {
+  if (item == until) return LK_NONE;
+  uint32_t leaf = doc->items[item].leaf;
+  uint32_t found = next_format(doc, leaf, slot_of(node_at(doc, leaf), item));
+  if (found == LK_NONE || until == LK_NONE || lk_order_compare(doc, found, until) < 0) return found;
+  return LK_NONE;
+}

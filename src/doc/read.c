@@ -1,0 +1,324 @@
+/* doc/read.c -- looking at a document: handles, entries, values, and plain text.
+ *
+ * Plain text is the walk that everything waits for after a document was loaded: eleven thousand items for a
+ * paper of a hundred kilobytes. Most are a few ASCII bytes, which memory keeps as such. So room for all
+ * of them is made once (ASCII takes a byte a unit), and short ones are copied as sixteen bytes whatever
+ * their length is: what is too much is overwritten by the next one. Sixteen bytes are two
+ * instructions, where asking memcpy for seven is a call that branches on the length.
+ *
+ * Values are handed out where they lie. Three things do not lie as a caller wants them:
+ *
+ *   JSON    content of the first versions of Yjs, kept as JSON text. Simple values are given as what they are;
+ *           an array, an object, and a string with escapes as the string that is their JSON text
+ *   STRING  in a list or a map, which no editor writes: one unit is one value. ASCII is given,
+ *           other units, which memory keeps as UTF-16, are given as U+FFFD
+ *   EMBED   in a list: its value */
+#include "doc/read.h"
+
+#include "codec/any.h"
+#include "codec/json_special.h"
+#include "codec/lib0.h"
+#include "codec/number.h"
+#include "codec/utf.h"
+#include "doc/value.h"
+
+#define KIND(name) (1u << LK_NODE_##name)
+#define KINDS_LIST                                                                                 \
+  (KIND(ARRAY) | KIND(XML_FRAGMENT) | KIND(XML_ELEMENT) | KIND(UNKNOWN) | KIND(TEXT) |             \
+   KIND(XML_TEXT))
+
+/* ---- nodes ---- */
+
+bool lk_doc_next_root(const lk_doc *self, uint32_t *cursor, lk_slice *name, lk_node *node) {
+  if (*cursor >= self->roots.count) return false;
+  uint32_t type = self->roots.at[(*cursor)++];
+  *name = lk_name_slice(self, lk_type_at(self, type)->name);
+  *node = lk_node_of(self, type);
+  return true;
+}
+
+bool lk_doc_has_node(const lk_doc *self, lk_node node) {
+  uint32_t type;
+  return lk_node_resolve(self, node, 0, &type) == LK_OK;
+}
+
+lk_node_kind lk_doc_node_kind(const lk_doc *self, lk_node node) {
+  uint32_t type;
+  if (lk_node_resolve(self, node, 0, &type) != LK_OK) return LK_NODE_UNKNOWN;
+  return (lk_node_kind)lk_type_at(self, type)->kind;
+}
+
+lk_slice lk_doc_node_name(const lk_doc *self, lk_node node) {
+  uint32_t type;
+  if (lk_node_resolve(self, node, 0, &type) != LK_OK) return LK_SLICE_EMPTY;
+  uint32_t name = lk_type_at(self, type)->name;
+  return name == LK_NONE ? LK_SLICE_EMPTY : lk_name_slice(self, name);
+}
+
+bool lk_doc_node_parent(const lk_doc *self, lk_node node, lk_node *out) {
+  uint32_t type;
+  if (lk_node_resolve(self, node, 0, &type) != LK_OK) return false;
+  uint32_t item = lk_type_at(self, type)->item;
+  if (item == LK_NONE) return false;
+  *out = lk_node_of(self, lk_item_at(self, item)->parent);
+  return true;
+}
+
+uint64_t lk_doc_node_length(const lk_doc *self, lk_node node) {
+  uint32_t type;
+  return lk_node_resolve(self, node, 0, &type) == LK_OK ? lk_type_at(self, type)->length : 0;
+}
+
+static lk_node_kind kind_of_item(const lk_doc *doc, const lk_item *item) {
+  switch (item->kind) {
+  case LK_CONTENT_STRING:
+  case LK_CONTENT_FORMAT:
+  case LK_CONTENT_EMBED: return LK_NODE_TEXT;
+  case LK_CONTENT_TYPE: break;
+  default: return LK_NODE_ARRAY;
+  }
+  switch (lk_type_at(doc, item->content)->kind) {
+  case LK_NODE_XML_ELEMENT:
+  case LK_NODE_XML_FRAGMENT:
+  case LK_NODE_XML_HOOK:
+  case LK_NODE_XML_TEXT: return LK_NODE_XML_FRAGMENT;
+  default: return LK_NODE_ARRAY;
+  }
+}
+
+lk_node_kind lk_read_kind(const lk_doc *doc, uint32_t type) {
+  const lk_type *t = lk_type_at(doc, type);
+  if (t->kind != LK_NODE_UNKNOWN) return (lk_node_kind)t->kind;
+  for (uint32_t i = t->start; i != LK_NONE; i = lk_item_at(doc, i)->right) {
+    if (!lk_item_deleted(lk_item_at(doc, i))) return kind_of_item(doc, lk_item_at(doc, i));
+  }
+  for (uint32_t e = t->entry_first; e != LK_NONE; e = doc->entries.at[e].next) {
+    if (lk_read_entry(doc, e) != LK_NONE) return LK_NODE_MAP;
+  }
+  return LK_NODE_UNKNOWN;
+}
+
+/* ---- values ---- */
+
+lk_read_values lk_read_values_of(const lk_doc *doc, const lk_item *item) {
+  return (lk_read_values){ lk_value_bytes(doc, item->content), item->len,
+                           item->kind == LK_CONTENT_JSON };
+}
+
+lk_slice lk_read_next_value(lk_read_values *self) {
+  LK_ASSERT(self->left > 0);
+  self->left--;
+  if (!self->json) {
+    lk_slice value = lk_slice_first(self->rest, lk_value_any_length(self->rest));
+    self->rest = lk_slice_skip(self->rest, value.len);
+    return value;
+  }
+  lk_reader in = lk_reader_of(self->rest);
+  lk_slice text;
+  lk_err err = lk_lib0_string_decode(&in, &text);
+  LK_ASSERT(err == LK_OK);
+  self->rest = lk_reader_rest(&in);
+  return text;
+}
+
+static void value_of_any(lk_slice any, lk_value *out) {
+  lk_any_reader reader;
+  lk_any_item item;
+  lk_any_frame frame;
+  lk_reader in = lk_reader_of(any);
+  lk_any_reader_init(&reader, &in, &frame, 1);
+  lk_err err = lk_any_decode(&reader, &item);
+  LK_ASSERT(err == LK_OK);
+  switch (item.kind) {
+  case LK_ANY_UNDEFINED: out->kind = LK_VALUE_UNDEFINED; break;
+  case LK_ANY_NULL: out->kind = LK_VALUE_NULL; break;
+  case LK_ANY_BOOL: *out = (lk_value){ .kind = LK_VALUE_BOOL, .boolean = item.as.boolean }; break;
+  case LK_ANY_NUMBER: *out = (lk_value){ .kind = LK_VALUE_NUMBER, .number = item.as.number }; break;
+  case LK_ANY_BIGINT: *out = (lk_value){ .kind = LK_VALUE_BIGINT, .bigint = item.as.bigint }; break;
+  case LK_ANY_STRING: *out = (lk_value){ .kind = LK_VALUE_STRING, .bytes = item.as.bytes }; break;
+  case LK_ANY_BYTES: *out = (lk_value){ .kind = LK_VALUE_BINARY, .bytes = item.as.bytes }; break;
+  default: *out = (lk_value){ .kind = LK_VALUE_ANY, .bytes = any }; break;
+  }
+}
+
+static void value_of_json(lk_slice json, lk_value *out) {
+  double number;
+  uint64_t high = 0;
+  *out = (lk_value){ .kind = LK_VALUE_STRING, .bytes = json };
+  if (lk_slice_equal(json, LK_LIT("undefined"))) out->kind = LK_VALUE_UNDEFINED;
+  else if (lk_slice_equal(json, LK_LIT("null"))) out->kind = LK_VALUE_NULL;
+  else if (lk_slice_equal(json, LK_LIT("true"))) out->kind = LK_VALUE_BOOL, out->boolean = true;
+  else if (lk_slice_equal(json, LK_LIT("false"))) out->kind = LK_VALUE_BOOL;
+  else if (lk_number_parse_f64(json, &number) == LK_OK) {
+    out->kind = LK_VALUE_NUMBER;
+    out->number = number;
+  } else if (json.len >= 2 && json.ptr[0] == '"' &&
+             lk_json_find_special(json, 1, &high) == json.len - 1) {
+    out->bytes = lk_slice_of(json.ptr + 1, json.len - 2);
+  }
+  if (out->kind != LK_VALUE_STRING) out->bytes = LK_SLICE_EMPTY;
+}
+
+static void value_of_values(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
+  lk_read_values values = lk_read_values_of(doc, item);
+  for (; at > 0; at--) (void)lk_read_next_value(&values);
+  lk_slice value = lk_read_next_value(&values);
+  if (values.json) value_of_json(value, out);
+  else value_of_any(value, out);
+}
+
+void lk_read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
+  *out = (lk_value){ .kind = LK_VALUE_UNDEFINED };
+  switch (item->kind) {
+  case LK_CONTENT_ANY:
+  case LK_CONTENT_JSON: value_of_values(doc, item, at, out); break;
+  case LK_CONTENT_EMBED: value_of_any(lk_value_bytes(doc, item->content), out); break;
+  case LK_CONTENT_BINARY:
+    *out = (lk_value){ .kind = LK_VALUE_BINARY, .bytes = lk_value_bytes(doc, item->content) };
+    break;
+  case LK_CONTENT_STRING: {
+    bool wide = (item->flags & LK_ITEM_WIDE) != 0;
+    out->kind = LK_VALUE_STRING;
+    out->bytes = wide ? LK_UTF8_REPLACEMENT : lk_slice_of(doc->text + item->content + at, 1);
+    break;
+  }
+  case LK_CONTENT_TYPE:
+    *out = (lk_value){ .kind = LK_VALUE_NODE, .node = lk_node_of(doc, item->content) };
+    break;
+  case LK_CONTENT_DOC:
+    *out = (lk_value){ .kind = LK_VALUE_DOC,
+                       .bytes = lk_name_slice(doc, lk_item_key(doc, item)),
+                       .options = lk_value_bytes(doc, item->content) };
+    break;
+  default: break;
+  }
+}
+
+lk_err lk_doc_list_get(const lk_doc *self, lk_node node, uint64_t index, lk_value *out) {
+  uint32_t type, before;
+  lk_err err = lk_node_resolve(self, node, KINDS_LIST, &type);
+  if (err != LK_OK) return err;
+  if (index >= lk_type_at(self, type)->length) return LK_ERR_RANGE;
+  /* Only caches change, which are nobody's view of the document. */
+  uint32_t item = lk_list_find((lk_doc *)self, type, (uint32_t)index, &before);
+  if (item == LK_NONE) return LK_ERR_RANGE;
+  lk_read_value(self, lk_item_at(self, item), (uint32_t)index - before, out);
+  return LK_OK;
+}
+
+/* An entry holds the last unit of its item. */
+static void value_of_entry(const lk_doc *doc, uint32_t item, lk_value *out) {
+  const lk_item *it = lk_item_at(doc, item);
+  lk_read_value(doc, it, it->len - 1, out);
+}
+
+lk_err lk_doc_map_get(const lk_doc *self, lk_node node, lk_slice key, lk_value *out) {
+  uint32_t type;
+  lk_err err = lk_node_resolve(self, node, 0, &type);
+  if (err != LK_OK) return err;
+  uint32_t name = lk_name_find(self, key);
+  uint32_t entry = name == LK_NONE ? LK_NONE : lk_entry_find(self, type, name);
+  uint32_t item = entry == LK_NONE ? LK_NONE : lk_read_entry(self, entry);
+  if (item == LK_NONE) return LK_ERR_NOT_FOUND;
+  value_of_entry(self, item, out);
+  return LK_OK;
+}
+
+uint64_t lk_doc_map_count(const lk_doc *self, lk_node node) {
+  uint32_t type;
+  uint64_t count = 0;
+  if (lk_node_resolve(self, node, 0, &type) != LK_OK) return 0;
+  for (uint32_t e = lk_type_at(self, type)->entry_first; e != LK_NONE;
+       e = self->entries.at[e].next) {
+    if (lk_read_entry(self, e) != LK_NONE) count++;
+  }
+  return count;
+}
+
+/* The cursor is the entry that was given last, and one more. */
+bool lk_doc_map_next(const lk_doc *self, lk_node node, uint32_t *cursor, lk_slice *key,
+                     lk_value *out) {
+  uint32_t type;
+  if (lk_node_resolve(self, node, 0, &type) != LK_OK || *cursor > self->entries.count) return false;
+  uint32_t e = *cursor == 0 ? lk_type_at(self, type)->entry_first
+                            : self->entries.at[*cursor - 1].next;
+  while (e != LK_NONE && lk_read_entry(self, e) == LK_NONE) e = self->entries.at[e].next;
+  if (e == LK_NONE) return false;
+  *cursor = e + 1;
+  *key = lk_name_slice(self, self->entries.at[e].key);
+  value_of_entry(self, lk_read_entry(self, e), out);
+  return true;
+}
+
+/* ---- plain text ---- */
+
+#define COPY_LEN 16
+
+/* Appends ASCII for which there is room. */
+static void copy_ascii(const lk_doc *doc, const lk_item *item, lk_buf *out) {
+  const uint8_t *from = doc->text + item->content;
+  uint8_t *to = out->ptr + out->len;
+  bool wide_enough = out->cap - out->len >= COPY_LEN && doc->text_cap - item->content >= COPY_LEN;
+  if (item->len <= COPY_LEN && wide_enough) memcpy(to, from, COPY_LEN);
+  else memcpy(to, from, item->len);
+  out->len += item->len;
+}
+
+/* For ASCII a unit is a byte, for all else more. Embeds have a unit and no text, so that the length may be more
+ * than the text is: then a buffer's maximum is met while copying, or not at all. */
+static void reserve_text(uint32_t length, lk_buf *out) {
+  if (length <= out->max - out->len) (void)lk_buf_reserve(out, length);
+}
+
+lk_err lk_read_text(const lk_doc *doc, uint32_t type, lk_buf *out) {
+  size_t start = out->len;
+  uint16_t high = 0;
+  if (out->err != LK_OK) return out->err;
+  reserve_text(lk_type_at(doc, type)->length, out);
+  for (uint32_t i = lk_type_at(doc, type)->start; i != LK_NONE && out->err == LK_OK;) {
+    const lk_item *item = lk_item_at(doc, i);
+    i = item->right;
+    if (item->kind != LK_CONTENT_STRING || lk_item_deleted(item)) continue;
+    bool plain = (item->flags & LK_ITEM_WIDE) == 0 && high == 0;
+    if (plain && out->cap - out->len >= item->len) copy_ascii(doc, item, out);
+    else lk_item_append_utf8(doc, item, 0, item->len, &high, out);
+  }
+  lk_text_flush(&high, out);
+  lk_err err = out->err;
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
+}
+
+static lk_err read_xml(const lk_doc *doc, uint32_t type, lk_buf *out) {
+  lk_formats formats;
+  lk_formats_init(&formats, doc);
+  lk_err err = lk_read_xml(doc, type, &formats, out);
+  lk_formats_deinit(&formats);
+  return err;
+}
+
+lk_err lk_doc_text_string(const lk_doc *self, lk_node node, lk_buf *out) {
+  uint32_t type;
+  lk_err err = lk_node_resolve(self, node, 0, &type);
+  if (err != LK_OK) return err;
+  switch (lk_read_kind(self, type)) {
+  case LK_NODE_UNKNOWN: return out->err;
+  case LK_NODE_TEXT:
+  case LK_NODE_XML_TEXT: return lk_read_text(self, type, out);
+  case LK_NODE_ARRAY:
+  case LK_NODE_MAP: return lk_read_json(self, type, out);
+  default: return read_xml(self, type, out);
+  }
+}
+
+lk_err lk_doc_xml_string(const lk_doc *self, lk_node node, lk_buf *out) {
+  uint32_t type;
+  lk_err err = lk_node_resolve(self, node, 0, &type);
+  if (err != LK_OK) return err;
+  switch (lk_read_kind(self, type)) {
+  case LK_NODE_UNKNOWN: return out->err;
+  case LK_NODE_ARRAY:
+  case LK_NODE_MAP: return lk_read_json(self, type, out);
+  default: return read_xml(self, type, out);
+  }
+}

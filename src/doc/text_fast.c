@@ -1,0 +1,458 @@
+/* doc/text_fast.c -- a keystroke, ours or somebody else's.
+ *
+ * Nearly every change to a text is a few characters, put behind what the same user typed last or taken out of one
+ * run, with nobody observing but for the bytes. Such a change needs no transaction: what it will be once it is
+ * cleaned up is known beforehand. So it is made at once, in tens of nanoseconds, and its update is
+ * written from what is at hand. An update in V1 that says such a thing is recognised by its bytes.
+ *
+ * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, observers of events, an open
+ * transaction, several items at once, concurrent neighbours, memory that is not there yet. So nothing here
+ * can fail half-way. That both ways leave the same document and the same bytes is tested. */
+#include "doc/engine.h"
+
+#include "codec/varint.h"
+#include "doc/events.h"
+
+#define TYPED_MAX 4096 /* more is a paste, for which a transaction is no burden */
+
+static bool is_open_to_it(const lk_doc *doc, const lk_type *type) {
+  return doc->tx == NULL && !doc->cleaning && doc->event_observers == 0 && (type->flags & LK_TYPE_HAS_FORMAT) == 0;
+}
+
+static bool is_ascii(lk_slice text) {
+  size_t i = 0;
+  for (; i + 8 <= text.len; i += 8) {
+    if ((lk_load_le64(text.ptr + i) & UINT64_C(0x8080808080808080)) != 0) return false;
+  }
+  for (; i < text.len; i++) {
+    if (text.ptr[i] >= 0x80) return false;
+  }
+  return true;
+}
+
+/* ---- the update ---- */
+
+static uint8_t *put(uint8_t *to, uint64_t value) { return to + lk_varuint_store(to, value); }
+
+static void emit(lk_doc *doc, const uint8_t *end) {
+  doc->emit.len = end == NULL ? 0 : (size_t)(end - doc->emit.ptr);
+  doc->cleaning = true; /* what observers change is cleaned up behind */
+  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, 0, true);
+  doc->cleaning = false;
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+}
+
+static uint8_t *emit_room(lk_doc *doc, size_t len) {
+  lk_buf_truncate(&doc->emit, 0);
+  return lk_buf_reserve(&doc->emit, len + 96) == LK_OK ? doc->emit.ptr : NULL;
+}
+
+static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice text, uint32_t origin_client,
+                        uint32_t origin_clock, uint32_t right) {
+  uint8_t *to = emit_room(doc, text.len);
+  if (to != NULL) {
+    *to++ = 1;
+    *to++ = 1;
+    to = put(put(to, doc->clients.at[client].id), clock);
+    *to++ = (uint8_t)(LK_CONTENT_STRING | (origin_client != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
+                      (right != LK_NONE ? LK_INFO_RIGHT : 0));
+    if (origin_client != LK_NO_CLIENT) to = put(put(to, doc->clients.at[origin_client].id), origin_clock);
+    if (right != LK_NONE) {
+      const lk_item *item = &doc->items[right];
+      to = put(put(to, doc->clients.at[item->client].id), item->clock);
+    }
+    to = put(to, text.len);
+    memcpy(to, text.ptr, text.len);
+    to += text.len;
+    *to++ = 0;
+  }
+  emit(doc, to);
+}
+
+static void emit_delete(lk_doc *doc, uint32_t client, uint32_t clock, uint32_t len) {
+  uint8_t *to = emit_room(doc, 0);
+  if (to != NULL) {
+    *to++ = 0;
+    *to++ = 1;
+    to = put(to, doc->clients.at[client].id);
+    *to++ = 1;
+    to = put(put(to, clock), len);
+  }
+  emit(doc, to);
+}
+
+/* ---- items without a journal ---- */
+
+/* Room for two items more, of which one splits |item|; what is missing is left to the slow way. */
+static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item) {
+  if (doc->item_free == LK_NONE && doc->item_cap - doc->item_count < 2) return false;
+  if (doc->item_free != LK_NONE && doc->items[doc->item_free].left == LK_NONE && doc->item_cap == doc->item_count) {
+    return false;
+  }
+  if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
+  if (item == LK_NONE) return true;
+  const lk_client *client = &doc->clients.at[doc->items[item].client];
+  lk_place place = lk_client_place(doc, doc->items[item].client, doc->items[item].clock);
+  return client->blocks[place.block].cap - client->blocks[place.block].count >= 2;
+}
+
+static uint32_t take_item(lk_doc *doc) {
+  uint32_t item = doc->item_free;
+  if (item != LK_NONE) doc->item_free = doc->items[item].left;
+  else item = doc->item_count++;
+  doc->item_live++;
+  return item;
+}
+
+/* Puts |number| behind its |left|, whose |right| is right. */
+static void link(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number) {
+  lk_item *item = &doc->items[number];
+  if (item->left != LK_NONE) doc->items[item->left].right = number;
+  else type->start = number;
+  if (item->right != LK_NONE) doc->items[item->right].left = number;
+  else type->end = number;
+  if (type->order != LK_NONE) lk_order_link(doc, slot, number);
+}
+
+/* The right half of a narrow text. */
+static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number, uint32_t offset) {
+  uint32_t right = take_item(doc);
+  lk_item *item = &doc->items[number];
+  lk_item half = *item;
+  half.clock += offset;
+  half.len -= offset;
+  half.depth += offset;
+  half.content += offset;
+  half.origin_client = item->client;
+  half.origin_clock = half.clock - 1;
+  half.left = number;
+  half.flags &= (uint8_t)~LK_ITEM_JOINED;
+  doc->items[right] = half;
+  lk_place place = lk_client_place(doc, item->client, item->clock);
+  if (lk_client_insert(doc, item->client, place, right) != LK_OK) LK_UNREACHABLE();
+  item->len = offset;
+  if (type->order != LK_NONE) lk_order_add(doc, item->leaf, -(int32_t)half.len, 0);
+  link(doc, type, slot, right);
+  return right;
+}
+
+static bool is_joined(const lk_doc *doc, uint32_t item) {
+  return item != LK_NONE && (doc->items[item].flags & LK_ITEM_JOINED) != 0;
+}
+
+static bool is_plain(const lk_item *item) {
+  return item->kind == LK_CONTENT_STRING &&
+         (item->flags & (LK_ITEM_DELETED | LK_ITEM_WIDE | LK_ITEM_REDONE | LK_ITEM_KEEP)) == 0;
+}
+
+static bool has_right(const lk_doc *doc, const lk_item *item, uint32_t right) {
+  if (right == LK_NONE) return item->right_client == LK_NO_CLIENT;
+  return item->right_client == doc->items[right].client && item->right_clock == doc->items[right].clock;
+}
+
+static bool same_right(const lk_item *a, const lk_item *b) {
+  return a->right_client == b->right_client && (a->right_client == LK_NO_CLIENT || a->right_clock == b->right_clock);
+}
+
+/* ---- inserting ---- */
+
+/* Whether a text may be put behind that of |item| where it lies. */
+static bool text_goes_on(lk_doc *doc, lk_client *client, const lk_item *item, uint32_t len) {
+  uint32_t end = item->content + item->len;
+  if (end == doc->text_len) return lk_text_reserve(doc, len) == LK_OK;
+  return client->text_end != 0 && client->text_used == end && client->text_end - end >= len;
+}
+
+static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
+  lk_item *item = &doc->items[left];
+  lk_client *client = &doc->clients.at[item->client];
+  uint32_t end = item->content + item->len, len = (uint32_t)text.len;
+  if (len == 1) doc->text[end] = text.ptr[0];
+  else memcpy(doc->text + end, text.ptr, len);
+  if (end == doc->text_len) doc->text_len += len;
+  else client->text_used += len;
+  item->len += len;
+  client->clock += len;
+  type->length += len;
+  if (type->order != LK_NONE) lk_order_add(doc, item->leaf, (int32_t)len, 0);
+}
+
+/* A struct of its own between |left|, which is split before unit |offset| where that is above 0, and what is right of
+ * it. Gives its number, or LK_NONE where something is missing. */
+static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left, uint32_t offset,
+                               uint32_t right, lk_slice text) {
+  lk_client *client = &doc->clients.at[number];
+  lk_block *block = &client->blocks[client->block_count - 1];
+  if (block->count == block->cap || lk_text_reserve(doc, (uint32_t)text.len) != LK_OK) return LK_NONE;
+  if (!has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE)) return LK_NONE;
+  lk_type *type = &doc->types.at[slot];
+  if (offset > 0) right = split(doc, type, slot, left, offset);
+  uint32_t made = take_item(doc);
+  lk_item item = {
+    .clock = client->clock, .len = (uint32_t)text.len, .left = left, .right = right, .parent = slot,
+    .content = doc->text_len, .leaf = LK_NONE, .client = number, .origin_client = LK_NO_CLIENT,
+    .right_client = LK_NO_CLIENT, .kind = LK_CONTENT_STRING,
+  };
+  if (left != LK_NONE) {
+    const lk_item *at = &doc->items[left];
+    item.origin_client = at->client;
+    item.origin_clock = lk_item_end(at) - 1;
+    item.depth = at->depth + at->len;
+  }
+  if (right != LK_NONE) {
+    item.right_client = doc->items[right].client;
+    item.right_clock = doc->items[right].clock;
+  }
+  memcpy(doc->text + doc->text_len, text.ptr, text.len);
+  doc->text_len += item.len;
+  doc->items[made] = item;
+  link(doc, type, slot, made);
+  block->items[block->count++] = made;
+  client->clock += item.len;
+  type->length += item.len;
+  return made;
+}
+
+typedef enum outcome { NOT_FAST, EXTENDED, INSERTED } outcome;
+
+/* Between two neighbours: behind |left| where that goes on, otherwise as a struct of its own. */
+static outcome insert_at(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left, uint32_t right, lk_slice text,
+                         uint32_t *made) {
+  lk_client *client = &doc->clients.at[number];
+  const lk_block *block = &client->blocks[client->block_count - 1];
+  if ((left == LK_NONE && right == LK_NONE) || is_joined(doc, right)) return NOT_FAST;
+  if (left != LK_NONE && left == block->items[block->count - 1u]) {
+    lk_item *item = &doc->items[left];
+    bool is_one = item->kind == LK_CONTENT_STRING && (item->flags & (LK_ITEM_DELETED | LK_ITEM_REDONE)) == 0;
+    if (is_one && has_right(doc, item, right)) {
+      if (!is_plain(item) || !text_goes_on(doc, client, item, (uint32_t)text.len)) return NOT_FAST;
+      extend(doc, &doc->types.at[slot], left, text);
+      *made = left;
+      return EXTENDED;
+    }
+  }
+  *made = insert_between(doc, slot, number, left, 0, right, text);
+  return *made == LK_NONE ? NOT_FAST : INSERTED;
+}
+
+static bool can_write(const lk_doc *doc, uint16_t number) {
+  const lk_client *client = &doc->clients.at[number];
+  return client->block_count > 0 && client->clock <= doc->limits.doc_clock - TYPED_MAX;
+}
+
+bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice text) {
+  lk_type *type = &doc->types.at[slot];
+  if (!is_open_to_it(doc, type) || text.len > TYPED_MAX || !is_ascii(text)) return false;
+  if (doc->client == LK_NO_CLIENT || !can_write(doc, doc->client)) return false;
+  uint32_t left, right = LK_NONE, before = index, made, clock = doc->clients.at[doc->client].clock;
+  if (index < type->length) {
+    right = lk_list_find(doc, slot, index, &before);
+    left = doc->items[right].left;
+  } else {
+    left = type->end;
+  }
+  if (before == index) {
+    if (insert_at(doc, slot, doc->client, left, right, text, &made) == NOT_FAST) return false;
+  } else {
+    if (!is_plain(&doc->items[right])) return false;
+    left = right;
+    made = insert_between(doc, slot, doc->client, left, index - before, LK_NONE, text);
+    if (made == LK_NONE) return false;
+    right = doc->items[made].right;
+  }
+  type = &doc->types.at[slot];
+  uint32_t units = (uint32_t)text.len;
+  type->cursor = right != LK_NONE ? right : made;
+  type->cursor_at = right != LK_NONE ? index + units : index + units - doc->items[made].len;
+  if (doc->update_observers > 0) {
+    const lk_item *item = &doc->items[made];
+    bool own = item->clock != clock; /* it was there before */
+    emit_insert(doc, doc->client, clock, text, own ? doc->client : item->origin_client,
+                own ? clock - 1 : item->origin_clock, right);
+  }
+  return true;
+}
+
+/* ---- deleting ---- */
+
+/* Whether |right| is deleted and continues |left|, so that what is deleted at their border becomes part of it. */
+static bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
+  if (left == LK_NONE || right == LK_NONE) return false;
+  const lk_item *l = &doc->items[left], *r = &doc->items[right], *d = &doc->items[deleted];
+  return d->kind == LK_CONTENT_DELETED && (d->flags & (LK_ITEM_KEEP | LK_ITEM_REDONE)) == 0 &&
+         l->client == r->client && lk_item_end(l) == r->clock && r->origin_client == l->client &&
+         r->origin_clock == r->clock - 1 && same_right(l, r);
+}
+
+static void set_first(lk_doc *doc, uint32_t number, uint32_t clock) {
+  lk_item *item = &doc->items[number];
+  lk_place place = lk_client_place(doc, item->client, item->clock);
+  item->clock = clock;
+  if (place.at == 0) doc->clients.at[item->client].blocks[place.block].first = clock;
+}
+
+/* The text of a deleted stretch. */
+static void waste(lk_doc *doc, uint32_t at, uint32_t len) {
+  if (at + len == doc->text_len) doc->text_len = at;
+  else doc->text_waste += len;
+}
+
+static void shrink_units(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t len) {
+  type->length -= len;
+  if (type->order != LK_NONE) lk_order_add(doc, leaf, -(int32_t)len, 0);
+}
+
+/* |len| units of |number|, from |offset| on. */
+static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset, uint32_t len) {
+  lk_type *type = &doc->types.at[slot];
+  lk_item *item = &doc->items[number];
+  uint32_t clock = item->clock + offset, text = item->content + offset;
+  if (is_joined(doc, number) || is_joined(doc, item->right)) return false;
+  uint16_t client = item->client;
+  bool head = offset == 0, tail = offset + len == item->len;
+  if (tail && !head && continues(doc, number, item->right, item->right)) {
+    /* once more backspace: the stretch behind takes it in */
+    lk_item *next = &doc->items[item->right];
+    item->len -= len;
+    set_first(doc, item->right, clock);
+    next->len += len;
+    next->origin_clock = clock - 1;
+    next->depth -= len;
+    shrink_units(doc, type, item->leaf, len);
+  } else if (head && !tail && continues(doc, item->left, number, item->left)) {
+    doc->items[item->left].len += len;
+    set_first(doc, number, clock + len);
+    item->len -= len;
+    item->origin_clock = item->clock - 1;
+    item->depth += len;
+    item->content += len;
+    shrink_units(doc, type, item->leaf, len);
+  } else {
+    if (!has_room(doc, type, number)) return false;
+    type = &doc->types.at[slot];
+    uint32_t gone = head ? number : split(doc, type, slot, number, offset);
+    if (!tail) (void)split(doc, type, slot, gone, len);
+    lk_item *dead = &doc->items[gone];
+    dead->kind = LK_CONTENT_DELETED;
+    dead->flags = LK_ITEM_DELETED;
+    shrink_units(doc, type, dead->leaf, len);
+    if (head) type->cursor = LK_NONE;
+    if (head || tail) lk_merge_at(doc, client, clock);
+  }
+  waste(doc, text, len);
+  return true;
+}
+
+bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t len) {
+  lk_type *type = &doc->types.at[slot];
+  if (!is_open_to_it(doc, type) || !doc->gc || index >= type->length) return false;
+  uint32_t before, number = lk_list_find(doc, slot, index, &before);
+  const lk_item *item = &doc->items[number];
+  uint32_t client = item->client, clock = item->clock + (index - before);
+  if (!is_plain(item) || len > item->len - (index - before)) return false;
+  if (!delete_stretch(doc, slot, number, index - before, len)) return false;
+  if (doc->update_observers > 0) emit_delete(doc, client, clock, len);
+  return true;
+}
+
+/* ---- updates ---- */
+
+typedef struct keystroke {
+  uint16_t client;
+  uint64_t clock, len;
+  uint8_t info;
+  uint16_t origin_client, right_client;
+  uint64_t origin_clock, right_clock;
+  lk_slice text;
+} keystroke;
+
+static bool read_uint(lk_reader *in, uint64_t *out) {
+  return lk_varuint_decode(in, LK_VARUINT_MAX_SAFE, out) == LK_OK;
+}
+
+/* A client that is here, with a clock that it has passed. */
+static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *clock) {
+  uint64_t id;
+  if (!read_uint(in, &id) || !read_uint(in, clock)) return false;
+  if (doc->clients.at[doc->client_last].id != id) {
+    uint16_t found = lk_client_find(doc, id);
+    if (found == LK_NO_CLIENT) return false;
+    doc->client_last = found;
+  }
+  *client = doc->client_last;
+  return *clock <= doc->clients.at[*client].clock;
+}
+
+/* One struct of ASCII text that has an origin and maybe a right origin, and no deletions. */
+static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
+  uint64_t len;
+  if (!read_here(doc, in, &out->client, &out->clock) || lk_reader_u8(in, &out->info) != LK_OK) return false;
+  if ((out->info & (LK_INFO_CONTENT | LK_INFO_ORIGIN | LK_INFO_SUB)) != (LK_CONTENT_STRING | LK_INFO_ORIGIN)) return false;
+  if (!read_here(doc, in, &out->origin_client, &out->origin_clock)) return false;
+  out->right_client = LK_NO_CLIENT;
+  if ((out->info & LK_INFO_RIGHT) != 0 && !read_here(doc, in, &out->right_client, &out->right_clock)) return false;
+  if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX || lk_reader_bytes(in, len, &out->text) != LK_OK) return false;
+  uint8_t deletes;
+  return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 && is_ascii(out->text);
+}
+
+static bool is_right(const lk_doc *doc, const keystroke *key, uint32_t right) {
+  if (right == LK_NONE) return key->right_client == LK_NO_CLIENT;
+  return key->right_client == doc->items[right].client && key->right_clock == doc->items[right].clock;
+}
+
+/* Whether a list may be changed behind the backs of everybody. */
+static bool is_free(const lk_doc *doc, const lk_item *item) {
+  if (item->kind == LK_CONTENT_GC || (item->flags & LK_ITEM_SUB) != 0) return false;
+  return (doc->types.at[item->parent].flags & LK_TYPE_HAS_FORMAT) == 0 && !lk_type_deleted(doc, item->parent);
+}
+
+static bool apply_insert(lk_doc *doc, lk_reader *in) {
+  keystroke key;
+  if (!read_insert(doc, in, &key) || !can_write(doc, key.client)) return false;
+  const lk_client *origin = &doc->clients.at[key.origin_client];
+  if (key.clock != doc->clients.at[key.client].clock || key.client == doc->client) return false;
+  if (key.origin_clock >= origin->clock) return false;
+  uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock), made = LK_NONE;
+  const lk_item *item = &doc->items[left];
+  uint32_t slot = item->parent, offset = (uint32_t)key.origin_clock + 1 - item->clock;
+  if (!is_free(doc, item)) return false;
+  if (offset == item->len) {
+    /* neighbours that stand side by side: nobody else wrote here */
+    if (!is_right(doc, &key, item->right)) return false;
+    if (insert_at(doc, slot, key.client, left, item->right, key.text, &made) == NOT_FAST) return false;
+  } else {
+    if (!is_plain(item) || key.right_client != item->client || key.right_clock != key.origin_clock + 1) return false;
+    made = insert_between(doc, slot, key.client, left, offset, LK_NONE, key.text);
+    if (made == LK_NONE) return false;
+  }
+  doc->types.at[slot].cursor = LK_NONE;
+  return true;
+}
+
+/* A stretch of one item. */
+static bool apply_delete(lk_doc *doc, lk_reader *in) {
+  uint64_t id, clock, len;
+  uint8_t ranges;
+  if (!read_uint(in, &id) || lk_reader_u8(in, &ranges) != LK_OK || ranges != 1) return false;
+  if (!read_uint(in, &clock) || !read_uint(in, &len) || len == 0 || lk_reader_left(in) > 0) return false;
+  uint16_t client = lk_client_find(doc, id);
+  if (client == LK_NO_CLIENT || clock >= doc->clients.at[client].clock) return false;
+  uint32_t number = lk_client_item(doc, client, (uint32_t)clock);
+  const lk_item *item = &doc->items[number];
+  uint32_t offset = (uint32_t)clock - item->clock, slot = item->parent;
+  if (!is_plain(item) || !is_free(doc, item) || len > item->len - offset || !doc->gc) return false;
+  if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
+  doc->types.at[slot].cursor = LK_NONE;
+  return true;
+}
+
+bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin) {
+  if (doc->tx != NULL || doc->cleaning || doc->observers.count > 0 || doc->clients.count == 0) return false;
+  if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
+  if (update.len < 4 || update.len > TYPED_MAX) return false;
+  lk_reader in = { update, 2 };
+  (void)origin;
+  if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, &in);
+  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, &in);
+}

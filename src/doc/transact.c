@@ -1,0 +1,448 @@
+/* doc/transact.c -- opening a document, transactions, and who is told.
+ *
+ * A transaction collects what changed. When it is over, observers are called, texts get their formatting
+ * cleaned where others changed it, deleted content is collected, structs that can be one are merged,
+ * and the update goes out: in this order, which is Yjs's, since each step changes what the next one
+ * sees. An observer may change the document. Its transaction is done at once, and cleaned up after
+ * the one that is being told about.
+ *
+ * A changing call opens a transaction if there is none. When it fails it rolls back to where it began, and
+ * what the transaction did before stays. */
+#include "doc/engine.h"
+
+#include "codec/utf.h"
+#include "doc/events.h"
+
+/* ---- memory that is counted ---- */
+
+static void *counted_resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
+  lk_doc *doc = ctx;
+  void *result = doc->below->resize(doc->below->ctx, ptr, old_size, new_size);
+  if (result != NULL || new_size == 0) doc->bytes += new_size - old_size;
+  return result;
+}
+
+/* ---- opening and closing ---- */
+
+lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **out) {
+  if (options->client > LK_VARUINT_MAX_SAFE) return LK_ERR_INVALID;
+  lk_doc *doc = lk_alloc_bytes(env->alloc, sizeof *doc);
+  if (doc == NULL) return LK_ERR_NOMEM;
+  memset(doc, 0, sizeof *doc);
+  doc->env = env;
+  doc->below = env->alloc;
+  doc->alloc = (lk_alloc){ counted_resize, doc };
+  doc->limits = lk_limits_default();
+  doc->limit_hit = "";
+  doc->seed[0] = options->seed[0];
+  doc->seed[1] = options->seed[1];
+  lk_prng_init(&doc->prng, options->seed[0] ^ options->client);
+  doc->gc = !options->keep_deleted;
+  doc->client = LK_NO_CLIENT;
+  doc->client_id = options->client;
+  doc->item_free = doc->node_free = LK_NONE;
+  doc->steps_max = UINT64_MAX;
+  lk_buf_init(&doc->emit, &doc->alloc, doc->limits.doc_update_bytes);
+  lk_pending_init(doc);
+  *out = doc;
+  return LK_OK;
+}
+
+static void free_txs(lk_doc *doc, lk_tx *tx) {
+  while (tx != NULL) {
+    lk_tx *next = tx->next;
+    LK_VEC_FREE(doc, tx->ranges);
+    LK_VEC_FREE(doc, tx->range_clients);
+    LK_VEC_FREE(doc, tx->touched);
+    LK_VEC_FREE(doc, tx->merges);
+    LK_VEC_FREE(doc, tx->changed);
+    LK_VEC_FREE(doc, tx->subdocs);
+    lk_free_bytes(&doc->alloc, tx, sizeof *tx);
+    tx = next;
+  }
+}
+
+void lk_doc_close(lk_doc *doc) {
+  if (doc == NULL) return;
+  free_txs(doc, doc->tx);
+  free_txs(doc, doc->cleanups);
+  free_txs(doc, doc->tx_free);
+  lk_pending_deinit(doc);
+  for (uint32_t i = 0; i < doc->clients.count; i++) {
+    lk_client *client = &doc->clients.at[i];
+    for (uint32_t b = 0; b < client->block_count; b++) {
+      lk_free_array(&doc->alloc, client->blocks[b].items, client->blocks[b].cap, sizeof(uint32_t));
+    }
+    lk_free_array(&doc->alloc, client->blocks, client->block_cap, sizeof(lk_block));
+  }
+  lk_free_array(&doc->alloc, doc->items, doc->item_cap, sizeof(lk_item));
+  lk_free_bytes(&doc->alloc, doc->text, doc->text_cap);
+  lk_free_bytes(&doc->alloc, doc->values, doc->values_cap);
+  lk_free_bytes(&doc->alloc, doc->name_bytes, doc->name_bytes_cap);
+  lk_free_array(&doc->alloc, doc->client_index.slots, doc->client_index.cap, sizeof(uint32_t));
+  lk_free_array(&doc->alloc, doc->entry_index.slots, doc->entry_index.cap, sizeof(uint32_t));
+  lk_free_array(&doc->alloc, doc->name_index.slots, doc->name_index.cap, sizeof(uint32_t));
+  lk_free_array(&doc->alloc, doc->marks, doc->marks_cap, sizeof(uint32_t));
+  LK_VEC_FREE(doc, doc->clients);
+  LK_VEC_FREE(doc, doc->types);
+  LK_VEC_FREE(doc, doc->entries);
+  LK_VEC_FREE(doc, doc->names);
+  LK_VEC_FREE(doc, doc->roots);
+  LK_VEC_FREE(doc, doc->nodes);
+  LK_VEC_FREE(doc, doc->redone);
+  LK_VEC_FREE(doc, doc->journal);
+  LK_VEC_FREE(doc, doc->observers);
+  LK_VEC_FREE(doc, doc->incoming);
+  LK_VEC_FREE(doc, doc->stack);
+  LK_VEC_FREE(doc, doc->dropped);
+  LK_VEC_FREE(doc, doc->woken);
+  LK_VEC_FREE(doc, doc->saved);
+  LK_VEC_FREE(doc, doc->saved_ranges);
+  lk_buf_deinit(&doc->emit);
+  const lk_alloc *below = doc->below;
+  lk_free_bytes(below, doc, sizeof *doc);
+}
+
+uint64_t lk_doc_client(const lk_doc *doc) { return doc->client_id; }
+const char *lk_doc_limit_hit(const lk_doc *doc) { return doc->limit_hit; }
+
+/* ---- roots ---- */
+
+lk_err lk_doc_root(lk_doc *doc, lk_slice name, lk_node_kind kind, lk_node *out) {
+  uint32_t type;
+  lk_call call;
+  lk_err err = lk_utf8_check(name);
+  if (err == LK_OK) err = lk_call_begin(doc, &call);
+  if (err != LK_OK) return err;
+  err = lk_root_intern(doc, name, &type);
+  if (err == LK_OK && kind != LK_NODE_UNKNOWN && doc->types.at[type].kind != kind) {
+    if (doc->types.at[type].kind == LK_NODE_UNKNOWN) doc->types.at[type].kind = (uint8_t)kind;
+    else err = LK_ERR_TYPE;
+  }
+  if (err == LK_OK) *out = lk_node_of(doc, type);
+  return lk_call_end(doc, &call, err);
+}
+
+lk_err lk_node_resolve(const lk_doc *doc, lk_node node, uint32_t kinds, uint32_t *out) {
+  if (node.slot >= doc->types.count) return LK_ERR_NOT_FOUND;
+  const lk_type *type = &doc->types.at[node.slot];
+  if (type->check != node.check || lk_type_deleted(doc, node.slot)) return LK_ERR_NOT_FOUND;
+  if (kinds != 0 && (kinds >> type->kind & 1) == 0) return LK_ERR_TYPE;
+  *out = node.slot;
+  return LK_OK;
+}
+
+/* ---- ranges ---- */
+
+static bool range_below(const lk_range *a, const lk_range *b) {
+  return a->client != b->client ? a->client < b->client : a->clock < b->clock;
+}
+
+/* Heap sort: no memory, no order that is bad. Ranges nearly always come sorted. */
+static void sift_down(lk_range *ranges, uint32_t at, uint32_t count) {
+  for (uint32_t child; (child = at * 2 + 1) < count; at = child) {
+    if (child + 1 < count && range_below(&ranges[child], &ranges[child + 1])) child++;
+    if (!range_below(&ranges[at], &ranges[child])) return;
+    lk_range other = ranges[at];
+    ranges[at] = ranges[child];
+    ranges[child] = other;
+  }
+}
+
+static void sort_ranges(lk_range *ranges, uint32_t count) {
+  uint32_t sorted = 1;
+  while (sorted < count && !range_below(&ranges[sorted], &ranges[sorted - 1])) sorted++;
+  if (sorted >= count) return;
+  for (uint32_t i = count / 2; i > 0; i--) sift_down(ranges, i - 1, count);
+  for (uint32_t end = count - 1; end > 0; end--) {
+    lk_range first = ranges[0];
+    ranges[0] = ranges[end];
+    ranges[end] = first;
+    sift_down(ranges, 0, end);
+  }
+}
+
+void lk_ranges_sort(lk_range *ranges, uint32_t *count, bool merge) {
+  sort_ranges(ranges, *count);
+  if (!merge || *count == 0) return;
+  uint32_t kept = 0;
+  for (uint32_t i = 1; i < *count; i++) {
+    lk_range *last = &ranges[kept];
+    uint64_t end = (uint64_t)last->clock + last->len;
+    if (ranges[i].client == last->client && ranges[i].clock <= end) {
+      uint64_t to = lk_max_u64(end, (uint64_t)ranges[i].clock + ranges[i].len);
+      last->len = (uint32_t)(to - last->clock);
+    } else {
+      ranges[++kept] = ranges[i];
+    }
+  }
+  *count = kept + 1;
+}
+
+bool lk_ranges_have(const lk_range *ranges, uint32_t count, uint32_t client, uint32_t clock) {
+  uint32_t low = 0, high = count;
+  lk_range key = { client, clock, 0 };
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (range_below(&key, &ranges[middle])) high = middle;
+    else low = middle + 1;
+  }
+  if (low == 0) return false;
+  const lk_range *found = &ranges[low - 1];
+  return found->client == client && clock - found->clock < found->len;
+}
+
+/* ---- transactions ---- */
+
+static lk_err tx_open(lk_doc *doc, uint64_t origin) {
+  lk_tx *tx = doc->tx_free;
+  if (tx != NULL) {
+    doc->tx_free = tx->next;
+  } else {
+    tx = lk_alloc_bytes(&doc->alloc, sizeof *tx);
+    if (tx == NULL) return LK_ERR_NOMEM;
+    memset(tx, 0, sizeof *tx);
+  }
+  tx->number = ++doc->tx_number;
+  tx->depth = 0;
+  tx->origin = origin;
+  tx->local = true;
+  tx->clean_formats = false;
+  tx->ranges.count = tx->touched.count = tx->merges.count = tx->changed.count = tx->subdocs.count = 0;
+  tx->range_floor = 0;
+  tx->next = NULL;
+  doc->tx = tx;
+  doc->journal.count = 0;
+  return LK_OK;
+}
+
+lk_err lk_doc_begin(lk_doc *doc, uint64_t origin) {
+  if (doc->tx == NULL) {
+    lk_err err = tx_open(doc, origin);
+    if (err != LK_OK) return err;
+  }
+  doc->tx->depth++;
+  return LK_OK;
+}
+
+/* Remote changes of formatted text are cleaned up behind. */
+static bool wants_clean_up(const lk_doc *doc, const lk_tx *tx) {
+  if (tx->local) return false;
+  for (uint32_t i = 0; i < tx->changed.count; i++) {
+    const lk_type *type = &doc->types.at[tx->changed.at[i].type];
+    if (type->changed != tx->number || (type->flags & LK_TYPE_CLEANS) == 0) continue;
+    if (type->kind != LK_NODE_TEXT && type->kind != LK_NODE_XML_TEXT) continue;
+    if (!lk_type_deleted(doc, tx->changed.at[i].type)) return true;
+  }
+  return false;
+}
+
+/* Where a remote update had structs of ours, another replica has our id: take a new one. */
+static void flee_from_clash(lk_doc *doc, const lk_tx *tx) {
+  if (tx->local || doc->client == LK_NO_CLIENT) return;
+  if (doc->clients.at[doc->client].touched != tx->number) return;
+  LK_COVERED(doc_client_clash);
+  do doc->client_id = lk_prng_u64(&doc->prng) >> 32;
+  while (lk_client_find(doc, doc->client_id) != LK_NO_CLIENT);
+  doc->client = LK_NO_CLIENT;
+}
+
+void lk_emit_update(lk_doc *doc, uint32_t what, uint64_t origin, bool local) {
+  for (uint32_t i = 0; i < doc->observers.count; i++) {
+    lk_observer observer = doc->observers.at[i];
+    if (observer.id == 0 || observer.what != what) continue;
+    ((lk_doc_update_fn)observer.fn)(observer.ctx, doc, lk_buf_slice(&doc->emit), origin, local);
+  }
+}
+
+static void emit_update(lk_doc *doc, lk_tx *tx, lk_update_format format) {
+  uint32_t what = format == LK_UPDATE_V1 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2;
+  uint32_t i = 0;
+  while (i < doc->observers.count && (doc->observers.at[i].id == 0 || doc->observers.at[i].what != what)) i++;
+  if (i == doc->observers.count) return;
+  lk_buf_truncate(&doc->emit, 0);
+  /* without memory the observer gets no bytes, and knows by that that it has to ask for them */
+  if (lk_tx_encode(doc, tx, format, &doc->emit) != LK_OK) lk_buf_truncate(&doc->emit, 0);
+  lk_emit_update(doc, what, tx->origin, tx->local);
+}
+
+/* Sorting forgets in which order the clients of the ranges came up, which is the order in which Yjs looks at
+ * what was deleted. Without memory it is that of sorting. */
+static void note_range_clients(lk_doc *doc, lk_tx *tx) {
+  tx->range_clients.count = 0;
+  for (uint32_t i = 0; i < tx->ranges.count; i++) {
+    uint32_t client = tx->ranges.at[i].client;
+    if (i > 0 && client == tx->ranges.at[i - 1].client) continue;
+    lk_client *at = &doc->clients.at[client];
+    if (at->ranged == tx->number) continue;
+    if (LK_VEC_RESERVE(doc, tx->range_clients, 1) != LK_OK) return;
+    at->ranged = tx->number;
+    tx->range_clients.at[tx->range_clients.count++] = client;
+  }
+}
+
+static uint32_t first_range(const lk_tx *tx, uint32_t client) {
+  uint32_t low = 0, high = tx->ranges.count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (tx->ranges.at[middle].client < client) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out) {
+  bool is_whole = tx->range_clients.count > 0;
+  bool goes_on = walk->at > 0 && walk->at < tx->ranges.count &&
+                 tx->ranges.at[walk->at].client == tx->ranges.at[walk->at - 1].client;
+  if (is_whole && !goes_on) {
+    if (walk->client == tx->range_clients.count) return false;
+    walk->at = first_range(tx, tx->range_clients.at[walk->client++]);
+  }
+  if (walk->at >= tx->ranges.count) return false;
+  *out = tx->ranges.at[walk->at++];
+  return true;
+}
+
+static void clean_up(lk_doc *doc, lk_tx *tx) {
+  note_range_clients(doc, tx);
+  lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
+  for (uint32_t i = 0; i < tx->touched.count; i++) {
+    tx->touched.at[i].after = doc->clients.at[tx->touched.at[i].client].clock;
+  }
+  if (doc->event_observers > 0) lk_events_call(doc, tx);
+  if (wants_clean_up(doc, tx)) {
+    /* without memory the formats stay as they are; any later clean-up finds them */
+    if (lk_text_cleanup(doc, tx) != LK_OK) LK_COVERED(doc_no_clean_up);
+  }
+  if (doc->gc) lk_tx_collect(doc, tx);
+  lk_tx_merge(doc, tx);
+  flee_from_clash(doc, tx);
+  if (doc->observers.count > 0 && (tx->touched.count > 0 || tx->ranges.count > 0)) {
+    emit_update(doc, tx, LK_UPDATE_V1);
+    emit_update(doc, tx, LK_UPDATE_V2);
+  }
+}
+
+#define KEEP_MAX 1024
+
+/* What a large transaction needed is not kept for the next one. */
+static void tx_shrink(lk_doc *doc, lk_tx *tx) {
+  if (tx->ranges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->ranges);
+  if (tx->merges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->merges);
+  if (tx->changed.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->changed);
+}
+
+void lk_doc_commit(lk_doc *doc) {
+  lk_tx *tx = doc->tx;
+  LK_ASSERT(tx != NULL && tx->depth > 0);
+  if (--tx->depth > 0) return;
+  doc->tx = NULL;
+  doc->journal.count = 0;
+  lk_tx **end = &doc->cleanups;
+  while (*end != NULL) end = &(*end)->next;
+  *end = tx;
+  if (!doc->cleaning) lk_cleanups_run(doc);
+}
+
+void lk_cleanups_run(lk_doc *doc) {
+  doc->cleaning = true;
+  while (doc->cleanups != NULL) {
+    lk_tx *done = doc->cleanups;
+    clean_up(doc, done);
+    doc->cleanups = done->next;
+    tx_shrink(doc, done);
+    done->next = doc->tx_free;
+    doc->tx_free = done;
+  }
+  doc->cleaning = false;
+  lk_doc_tidy(doc);
+}
+
+lk_err lk_call_begin(lk_doc *doc, lk_call *call) {
+  lk_err err = lk_doc_begin(doc, 0);
+  if (err != LK_OK) return err;
+  doc->tx->range_floor = doc->tx->ranges.count;
+  call->mark = lk_doc_mark(doc);
+  doc->calls++;
+  return LK_OK;
+}
+
+lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err) {
+  if (err != LK_OK) lk_doc_rollback(doc, call->mark);
+  if (--doc->calls == 0) doc->journal.count = 0; /* a transaction is never taken back as a whole */
+  doc->tx->range_floor = doc->tx->ranges.count;
+  lk_doc_commit(doc);
+  return err;
+}
+
+/* ---- observers of updates ---- */
+
+lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(void), void *ctx, uint32_t *id) {
+  if (doc->observers.count >= doc->limits.doc_observers_count) return lk_doc_limit(doc, "doc_observers_count");
+  lk_err err = LK_VEC_RESERVE(doc, doc->observers, 1);
+  if (err != LK_OK) return err;
+  uint32_t number = ++doc->observer_next;
+  doc->observers.at[doc->observers.count++] = (lk_observer){ number, what, type, fn, ctx };
+  if (what == LK_OBSERVE_UPDATE_V1) doc->update_observers++;
+  else doc->event_observers++;
+  if (id != NULL) *id = number;
+  return LK_OK;
+}
+
+lk_err lk_doc_on_update(lk_doc *doc, lk_update_format format, lk_doc_update_fn fn, void *ctx, uint32_t *id) {
+  if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
+  return lk_observer_add(doc, format == LK_UPDATE_V1 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2, LK_NONE,
+                         (void (*)(void))fn, ctx, id);
+}
+
+void lk_doc_off(lk_doc *doc, uint32_t id) {
+  for (uint32_t i = 0; i < doc->observers.count; i++) {
+    lk_observer *observer = &doc->observers.at[i];
+    if (observer->id != id || id == 0) continue;
+    if (observer->what == LK_OBSERVE_UPDATE_V1) doc->update_observers--;
+    else doc->event_observers--;
+    observer->id = 0; /* its place is taken by nobody while others may be walking over it */
+  }
+  while (doc->observers.count > 0 && doc->observers.at[doc->observers.count - 1].id == 0) doc->observers.count--;
+}
+
+/* ---- how large is it ---- */
+
+lk_doc_memory_use lk_doc_memory(const lk_doc *doc) {
+  lk_doc_memory_use use = {
+    .total = doc->bytes + sizeof *doc,
+    .items = (size_t)doc->item_cap * sizeof(lk_item),
+    .text = doc->text_cap,
+    .values = doc->values_cap,
+    .index = (size_t)doc->nodes.cap * sizeof(lk_order_node),
+    .names = doc->name_bytes_cap + (size_t)doc->names.cap * sizeof(lk_name) +
+             (size_t)doc->name_index.cap * sizeof(uint32_t),
+    .pending = doc->pending_bytes,
+  };
+  for (uint32_t i = 0; i < doc->clients.count; i++) {
+    const lk_client *client = &doc->clients.at[i];
+    use.items += client->block_cap * sizeof(lk_block);
+    for (uint32_t b = 0; b < client->block_count; b++) use.items += client->blocks[b].cap * sizeof(uint32_t);
+  }
+  use.other = use.total - use.items - use.text - use.values - use.index - use.names - use.pending;
+  return use;
+}
+
+lk_doc_size lk_doc_get_size(const lk_doc *doc) {
+  lk_doc_size size = { .structs = 0 };
+  for (uint32_t i = 0; i < doc->clients.count; i++) {
+    if (doc->clients.at[i].clock == 0) continue;
+    size.clients++;
+    size.units += doc->clients.at[i].clock;
+  }
+  for (uint32_t i = 0; i < doc->item_count; i++) {
+    const lk_item *item = &doc->items[i];
+    if (item->kind == LK_CONTENT_FREE || (item->flags & LK_ITEM_JOINED) != 0) continue;
+    size.structs++;
+    size.tombstones += lk_item_deleted(item);
+    size.nodes += item->kind == LK_CONTENT_TYPE && !lk_item_deleted(item);
+  }
+  size.nodes += doc->roots.count;
+  return size;
+}

@@ -1,0 +1,257 @@
+/* doc/value.c -- what is done with values: as they come out, as JSON, compared, cut.
+ *
+ * The order of things is value_tree.c's, the parts are value_source.c's and value_json.c's.
+ *
+ * Comparing. Yjs' equalAttrs(a, b) is
+ *
+ *   a === b || typeof a and typeof b are 'object', neither is null, and object.equalFlat(a, b)
+ *
+ * and equalFlat asks whether both have as many keys, and whether for each key of a, b has it and a[key] === b[key].
+ * It does not ask what kind of object it is: [] equals {}, and bytes equal the array of their numbers. The
+ * values in them are compared by identity, so that nested objects differ even if they look alike.
+ * (b[key] also finds what b inherits, as in {length: 1} against [5]. That is not imitated.)
+ *
+ * Each key of a is looked for in b from where the last one was found: two objects that were made the same way are gone
+ * through once. What is passed over on the way is counted, and where that is out of proportion the search is given up:
+ * there is no memory for a table here, and strangers would choose the order that takes a minute. */
+#include "doc/value.h"
+
+#include "codec/json_writer.h"
+#include "codec/number.h"
+#include "doc/value_tree.h"
+
+/* ---- canonical form ---- */
+
+lk_err lk_value_any_decode(lk_reader *in, uint32_t depth_max, lk_arena *scratch, lk_slice *out) {
+  lk_slice rest = lk_reader_rest(in);
+  lk_value_source from = lk_value_source_of(rest, false);
+  lk_value_survey survey;
+  lk_err err = lk_value_survey_of(&from, depth_max, &survey);
+  if (err != LK_OK) return err;
+  lk_slice bytes = lk_slice_first(rest, survey.len);
+  if (survey.canonical) *out = bytes;
+  else if ((err = lk_value_rewrite(bytes, false, false, &survey, scratch, out)) != LK_OK) {
+    return err;
+  }
+  in->pos += survey.len;
+  return LK_OK;
+}
+
+static lk_err survey_json(lk_slice json, uint32_t depth_max, lk_value_survey *out) {
+  lk_value_source from = lk_value_source_of(json, true);
+  lk_err err = lk_value_survey_of(&from, depth_max, out);
+  return err == LK_OK ? lk_reader_end(&from.at) : err;
+}
+
+lk_err lk_value_json_canonical(lk_slice json, uint32_t depth_max, lk_arena *scratch,
+                               lk_slice *out) {
+  lk_value_survey survey;
+  lk_err err = survey_json(json, depth_max, &survey);
+  if (err != LK_OK) return err;
+  if (!survey.canonical) return lk_value_rewrite(json, true, true, &survey, scratch, out);
+  *out = json;
+  return LK_OK;
+}
+
+lk_err lk_value_any_of_json(lk_slice json, uint32_t depth_max, lk_arena *scratch, lk_slice *out) {
+  lk_value_survey survey;
+  lk_err err = survey_json(json, depth_max, &survey);
+  return err == LK_OK ? lk_value_rewrite(json, true, false, &survey, scratch, out) : err;
+}
+
+/* ---- JSON of any ---- */
+
+typedef struct json_maker {
+  lk_json_writer writer;
+  lk_slice key; /* read, and not written before its value is known not to be undefined */
+  bool has_key;
+} json_maker;
+
+/* As JSON.stringify writes a Uint8Array: {"0":255,"1":0}. */
+static lk_err write_bytes(lk_json_writer *w, lk_slice bytes) {
+  uint8_t key[LK_NUMBER_INT_CHARS];
+  lk_err err = lk_json_begin_object(w);
+  for (size_t i = 0; i < bytes.len && err == LK_OK; i++) {
+    (void)lk_json_write_key(w, lk_slice_of(key, lk_number_print_u64(i, key)));
+    err = lk_json_write_u64(w, bytes.ptr[i]);
+  }
+  return lk_json_end_object(w);
+}
+
+static lk_err write_number(lk_json_writer *w, double value) {
+  bool finite = value - value == 0;
+  return finite ? lk_json_write_f64(w, value) : lk_json_write_null(w);
+}
+
+static lk_err write_value(lk_json_writer *w, const lk_any_item *item) {
+  switch (item->kind) {
+  case LK_ANY_UNDEFINED:
+  case LK_ANY_NULL: return lk_json_write_null(w);
+  case LK_ANY_BOOL: return lk_json_write_bool(w, item->as.boolean);
+  case LK_ANY_NUMBER: return write_number(w, item->as.number);
+  case LK_ANY_BIGINT: return lk_json_write_i64(w, item->as.bigint);
+  case LK_ANY_STRING: return lk_json_write_string(w, item->as.bytes);
+  case LK_ANY_BYTES: return write_bytes(w, item->as.bytes);
+  case LK_ANY_ARRAY_BEGIN: return lk_json_begin_array(w);
+  case LK_ANY_ARRAY_END: return lk_json_end_array(w);
+  case LK_ANY_OBJECT_BEGIN: return lk_json_begin_object(w);
+  case LK_ANY_OBJECT_END: return lk_json_end_object(w);
+  case LK_ANY_KEY: break;
+  }
+  LK_UNREACHABLE();
+}
+
+static lk_err make_item(json_maker *self, const lk_any_item *item) {
+  if (item->kind == LK_ANY_KEY) {
+    self->key = item->as.bytes;
+    self->has_key = true;
+    return LK_OK;
+  }
+  bool had_key = self->has_key;
+  self->has_key = false;
+  if (had_key && item->kind == LK_ANY_UNDEFINED) return LK_OK; /* left out */
+  if (had_key) (void)lk_json_write_key(&self->writer, self->key);
+  return write_value(&self->writer, item);
+}
+
+lk_err lk_value_json_of_any(lk_slice any, lk_buf *out) {
+  lk_any_frame frames[LK_ANY_DEPTH_MAX];
+  lk_any_item item;
+  lk_any_reader reader;
+  lk_reader in = lk_reader_of(any);
+  json_maker self = { 0 };
+  lk_err err;
+  size_t before = out->len;
+  if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
+  lk_json_writer_init(&self.writer, out);
+  lk_any_reader_init(&reader, &in, frames, LK_ANY_DEPTH_MAX);
+  while ((err = lk_any_decode(&reader, &item)) == LK_OK) {
+    if ((err = make_item(&self, &item)) != LK_OK) break;
+  }
+  if (err == LK_ERR_END) err = lk_json_writer_finish(&self.writer);
+  if (err != LK_OK) lk_buf_truncate(out, before);
+  return err;
+}
+
+/* ---- comparing ---- */
+
+/* The pairs of a container or of bytes, in their order, again from the beginning after the last. */
+typedef struct pairs {
+  lk_value_source from;
+  size_t began; /* where the first pair begins */
+  lk_any_kind kind;
+  lk_slice bytes; /* BYTES */
+  uint32_t count;
+  uint32_t next;
+  uint8_t room[LK_NUMBER_INT_CHARS]; /* for a key that is an index */
+} pairs;
+
+static void pairs_init(pairs *self, lk_value_source from, const lk_value_part *part) {
+  *self = (pairs){ .from = from, .began = from.at.pos, .kind = part->item.kind };
+  if (part->item.kind == LK_ANY_BYTES) {
+    self->bytes = part->item.as.bytes;
+    self->count = (uint32_t)self->bytes.len; /* of less than 2^32 bytes */
+  } else {
+    self->count = part->item.count;
+  }
+}
+
+/* The next pair; false where its value is a container or bytes, which are equal to nothing and not passed over. There
+ * must be a pair. */
+static bool pairs_next(pairs *self, lk_slice *key, lk_any_item *value) {
+  lk_value_part part;
+  lk_err err = LK_OK;
+  if (self->next == self->count) {
+    self->from.at.pos = self->began;
+    self->next = 0;
+  }
+  if (self->kind != LK_ANY_OBJECT_BEGIN) {
+    *key = lk_slice_of(self->room, lk_number_print_u64(self->next, self->room));
+  } else {
+    err = lk_value_next_key(&self->from, &part);
+    *key = part.item.as.bytes;
+  }
+  if (self->kind == LK_ANY_BYTES) {
+    *value = (lk_any_item){ .kind = LK_ANY_NUMBER, .as.number = self->bytes.ptr[self->next] };
+  } else {
+    if (err == LK_OK) err = lk_value_next(&self->from, &part);
+    *value = part.item;
+  }
+  LK_ASSERT(err == LK_OK); /* it was canonical */
+  self->next++;
+  return value->kind <= LK_ANY_STRING;
+}
+
+/* JavaScript's ===, where neither is an object. */
+static bool primitives_equal(const lk_any_item *a, const lk_any_item *b) {
+  if (a->kind != b->kind) return false;
+  switch (a->kind) {
+  case LK_ANY_UNDEFINED:
+  case LK_ANY_NULL: return true;
+  case LK_ANY_BOOL: return a->as.boolean == b->as.boolean;
+  case LK_ANY_NUMBER: return a->as.number == b->as.number;
+  case LK_ANY_BIGINT: return a->as.bigint == b->as.bigint;
+  case LK_ANY_STRING: return lk_slice_equal(a->as.bytes, b->as.bytes);
+  default: return false;
+  }
+}
+
+/* Whether |b| has this pair too. |*effort| is how many of its pairs may still be looked at in vain. */
+static bool pairs_have(pairs *b, lk_slice key, const lk_any_item *value, uint64_t *effort) {
+  lk_slice key_b;
+  lk_any_item value_b;
+  for (uint32_t seen = 0; seen < b->count; seen++) {
+    if (!pairs_next(b, &key_b, &value_b)) return false;
+    if (lk_slice_equal(key, key_b)) return primitives_equal(value, &value_b);
+    if (*effort == 0) {
+      LK_COVERED(value_comparison_was_given_up);
+      return false;
+    }
+    --*effort;
+  }
+  return false;
+}
+
+static bool pairs_equal(pairs *a, pairs *b) {
+  uint64_t effort = 16384 + 64 * (uint64_t)a->count;
+  if (a->count != b->count) return false;
+  for (uint32_t i = 0; i < a->count; i++) {
+    lk_slice key;
+    lk_any_item value;
+    if (!pairs_next(a, &key, &value) || !pairs_have(b, key, &value, &effort)) return false;
+  }
+  return true;
+}
+
+static bool is_object(const lk_value_part *part) {
+  return lk_value_is_begin(part) || part->item.kind == LK_ANY_BYTES;
+}
+
+bool lk_value_equal_flat(lk_slice any_a, lk_slice any_b) {
+  lk_value_source from_a = lk_value_source_of(any_a, false);
+  lk_value_source from_b = lk_value_source_of(any_b, false);
+  lk_value_part a, b;
+  lk_err err = lk_value_next(&from_a, &a);
+  if (err == LK_OK) err = lk_value_next(&from_b, &b);
+  LK_ASSERT(err == LK_OK);
+  if (!is_object(&a) || !is_object(&b)) return primitives_equal(&a.item, &b.item);
+  if (any_a.ptr == any_b.ptr && any_a.len == any_b.len) return true;
+  pairs pairs_a, pairs_b;
+  pairs_init(&pairs_a, from_a, &a);
+  pairs_init(&pairs_b, from_b, &b);
+  return pairs_equal(&pairs_a, &pairs_b);
+}
+
+/* ---- cutting ---- */
+
+size_t lk_value_any_length(lk_slice any) {
+  lk_value_source from = lk_value_source_of(any, false);
+  lk_value_part part;
+  lk_err err = lk_value_next(&from, &part);
+  if (err == LK_OK && lk_value_is_begin(&part)) {
+    from.at.pos = 0;
+    err = lk_any_span_decode(&from.at, LK_ANY_DEPTH_MAX, &part.raw, NULL);
+  }
+  LK_ASSERT(err == LK_OK);
+  return part.raw.len;
+}
