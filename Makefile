@@ -13,6 +13,7 @@ PREFIX ?= /usr/local
 SECONDS_EACH ?= 20
 SEEDS ?= 2000
 HISTORIES ?= 100000
+SESSIONS ?= 100000
 SEED ?= $(shell date +%s)
 
 # A line for each step on a terminal, elsewhere only what goes wrong; nothing where there is nothing to do.
@@ -61,7 +62,7 @@ install: build-program ## program, libraries, headers, pkg-config file and man p
 
 # ---- proof
 
-.PHONY: check check-sources style test test-build asan tsan cov sim histories fuzz bench bench-peers
+.PHONY: check check-sources style test test-build asan tsan cov sim histories conformance fuzz bench bench-peers
 check: check-sources build-program build-wasm build/gate/build.ninja ## the architecture gates alone
 	@$(call ninja,gate)
 	@node tools/test_all.mjs sources gates
@@ -80,7 +81,7 @@ build-asan: build/asan/build.ninja
 build-tsan: build/tsan/build.ninja
 	@$(call ninja,tsan,test_platform test_server)
 build-sim: build/release/build.ninja
-	@$(call ninja,release,sims)
+	@$(call ninja,release,sims doc_conformance)
 asan: build-asan ## unit tests and properties under AddressSanitizer and UndefinedBehaviorSanitizer
 	@node tools/test_all.mjs unit
 tsan: build-tsan ## what has threads, under ThreadSanitizer
@@ -94,20 +95,22 @@ sim: build-sim histories ## SEEDS=2000 simulated clusters, and `make histories`
 histories: build/release/build.ninja ## HISTORIES=100000 of CRDTs against their specification, SEED=time
 	@$(call ninja,release,test_crdt)
 	@build/release/test_crdt --filter are_what_the_model_says --seed $(SEED) --cases $$(($(HISTORIES) * 2 / 7 + 4))
+conformance: build-sim ## SESSIONS=100000 of real Yjs played again on our documents, SEED=time
+	@LK_SEED=$(SEED) LK_SESSIONS=$(SESSIONS) node --test tests/conformance/doc/
 fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
 	@$(call ninja,fuzz,tests)
 	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
 bench: build-program bench-peers ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs
-bench-crdt: bench-peers
+bench-crdt bench-doc: bench-peers
 # Libraries of others, which nothing else needs: where they cannot be had, their rows are left out.
 bench-peers:
-	@mkdir -p build; log=$(CURDIR)/build/bench-peers.log; cd bench/crdt; \
+	@mkdir -p build; for suite in crdt doc; do log=$(CURDIR)/build/bench-peers-$$suite.log; cd $(CURDIR)/bench/$$suite; \
 	if [ package-lock.json -nt node_modules/.package-lock.json ]; then \
-	  echo "laniakea: installing what bench/crdt measures beside ours, by its package-lock.json"; \
+	  echo "laniakea: installing what bench/$$suite measures beside ours, by its package-lock.json"; \
 	  npm ci --no-update-notifier --fetch-retries=0 --fetch-timeout=60000 --loglevel=error --no-audit --no-fund > $$log 2>&1 \
-	  || echo "laniakea: npm could not install it ($$(sed -n 's/^npm \(ERR!\|error\) *//p' $$log | head -n 1)); those rows are left out"; fi
+	  || echo "laniakea: npm could not install it ($$(sed -n 's/^npm \(ERR!\|error\) *//p' $$log | head -n 1)); those rows are left out"; fi; done
 bench-%: build-program
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs $*

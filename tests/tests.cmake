@@ -60,3 +60,5 @@ foreach(floor harness ${LK_CORE_FLOORS} platform server sim fault)
   endif()
 endforeach()
 add_custom_target(tests DEPENDS ${LK_TEST_BINARIES})
+
+include(tests/conformance/doc/conformance.cmake)

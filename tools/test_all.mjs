@@ -59,6 +59,10 @@ const stages = {
       ...nodeTests(...files('tests/sim', /\.test\.mjs$/)),
     ],
   },
+  conformance: {
+    about: 'documents against real Yjs',
+    commands: () => nodeTests(...files('tests/conformance/doc', /\.test\.mjs$/)),
+  },
   sdk: {
     about: 'the npm packages',
     commands: () => nodeTests(...files('js/packages/sdk/test', /\.test\.(mjs|ts)$/)),

@@ -43,6 +43,15 @@ test('a bar without a peer is for the value; no bar is always reached', () => {
   assert.equal(alone(3, 'lower', undefined).ratio, null)
 })
 
+test('several peers of one name make a result each, with the bar of the peer first', () => {
+  const others = [peer, { ...peer, peer: 'another', peer_value: 5, bar: 0.5 }]
+  const results = combine([others[0], ours, others[1], { ...ours, value: 10 }, others[1]])
+  assert.deepEqual(results.map((row) => [row.peer, row.value, row.peer_value, row.ratio, row.bar]), [
+    ['other', 10, 15, 1.5, 2],
+    ['another', 10, 5, 0.5, 0.5],
+  ])
+})
+
 test('one name in two units is a mistake', () => {
   assert.throws(() => combine([ours, { ...peer, unit: 'ms' }]), /a <b> & "c" is measured in ns and in ms/)
 })
