@@ -9,8 +9,8 @@
 //
 //   {"suite", "name", "unit", "value", "peer", "peer_value", "bar", "better": "lower" | "higher"}
 //
-// of which a line may hold our half or the peer's: lines of one suite and name are put together. The
-// programs take turns, run after run, so that a machine that slows down slows all of them; the median
+// of which a line may hold our half or a peer's: lines of one suite and name are put together, as one
+// result for each peer. A peer's bar counts before ours. The programs take turns, run after run, so that a machine that slows down slows all of them; the median
 // of each value counts. `ratio` says how many times better than the peer we are (above 1 is better,
 // whichever direction that is for the unit); a row is ok if it reaches its `bar`. Without a peer the
 // bar is for the value itself, and without a bar there is nothing to reach.
@@ -82,23 +82,36 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** Puts the lines of all runs together: one result for each suite and name, in order of appearance. */
+/** Puts the lines of all runs together: one result for each suite, name and peer, in order of appearance. */
 export function combine(rows) {
   const byName = new Map()
   for (const row of rows) {
     if (typeof row.suite !== 'string' || typeof row.name !== 'string') continue
     const key = JSON.stringify([row.suite, row.name])
     const { suite, name, unit = '' } = row
-    if (!byName.has(key)) byName.set(key, { suite, name, unit, values: [], peerValues: [] })
+    if (!byName.has(key)) byName.set(key, { suite, name, unit, values: [], peers: new Map() })
     const entry = byName.get(key)
     if (row.unit !== undefined && row.unit !== entry.unit) {
       throw new Error(`${suite}: ${name} is measured in ${entry.unit} and in ${row.unit}`)
     }
     if (Number.isFinite(row.value)) entry.values.push(row.value)
-    if (Number.isFinite(row.peer_value)) entry.peerValues.push(row.peer_value)
-    for (const key of ['peer', 'bar', 'better']) entry[key] ??= row[key]
+    if (Number.isFinite(row.peer_value)) addPeer(entry.peers, row)
+    else entry.bar ??= row.bar
+    entry.better ??= row.better
   }
-  return [...byName.values()].filter((entry) => entry.values.length > 0).map(judge)
+  return [...byName.values()].filter((entry) => entry.values.length > 0).flatMap(besideEach)
+}
+
+function addPeer(peers, { peer = 'peer', peer_value, bar }) {
+  if (!peers.has(peer)) peers.set(peer, { peer, peerValues: [] })
+  const entry = peers.get(peer)
+  entry.peerValues.push(peer_value)
+  entry.bar ??= bar
+}
+
+function besideEach({ peers, bar, ...ours }) {
+  if (peers.size === 0) return [judge({ ...ours, peerValues: [], bar })]
+  return [...peers.values()].map((one) => judge({ ...ours, ...one, bar: one.bar ?? bar }))
 }
 
 function judge({ suite, name, unit, values, peerValues, peer, bar = null, better = 'lower' }) {
@@ -107,7 +120,7 @@ function judge({ suite, name, unit, values, peerValues, peer, bar = null, better
   const ratio = peerValue === null ? null : better === 'higher' ? value / peerValue : peerValue / value
   const reached = ratio !== null ? ratio >= bar : better === 'higher' ? value >= bar : value <= bar
   const ok = bar === null || reached
-  return { suite, name, unit, value, peer: peerValue === null ? null : (peer ?? 'peer'), peer_value: peerValue, ratio, bar, ok }
+  return { suite, name, unit, value, peer: peerValue === null ? null : peer, peer_value: peerValue, ratio, bar, ok }
 }
 
 // ---- showing ----

@@ -1,0 +1,233 @@
+// bench/doc/shared/tasks.mjs -- what is measured of each library (engines.mjs). bench/doc/main.c does the same
+// natively, and the names of rows must agree with those there.
+import { fastest } from './clock.mjs'
+import { cut } from './trace.mjs'
+
+const SHORT = 8_000 // updates that the Yjs of version 13 can still merge in less than a second
+const SEVERAL = 8
+const LONG_RUN = 5_000_000
+const APPENDED = 20
+
+function expect(isTrue, what) {
+  if (!isTrue) throw new Error(what)
+}
+
+function replay(engine, edits, { listen, isWatched = false } = {}) {
+  const doc = engine.make(1, listen)
+  if (isWatched) engine.watch(doc)
+  for (const [at, count, text] of edits) engine.edit(doc, at, count, text)
+  return doc
+}
+
+function applyAll(engine, updates, isWatched = false) {
+  const doc = engine.make(99)
+  if (isWatched) engine.watch(doc)
+  for (const update of updates) engine.apply(doc, update)
+  return doc
+}
+
+/** Takes in what came at once, in the library's fastest way. */
+export function receive(engine, doc, updates) {
+  if (engine.applyAll) engine.applyAll(doc, updates)
+  else for (const update of updates) engine.apply(doc, update)
+}
+
+/** A check of the text, which ends the document. */
+const checked = (engine, wanted) => (doc) => {
+  expect(engine.text(doc) === wanted, `${engine.title}: the text is another one`)
+  engine.free(doc)
+}
+
+function recordUpdates(engine, { edits }) {
+  const updates = []
+  engine.free(replay(engine, edits, { listen: (update) => updates.push(update) }))
+  return updates
+}
+
+// ---- one session ----
+
+function measureState(engine, { name, text }, doc, print) {
+  const read = (load, bytes) => {
+    const loaded = load(bytes)
+    return { loaded, text: engine.text(loaded) }
+  }
+  const check = (result) => {
+    expect(result.text === text, `${engine.title}: what was loaded is another text`)
+    engine.free(result.loaded)
+  }
+  const rounds = 25
+  const forms = [
+    ['v1', engine.encode, engine.load],
+    ['v2', engine.encode2, engine.load2],
+  ]
+  for (const [form, encode, load] of forms.filter((each) => each[1])) {
+    const bytes = encode(doc)
+    print(`${name}: encode the document (${form})`, 'ms', fastest(() => encode(doc), { rounds }))
+    print(`${name}: load the document (${form}) and read its text`, 'ms', fastest(() => read(load, bytes), { rounds, check }))
+    print(`${name}: bytes of the document (${form})`, 'bytes', bytes.length)
+  }
+}
+
+/** The merge of Yjs takes more than linear time, so all updates are a guess: each doubling takes what the last one took. The
+ * real exponent is higher. */
+function measureMerge(engine, trace, updates, print) {
+  const run = (count) => fastest(() => engine.merge(updates.slice(0, count)), { rounds: 2 })
+  if (!(engine.short.merge < updates.length)) return print(`${trace.name}: merge the updates without a document`, 'ms', run(updates.length))
+  const [quarter, half, whole] = [SHORT / 4, SHORT / 2, SHORT].map(run)
+  const exponent = Math.log2(whole / half)
+  print(`${cut(trace, SHORT).name}: merge the updates without a document`, 'ms', whole)
+  const guess = whole * (trace.edits.length / SHORT) ** exponent
+  print(`${trace.name}: merge the updates without a document`, 'ms', guess, `${engine.title}, extrapolated`)
+  const measured = [quarter, half, whole].map((ms) => ms.toFixed(0)).join(', ')
+  console.error(`${trace.name}: ${engine.title} merges 2,000, 4,000 and 8,000 updates in ${measured} ms: exponent ${exponent.toFixed(2)}`)
+}
+
+const watching = ', observer and undo manager attached'
+
+/** Changes that are made here. */
+function measureLocal(engine, of, print) {
+  const measured = (task, options) => {
+    const { edits, text } = of(task)
+    return fastest(() => replay(engine, edits, options()), { check: checked(engine, text) })
+  }
+  const listening = () => {
+    const updates = []
+    return { listen: (update) => updates.push(update) }
+  }
+  print(`${of('local').name}: each edit a transaction`, 'ms', measured('local', () => ({})))
+  print(`${of('localUpdates').name}: each edit a transaction, its update encoded`, 'ms', measured('localUpdates', listening))
+  if (!engine.watch) return
+  print(`${of('local').name}: each edit a transaction${watching}`, 'ms', measured('local', () => ({ isWatched: true })))
+}
+
+/** Changes that come from elsewhere. */
+function measureRemote(engine, { name, text }, updates, print) {
+  const check = checked(engine, text)
+  print(`${name}: bytes of the updates`, 'bytes', updates.reduce((sum, update) => sum + update.length, 0))
+  print(`${name}: apply the updates one by one`, 'ms', fastest(() => applyAll(engine, updates), { check }))
+  if (!engine.watch) return
+  print(`${name}: apply the updates one by one${watching}`, 'ms', fastest(() => applyAll(engine, updates, true), { check }))
+}
+
+export function measureSession(engine, trace, print) {
+  if (engine.isAsciiOnly && /[^\0-\x7f]/.test(trace.text)) return
+  const of = (task) => (engine.short[task] < trace.edits.length ? cut(trace, engine.short[task]) : trace)
+  measureLocal(engine, of, print)
+  // ywasm takes minutes for the updates of all edits; those of Yjs are the same.
+  const source = engine.updatesFrom ?? engine
+  const state = of('state')
+  const doc = engine.load(source.encode(replay(source, state.edits)))
+  measureState(engine, state, doc, print)
+  engine.free(doc)
+  const updates = recordUpdates(source, of('remote'))
+  measureRemote(engine, of('remote'), updates, print)
+  if (engine.merge) measureMerge(engine, trace, updates, print)
+}
+
+// ---- a session of several who write at once ----
+
+/** Hands each replica what it has not seen of the changes that a change builds on, and the changes themselves. */
+class Exchange {
+  constructor(engine, { agents, txns }) {
+    this.engine = engine
+    this.txns = txns
+    this.log = txns.map(() => [])
+    this.seen = Array.from({ length: agents }, () => new Uint8Array(txns.length))
+    this.sink = []
+    this.docs = Array.from({ length: agents }, (_, i) => engine.make(i + 1, (update) => this.sink.push(update)))
+  }
+  catchUp(agent, parents) {
+    const seen = this.seen[agent]
+    const open = [...parents]
+    const missing = []
+    while (open.length > 0) {
+      const at = open.pop()
+      if (seen[at]) continue
+      seen[at] = 1
+      missing.push(at)
+      open.push(...this.txns[at].parents)
+    }
+    this.sink = []
+    const updates = missing.sort((a, b) => a - b).flatMap((at) => this.log[at])
+    if (updates.length > 0) receive(this.engine, this.docs[agent], updates)
+  }
+  run() {
+    for (const [at, { agent, parents, edits }] of this.txns.entries()) {
+      this.catchUp(agent, parents)
+      this.sink = this.log[at]
+      for (const [index, count, text] of edits) this.engine.edit(this.docs[agent], index, count, text)
+      this.seen[agent][at] = 1
+    }
+    return this
+  }
+  free() {
+    for (const doc of this.docs) this.engine.free(doc)
+  }
+}
+
+export function measureConcurrent(engine, trace, print) {
+  if (engine.without?.includes('concurrent')) return
+  const recorded = new Exchange(engine, trace).run()
+  const updates = recorded.log.flat()
+  recorded.free()
+  const exchange = () => new Exchange(engine, trace).run()
+  print(`${trace.name}: ${trace.agents} replicas write and exchange updates`, 'ms', fastest(exchange, { rounds: 3, check: (each) => each.free() }))
+  const check = checked(engine, trace.text)
+  print(`${trace.name}: apply the updates one by one`, 'ms', fastest(() => applyAll(engine, updates), { rounds: 3, check }))
+  const doc = applyAll(engine, updates)
+  measureState(engine, trace, doc, print)
+  engine.free(doc)
+  if (!engine.merge) return
+  const some = updates.slice(0, SHORT)
+  print(`${trace.name}: merge the first ${SHORT.toLocaleString('en-US')} updates without a document`, 'ms', fastest(() => engine.merge(some), { rounds: 2 }))
+}
+
+// ---- a long run of one author ----
+
+export function measureAppend(engine, print) {
+  const long = 'x'.repeat(LONG_RUN)
+  const updates = []
+  const prepare = () => {
+    updates.length = 0
+    const doc = engine.make(1, (update) => updates.push(update))
+    engine.edit(doc, 0, 0, long)
+    return doc
+  }
+  const append = (doc) => {
+    for (let i = 0; i < APPENDED; i++) engine.edit(doc, LONG_RUN + i, 0, 'y')
+    return doc
+  }
+  const check = checked(engine, long + 'y'.repeat(APPENDED))
+  const run = `one author's run of 5 MB: append ${APPENDED} characters`
+  print(`${run}, each update encoded`, 'us', 1000 * fastest(append, { prepare, check }))
+  const [first, ...later] = updates.splice(0)
+  const open = () => {
+    const doc = engine.make(2)
+    engine.apply(doc, first)
+    return doc
+  }
+  const apply = (doc) => {
+    for (const update of later) engine.apply(doc, update)
+    return doc
+  }
+  print(`${run} that come one by one`, 'us', 1000 * fastest(apply, { prepare: open, check }))
+}
+
+// ---- memory; wants `node --expose-gc` and a process of its own ----
+
+export function measureMemory(engine, trace, print) {
+  const session = engine.short.state < trace.edits.length ? cut(trace, engine.short.state) : trace
+  const source = engine.updatesFrom ?? engine
+  const bytes = source.encode(replay(source, session.edits))
+  const used = () => {
+    for (let i = 0; i < 4; i++) globalThis.gc()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  engine.text(engine.load(bytes))
+  const before = used()
+  const docs = Array.from({ length: SEVERAL }, () => engine.load(bytes))
+  const after = used()
+  for (const doc of docs) expect(engine.text(doc) === session.text, `${engine.title}: the text is another one`)
+  print(`${session.name}: memory of the loaded document`, 'bytes', (after - before) / SEVERAL)
+}
