@@ -40,18 +40,20 @@ extern "C" {
 typedef struct lk_doc lk_doc;
 
 typedef struct lk_doc_options {
-  size_t size;        /* sizeof(lk_doc_options) of the caller's headers */
-  uint64_t client;    /* this replica's id, below 2^53; random (Yjs takes 32 bits), never one that another
+  size_t size; /* sizeof(lk_doc_options) of the caller's headers */
+  uint64_t
+      client; /* this replica's id, below 2^53; random (Yjs takes 32 bits), never one that another
                          replica uses at the same time */
-  uint64_t seed[2];   /* entropy: against chosen hash collisions, and for a new client id where
+  uint64_t seed[2];  /* entropy: against chosen hash collisions, and for a new client id where
                          another replica turns out to have ours */
-  bool keep_deleted;  /* no garbage collection: deleted content stays, for snapshots */
+  bool keep_deleted; /* no garbage collection: deleted content stays, for snapshots */
 } lk_doc_options;
 #define LK_DOC_OPTIONS_INIT                                                                        \
   { sizeof(lk_doc_options), 1, { 0, 0 }, false }
 
 /* LK_ERR_INVALID for a client id of 2^53 or above. */
-LK_API lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **out) LK_MUST_USE;
+LK_API lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options,
+                          lk_doc **out) LK_MUST_USE;
 LK_API void lk_doc_close(lk_doc *self);
 
 /* Changes where an update turns out to come from another replica with the same id. */
@@ -107,9 +109,9 @@ typedef enum lk_value_kind {
   LK_VALUE_BIGINT,
   LK_VALUE_STRING, /* |bytes|, UTF-8 */
   LK_VALUE_BINARY, /* |bytes| */
-  LK_VALUE_ANY,    /* |bytes|: an array or object, in lib0's any encoding; lk_doc_any_of_json() makes one */
-  LK_VALUE_NODE,   /* |node|; only read, inserted by the calls that end in _node */
-  LK_VALUE_DOC,    /* a subdocument: |bytes| is its guid, |options| one any, an object; see below */
+  LK_VALUE_ANY, /* |bytes|: an array or object, in lib0's any encoding; lk_doc_any_of_json() makes one */
+  LK_VALUE_NODE, /* |node|; only read, inserted by the calls that end in _node */
+  LK_VALUE_DOC,  /* a subdocument: |bytes| is its guid, |options| one any, an object; see below */
 } lk_value_kind;
 
 typedef struct lk_value {
@@ -124,8 +126,8 @@ typedef struct lk_value {
 
 /* Appends |json| in lib0's any encoding, read as JSON.parse reads it. LK_ERR_SYNTAX, LK_ERR_UTF8, LK_ERR_DEPTH. */
 LK_API lk_err lk_doc_any_of_json(lk_slice json, lk_buf *out) LK_MUST_USE;
-/* Appends |any|, one value, as JSON.stringify writes it; undefined, which it does not write, as null. Bytes
- * become base64 and bigints decimal strings, which JSON.stringify refuses. */
+/* Appends |any|, one value, as JSON.stringify writes it: bytes as an object of their indexes, undefined in objects
+ * not at all and elsewhere as null, as it does NaN. A bigint, at which it throws, becomes a decimal number. */
 LK_API lk_err lk_doc_json_of_any(lk_slice any, lk_buf *out) LK_MUST_USE;
 
 /* A formatting attribute: key and value; null takes the formatting away. */
@@ -154,7 +156,9 @@ LK_API void lk_doc_commit(lk_doc *self);
  * nothing does nothing. */
 LK_API lk_err lk_doc_text_insert(lk_doc *self, lk_node node, uint64_t index, lk_slice utf8,
                                  const lk_attributes *attributes) LK_MUST_USE;
-/* One unit that is not a character, such as an image: any value but a node or a document. */
+/* One unit that is not a character, such as an image: an array or object, a number, a boolean. |attributes| NULL: none.
+ * LK_ERR_INVALID for other values, and for attributes with values that formatting cannot have (undefined, nodes,
+ * documents), here and in all calls that take some. */
 LK_API lk_err lk_doc_text_insert_embed(lk_doc *self, lk_node node, uint64_t index,
                                        const lk_value *value,
                                        const lk_attributes *attributes) LK_MUST_USE;
@@ -166,8 +170,9 @@ LK_API lk_err lk_doc_text_delete(lk_doc *self, lk_node node, uint64_t index,
                                  uint64_t length) LK_MUST_USE;
 LK_API lk_err lk_doc_text_format(lk_doc *self, lk_node node, uint64_t index, uint64_t length,
                                  const lk_attributes *attributes) LK_MUST_USE;
-/* |json| is a Quill delta, an array of operations; what embeds nodes cannot be said in it.
- * |sanitize| as in Yjs: false drops a newline at the very end. Also LK_ERR_SYNTAX, LK_ERR_PAYLOAD. */
+/* |json| is a Quill delta, an array of operations; what embeds nodes cannot be said in it. Deleting past the end
+ * stops there, retaining past the end makes newlines, both as in Yjs. |sanitize| as in Yjs: false drops a newline at
+ * the very end. Also LK_ERR_SYNTAX, and LK_ERR_PAYLOAD for what is no operation. */
 LK_API lk_err lk_doc_text_apply_delta(lk_doc *self, lk_node node, lk_slice json,
                                       bool sanitize) LK_MUST_USE;
 
@@ -210,7 +215,8 @@ LK_API lk_err lk_doc_text_string(const lk_doc *self, lk_node node, lk_buf *out) 
 LK_API lk_err lk_doc_xml_string(const lk_doc *self, lk_node node, lk_buf *out) LK_MUST_USE;
 /* Yjs' toDelta, as JSON. Nodes that are embedded appear as their own JSON. */
 LK_API lk_err lk_doc_text_delta(const lk_doc *self, lk_node node, lk_buf *out) LK_MUST_USE;
-/* Yjs' toJSON of one node, or of all roots. */
+/* Yjs' toJSON of one node, or of all roots. A root that nobody asked for by its kind is shown by what it holds, and left
+ * out where it holds nothing. */
 LK_API lk_err lk_doc_node_json(const lk_doc *self, lk_node node, lk_buf *out) LK_MUST_USE;
 LK_API lk_err lk_doc_json(const lk_doc *self, lk_buf *out) LK_MUST_USE;
 
@@ -237,12 +243,13 @@ LK_API lk_doc_pending lk_doc_get_pending(const lk_doc *self);
 
 /* |update| is borrowed for the call. |local| is false for lk_doc_apply(). |update| is empty where there was no
  * memory to write it: the change itself was made; lk_doc_encode() gives it later. */
-typedef void (*lk_doc_update_fn)(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local);
+typedef void (*lk_doc_update_fn)(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin,
+                                 bool local);
 /* Calls |fn| after each transaction that changed something. |id|, which may be NULL, receives what
  * lk_doc_off() wants. The callback may read, and may change the document: that is then a transaction
  * of its own, which follows. */
-LK_API lk_err lk_doc_on_update(lk_doc *self, lk_update_format format, lk_doc_update_fn fn, void *ctx,
-                               uint32_t *id) LK_MUST_USE;
+LK_API lk_err lk_doc_on_update(lk_doc *self, lk_update_format format, lk_doc_update_fn fn,
+                               void *ctx, uint32_t *id) LK_MUST_USE;
 /* For observers of all kinds. An id that is not known does nothing. */
 LK_API void lk_doc_off(lk_doc *self, uint32_t id);
 

@@ -62,8 +62,7 @@ LK_API lk_err lk_doc_text_delta_at(lk_doc *self, lk_node node, lk_update_format 
  *
  * Each node in which something changed appears once, each before those in it:
  *
- *   { "path": [ 2, "key", 0 ],        the way from the root; indexes count in the later version, below a node that
- *                                     is gone in the earlier one
+ *   { "path": [ 2, "key", 0 ],        the way from the root in the later version; in the earlier one if the node is gone
  *     "kind": "text",                 array map text xml_element xml_fragment xml_hook xml_text unknown
  *     "name": "p",                    of XML elements and hooks
  *     "state": "added",               or "deleted", where one of the versions has no such node

@@ -80,9 +80,9 @@ LK_API lk_err lk_update_check(const lk_env *env, lk_update_format format, lk_sli
 /* One client of an update or of several of them. */
 typedef struct lk_update_client {
   uint64_t client;
-  uint64_t from, to;       /* clocks of its structs */
+  uint64_t from, to; /* clocks of its structs */
   uint64_t structs;
-  uint64_t deleted_units;  /* of the delete set */
+  uint64_t deleted_units; /* of the delete set */
 } lk_update_client;
 
 /* The clients in the order in which they stand in the update; |each| may end it by an error of its

@@ -10,6 +10,7 @@
  * more is refused, and all is as it was. */
 #include "doc/engine.h"
 
+#include "base/sort.h"
 #include "codec/lib0.h"
 #include "codec/utf.h"
 #include "doc/value.h"
@@ -29,8 +30,9 @@ typedef struct applying {
   lk_arena scratch;
   lk_update_reader in;
   LK_VEC(section) sections;
-  bool direct;    /* everything so far went straight in */
-  uint64_t above; /* the client before, of those that went straight in: they come with falling ids */
+  bool direct; /* everything so far went straight in */
+  uint64_t
+      above; /* the client before, of those that went straight in: they come with falling ids */
 } applying;
 
 /* ---- decoding ---- */
@@ -70,8 +72,10 @@ static lk_err loose_value(lk_doc *doc, const lk_struct *in, lk_arena *scratch, l
   lk_slice value = in->value;
   uint32_t name = LK_NONE;
   lk_err err = LK_OK;
-  if (in->kind == LK_CONTENT_FORMAT || in->kind == LK_CONTENT_DOC) err = lk_name_intern(doc, in->key, &name);
-  if (err == LK_OK && (in->kind == LK_CONTENT_EMBED || in->kind == LK_CONTENT_FORMAT) && in->value_is_json) {
+  if (in->kind == LK_CONTENT_FORMAT || in->kind == LK_CONTENT_DOC)
+    err = lk_name_intern(doc, in->key, &name);
+  if (err == LK_OK && (in->kind == LK_CONTENT_EMBED || in->kind == LK_CONTENT_FORMAT) &&
+      in->value_is_json) {
     err = lk_value_any_of_json(in->value, doc->limits.any_depth, scratch, &value);
   }
   if (err == LK_OK) err = lk_value_add(doc, value, name, &item->content);
@@ -105,19 +109,28 @@ static lk_err decode_item(lk_doc *doc, const lk_struct *in, uint16_t client, lk_
   if (err == LK_OK) err = lk_item_new(doc, &number);
   if (err != LK_OK) return err;
   lk_item item = {
-    .clock = (uint32_t)in->id.clock, .len = (uint32_t)in->len, .client = client,
-    .origin_client = LK_NO_CLIENT, .right_client = LK_NO_CLIENT,
-    .left = LK_NONE, .right = LK_NONE, .parent = LK_NONE, .leaf = LK_NONE,
-    .kind = in->kind, .flags = LK_ITEM_LOOSE,
+    .clock = (uint32_t)in->id.clock,
+    .len = (uint32_t)in->len,
+    .client = client,
+    .origin_client = LK_NO_CLIENT,
+    .right_client = LK_NO_CLIENT,
+    .left = LK_NONE,
+    .right = LK_NONE,
+    .parent = LK_NONE,
+    .leaf = LK_NONE,
+    .kind = in->kind,
+    .flags = LK_ITEM_LOOSE,
   };
   if (in->kind != LK_CONTENT_GC) {
     if ((in->info & LK_INFO_ORIGIN) != 0) {
       if (refers_ahead(in, in->origin)) return LK_ERR_DEPENDENCY;
-      if ((err = intern_id(doc, in->origin, &item.origin_client, &item.origin_clock)) != LK_OK) return err;
+      if ((err = intern_id(doc, in->origin, &item.origin_client, &item.origin_clock)) != LK_OK)
+        return err;
     }
     if ((in->info & LK_INFO_RIGHT) != 0) {
       if (refers_ahead(in, in->right)) return LK_ERR_DEPENDENCY;
-      if ((err = intern_id(doc, in->right, &item.right_client, &item.right_clock)) != LK_OK) return err;
+      if ((err = intern_id(doc, in->right, &item.right_client, &item.right_clock)) != LK_OK)
+        return err;
     }
     if (in->parent_form != LK_PARENT_INHERITED) err = loose_parent(doc, in, &item);
     if (err == LK_OK) err = loose_content(doc, in, scratch, &item);
@@ -186,7 +199,8 @@ static lk_err direct_neighbours(lk_doc *doc, lk_item *item, uint32_t *left, uint
       err = lk_item_clean_end(doc, item->origin_client, item->origin_clock, left);
     }
   }
-  if (err == LK_OK && item->right_client != LK_NO_CLIENT && !stands_behind(doc, item, *left, right)) {
+  if (err == LK_OK && item->right_client != LK_NO_CLIENT &&
+      !stands_behind(doc, item, *left, right)) {
     err = lk_item_clean_start(doc, item->right_client, item->right_clock, right);
   }
   return err;
@@ -212,7 +226,8 @@ static lk_err direct_parent(lk_doc *doc, const lk_struct *in, lk_item *item, boo
 }
 
 static void inherit_parent(const lk_doc *doc, lk_item *item, uint32_t left, uint32_t right) {
-  const lk_item *a = left == LK_NONE ? NULL : &doc->items[left], *b = right == LK_NONE ? NULL : &doc->items[right];
+  const lk_item *a = left == LK_NONE ? NULL : &doc->items[left],
+                *b = right == LK_NONE ? NULL : &doc->items[right];
   item->parent = LK_NONE;
   if ((a != NULL && a->kind == LK_CONTENT_GC) || (b != NULL && b->kind == LK_CONTENT_GC)) return;
   const lk_item *from = a != NULL ? a : b;
@@ -236,9 +251,16 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
   uint32_t number, left = LK_NONE, right = LK_NONE;
   lk_err err;
   lk_item item = {
-    .clock = (uint32_t)in->id.clock, .len = (uint32_t)in->len, .client = client,
-    .origin_client = LK_NO_CLIENT, .right_client = LK_NO_CLIENT,
-    .left = LK_NONE, .right = LK_NONE, .parent = LK_NONE, .leaf = LK_NONE, .kind = in->kind,
+    .clock = (uint32_t)in->id.clock,
+    .len = (uint32_t)in->len,
+    .client = client,
+    .origin_client = LK_NO_CLIENT,
+    .right_client = LK_NO_CLIENT,
+    .left = LK_NONE,
+    .right = LK_NONE,
+    .parent = LK_NONE,
+    .leaf = LK_NONE,
+    .kind = in->kind,
   };
   *ready = doc->clients.at[client].clock == item.clock;
   if (!*ready) return LK_OK;
@@ -255,7 +277,8 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
     }
     if (!*ready) return LK_OK;
     if (in->parent_form != LK_PARENT_INHERITED) {
-      if (in->parent_form == LK_PARENT_ITEM && refers_ahead(in, in->parent_id)) return LK_ERR_DEPENDENCY;
+      if (in->parent_form == LK_PARENT_ITEM && refers_ahead(in, in->parent_id))
+        return LK_ERR_DEPENDENCY;
       err = direct_parent(doc, in, &item, ready);
       if (err != LK_OK || !*ready) return err;
     } else {
@@ -266,7 +289,8 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
   }
   item.left = left;
   item.right = right;
-  if (left != LK_NONE && item.parent != LK_NONE && (item.kind == LK_CONTENT_STRING || item.kind == LK_CONTENT_DELETED)) {
+  if (left != LK_NONE && item.parent != LK_NONE &&
+      (item.kind == LK_CONTENT_STRING || item.kind == LK_CONTENT_DELETED)) {
     bool taken;
     if (item.kind == LK_CONTENT_DELETED) item.flags |= LK_ITEM_DELETED;
     if ((err = lk_item_take_plain(doc, &item, &taken)) != LK_OK || taken) return err;
@@ -276,12 +300,105 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
   return lk_item_integrate(doc, number);
 }
 
+/* ---- the plainest structs of V1, by their bytes ---- */
+
+#define PLAIN_HEAD 40 /* more than info, two ids and a length take */
+
+static inline bool plain_uint(const uint8_t **at, uint32_t *out) {
+  const uint8_t *p = *at;
+  uint32_t value = *p++;
+  if (value >= 0x80) {
+    value &= 0x7F;
+    for (unsigned shift = 7;; shift += 7) {
+      uint32_t byte = *p++;
+      if (shift == 28 && byte > 0x0F) return false;
+      value |= (byte & 0x7F) << shift;
+      if (byte < 0x80) break;
+      if (shift == 28) return false;
+    }
+  }
+  *at = p;
+  *out = value;
+  return true;
+}
+
+/* An id of the client itself: nearly all of them are. */
+static inline bool plain_id(const lk_client *client, const uint8_t **at, uint32_t *clock) {
+  uint32_t id;
+  return plain_uint(at, &id) && id == client->id && plain_uint(at, clock) && *clock < client->clock;
+}
+
+/* Text and deleted stretches that their own client wrote behind something of its own: read, found and integrated without
+ * being a view. False, and nothing has happened, where it is anything else. */
+static bool take_plain_v1(applying *self, uint16_t number, lk_err *err) {
+  lk_doc *doc = self->doc;
+  lk_update_reader *in = &self->in;
+  const lk_client *client = &doc->clients.at[number];
+  if (in->clock != client->clock || lk_reader_left(&in->in) < PLAIN_HEAD) return false;
+  const uint8_t *at = in->in.bytes.ptr + in->in.pos;
+  uint8_t info = *at++, kind = info & LK_INFO_CONTENT;
+  if ((info & ~LK_INFO_RIGHT) != (LK_INFO_ORIGIN | LK_CONTENT_STRING) &&
+      (info & ~LK_INFO_RIGHT) != (LK_INFO_ORIGIN | LK_CONTENT_DELETED)) {
+    return false;
+  }
+  lk_item item = {
+    .clock = client->clock,
+    .right = LK_NONE,
+    .leaf = LK_NONE,
+    .client = number,
+    .origin_client = number,
+    .right_client = LK_NO_CLIENT,
+    .kind = kind,
+  };
+  if (!plain_id(client, &at, &item.origin_clock)) return false;
+  if ((info & LK_INFO_RIGHT) != 0) {
+    if (!plain_id(client, &at, &item.right_clock)) return false;
+    item.right_client = number;
+  }
+  if (!plain_uint(&at, &item.len) || item.len == 0 || item.len > doc->limits.doc_clock - item.clock)
+    return false;
+  size_t left_over = in->in.bytes.len - (size_t)(at - in->in.bytes.ptr);
+  if (kind == LK_CONTENT_STRING) {
+    if (item.len > left_over || doc->text_cap - doc->text_len < item.len) return false;
+    if (!lk_ascii_copy(doc->text + doc->text_len, at, item.len)) return false;
+    item.content = doc->text_len;
+    at += item.len;
+  } else {
+    item.flags = LK_ITEM_DELETED;
+  }
+  if (item.origin_clock + 1 == item.clock) {
+    item.left = last_item(client);
+  } else {
+    lk_place place = lk_client_place(doc, number, item.origin_clock);
+    item.left = lk_place_item(doc, number, place);
+    if (item.origin_clock + 1 != lk_item_end(&doc->items[item.left])) return false;
+  }
+  if (doc->items[item.left].kind == LK_CONTENT_GC) return false;
+  if (item.right_client != LK_NO_CLIENT && !stands_behind(doc, &item, item.left, &item.right))
+    return false;
+  bool taken;
+  *err = lk_item_take_plain(doc, &item, &taken);
+  if (*err != LK_OK || !taken) return *err != LK_OK;
+  if (kind == LK_CONTENT_STRING) doc->text_len += item.len;
+  doc->steps_max += STEPS_EACH * (1 + (uint64_t)(kind == LK_CONTENT_STRING ? item.len : 0));
+  in->in.pos = (size_t)(at - in->in.bytes.ptr);
+  in->clock += item.len;
+  in->structs_left--;
+  return true;
+}
+
 static lk_err decode_section(applying *self, uint16_t client, uint64_t count) {
   lk_doc *doc = self->doc;
   lk_struct in;
   if (count > doc->limits.doc_structs_count) return lk_doc_limit(doc, "doc_structs_count");
+  bool plain = self->in.format == LK_UPDATE_V1;
   for (;;) {
-    lk_err err = lk_update_next_struct(&self->in, &in);
+    lk_err err = LK_OK;
+    while (plain && self->direct && self->in.structs_left > 0 &&
+           take_plain_v1(self, client, &err)) {
+      if (err != LK_OK) return err;
+    }
+    err = lk_update_next_struct(&self->in, &in);
     if (err == LK_ERR_END) return LK_OK;
     if (err != LK_OK) return err;
     doc->steps_max += STEPS_EACH * (1 + (uint64_t)content_size(&in));
@@ -314,7 +431,12 @@ static lk_err decode(applying *self) {
     /* a struct takes two bytes in V1; V2 may claim any number */
     uint32_t expected = (uint32_t)lk_min_u64(count, lk_reader_left(&self->in.in) / 2 + 1);
     if ((err = lk_items_reserve(doc, expected)) != LK_OK && err != LK_ERR_LIMIT) return err;
-    if (doc->journal.cap - doc->journal.count < expected && (err = LK_VEC_RESERVE(doc, doc->journal, expected)) != LK_OK) {
+    /* what follows is text, most of it */
+    if (expected > 64 &&
+        (err = lk_text_reserve(doc, (uint32_t)lk_reader_left(&self->in.in))) == LK_ERR_NOMEM)
+      return err;
+    if (doc->journal.cap - doc->journal.count < expected &&
+        (err = LK_VEC_RESERVE(doc, doc->journal, expected)) != LK_OK) {
       return err;
     }
     if ((err = decode_section(self, client, count)) != LK_OK) return err;
@@ -370,7 +492,8 @@ lk_err lk_loose_trim(lk_doc *doc, uint32_t number, uint32_t offset) {
   lk_item *item = &doc->items[number];
   lk_err err = LK_OK;
   if (item->kind == LK_CONTENT_STRING) err = trim_text(doc, item, offset);
-  else if (item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_JSON) err = trim_values(doc, item, offset);
+  else if (item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_JSON)
+    err = trim_values(doc, item, offset);
   if (err != LK_OK) return err;
   item->clock += offset;
   item->len -= offset;
@@ -385,7 +508,7 @@ static lk_err find_parent(lk_doc *doc, lk_item *item, uint32_t left, uint32_t ri
   uint32_t key = (item->flags & LK_ITEM_SUB) != 0 ? item->right : LK_NONE;
   uint32_t parent = item->parent;
   item->leaf = LK_NONE;
-  item->flags &= (uint8_t)~(LK_ITEM_SUB | LK_ITEM_LOOSE);
+  item->flags &= (uint8_t) ~(LK_ITEM_SUB | LK_ITEM_LOOSE);
   if ((left != LK_NONE && doc->items[left].kind == LK_CONTENT_GC) ||
       (right != LK_NONE && doc->items[right].kind == LK_CONTENT_GC)) {
     item->parent = LK_NONE;
@@ -420,7 +543,8 @@ lk_err lk_loose_integrate(lk_doc *doc, uint32_t number) {
     err = lk_item_clean_end(doc, item->origin_client, item->origin_clock, &left);
     item = &doc->items[number];
   }
-  if (err == LK_OK && item->right_client != LK_NO_CLIENT && !stands_behind(doc, item, left, &right)) {
+  if (err == LK_OK && item->right_client != LK_NO_CLIENT &&
+      !stands_behind(doc, item, left, &right)) {
     err = lk_item_clean_start(doc, item->right_client, item->right_clock, &right);
     item = &doc->items[number];
   }
@@ -432,7 +556,7 @@ lk_err lk_loose_integrate(lk_doc *doc, uint32_t number) {
   }
   if (!named && left == LK_NONE && right == LK_NONE) {
     item->parent = LK_NONE; /* what it was in is collected */
-    item->flags &= (uint8_t)~(LK_ITEM_SUB | LK_ITEM_LOOSE);
+    item->flags &= (uint8_t) ~(LK_ITEM_SUB | LK_ITEM_LOOSE);
   } else if ((err = find_parent(doc, item, left, right)) != LK_OK) {
     return err;
   }
@@ -500,34 +624,22 @@ static lk_err take(applying *self, uint32_t head, uint32_t *before) {
     return LK_OK;
   }
   if (state - item->clock < item->len) return lk_loose_integrate(doc, head);
-  if ((err = LK_VEC_RESERVE(doc, doc->dropped, 1)) == LK_OK) doc->dropped.at[doc->dropped.count++] = head;
+  if ((err = LK_VEC_RESERVE(doc, doc->dropped, 1)) == LK_OK)
+    doc->dropped.at[doc->dropped.count++] = head;
   return err;
 }
 
-static void sift_section(section *sections, uint32_t at, uint32_t count) {
-  for (uint32_t child; (child = at * 2 + 1) < count; at = child) {
-    if (child + 1 < count && sections[child].id > sections[child + 1].id) child++;
-    if (sections[at].id <= sections[child].id) return;
-    section other = sections[at];
-    sections[at] = sections[child];
-    sections[child] = other;
-  }
+static bool section_before(const void *ctx, const void *a, const void *b) {
+  (void)ctx;
+  return ((const section *)a)->id > ((const section *)b)->id;
 }
 
 /* The highest id first, which they nearly always are. */
 static void sort_sections(applying *self) {
-  section *sections = self->sections.at;
-  uint32_t count = self->sections.count, sorted = 1;
-  while (sorted < count && sections[sorted - 1].id > sections[sorted].id) sorted++;
-  if (sorted >= count) return;
-  for (uint32_t i = count / 2; i > 0; i--) sift_section(sections, i - 1, count);
-  for (uint32_t end = count; end > 1; end--) {
-    section first = sections[0];
-    sections[0] = sections[end - 1];
-    sections[end - 1] = first;
-    sift_section(sections, 0, end - 1);
+  lk_sort(self->sections.at, self->sections.count, sizeof(section), section_before, NULL);
+  for (uint32_t i = 0; i < self->sections.count; i++) {
+    self->doc->clients.at[self->sections.at[i].client].section = i;
   }
-  for (uint32_t i = 0; i < count; i++) self->doc->clients.at[sections[i].client].section = i;
 }
 
 static lk_err integrate_all(applying *self) {
@@ -579,8 +691,8 @@ lk_err lk_delete_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t en
   }
 }
 
-static lk_err apply_delete(lk_doc *doc, uint64_t id, uint64_t clock, uint64_t len) {
-  uint16_t client = lk_client_find(doc, id);
+static lk_err apply_delete(lk_doc *doc, uint64_t id, uint16_t client, uint64_t clock,
+                           uint64_t len) {
   uint64_t state = client == LK_NO_CLIENT ? 0 : doc->clients.at[client].clock, end = clock + len;
   if (len == 0) return LK_OK;
   if (clock >= state) return lk_pending_add_range(doc, (lk_pending_range){ id, clock, len });
@@ -599,10 +711,12 @@ static lk_err apply_deletes(applying *self) {
     lk_err err = lk_update_next_delete_client(&self->in, &id, &count);
     if (err == LK_ERR_END) return LK_OK;
     if (err != LK_OK) return err;
+    uint16_t client = lk_client_find(doc, id);
     while ((err = lk_update_next_delete(&self->in, &clock, &len)) == LK_OK) {
-      if (++ranges > doc->limits.doc_delete_ranges_count) return lk_doc_limit(doc, "doc_delete_ranges_count");
+      if (++ranges > doc->limits.doc_delete_ranges_count)
+        return lk_doc_limit(doc, "doc_delete_ranges_count");
       doc->steps_max += STEPS_EACH;
-      if ((err = apply_delete(doc, id, clock, len)) != LK_OK) return err;
+      if ((err = apply_delete(doc, id, client, clock, len)) != LK_OK) return err;
     }
     if (err != LK_ERR_END) return err;
   }
@@ -623,7 +737,8 @@ static lk_err wake_touched(lk_doc *doc) {
 
 static lk_err apply(applying *self, lk_update_format format, lk_slice update) {
   lk_doc *doc = self->doc;
-  lk_err err = lk_update_reader_init(&self->in, format, update, doc->limits.any_depth, &self->scratch);
+  lk_err err = lk_update_reader_init(&self->in, format, update, doc->limits.any_depth,
+                                     &self->scratch);
   if (err == LK_OK) err = decode(self);
   if (err == LK_OK) err = integrate_all(self);
   if (err == LK_OK) err = apply_deletes(self);
@@ -650,7 +765,7 @@ static void shrink_after(lk_doc *doc, size_t update_len) {
 lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin) {
   if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
   if (update.len > doc->limits.doc_update_bytes) return lk_doc_limit(doc, "doc_update_bytes");
-  if (format == LK_UPDATE_V1 && lk_apply_fast(doc, update, origin)) return LK_OK;
+  if (format == LK_UPDATE_V1 && lk_apply_fast(doc, update)) return LK_OK;
   applying self;
   self.doc = doc;
   self.direct = true;
@@ -668,8 +783,10 @@ lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint6
   doc->steps_max = STEPS_BASE;
   lk_arena_init(&self.scratch, &doc->alloc, doc->limits.doc_update_bytes);
   err = apply(&self, format, update);
-  for (uint32_t i = 0; i < self.sections.count; i++) doc->clients.at[self.sections.at[i].client].section = LK_NONE;
-  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++) lk_item_free(doc, doc->dropped.at[i]);
+  for (uint32_t i = 0; i < self.sections.count; i++)
+    doc->clients.at[self.sections.at[i].client].section = LK_NONE;
+  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++)
+    lk_item_free(doc, doc->dropped.at[i]);
   doc->incoming.count = doc->stack.count = doc->dropped.count = doc->woken.count = 0;
   doc->steps_max = UINT64_MAX;
   LK_VEC_FREE(doc, self.sections);

@@ -27,7 +27,8 @@ static void drop_redone(lk_doc *doc, uint32_t number) {
   uint32_t at = 0;
   while (doc->redone.at[at].item != number) at++;
   doc->redone.count--;
-  memmove(doc->redone.at + at, doc->redone.at + at + 1, (doc->redone.count - at) * sizeof *doc->redone.at);
+  memmove(doc->redone.at + at, doc->redone.at + at + 1,
+          (doc->redone.count - at) * sizeof *doc->redone.at);
   doc->items[number].flags &= (uint8_t)~LK_ITEM_REDONE;
 }
 
@@ -41,7 +42,8 @@ static void waste_content(lk_doc *doc, const lk_item *item) {
   case LK_CONTENT_FORMAT:
   case LK_CONTENT_ANY:
   case LK_CONTENT_DOC:
-    doc->values_waste += (uint32_t)(sizeof(lk_value_head) + lk_value_head_at(doc, item->content)->size);
+    doc->values_waste += (uint32_t)(sizeof(lk_value_head) +
+                                    lk_value_head_at(doc, item->content)->size);
     break;
   default: break;
   }
@@ -96,7 +98,7 @@ static void collect_item(lk_doc *doc, uint32_t number) {
   uint32_t node = item->kind == LK_CONTENT_TYPE ? item->content : LK_NONE;
   waste_content(doc, item);
   item->kind = LK_CONTENT_DELETED;
-  item->flags &= (uint8_t)~(LK_ITEM_WIDE | LK_ITEM_JOINED);
+  item->flags &= (uint8_t) ~(LK_ITEM_WIDE | LK_ITEM_JOINED);
   if (node != LK_NONE) collect_node(doc, node);
 }
 
@@ -128,7 +130,10 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
     } else {
       lk_type *parent = &doc->types.at[r->parent];
       if (parent->end == right) parent->end = left;
-      if (parent->cursor == right) parent->cursor = LK_NONE;
+      if (parent->cursor == right) {
+        parent->cursor = left;
+        parent->cursor_at -= lk_item_units(l);
+      }
       if (parent->order != LK_NONE) {
         lk_order_unlink(doc, right);
         lk_order_add(doc, l->leaf, (int32_t)lk_item_units(r), 0);
@@ -149,7 +154,8 @@ static bool join_text(lk_doc *doc, lk_item *left, const lk_item *right) {
   if (left_end == right->content) return true;
   if (right->content + right_len != doc->text_len) return false;
   lk_client *client = &doc->clients.at[left->client];
-  if (client->text_used == left_end && client->text_end - left_end >= right_len && client->text_end != 0) {
+  if (client->text_used == left_end && client->text_end - left_end >= right_len &&
+      client->text_end != 0) {
     memcpy(doc->text + left_end, doc->text + right->content, right_len);
     doc->text_len -= right_len;
     doc->text_waste -= lk_min_u32(doc->text_waste, right_len);
@@ -183,7 +189,8 @@ static bool join_values(lk_doc *doc, const lk_item *left, const lk_item *right) 
   return true;
 }
 
-static bool can_merge(const lk_doc *doc, const lk_item *left, const lk_item *right, uint32_t right_number) {
+static bool can_merge(const lk_doc *doc, const lk_item *left, const lk_item *right,
+                      uint32_t right_number) {
   if (left->kind != right->kind) return false;
   switch (left->kind) {
   case LK_CONTENT_GC: return true;
@@ -197,7 +204,8 @@ static bool can_merge(const lk_doc *doc, const lk_item *left, const lk_item *rig
   if (left->right != right_number || left->right_client != right->right_client) return false;
   if (left->right_client != LK_NO_CLIENT && left->right_clock != right->right_clock) return false;
   (void)doc;
-  return ((left->flags ^ right->flags) & LK_ITEM_DELETED) == 0 && ((left->flags | right->flags) & LK_ITEM_REDONE) == 0;
+  return ((left->flags ^ right->flags) & LK_ITEM_DELETED) == 0 &&
+         ((left->flags | right->flags) & LK_ITEM_REDONE) == 0;
 }
 
 /* Makes the item at |place| one with the one before it, if they are one struct; |place| is where the boundary was
@@ -286,6 +294,10 @@ static bool is_new(const lk_doc *doc, const lk_tx *tx, uint32_t client, uint32_t
   return doc->clients.at[client].touched == tx->number && clock >= doc->clients.at[client].before;
 }
 
+/* Where all of a client is new and nothing was deleted, what may be one stands in |merges|: for a document that is
+ * loaded that is next to nothing. */
+static bool came_whole(const lk_tx *tx, uint32_t before) { return before == 0 && !tx->collects; }
+
 void lk_tx_merge(lk_doc *doc, lk_tx *tx) {
   for (uint32_t i = tx->ranges.count; i > 0; i--) {
     const lk_range *range = &tx->ranges.at[i - 1];
@@ -299,11 +311,15 @@ void lk_tx_merge(lk_doc *doc, lk_tx *tx) {
     uint16_t number = (uint16_t)tx->touched.at[i].client;
     const lk_client *client = &doc->clients.at[number];
     if (client->clock == tx->touched.at[i].before) continue;
+    if (came_whole(tx, tx->touched.at[i].before)) continue;
     lk_place last = { client->block_count - 1, client->blocks[client->block_count - 1].count - 1u };
     merge_down(doc, number, last, tx->touched.at[i].before, true);
   }
   for (uint32_t i = tx->merges.count; i > 0; i--) {
-    if (is_new(doc, tx, tx->merges.at[i - 1].client, tx->merges.at[i - 1].clock)) continue;
+    const lk_range *at = &tx->merges.at[i - 1];
+    if (is_new(doc, tx, at->client, at->clock) &&
+        !came_whole(tx, doc->clients.at[at->client].before))
+      continue;
     lk_merge_at(doc, (uint16_t)tx->merges.at[i - 1].client, tx->merges.at[i - 1].clock);
   }
 }
@@ -337,12 +353,14 @@ static void tidy_text(lk_doc *doc) {
   doc->text_len = len;
   doc->text_cap = cap;
   doc->text_waste = 0;
-  for (uint32_t i = 0; i < doc->clients.count; i++) doc->clients.at[i].text_used = doc->clients.at[i].text_end = 0;
+  for (uint32_t i = 0; i < doc->clients.count; i++)
+    doc->clients.at[i].text_used = doc->clients.at[i].text_end = 0;
 }
 
 static bool has_value(const lk_item *item) {
-  return item->kind == LK_CONTENT_JSON || item->kind == LK_CONTENT_BINARY || item->kind == LK_CONTENT_EMBED ||
-         item->kind == LK_CONTENT_FORMAT || item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_DOC;
+  return item->kind == LK_CONTENT_JSON || item->kind == LK_CONTENT_BINARY ||
+         item->kind == LK_CONTENT_EMBED || item->kind == LK_CONTENT_FORMAT ||
+         item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_DOC;
 }
 
 #define MOVED UINT32_MAX /* size of a value that was moved; |name| is where to */
@@ -380,7 +398,8 @@ static void tidy_values(lk_doc *doc) {
 }
 
 void lk_doc_tidy(lk_doc *doc) {
-  if (doc->text_waste > 65536 && doc->text_waste > doc->text_len / 2 && doc->text_waste / 8 > doc->item_count) {
+  if (doc->text_waste > 65536 && doc->text_waste > doc->text_len / 2 &&
+      doc->text_waste / 8 > doc->item_count) {
     tidy_text(doc);
   }
   if (doc->values_waste > 65536 && doc->values_waste > doc->values_len / 2 &&

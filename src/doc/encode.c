@@ -8,6 +8,7 @@
  * lk_update_writer and its columns. */
 #include "doc/engine.h"
 
+#include "base/sort.h"
 #include "codec/lib0.h"
 #include "codec/utf.h"
 #include "codec/varint.h"
@@ -52,8 +53,8 @@ typedef struct piece {
   uint32_t from, len;
 } piece;
 
-static bool next_piece(const lk_doc *doc, const group *self, lk_place *place, uint32_t *done, uint32_t *skip,
-                       piece *out) {
+static bool next_piece(const lk_doc *doc, const group *self, lk_place *place, uint32_t *done,
+                       uint32_t *skip, piece *out) {
   while (*done < self->items) {
     if (*done > 0 && !lk_place_next(doc, self->client, place)) LK_UNREACHABLE();
     ++*done;
@@ -161,7 +162,8 @@ static void type_v1(const lk_doc *doc, const lk_item *item, lk_buf *out) {
 
 /* Appends with a length in front what |write| appends. */
 static lk_err measured_v1(const lk_doc *doc, const group *self,
-                          lk_err (*write)(const lk_doc *doc, const group *self, lk_buf *out), lk_buf *out) {
+                          lk_err (*write)(const lk_doc *doc, const group *self, lk_buf *out),
+                          lk_buf *out) {
   size_t start = out->len;
   uint8_t *to = room(out, LK_VARUINT_LEN_MAX);
   if (to == NULL) return lk_buf_err(out);
@@ -185,7 +187,9 @@ static lk_err content_v1(const lk_doc *doc, const group *self, const lk_item *it
   case LK_CONTENT_DELETED: return lk_varuint_encode(out, self->len - self->offset);
   case LK_CONTENT_STRING: return measured_v1(doc, self, group_text, out);
   case LK_CONTENT_JSON:
-  case LK_CONTENT_ANY: lk_varuint_encode(out, self->len - self->offset); return group_values(doc, self, out);
+  case LK_CONTENT_ANY:
+    lk_varuint_encode(out, self->len - self->offset);
+    return group_values(doc, self, out);
   case LK_CONTENT_BINARY: put_slice_v1(out, lk_value_bytes(doc, item->content)); break;
   case LK_CONTENT_EMBED: return measured_v1(doc, self, json_of_value, out);
   case LK_CONTENT_FORMAT:
@@ -203,7 +207,8 @@ static lk_err content_v1(const lk_doc *doc, const group *self, const lk_item *it
 
 static lk_err write_v1(const lk_doc *doc, const group *self, lk_buf *out) {
   const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
-  bool plain = self->items == 1 && item->kind == LK_CONTENT_STRING && (item->flags & LK_ITEM_WIDE) == 0;
+  bool plain = self->items == 1 && item->kind == LK_CONTENT_STRING &&
+               (item->flags & LK_ITEM_WIDE) == 0;
   uint8_t *to = room(out, HEAD_MAX + (plain ? item->len : 0));
   if (to == NULL) return lk_buf_err(out);
   if (item->kind == LK_CONTENT_GC) {
@@ -246,11 +251,13 @@ static void parent_v2(const lk_doc *doc, const lk_item *item, lk_update_writer *
     const lk_item *owner = &doc->items[parent->item];
     lk_update_put_left(out, (lk_doc_id){ client_id(doc, owner->client), owner->clock });
   }
-  if ((item->flags & LK_ITEM_SUB) != 0) put_name_v2(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
+  if ((item->flags & LK_ITEM_SUB) != 0)
+    put_name_v2(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
 }
 
 /* Text keeps lone halves of pairs at its ends, which the column can say. */
-static lk_err text_v2(const lk_doc *doc, const group *self, lk_buf *scratch, lk_update_writer *out) {
+static lk_err text_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
+                      lk_update_writer *out) {
   lk_place place = self->first;
   uint32_t count = 0, skip = self->offset;
   lk_column_piece text = { .low_first = 0 };
@@ -296,7 +303,8 @@ static lk_err content_v2(const lk_doc *doc, const group *self, const lk_item *it
     }
     break;
   case LK_CONTENT_BINARY: lk_update_put_bytes(out, lk_value_bytes(doc, item->content)); break;
-  case LK_CONTENT_FORMAT: lk_update_put_key(out, lk_name_slice(doc, lk_item_key(doc, item))); /* fall through */
+  case LK_CONTENT_FORMAT:
+    lk_update_put_key(out, lk_name_slice(doc, lk_item_key(doc, item))); /* fall through */
   case LK_CONTENT_EMBED: lk_update_put_json(out, lk_value_bytes(doc, item->content), false); break;
   case LK_CONTENT_TYPE: {
     const lk_type *type = &doc->types.at[item->content];
@@ -315,7 +323,8 @@ static lk_err content_v2(const lk_doc *doc, const group *self, const lk_item *it
   return LK_OK;
 }
 
-static lk_err write_v2(const lk_doc *doc, const group *self, lk_buf *scratch, lk_update_writer *out) {
+static lk_err write_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
+                       lk_update_writer *out) {
   const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
   if (item->kind == LK_CONTENT_GC) {
     lk_update_put_info(out, LK_CONTENT_GC);
@@ -332,25 +341,14 @@ static lk_err write_v2(const lk_doc *doc, const group *self, lk_buf *scratch, lk
 
 /* ---- parts ---- */
 
-static void sift_part(part *parts, uint32_t at, uint32_t count) {
-  for (uint32_t child; (child = at * 2 + 1) < count; at = child) {
-    if (child + 1 < count && parts[child].id > parts[child + 1].id) child++;
-    if (parts[at].id <= parts[child].id) return;
-    part other = parts[at];
-    parts[at] = parts[child];
-    parts[child] = other;
-  }
+static bool part_before(const void *ctx, const void *a, const void *b) {
+  (void)ctx;
+  return ((const part *)a)->id > ((const part *)b)->id;
 }
 
 /* The highest id first. */
 static void sort_parts(part *parts, uint32_t count) {
-  for (uint32_t i = count / 2; i > 0; i--) sift_part(parts, i - 1, count);
-  for (uint32_t end = count; end > 1; end--) {
-    part first = parts[0];
-    parts[0] = parts[end - 1];
-    parts[end - 1] = first;
-    sift_part(parts, 0, end - 1);
-  }
+  lk_sort(parts, count, sizeof *parts, part_before, NULL);
 }
 
 /* Where a part's structs begin, and how many there are. */
@@ -457,7 +455,8 @@ static uint32_t deleted_ranges(const lk_doc *doc, uint16_t number, const range_s
   return count;
 }
 
-static lk_err deletes_of_document(const lk_doc *doc, const part *all, uint32_t clients, const range_sink *sink) {
+static lk_err deletes_of_document(const lk_doc *doc, const part *all, uint32_t clients,
+                                  const range_sink *sink) {
   uint32_t count = 0;
   uint32_t *counts = lk_alloc_array(&doc->alloc, clients + 1u, sizeof *counts);
   if (counts == NULL) return LK_ERR_NOMEM;
@@ -476,13 +475,15 @@ static lk_err deletes_of_document(const lk_doc *doc, const part *all, uint32_t c
 }
 
 /* Ranges of a transaction, sorted by client number; written by client id. */
-static void deletes_of_tx(const lk_tx *tx, const part *parts, uint32_t count, const range_sink *sink) {
+static void deletes_of_tx(const lk_tx *tx, const part *parts, uint32_t count,
+                          const range_sink *sink) {
   if (sink->v1 != NULL) lk_varuint_encode(sink->v1, count);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t first = parts[i].from, last = first;
     while (last < tx->ranges.count && tx->ranges.at[last].client == parts[i].client) last++;
     put_range_client(sink, parts[i].id, last - first);
-    for (; first < last; first++) put_range(sink, tx->ranges.at[first].clock, tx->ranges.at[first].len);
+    for (; first < last; first++)
+      put_range(sink, tx->ranges.at[first].clock, tx->ranges.at[first].len);
   }
 }
 
@@ -521,8 +522,8 @@ static uint32_t tx_range_parts(const lk_doc *doc, const lk_tx *tx, part *parts) 
   return count;
 }
 
-static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count, const part *ranges,
-                        uint32_t range_count, lk_buf *out) {
+static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count,
+                        const part *ranges, uint32_t range_count, lk_buf *out) {
   size_t start = out->len;
   lk_err err = structs_v1(doc, parts, count, out);
   if (err == LK_OK) {
@@ -535,8 +536,8 @@ static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_
   return err;
 }
 
-static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count, const part *ranges,
-                        uint32_t range_count, lk_buf *out) {
+static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count,
+                        const part *ranges, uint32_t range_count, lk_buf *out) {
   lk_update_writer writer;
   lk_update_writer_init(&writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
   lk_err err = structs_v2(doc, parts, count, &writer);
@@ -560,7 +561,8 @@ lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out
   if (err == LK_OK) {
     uint32_t count = tx_parts(doc, tx, parts);
     (void)tx_range_parts(doc, tx, range_parts);
-    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, tx, parts, count, range_parts, ranges, out);
+    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, tx, parts, count, range_parts,
+                                                           ranges, out);
   }
   parts_free(doc, parts, few, tx->touched.count);
   parts_free(doc, range_parts, few_ranges, ranges);
@@ -596,11 +598,13 @@ static lk_err read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms)
 }
 
 /* Leaves the parts that have something beyond |froms|. */
-static uint32_t parts_beyond(const lk_doc *doc, const part *all, uint32_t count, const uint32_t *froms, part *out) {
+static uint32_t parts_beyond(const lk_doc *doc, const part *all, uint32_t count,
+                             const uint32_t *froms, part *out) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t from = froms[all[i].client];
-    if (from < doc->clients.at[all[i].client].clock) out[kept++] = (part){ all[i].id, all[i].client, from };
+    if (from < doc->clients.at[all[i].client].clock)
+      out[kept++] = (part){ all[i].id, all[i].client, from };
   }
   return kept;
 }
@@ -617,7 +621,8 @@ lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk
   if (err == LK_OK) {
     part *parts = all + clients;
     uint32_t count = all_parts(doc, all), beyond = parts_beyond(doc, all, count, froms, parts);
-    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, NULL, parts, beyond, all, count, out);
+    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, NULL, parts, beyond, all, count,
+                                                           out);
   }
   lk_free_array(&doc->alloc, all, clients * 2, sizeof *all);
   lk_free_array(&doc->alloc, froms, clients, sizeof *froms);

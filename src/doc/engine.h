@@ -52,9 +52,10 @@ typedef struct lk_item {
   uint32_t right_clock;
   uint32_t left, right; /* list neighbours, or LK_NONE */
   uint32_t parent;      /* a type; LK_NONE for GC */
-  uint32_t content;     /* STRING: offset in |text|; TYPE: a type; others with a value: offset in |values| */
-  uint32_t leaf;        /* SUB: an entry; otherwise a leaf of the order index, or LK_NONE */
-  uint32_t depth;       /* units on the way over its origins to one without: see integrate.c */
+  uint32_t
+      content; /* STRING: offset in |text|; TYPE: a type; others with a value: offset in |values| */
+  uint32_t leaf;  /* SUB: an entry; otherwise a leaf of the order index, or LK_NONE */
+  uint32_t depth; /* units on the way over its origins to one without: see integrate.c */
   uint16_t client, origin_client, right_client;
   uint8_t kind; /* lk_content */
   uint8_t flags;
@@ -73,7 +74,7 @@ typedef struct lk_value_head {
 /* A stretch of the client's items by clock. */
 typedef struct lk_block {
   uint32_t *items;
-  uint32_t first; /* clock of the first item */
+  uint32_t first; /* about the clock of the first item: see place_settle() in store.c */
   uint16_t count, cap;
 } lk_block;
 #define LK_BLOCK_MAX 64
@@ -82,42 +83,44 @@ typedef struct lk_client {
   uint64_t id;
   lk_block *blocks;
   uint32_t block_count, block_cap;
-  uint32_t clock;        /* where it is: the next struct's clock */
-  uint32_t hint_block;   /* where something was found last */
+  uint32_t clock;      /* where it is: the next struct's clock */
+  uint32_t hint_block; /* where something was found last */
   uint32_t hint_at;
-  uint32_t touched;      /* number of the transaction in whose |touched| it is */
-  uint32_t before;       /* |clock| when that transaction began; valid where touched */
-  uint32_t ranged;       /* number of the transaction in whose |range_clients| it is */
-  uint32_t text_used;    /* the text that ends here may grow up to text_end: room set aside for what the */
-  uint32_t text_end;     /* client types next, while others type too (cleanup.c); 0 for none */
-  uint32_t section;      /* apply.c: its part of the update that is being applied */
-  uint32_t waits_for;    /* its first pending struct waits for that client, or LK_NONE ... */
-  uint32_t waits_clock;  /* ... to pass that clock */
+  uint32_t touched; /* number of the transaction in whose |touched| it is */
+  uint32_t before;  /* |clock| when that transaction began; valid where touched */
+  uint32_t ranged;  /* number of the transaction in whose |range_clients| it is */
+  uint32_t
+      text_used; /* the text that ends here may grow up to text_end: room set aside for what the */
+  uint32_t text_end;    /* client types next, while others type too (cleanup.c); 0 for none */
+  uint32_t section;     /* apply.c: its part of the update that is being applied */
+  uint32_t waits_for;   /* its first pending struct waits for that client, or LK_NONE ... */
+  uint32_t waits_clock; /* ... to pass that clock */
 } lk_client;
 
 /* ---- types and entries ---- */
 
 enum {
   LK_TYPE_HAS_FORMAT = 1 << 0,
-  LK_TYPE_FREED = 1 << 1, /* its item was garbage-collected; the slot stays, handles are told */
+  LK_TYPE_FREED = 1 << 1,   /* its item was garbage-collected; the slot stays, handles are told */
   LK_TYPE_CROSSED = 1 << 3, /* its lists do not follow the order of origins: integrate.c */
-  LK_TYPE_CLEANS = 1 << 2, /* got a format since it is known to be a text: remote changes are cleaned up */
+  LK_TYPE_CLEANS =
+      1 << 2, /* got a format since it is known to be a text: remote changes are cleaned up */
 };
 
 typedef struct lk_type {
-  uint32_t item; /* the item whose content it is, or LK_NONE for a root */
-  uint32_t name; /* a name: of the root, XmlElement or XmlHook; LK_NONE otherwise */
-  uint32_t start, end;   /* of the list, or LK_NONE */
-  uint32_t length;       /* visible units */
+  uint32_t item;       /* the item whose content it is, or LK_NONE for a root */
+  uint32_t name;       /* a name: of the root, XmlElement or XmlHook; LK_NONE otherwise */
+  uint32_t start, end; /* of the list, or LK_NONE */
+  uint32_t length;     /* visible units */
   uint32_t entry_first, entry_last; /* in order of insertion */
-  uint32_t order;        /* root of the order index, or LK_NONE */
-  uint32_t cursor;       /* a visible item whose position is known, or LK_NONE */
-  uint32_t cursor_at;    /* units before it */
-  uint32_t changed;      /* number of the transaction in whose |changed| it is */
-  uint32_t changed_list; /* the same with its list among the changes */
-  uint32_t depth;        /* of nesting; 0 for a root */
-  uint32_t check;        /* what handles must have */
-  uint8_t kind;          /* lk_node_kind */
+  uint32_t order;                   /* root of the order index, or LK_NONE */
+  uint32_t cursor;                  /* an item whose position is known, or LK_NONE */
+  uint32_t cursor_at;               /* units before it */
+  uint32_t changed;                 /* number of the transaction in whose |changed| it is */
+  uint32_t changed_list;            /* the same with its list among the changes */
+  uint32_t depth;                   /* of nesting; 0 for a root */
+  uint32_t check;                   /* what handles must have */
+  uint8_t kind;                     /* lk_node_kind */
   uint8_t flags;
 } lk_type;
 
@@ -145,9 +148,9 @@ typedef struct lk_index {
 #define LK_ORDER_FAN 32
 
 typedef struct lk_order_node {
-  uint32_t parent; /* LK_NONE for a root; in a free node the next free one */
-  uint32_t units;  /* visible, below it */
-  uint32_t formats; /* FORMAT items that are not deleted, below it */
+  uint32_t parent;     /* LK_NONE for a root; in a free node the next free one */
+  uint32_t units;      /* visible, below it */
+  uint32_t formats;    /* FORMAT items that are not deleted, below it */
   uint32_t prev, next; /* leaves */
   uint32_t depth;      /* at most the least one below it */
   uint64_t client;     /* at least the greatest id among those of that depth */
@@ -184,41 +187,44 @@ typedef struct lk_tx {
   uint32_t depth;
   uint64_t origin;
   bool local;
-  bool clean_formats;   /* texts with formatting changed remotely */
-  uint32_t range_floor; /* ranges below it are not added to */
-  LK_VEC(lk_range) ranges;     /* what it deleted */
-  LK_VEC(uint32_t) range_clients; /* clients of |ranges| in the order in which they came up; filled where
+  bool collects;           /* deleted something that was not deleted already */
+  uint32_t range_floor;    /* ranges below it are not added to */
+  LK_VEC(lk_range) ranges; /* what it deleted */
+  LK_VEC(uint32_t)
+  range_clients; /* clients of |ranges| in the order in which they came up; filled where
                                      somebody wants events or formats are cleaned */
-  LK_VEC(lk_touched) touched;  /* clients with new structs */
-  LK_VEC(lk_range) merges;     /* items to try to merge afterwards, by their first clock; len unused */
+  LK_VEC(lk_touched) touched; /* clients with new structs */
+  LK_VEC(lk_range)
+  merges; /* items to try to merge afterwards, by their first clock: what was split, and new ones
+                                  that look like one with the item before them; len unused */
   LK_VEC(lk_change) changed;
-  LK_VEC(uint32_t) subdocs;    /* items with DOC that came or went */
-  struct lk_tx *next;          /* waiting for its clean-up, or free */
+  LK_VEC(uint32_t) subdocs; /* items with DOC that came or went */
+  struct lk_tx *next;       /* waiting for its clean-up, or free */
 } lk_tx;
 
 typedef enum lk_undo_step {
-  LK_STEP_NEW,     /* item a */
-  LK_STEP_LINK,    /* item a; b: the entry's former last item */
-  LK_STEP_MADE,    /* item a: new, and linked in a list */
-  LK_STEP_SPLIT,   /* items a, b; c: the pair that was cut, or 0 */
-  LK_STEP_DELETE,  /* item a */
-  LK_STEP_KIND,    /* item a; b: kind | flags << 8; c: content */
-  LK_STEP_FLAGS,   /* item a; b: flags */
-  LK_STEP_TYPE,    /* type a; b: flags | kind << 8 */
-  LK_STEP_CHANGED, /* type a; b: changed; c: changed_list */
+  LK_STEP_NEW,           /* item a */
+  LK_STEP_LINK,          /* item a; b: the entry's former last item */
+  LK_STEP_MADE,          /* item a: new, and linked in a list */
+  LK_STEP_SPLIT,         /* items a, b; c: the pair that was cut, or 0 */
+  LK_STEP_DELETE,        /* item a */
+  LK_STEP_KIND,          /* item a; b: kind | flags << 8; c: content */
+  LK_STEP_FLAGS,         /* item a; b: flags */
+  LK_STEP_TYPE,          /* type a; b: flags | kind << 8 */
+  LK_STEP_CHANGED,       /* type a; b: changed; c: changed_list */
   LK_STEP_ENTRY_CHANGED, /* entry a; b: changed */
-  LK_STEP_TOUCH,   /* client a; b: touched; c: before */
-  LK_STEP_REDONE,  /* item a */
-  LK_STEP_ENTRY,   /* entry a; b: the one before it in its type, or LK_NONE */
-  LK_STEP_SAVED,   /* pending item a was as |saved| has it at b */
-  LK_STEP_UNIT,    /* the UTF-16 unit at byte a of |text| was b */
-  LK_STEP_PEND,    /* item a became pending */
-  LK_STEP_UNPEND,  /* item a was pending */
-  LK_STEP_WAIT,    /* client a began to wait for client b to pass clock c */
-  LK_STEP_UNWAIT,  /* it waited for that */
-  LK_STEP_RANGE,   /* |saved_ranges| at a became pending */
-  LK_STEP_UNRANGE, /* it was pending */
-  LK_STEP_REMARK,  /* type a was taken out of the changes; b: changed; c: changed_list */
+  LK_STEP_TOUCH,         /* client a; b: touched; c: before */
+  LK_STEP_REDONE,        /* item a */
+  LK_STEP_ENTRY,         /* entry a; b: the one before it in its type, or LK_NONE */
+  LK_STEP_SAVED,         /* pending item a was as |saved| has it at b */
+  LK_STEP_UNIT,          /* the UTF-16 unit at byte a of |text| was b */
+  LK_STEP_PEND,          /* item a became pending */
+  LK_STEP_UNPEND,        /* item a was pending */
+  LK_STEP_WAIT,          /* client a began to wait for client b to pass clock c */
+  LK_STEP_UNWAIT,        /* it waited for that */
+  LK_STEP_RANGE,         /* |saved_ranges| at a became pending */
+  LK_STEP_UNRANGE,       /* it was pending */
+  LK_STEP_REMARK,        /* type a was taken out of the changes; b: changed; c: changed_list */
 } lk_undo_step;
 
 typedef struct lk_journal_entry {
@@ -226,7 +232,8 @@ typedef struct lk_journal_entry {
 } lk_journal_entry;
 
 typedef struct lk_redone {
-  uint32_t item; /* the key: changes when items are merged never happen to it, redone items do not merge */
+  uint32_t
+      item; /* the key: changes when items are merged never happen to it, redone items do not merge */
   uint32_t client, clock;
 } lk_redone;
 
@@ -297,20 +304,20 @@ struct lk_doc {
   uint32_t node_free;
   uint32_t node_free_count;
 
-  LK_VEC(lk_redone) redone;     /* sorted by item */
+  LK_VEC(lk_redone) redone; /* sorted by item */
   LK_VEC(lk_journal_entry) journal;
-  uint64_t steps, steps_max;    /* of the call that runs */
+  uint64_t steps, steps_max; /* of the call that runs */
 
-  lk_tx *tx;                    /* open, or NULL */
-  lk_tx *cleanups;              /* committed, their clean-up is under way or waits; in order */
+  lk_tx *tx;       /* open, or NULL */
+  lk_tx *cleanups; /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;
   uint32_t tx_number;
   bool cleaning;
-  uint32_t calls;               /* lk_call_begin() without their ends */
+  uint32_t calls; /* lk_call_begin() without their ends */
   LK_VEC(lk_observer) observers;
   uint32_t observer_next;
-  uint32_t update_observers;    /* how many of them want updates in V1 */
-  uint32_t event_observers;     /* and how many want anything else */
+  uint32_t update_observers; /* how many of them want updates in V1 */
+  uint32_t event_observers;  /* and how many want anything else */
 
   /* conflicts (integrate.c): marks[item] says when the item was last seen in a scan */
   uint32_t *marks;
@@ -318,30 +325,30 @@ struct lk_doc {
   uint32_t mark_next;
 
   /* apply.c, pending.c */
-  LK_VEC(uint32_t) incoming;    /* decoded items, by client */
+  LK_VEC(uint32_t) incoming; /* decoded items, by client */
   LK_VEC(uint32_t) stack;
-  LK_VEC(uint32_t) dropped;     /* decoded items that turned out to be known */
-  LK_VEC(uint32_t) woken;       /* clients that went on */
+  LK_VEC(uint32_t) dropped; /* decoded items that turned out to be known */
+  LK_VEC(uint32_t) woken;   /* clients that went on */
   LK_VEC(lk_item) saved;
   LK_VEC(lk_pending_range) saved_ranges;
-  lk_btree pending;             /* lk_pending_struct */
-  lk_btree waits;               /* lk_pending_wait */
-  lk_btree pending_ranges;      /* lk_pending_range */
+  lk_btree pending;        /* lk_pending_struct */
+  lk_btree waits;          /* lk_pending_wait */
+  lk_btree pending_ranges; /* lk_pending_range */
   size_t pending_bytes;
 
-  lk_buf emit;                  /* the update that observers get */
+  lk_buf emit; /* the update that observers get */
 };
 
 /* ---- vectors (store.c) ---- */
 
 /* Room for |more| items behind |count|. LK_ERR_NOMEM; LK_ERR_LIMIT above |max|. */
-lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more, uint32_t max,
-                   size_t item_size) LK_MUST_USE;
+lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more,
+                   uint32_t max, size_t item_size) LK_MUST_USE;
 #define LK_VEC_RESERVE(doc, vec, more)                                                             \
-  ((vec).cap - (vec).count >= (more) ? LK_OK                                                       \
-                                     : lk_vec_grow((doc), (void **)&(vec).at, &(vec).cap,          \
-                                                   (vec).count, (more), UINT32_MAX / 2,            \
-                                                   sizeof *(vec).at))
+  ((vec).cap - (vec).count >= (more)                                                               \
+       ? LK_OK                                                                                     \
+       : lk_vec_grow((doc), (void **)&(vec).at, &(vec).cap, (vec).count, (more), UINT32_MAX / 2,   \
+                     sizeof *(vec).at))
 #define LK_VEC_FREE(doc, vec)                                                                      \
   (lk_free_array(&(doc)->alloc, (vec).at, (vec).cap, sizeof *(vec).at), (vec).at = NULL,           \
    (vec).count = (vec).cap = 0)
@@ -436,6 +443,22 @@ static inline uint32_t lk_entry_item(const lk_doc *doc, uint32_t entry) {
 lk_err lk_text_add(lk_doc *doc, lk_column_piece text, uint32_t *at, uint32_t *units,
                    bool *wide) LK_MUST_USE;
 lk_err lk_text_reserve(lk_doc *doc, uint32_t more) LK_MUST_USE;
+/* Copies as long as it is ASCII; false where it is not all. */
+static inline bool lk_ascii_copy(uint8_t *to, const uint8_t *from, size_t len) {
+  uint64_t bits = 0;
+  size_t i = 0;
+  for (; i + 8 <= len; i += 8) {
+    uint64_t word;
+    memcpy(&word, from + i, 8);
+    memcpy(to + i, &word, 8);
+    bits |= word;
+  }
+  for (; i < len; i++) {
+    to[i] = from[i];
+    bits |= from[i];
+  }
+  return (bits & UINT64_C(0x8080808080808080)) == 0;
+}
 /* One UTF-16 unit of a STRING item. */
 static inline uint16_t lk_item_unit(const lk_doc *doc, const lk_item *item, uint32_t at) {
   const uint8_t *text = doc->text + item->content;
@@ -550,7 +573,7 @@ lk_err lk_list_erase(lk_doc *doc, uint32_t type, uint32_t index, uint32_t length
 bool lk_text_insert_fast(lk_doc *doc, uint32_t text, uint32_t index, lk_slice utf8);
 bool lk_text_delete_fast(lk_doc *doc, uint32_t text, uint32_t index, uint32_t length);
 /* The same for an update in V1. */
-bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin);
+bool lk_apply_fast(lk_doc *doc, lk_slice update);
 
 /* ---- order index (order.c) ---- */
 
@@ -571,7 +594,8 @@ uint32_t lk_order_index(const lk_doc *doc, uint32_t item);
 int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b);
 /* The first item behind |from| (LK_NONE: in the list) that is less deep than |depth|, or as deep and of a client with an
  * id above |client|; or LK_NONE. */
-uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth, uint64_t client);
+uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth,
+                             uint64_t client);
 /* The next live FORMAT item at or after |item| and before |until| (LK_NONE: the end); or LK_NONE. */
 uint32_t lk_order_next_format(const lk_doc *doc, uint32_t item, uint32_t until);
 
@@ -636,7 +660,8 @@ lk_err lk_text_cleanup(lk_doc *doc, lk_tx *tx) LK_MUST_USE;
 lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) LK_MUST_USE;
 
 /* What is integrated beyond |sv|, without pending things. */
-lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) LK_MUST_USE;
+lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv,
+                           lk_buf *out) LK_MUST_USE;
 
 /* ---- applying (apply.c) ---- */
 

@@ -68,7 +68,8 @@ static lk_err add_merge(lk_doc *doc, uint16_t client, uint32_t clock) {
 lk_err lk_type_changed(lk_doc *doc, uint32_t number, uint32_t entry) {
   lk_type *type = &doc->types.at[number];
   lk_tx *tx = doc->tx;
-  if (entry == LK_NONE ? type->changed_list == tx->number : doc->entries.at[entry].changed == tx->number) {
+  if (entry == LK_NONE ? type->changed_list == tx->number
+                       : doc->entries.at[entry].changed == tx->number) {
     if (type->changed == tx->number) return LK_OK;
   }
   if (type->item != LK_NONE) {
@@ -76,7 +77,8 @@ lk_err lk_type_changed(lk_doc *doc, uint32_t number, uint32_t entry) {
     if (lk_item_deleted(item) || item->clock >= lk_tx_before(doc, tx, item->client)) return LK_OK;
   }
   lk_err err = LK_VEC_RESERVE(doc, tx->changed, 1);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_CHANGED, number, type->changed, type->changed_list);
+  if (err == LK_OK)
+    err = lk_journal(doc, LK_STEP_CHANGED, number, type->changed, type->changed_list);
   if (err != LK_OK) return err;
   uint32_t key = LK_NONE;
   if (entry != LK_NONE) {
@@ -127,7 +129,8 @@ lk_err lk_item_set_redone(lk_doc *doc, uint32_t item, uint16_t client, uint32_t 
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_REDONE, item, 0, 0);
   if (err != LK_OK) return err;
   uint32_t at = redone_place(doc, item);
-  memmove(doc->redone.at + at + 1, doc->redone.at + at, (doc->redone.count - at) * sizeof *doc->redone.at);
+  memmove(doc->redone.at + at + 1, doc->redone.at + at,
+          (doc->redone.count - at) * sizeof *doc->redone.at);
   doc->redone.at[at] = (lk_redone){ item, client, clock };
   doc->redone.count++;
   doc->items[item].flags |= LK_ITEM_REDONE;
@@ -208,7 +211,8 @@ lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *ou
   bool values = item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_JSON;
   client = item->client;
   if (values && (err = split_values(doc, number, offset, &content)) != LK_OK) return err;
-  if (item->kind == LK_CONTENT_STRING) content += offset * ((item->flags & LK_ITEM_WIDE) != 0 ? 2u : 1u);
+  if (item->kind == LK_CONTENT_STRING)
+    content += offset * ((item->flags & LK_ITEM_WIDE) != 0 ? 2u : 1u);
   if ((err = lk_order_reserve(doc, 1)) != LK_OK) return err;
   if ((err = add_merge(doc, client, item->clock + offset)) != LK_OK) return err;
   if ((err = LK_VEC_RESERVE(doc, doc->journal, 2)) != LK_OK) return err;
@@ -221,7 +225,7 @@ lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *ou
   half.origin_clock = half.clock - 1;
   half.left = number;
   half.content = content;
-  half.flags &= (uint8_t)~(LK_ITEM_JOINED | LK_ITEM_REDONE);
+  half.flags &= (uint8_t) ~(LK_ITEM_JOINED | LK_ITEM_REDONE);
   doc->items[right] = half;
   lk_place place = lk_client_place(doc, client, item->clock);
   if ((err = lk_client_insert(doc, client, place, right)) != LK_OK) return err;
@@ -265,7 +269,8 @@ lk_err lk_item_clean_end(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t 
   const lk_item *item = &doc->items[number];
   *out = number;
   if (item->kind == LK_CONTENT_GC) return LK_OK;
-  if (clock + 1 != lk_item_end(item)) return lk_item_split(doc, number, clock - item->clock + 1, &right);
+  if (clock + 1 != lk_item_end(item))
+    return lk_item_split(doc, number, clock - item->clock + 1, &right);
   if (!lk_place_next(doc, client, &place)) return LK_OK;
   return lk_item_part(doc, lk_place_item(doc, client, place));
 }
@@ -277,12 +282,13 @@ lk_err lk_item_clean_end(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t 
 typedef struct scan {
   uint32_t seen[SHORT_SCAN]; /* the first items of it */
   uint32_t count;
-  uint32_t base;             /* marks above it are of this scan, once there are more */
+  uint32_t base; /* marks above it are of this scan, once there are more */
 } scan;
 
 static lk_err marks_begin(lk_doc *doc, scan *self) {
   if (doc->marks_cap < doc->item_cap) {
-    uint32_t *marks = lk_resize_array(&doc->alloc, doc->marks, doc->marks_cap, doc->item_cap, sizeof *marks);
+    uint32_t *marks = lk_resize_array(&doc->alloc, doc->marks, doc->marks_cap, doc->item_cap,
+                                      sizeof *marks);
     if (marks == NULL) return LK_ERR_NOMEM;
     memset(marks + doc->marks_cap, 0, (doc->item_cap - doc->marks_cap) * sizeof *marks);
     doc->marks = marks;
@@ -341,7 +347,8 @@ static uint32_t first_conflict(const lk_doc *doc, const lk_item *item) {
 static lk_err find_place_crossed(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   uint64_t client = doc->clients.at[item->client].id;
-  uint32_t left = item->left, since = 0; /* conflicting are those that were seen at |since| or later */
+  uint32_t left = item->left,
+           since = 0; /* conflicting are those that were seen at |since| or later */
   uint32_t other = first_conflict(doc, item);
   scan seen = { .count = 0 };
   LK_COVERED(doc_crossed);
@@ -359,7 +366,8 @@ static lk_err find_place_crossed(lk_doc *doc, uint32_t number) {
       }
     } else {
       if (o->origin_client == LK_NO_CLIENT) break;
-      uint32_t index = scan_index(doc, &seen, lk_client_item(doc, o->origin_client, o->origin_clock));
+      uint32_t index = scan_index(doc, &seen,
+                                  lk_client_item(doc, o->origin_client, o->origin_clock));
       if (index == LK_NONE) break;
       if (index < since) {
         left = other;
@@ -376,7 +384,8 @@ static lk_err find_place_crossed(lk_doc *doc, uint32_t number) {
 static lk_err note_crossing(lk_doc *doc, const lk_item *item) {
   if (doc->items[item->right].depth <= item->depth) return LK_OK;
   lk_type *parent = &doc->types.at[item->parent];
-  lk_err err = lk_journal(doc, LK_STEP_TYPE, item->parent, parent->flags | (uint32_t)parent->kind << 8, 0);
+  lk_err err = lk_journal(doc, LK_STEP_TYPE, item->parent,
+                          parent->flags | (uint32_t)parent->kind << 8, 0);
   if (err == LK_OK) parent->flags |= LK_TYPE_CROSSED;
   return err;
 }
@@ -386,8 +395,8 @@ static lk_err note_crossing(lk_doc *doc, const lk_item *item) {
 
 /* Walks from |*other| on. |*accepted|: what comes next is behind a rival that we stand behind. Gives LK_ERR_MORE where the
  * walk got long. */
-static lk_err walk_place(lk_doc *doc, const lk_item *item, uint32_t *other, uint32_t *left, bool *accepted,
-                         uint32_t most) {
+static lk_err walk_place(lk_doc *doc, const lk_item *item, uint32_t *other, uint32_t *left,
+                         bool *accepted, uint32_t most) {
   uint64_t client = doc->clients.at[item->client].id;
   for (uint32_t steps = 0; *other != LK_NONE; steps++) {
     if (*other == item->right) return note_crossing(doc, item);
@@ -409,10 +418,12 @@ static lk_err walk_place(lk_doc *doc, const lk_item *item, uint32_t *other, uint
 }
 
 /* Whether the right origin stands behind |after| and before |until|, in an indexed list. */
-static bool right_comes_first(const lk_doc *doc, const lk_item *item, uint32_t after, uint32_t until) {
+static bool right_comes_first(const lk_doc *doc, const lk_item *item, uint32_t after,
+                              uint32_t until) {
   if (item->right == LK_NONE) return false;
   const lk_item *right = &doc->items[item->right];
-  if (right->parent != item->parent || right->leaf == LK_NONE || (right->flags & LK_ITEM_SUB) != 0) return false;
+  if (right->parent != item->parent || right->leaf == LK_NONE || (right->flags & LK_ITEM_SUB) != 0)
+    return false;
   if (after != LK_NONE && lk_order_compare(doc, after, item->right) >= 0) return false;
   return until == LK_NONE || until == item->right || lk_order_compare(doc, item->right, until) < 0;
 }
@@ -484,8 +495,21 @@ static void link_item(lk_doc *doc, uint32_t number) {
   else parent->end = number;
   if (entry != NULL) return;
   parent->length += lk_item_units(item);
-  parent->cursor = LK_NONE;
+  if (item->right != LK_NONE && item->right == parent->cursor)
+    parent->cursor_at += lk_item_units(item);
+  else if (item->left == LK_NONE || item->left != parent->cursor) parent->cursor = LK_NONE;
   if (parent->order != LK_NONE) lk_order_link(doc, item->parent, number);
+}
+
+/* Whether a new item may be one struct with the last one of its client: what can be told without the list. */
+static bool may_be_one(const lk_doc *doc, const lk_client *client, const lk_item *item) {
+  if (client->block_count == 0) return false;
+  const lk_block *block = &client->blocks[client->block_count - 1];
+  const lk_item *last = &doc->items[block->items[block->count - 1u]];
+  if (last->kind != item->kind) return false;
+  if (item->kind == LK_CONTENT_GC) return true;
+  return item->origin_client == item->client && item->origin_clock + 1 == item->clock &&
+         same_right(last, item);
 }
 
 /* Its place among the client's items, with the memory for linking. */
@@ -494,6 +518,8 @@ static lk_err append_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   lk_client *client = &doc->clients.at[item->client];
   LK_ASSERT(client->clock == item->clock);
   lk_err err = lk_tx_touch(doc, item->client);
+  if (err == LK_OK && may_be_one(doc, client, item))
+    err = add_merge(doc, item->client, item->clock);
   if (err == LK_OK) err = lk_order_reserve(doc, 1);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->journal, 1);
   if (err == LK_OK) err = lk_client_append(doc, item->client, number);
@@ -527,7 +553,8 @@ static lk_err integrate_content(lk_doc *doc, uint32_t number) {
   case LK_CONTENT_DELETED: return lk_tx_add_range(doc, item->client, item->clock, item->len);
   case LK_CONTENT_FORMAT:
     if ((parent->flags & LK_TYPE_CLEANS) != 0) return LK_OK;
-    err = lk_journal(doc, LK_STEP_TYPE, item->parent, parent->flags | (uint32_t)parent->kind << 8, 0);
+    err = lk_journal(doc, LK_STEP_TYPE, item->parent, parent->flags | (uint32_t)parent->kind << 8,
+                     0);
     if (err != LK_OK) return err;
     parent->flags |= LK_TYPE_HAS_FORMAT;
     if (parent->kind != LK_NODE_UNKNOWN) parent->flags |= LK_TYPE_CLEANS;
@@ -583,18 +610,25 @@ lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) {
   lk_type *parent = &doc->types.at[left->parent];
   lk_tx *tx = doc->tx;
   *taken = false;
-  if ((left->flags & LK_ITEM_SUB) != 0 || left->right != made->right || parent->order != LK_NONE) return LK_OK;
-  if (client->touched != tx->number || parent->changed_list != tx->number || client->block_count == 0) return LK_OK;
-  if (parent->item != LK_NONE || (made->right != LK_NONE && (doc->items[made->right].flags & LK_ITEM_JOINED) != 0)) {
+  if ((left->flags & LK_ITEM_SUB) != 0 || left->right != made->right || parent->order != LK_NONE)
+    return LK_OK;
+  if (client->touched != tx->number || parent->changed_list != tx->number ||
+      client->block_count == 0)
+    return LK_OK;
+  if (parent->item != LK_NONE ||
+      (made->right != LK_NONE && (doc->items[made->right].flags & LK_ITEM_JOINED) != 0)) {
     return LK_OK;
   }
   lk_block *block = &client->blocks[client->block_count - 1];
-  if (doc->item_free != LK_NONE || doc->item_count == doc->item_cap || block->count == block->cap) return LK_OK;
+  if (doc->item_free != LK_NONE || doc->item_count == doc->item_cap || block->count == block->cap)
+    return LK_OK;
   if (doc->journal.count == doc->journal.cap || left->depth > UINT32_MAX / 2) return LK_OK;
-  if (made->kind == LK_CONTENT_DELETED) {
-    lk_err err = lk_tx_add_range(doc, made->client, made->clock, made->len);
-    if (err != LK_OK) return err;
-  }
+  lk_err err = LK_OK;
+  if (made->kind == LK_CONTENT_DELETED)
+    err = lk_tx_add_range(doc, made->client, made->clock, made->len);
+  if (err == LK_OK && may_be_one(doc, client, made))
+    err = add_merge(doc, made->client, made->clock);
+  if (err != LK_OK) return err;
   uint32_t number = doc->item_count++;
   lk_item *item = &doc->items[number];
   *item = *made;
@@ -627,9 +661,12 @@ static lk_err delete_one(lk_doc *doc, uint32_t number) {
   lk_type *parent = &doc->types.at[item->parent];
   uint32_t units = lk_item_units(item);
   item->flags |= LK_ITEM_DELETED;
+  doc->tx->collects = true;
   if (!sub) {
     parent->length -= units;
-    parent->cursor = LK_NONE;
+    /* what is not in front of the cursor does not move it */
+    if (parent->cursor != number && (item->left == LK_NONE || item->left != parent->cursor))
+      parent->cursor = LK_NONE;
     if (parent->order != LK_NONE) {
       lk_order_add(doc, item->leaf, -(int32_t)units, -(int32_t)(item->kind == LK_CONTENT_FORMAT));
     }
@@ -637,7 +674,8 @@ static lk_err delete_one(lk_doc *doc, uint32_t number) {
   if ((err = lk_type_changed(doc, item->parent, sub ? item->leaf : LK_NONE)) != LK_OK) return err;
   if (item->kind == LK_CONTENT_DOC) return subdoc_changed(doc, number);
   if (item->kind != LK_CONTENT_TYPE) return LK_OK;
-  if ((err = LK_VEC_RESERVE(doc, doc->stack, 1)) == LK_OK) doc->stack.at[doc->stack.count++] = item->content;
+  if ((err = LK_VEC_RESERVE(doc, doc->stack, 1)) == LK_OK)
+    doc->stack.at[doc->stack.count++] = item->content;
   return err;
 }
 
@@ -646,7 +684,8 @@ static lk_err delete_one(lk_doc *doc, uint32_t number) {
 static lk_err delete_child(lk_doc *doc, uint32_t number) {
   const lk_item *item = &doc->items[number];
   if (!lk_item_deleted(item)) return delete_one(doc, number);
-  if (item->clock < lk_tx_before(doc, doc->tx, item->client)) return add_merge(doc, item->client, item->clock);
+  if (item->clock < lk_tx_before(doc, doc->tx, item->client))
+    return add_merge(doc, item->client, item->clock);
   return LK_OK;
 }
 
@@ -685,11 +724,21 @@ lk_err lk_insert_item(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t lef
   if (err == LK_OK) err = lk_item_new(doc, &number);
   if (err != LK_OK) return err;
   uint32_t clock = doc->clients.at[client].clock;
-  if (len > doc->limits.doc_clock - lk_min_u32(clock, doc->limits.doc_clock)) return lk_doc_limit(doc, "doc_clock");
+  if (len > doc->limits.doc_clock - lk_min_u32(clock, doc->limits.doc_clock))
+    return lk_doc_limit(doc, "doc_clock");
   lk_item made = {
-    .clock = clock, .len = len, .left = left, .right = right, .parent = parent, .content = content,
-    .leaf = entry, .client = client, .origin_client = LK_NO_CLIENT, .right_client = LK_NO_CLIENT,
-    .kind = kind, .flags = flags,
+    .clock = clock,
+    .len = len,
+    .left = left,
+    .right = right,
+    .parent = parent,
+    .content = content,
+    .leaf = entry,
+    .client = client,
+    .origin_client = LK_NO_CLIENT,
+    .right_client = LK_NO_CLIENT,
+    .kind = kind,
+    .flags = flags,
   };
   if (entry != LK_NONE) made.flags |= LK_ITEM_SUB;
   if (left != LK_NONE) {
@@ -709,8 +758,8 @@ lk_err lk_insert_item(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t lef
 
 #define CURSOR_WALK 24
 
-static uint32_t walk_right(const lk_doc *doc, uint32_t item, uint32_t at, uint32_t index, uint32_t steps,
-                           uint32_t *before) {
+static uint32_t walk_right(const lk_doc *doc, uint32_t item, uint32_t at, uint32_t index,
+                           uint32_t steps, uint32_t *before) {
   for (; item != LK_NONE && steps > 0; steps--, item = doc->items[item].right) {
     uint32_t units = lk_item_units(&doc->items[item]);
     if (index - at < units) {
@@ -722,8 +771,8 @@ static uint32_t walk_right(const lk_doc *doc, uint32_t item, uint32_t at, uint32
   return LK_NONE;
 }
 
-static uint32_t walk_left(const lk_doc *doc, uint32_t item, uint32_t at, uint32_t index, uint32_t steps,
-                          uint32_t *before) {
+static uint32_t walk_left(const lk_doc *doc, uint32_t item, uint32_t at, uint32_t index,
+                          uint32_t steps, uint32_t *before) {
   for (; steps > 0; steps--) {
     item = doc->items[item].left;
     if (item == LK_NONE) return LK_NONE;
@@ -786,7 +835,8 @@ uint32_t lk_list_index(lk_doc *doc, uint32_t item) {
   uint32_t units = 0, steps = 0;
   for (uint32_t at = doc->items[item].left; at != LK_NONE; at = doc->items[at].left) {
     units += lk_item_units(&doc->items[at]);
-    if (++steps == LK_ORDER_MIN && lk_order_build(doc, parent) == LK_OK) return lk_order_index(doc, item);
+    if (++steps == LK_ORDER_MIN && lk_order_build(doc, parent) == LK_OK)
+      return lk_order_index(doc, item);
   }
   return units;
 }

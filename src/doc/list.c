@@ -49,15 +49,16 @@ static bool stands_alone(const lk_value *value) {
 }
 
 /* A struct for a value that stands alone. */
-static lk_err insert_alone(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t left, uint32_t right,
-                           const lk_value *value, uint32_t *out) {
+static lk_err insert_alone(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t left,
+                           uint32_t right, const lk_value *value, uint32_t *out) {
   uint32_t at, name = LK_NONE;
   lk_err err = LK_OK;
   bool subdoc = value->kind == LK_VALUE_DOC;
   if (subdoc) err = lk_name_intern(doc, value->bytes, &name);
   if (err == LK_OK) err = lk_value_add(doc, subdoc ? value->options : value->bytes, name, &at);
   if (err != LK_OK) return err;
-  return lk_insert_item(doc, type, entry, left, right, subdoc ? LK_CONTENT_DOC : LK_CONTENT_BINARY, at, 1, 0, out);
+  return lk_insert_item(doc, type, entry, left, right, subdoc ? LK_CONTENT_DOC : LK_CONTENT_BINARY,
+                        at, 1, 0, out);
 }
 
 static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t left, uint32_t right,
@@ -72,7 +73,8 @@ static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t le
     lk_slice bytes = values[i].bytes;
     lk_reader in = lk_reader_of(bytes);
     /* as JavaScript would write what it reads there */
-    if (values[i].kind == LK_VALUE_ANY) err = lk_value_any_decode(&in, doc->limits.any_depth, &scratch, &bytes);
+    if (values[i].kind == LK_VALUE_ANY)
+      err = lk_value_any_decode(&in, doc->limits.any_depth, &scratch, &bytes);
     if (err == LK_OK) append_any(&values[i], bytes, &any);
   }
   lk_arena_deinit(&scratch);
@@ -86,8 +88,8 @@ static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t le
 
 /* ---- lists ---- */
 
-static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t right, const lk_value *values,
-                            uint32_t count) {
+static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t right,
+                            const lk_value *values, uint32_t count) {
   lk_err err = LK_OK;
   for (uint32_t i = 0; i < count && err == LK_OK;) {
     uint32_t run = 1;
@@ -106,14 +108,16 @@ static lk_err check_values(const lk_doc *doc, const lk_value *values, size_t cou
   if (count > doc->limits.doc_clock) return LK_ERR_LIMIT;
   for (size_t i = 0; i < count; i++) {
     /* Yjs has no way to put these directly into a list */
-    if (values[i].kind == LK_VALUE_UNDEFINED || values[i].kind == LK_VALUE_BIGINT) return LK_ERR_INVALID;
+    if (values[i].kind == LK_VALUE_UNDEFINED || values[i].kind == LK_VALUE_BIGINT)
+      return LK_ERR_INVALID;
     lk_err err = check_value(doc, &values[i]);
     if (err != LK_OK) return err;
   }
   return LK_OK;
 }
 
-lk_err lk_doc_list_insert(lk_doc *doc, lk_node node, uint64_t index, const lk_value *values, size_t count) {
+lk_err lk_doc_list_insert(lk_doc *doc, lk_node node, uint64_t index, const lk_value *values,
+                          size_t count) {
   uint32_t type, left, right;
   lk_call call;
   lk_err err = lk_node_resolve(doc, node, LISTS, &type);
@@ -138,13 +142,15 @@ lk_err lk_doc_list_push(lk_doc *doc, lk_node node, const lk_value *values, size_
 }
 
 /* A new node as content. */
-static lk_err insert_node(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t left, uint32_t right,
-                          lk_node_kind kind, lk_slice name, lk_node *out) {
+static lk_err insert_node(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t left,
+                          uint32_t right, lk_node_kind kind, lk_slice name, lk_node *out) {
   uint32_t type, number = LK_NONE;
   lk_err err = LK_OK;
-  if (kind == LK_NODE_XML_ELEMENT || kind == LK_NODE_XML_HOOK) err = lk_name_intern(doc, name, &number);
+  if (kind == LK_NODE_XML_ELEMENT || kind == LK_NODE_XML_HOOK)
+    err = lk_name_intern(doc, name, &number);
   if (err == LK_OK) err = lk_type_new(doc, (uint8_t)kind, number, &type);
-  if (err == LK_OK) err = lk_insert_item(doc, parent, entry, left, right, LK_CONTENT_TYPE, type, 1, 0, NULL);
+  if (err == LK_OK)
+    err = lk_insert_item(doc, parent, entry, left, right, LK_CONTENT_TYPE, type, 1, 0, NULL);
   if (err == LK_OK && out != NULL) *out = lk_node_of(doc, type);
   return err;
 }
@@ -154,8 +160,8 @@ static lk_err check_kind(lk_node_kind kind, lk_slice name) {
   return lk_utf8_check(name);
 }
 
-lk_err lk_doc_list_insert_node(lk_doc *doc, lk_node node, uint64_t index, lk_node_kind kind, lk_slice name,
-                               lk_node *out) {
+lk_err lk_doc_list_insert_node(lk_doc *doc, lk_node node, uint64_t index, lk_node_kind kind,
+                               lk_slice name, lk_node *out) {
   uint32_t type, left, right;
   lk_call call;
   lk_err err = lk_node_resolve(doc, node, LISTS, &type);
@@ -218,8 +224,8 @@ lk_err lk_doc_map_set(lk_doc *doc, lk_node node, lk_slice key, const lk_value *v
   return lk_call_end(doc, &call, err);
 }
 
-lk_err lk_doc_map_set_node(lk_doc *doc, lk_node node, lk_slice key, lk_node_kind kind, lk_slice name,
-                           lk_node *out) {
+lk_err lk_doc_map_set_node(lk_doc *doc, lk_node node, lk_slice key, lk_node_kind kind,
+                           lk_slice name, lk_node *out) {
   uint32_t type, number, entry;
   lk_call call;
   lk_err err = lk_node_resolve(doc, node, KNOWN, &type);
@@ -229,7 +235,8 @@ lk_err lk_doc_map_set_node(lk_doc *doc, lk_node node, lk_slice key, lk_node_kind
   if (err != LK_OK) return err;
   err = lk_name_intern(doc, key, &number);
   if (err == LK_OK) err = lk_entry_intern(doc, type, number, &entry);
-  if (err == LK_OK) err = insert_node(doc, type, entry, doc->entries.at[entry].last, LK_NONE, kind, name, out);
+  if (err == LK_OK)
+    err = insert_node(doc, type, entry, doc->entries.at[entry].last, LK_NONE, kind, name, out);
   return lk_call_end(doc, &call, err);
 }
 

@@ -241,7 +241,8 @@ static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
 static uint32_t make_room(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t *at) {
   while (node_at(doc, leaf)->count == LK_ORDER_FAN) {
     uint32_t node = leaf, parent;
-    while ((parent = node_at(doc, node)->parent) != LK_NONE && node_at(doc, parent)->count == LK_ORDER_FAN) {
+    while ((parent = node_at(doc, node)->parent) != LK_NONE &&
+           node_at(doc, parent)->count == LK_ORDER_FAN) {
       node = parent;
     }
     uint32_t upper = split_node(doc, type, node, node == leaf && *at == LK_ORDER_FAN);
@@ -325,7 +326,8 @@ uint32_t lk_order_find(const lk_doc *doc, uint32_t number, uint32_t index, uint3
   while (node_at(doc, node)->height > 0) {
     const lk_order_node *self = node_at(doc, node);
     uint32_t i = 0;
-    for (; rest >= node_at(doc, self->child[i])->units; i++) rest -= node_at(doc, self->child[i])->units;
+    for (; rest >= node_at(doc, self->child[i])->units; i++)
+      rest -= node_at(doc, self->child[i])->units;
     node = self->child[i];
   }
   const lk_order_node *leaf = node_at(doc, node);
@@ -342,7 +344,8 @@ uint32_t lk_order_find(const lk_doc *doc, uint32_t number, uint32_t index, uint3
 uint32_t lk_order_index(const lk_doc *doc, uint32_t item) {
   uint32_t node = doc->items[item].leaf, before = 0;
   const lk_order_node *leaf = node_at(doc, node);
-  for (uint32_t i = 0; leaf->child[i] != item; i++) before += lk_item_units(&doc->items[leaf->child[i]]);
+  for (uint32_t i = 0; leaf->child[i] != item; i++)
+    before += lk_item_units(&doc->items[leaf->child[i]]);
   for (uint32_t parent = leaf->parent; parent != LK_NONE; parent = node_at(doc, node)->parent) {
     const lk_order_node *self = node_at(doc, parent);
     for (uint32_t i = 0; self->child[i] != node; i++) before += node_at(doc, self->child[i])->units;
@@ -369,7 +372,8 @@ static bool is_rival(uint32_t depth, uint64_t client, uint32_t than, uint64_t id
   return depth < than || (depth == than && client > id);
 }
 
-uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth, uint64_t client) {
+uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth,
+                             uint64_t client) {
   uint32_t node = doc->types.at[type].order, at = 0;
   if (from != LK_NONE) {
     node = doc->items[from].leaf;

@@ -13,6 +13,7 @@
  * All of it can be rolled back, a step at a time. */
 #include "doc/engine.h"
 
+#include "base/sort.h"
 #include "codec/utf.h"
 #include "doc/update.h"
 
@@ -57,7 +58,8 @@ static size_t weight(const lk_doc *doc, const lk_item *item) {
   case LK_CONTENT_GC:
   case LK_CONTENT_DELETED:
   case LK_CONTENT_TYPE: return own;
-  case LK_CONTENT_STRING: return own + (size_t)item->len * ((item->flags & LK_ITEM_WIDE) != 0 ? 2 : 1);
+  case LK_CONTENT_STRING:
+    return own + (size_t)item->len * ((item->flags & LK_ITEM_WIDE) != 0 ? 2 : 1);
   default: return own + sizeof(lk_value_head) + lk_value_head_at(doc, item->content)->size;
   }
 }
@@ -69,8 +71,10 @@ static lk_pending_struct entry_of(const lk_doc *doc, uint32_t number) {
 
 static lk_err put_struct(lk_doc *doc, uint32_t number) {
   size_t bytes = weight(doc, &doc->items[number]);
-  if (lk_btree_count(&doc->pending) >= doc->limits.doc_pending_count) return lk_doc_limit(doc, "doc_pending_count");
-  if (bytes > doc->limits.doc_pending_bytes - lk_min_size(doc->pending_bytes, doc->limits.doc_pending_bytes)) {
+  if (lk_btree_count(&doc->pending) >= doc->limits.doc_pending_count)
+    return lk_doc_limit(doc, "doc_pending_count");
+  if (bytes > doc->limits.doc_pending_bytes -
+                  lk_min_size(doc->pending_bytes, doc->limits.doc_pending_bytes)) {
     return lk_doc_limit(doc, "doc_pending_bytes");
   }
   lk_err err = lk_btree_reserve(&doc->pending, 1);
@@ -125,7 +129,8 @@ lk_err lk_pending_add(lk_doc *doc, uint32_t number) {
   lk_err err = LK_OK;
   if (other != NULL && other->client == key.client && other->clock + other->len > key.clock) {
     if (other->clock + other->len >= key.clock + key.len) return drop_item(doc, number);
-    if ((err = lk_loose_trim(doc, number, other->clock + other->len - key.clock)) != LK_OK) return err;
+    if ((err = lk_loose_trim(doc, number, other->clock + other->len - key.clock)) != LK_OK)
+      return err;
     key = entry_of(doc, number);
   }
   for (;;) {
@@ -184,7 +189,8 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
     uint32_t number = first->item, state = doc->clients.at[client].clock, on, clock;
     lk_err err;
     if (first->clock > state) return stop_waiting(doc, client);
-    if (lk_loose_missing(doc, &doc->items[number], &on, &clock)) return wait_for(doc, client, on, clock);
+    if (lk_loose_missing(doc, &doc->items[number], &on, &clock))
+      return wait_for(doc, client, on, clock);
     bool known = first->clock + first->len <= state;
     doc->steps_max += weight(doc, &doc->items[number]) * 10;
     if ((err = take_struct(doc, number)) != LK_OK) return err;
@@ -234,8 +240,8 @@ lk_err lk_pending_add_range(lk_doc *doc, lk_pending_range range) {
     if ((err = take_range(doc, before)) != LK_OK) return err;
     range = (lk_pending_range){ range.client, before.clock, end - before.clock };
   }
-  while ((other = lk_btree_at_least(&doc->pending_ranges, &range, NULL)) != NULL && other->client == range.client &&
-         other->clock <= range.clock + range.len) {
+  while ((other = lk_btree_at_least(&doc->pending_ranges, &range, NULL)) != NULL &&
+         other->client == range.client && other->clock <= range.clock + range.len) {
     lk_pending_range after = *other;
     uint64_t end = lk_max_u64(range.clock + range.len, after.clock + after.len);
     range.len = end - range.clock;
@@ -269,7 +275,8 @@ static lk_err wake_waiters(lk_doc *doc, uint32_t client) {
   for (;;) {
     lk_pending_wait key = { client, 0, 0 };
     const lk_pending_wait *first = lk_btree_at_least(&doc->waits, &key, NULL);
-    if (first == NULL || first->client != client || first->clock >= doc->clients.at[client].clock) return LK_OK;
+    if (first == NULL || first->client != client || first->clock >= doc->clients.at[client].clock)
+      return LK_OK;
     uint32_t waiter = first->waiter;
     lk_err err = stop_waiting(doc, waiter);
     if (err == LK_OK) err = wake_client(doc, waiter);
@@ -287,7 +294,8 @@ lk_err lk_pending_wake(lk_doc *doc) {
     if ((err = wake_waiters(doc, client)) != LK_OK) return err;
   }
   /* what was deleted before it came */
-  for (uint32_t i = 0; i < doc->tx->touched.count && lk_btree_count(&doc->pending_ranges) > 0; i++) {
+  for (uint32_t i = 0; i < doc->tx->touched.count && lk_btree_count(&doc->pending_ranges) > 0;
+       i++) {
     if ((err = try_ranges(doc, (uint16_t)doc->tx->touched.at[i].client)) != LK_OK) return err;
   }
   return LK_OK;
@@ -321,13 +329,16 @@ void lk_pending_step_back(lk_doc *doc, const lk_journal_entry *step) {
   case LK_STEP_RANGE:
     if (!lk_btree_remove(&doc->pending_ranges, &doc->saved_ranges.at[step->a])) LK_UNREACHABLE();
     break;
-  case LK_STEP_UNRANGE: lk_btree_insert(&doc->pending_ranges, &doc->saved_ranges.at[step->a]); break;
+  case LK_STEP_UNRANGE:
+    lk_btree_insert(&doc->pending_ranges, &doc->saved_ranges.at[step->a]);
+    break;
   default: LK_UNREACHABLE();
   }
 }
 
 lk_doc_pending lk_doc_get_pending(const lk_doc *doc) {
-  return (lk_doc_pending){ lk_btree_count(&doc->pending), doc->pending_bytes, lk_btree_count(&doc->pending_ranges) };
+  return (lk_doc_pending){ lk_btree_count(&doc->pending), doc->pending_bytes,
+                           lk_btree_count(&doc->pending_ranges) };
 }
 
 /* ---- writing ---- */
@@ -391,17 +402,13 @@ typedef struct by_id {
   uint32_t client;
 } by_id;
 
-static void sift_ids(by_id *ids, uint32_t at, uint32_t count) {
-  for (uint32_t child; (child = at * 2 + 1) < count; at = child) {
-    if (child + 1 < count && ids[child].id > ids[child + 1].id) child++;
-    if (ids[at].id <= ids[child].id) return;
-    by_id other = ids[at];
-    ids[at] = ids[child];
-    ids[child] = other;
-  }
+static bool id_before(const void *ctx, const void *a, const void *b) {
+  (void)ctx;
+  return ((const by_id *)a)->id > ((const by_id *)b)->id;
 }
 
-static lk_err write_client(const lk_doc *doc, uint32_t client, lk_buf *text, lk_update_writer *writer) {
+static lk_err write_client(const lk_doc *doc, uint32_t client, lk_buf *text,
+                           lk_update_writer *writer) {
   lk_btree_cursor cursor;
   lk_pending_struct key = { client, 0, 0, 0 };
   const lk_pending_struct *at = lk_btree_at_least(&doc->pending, &key, &cursor);
@@ -426,17 +433,12 @@ static lk_err write_structs(const lk_doc *doc, lk_update_writer *writer) {
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     if (first_of(doc, i) != NULL) ids[count++] = (by_id){ doc->clients.at[i].id, i };
   }
-  for (uint32_t i = count / 2; i > 0; i--) sift_ids(ids, i - 1, count);
-  for (uint32_t end = count; end > 1; end--) {
-    by_id first = ids[0];
-    ids[0] = ids[end - 1];
-    ids[end - 1] = first;
-    sift_ids(ids, 0, end - 1);
-  }
+  lk_sort(ids, count, sizeof *ids, id_before, NULL);
   lk_buf text;
   lk_err err = LK_OK;
   lk_buf_init(&text, &doc->alloc, doc->limits.doc_update_bytes);
-  for (uint32_t i = 0; i < count && err == LK_OK; i++) err = write_client(doc, ids[i].client, &text, writer);
+  for (uint32_t i = 0; i < count && err == LK_OK; i++)
+    err = write_client(doc, ids[i].client, &text, writer);
   lk_buf_deinit(&text);
   lk_free_array(&doc->alloc, ids, doc->clients.count + 1u, sizeof *ids);
   return err;
@@ -449,7 +451,9 @@ static void write_ranges(const lk_doc *doc, lk_update_writer *writer) {
   while (at != NULL) {
     uint64_t client = at->client, count = 0;
     ahead = cursor;
-    for (const lk_pending_range *next = at; next != NULL && next->client == client; next = lk_btree_next(&ahead)) count++;
+    for (const lk_pending_range *next = at; next != NULL && next->client == client;
+         next = lk_btree_next(&ahead))
+      count++;
     lk_update_write_delete_client(writer, client, count);
     for (; at != NULL && at->client == client; at = lk_btree_next(&cursor)) {
       lk_update_write_delete(writer, at->clock, at->len);
@@ -485,7 +489,8 @@ static lk_err encode_with_pending(lk_doc *doc, lk_update_format format, lk_slice
   }
   if (err == LK_OK && lk_btree_count(&doc->pending) > 0) {
     err = write_pending(doc, format, false, &whole);
-    if (err == LK_OK) err = lk_update_diff(doc->env, format, lk_buf_slice(&whole), sv, &parts[count++]);
+    if (err == LK_OK)
+      err = lk_update_diff(doc->env, format, lk_buf_slice(&whole), sv, &parts[count++]);
   }
   for (size_t i = 0; i < count; i++) slices[i] = lk_buf_slice(&parts[i]);
   if (err == LK_OK) err = lk_update_merge(doc->env, format, slices, count, out);

@@ -18,8 +18,8 @@
 
 /* ---- memory ---- */
 
-lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more, uint32_t max,
-                   size_t item_size) {
+lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more,
+                   uint32_t max, size_t item_size) {
   if (more > max - lk_min_u32(count, max)) return LK_ERR_LIMIT;
   size_t grown;
   if (!lk_grow_cap(*cap, (size_t)count + more, 8, max, &grown)) return LK_ERR_LIMIT;
@@ -71,7 +71,8 @@ static lk_err index_reserve(lk_doc *doc, lk_index *self, uint32_t count,
 
 lk_err lk_items_reserve(lk_doc *doc, uint32_t count) {
   if (doc->item_cap - doc->item_count >= count) return LK_OK;
-  if (count > doc->limits.doc_structs_count - lk_min_u32(doc->limits.doc_structs_count, doc->item_count)) {
+  if (count >
+      doc->limits.doc_structs_count - lk_min_u32(doc->limits.doc_structs_count, doc->item_count)) {
     return lk_doc_limit(doc, "doc_structs_count");
   }
   return lk_vec_grow(doc, (void **)&doc->items, &doc->item_cap, doc->item_count, count,
@@ -192,7 +193,8 @@ static uint32_t item_search(const lk_doc *doc, const lk_block *block, uint32_t c
 #define NEAR 6 /* items that are looked at before searching */
 
 /* Looks around where something was found last. */
-static bool place_near(const lk_doc *doc, const lk_client *client, uint32_t clock, lk_place *place) {
+static bool place_near(const lk_doc *doc, const lk_client *client, uint32_t clock,
+                       lk_place *place) {
   const lk_block *block = &client->blocks[place->block];
   if (place->at >= block->count) return false;
   if (doc->items[block->items[place->at]].clock <= clock) {
@@ -206,6 +208,21 @@ static bool place_near(const lk_doc *doc, const lk_client *client, uint32_t cloc
     if (doc->items[block->items[--place->at]].clock <= clock) return true;
   }
   return false;
+}
+
+/* The first clock of a block is not told when its first item grows or shrinks at the expense of the one before it: a
+ * search may end a little beside. */
+static void place_settle(const lk_doc *doc, uint16_t number, uint32_t clock, lk_place *place) {
+  for (;;) {
+    const lk_item *item = &doc->items[lk_place_item(doc, number, *place)];
+    if (item->clock > clock) {
+      if (!lk_place_prev(doc, number, place)) LK_UNREACHABLE();
+    } else if (lk_item_end(item) <= clock) {
+      if (!lk_place_next(doc, number, place)) LK_UNREACHABLE();
+    } else {
+      return;
+    }
+  }
 }
 
 /* Nearly everything is asked for near to what was found last, or at the end. */
@@ -222,9 +239,11 @@ lk_place lk_client_place(lk_doc *doc, uint16_t number, uint32_t clock) {
   }
   const lk_block *block = &client->blocks[place.block];
   place.at = block->count - 1u;
-  if (doc->items[block->items[place.at]].clock <= clock) return place; /* the end has no need of a hint */
+  if (doc->items[block->items[place.at]].clock <= clock)
+    return place; /* the end has no need of a hint */
   place.at = item_search(doc, block, clock);
 found:
+  place_settle(doc, number, clock, &place);
   client->hint_block = place.block;
   client->hint_at = place.at;
   return place;
@@ -263,7 +282,8 @@ static lk_err block_new(lk_doc *doc, lk_client *client, uint32_t at, uint16_t ca
   if (items == NULL) return LK_ERR_NOMEM;
   if (client->block_count == client->block_cap) {
     uint32_t wanted = client->block_cap == 0 ? 1 : client->block_cap + client->block_cap / 2 + 1;
-    lk_block *blocks = lk_resize_array(&doc->alloc, client->blocks, client->block_cap, wanted, sizeof *blocks);
+    lk_block *blocks = lk_resize_array(&doc->alloc, client->blocks, client->block_cap, wanted,
+                                       sizeof *blocks);
     if (blocks == NULL) {
       lk_free_array(&doc->alloc, items, cap, sizeof *items);
       return LK_ERR_NOMEM;
@@ -298,7 +318,8 @@ lk_err lk_client_reserve(lk_doc *doc, uint16_t number, uint32_t count) {
   lk_client *client = &doc->clients.at[number];
   uint32_t blocks = client->block_count + count / LK_BLOCK_MAX + 1;
   if (blocks <= client->block_cap) return LK_OK;
-  lk_block *moved = lk_resize_array(&doc->alloc, client->blocks, client->block_cap, blocks, sizeof *moved);
+  lk_block *moved = lk_resize_array(&doc->alloc, client->blocks, client->block_cap, blocks,
+                                    sizeof *moved);
   if (moved == NULL) return LK_ERR_NOMEM;
   client->blocks = moved;
   client->block_cap = blocks;
@@ -314,7 +335,8 @@ lk_err lk_client_append(lk_doc *doc, uint16_t number, uint32_t item) {
     if (err != LK_OK) return err;
     block = &client->blocks[client->block_count - 1];
     block->first = doc->items[item].clock;
-  } else if (block->count == block->cap && (err = block_widen(doc, block, block->cap * 2u)) != LK_OK) {
+  } else if (block->count == block->cap &&
+             (err = block_widen(doc, block, block->cap * 2u)) != LK_OK) {
     return err;
   }
   block->items[block->count++] = item;
@@ -338,7 +360,8 @@ lk_err lk_client_insert(lk_doc *doc, uint16_t number, lk_place place, uint32_t i
       place.block++;
       block = upper;
     }
-  } else if (block->count == block->cap && (err = block_widen(doc, block, block->cap * 2u)) != LK_OK) {
+  } else if (block->count == block->cap &&
+             (err = block_widen(doc, block, block->cap * 2u)) != LK_OK) {
     return err;
   }
   memmove(block->items + place.at + 2, block->items + place.at + 1,
@@ -387,15 +410,16 @@ lk_err lk_name_intern(lk_doc *doc, lk_slice name, uint32_t *out) {
     *out = found;
     return LK_OK;
   }
-  if (name.len > doc->limits.doc_names_bytes - lk_min_u32(doc->limits.doc_names_bytes, doc->name_bytes_len)) {
+  if (name.len >
+      doc->limits.doc_names_bytes - lk_min_u32(doc->limits.doc_names_bytes, doc->name_bytes_len)) {
     return lk_doc_limit(doc, "doc_names_bytes");
   }
   uint32_t len = (uint32_t)name.len;
   lk_err err = LK_VEC_RESERVE(doc, doc->names, 1);
   if (err == LK_OK) err = index_reserve(doc, &doc->name_index, doc->names.count, name_hash);
   if (err == LK_OK && doc->name_bytes_cap - doc->name_bytes_len < len) {
-    err = lk_vec_grow(doc, (void **)&doc->name_bytes, &doc->name_bytes_cap, doc->name_bytes_len, len,
-                      doc->limits.doc_names_bytes, 1);
+    err = lk_vec_grow(doc, (void **)&doc->name_bytes, &doc->name_bytes_cap, doc->name_bytes_len,
+                      len, doc->limits.doc_names_bytes, 1);
   }
   if (err != LK_OK) return err;
   if (len > 0) memcpy(doc->name_bytes + doc->name_bytes_len, name.ptr, len);
@@ -414,8 +438,15 @@ lk_err lk_type_new(lk_doc *doc, uint8_t kind, uint32_t name, uint32_t *out) {
   lk_err err = LK_VEC_RESERVE(doc, doc->types, 1);
   if (err != LK_OK) return err;
   doc->types.at[doc->types.count] = (lk_type){
-    .item = LK_NONE, .name = name, .start = LK_NONE, .end = LK_NONE, .entry_first = LK_NONE,
-    .entry_last = LK_NONE, .order = LK_NONE, .cursor = LK_NONE, .kind = kind,
+    .item = LK_NONE,
+    .name = name,
+    .start = LK_NONE,
+    .end = LK_NONE,
+    .entry_first = LK_NONE,
+    .entry_last = LK_NONE,
+    .order = LK_NONE,
+    .cursor = LK_NONE,
+    .kind = kind,
     .check = doc->types.count * 2654435761u + 1,
   };
   *out = doc->types.count++;
@@ -630,7 +661,8 @@ lk_err lk_value_add(lk_doc *doc, lk_slice bytes, uint32_t name, uint32_t *at) {
   size_t head = sizeof(lk_value_head);
   if (bytes.len > doc->limits.doc_values_bytes) return lk_doc_limit(doc, "doc_values_bytes");
   uint32_t len = (uint32_t)(head + bytes.len + 3) & ~3u;
-  size_t own = doc->values == NULL ? SIZE_MAX : (size_t)((uintptr_t)bytes.ptr - (uintptr_t)doc->values);
+  size_t own = doc->values == NULL ? SIZE_MAX
+                                   : (size_t)((uintptr_t)bytes.ptr - (uintptr_t)doc->values);
   if (doc->values_cap - doc->values_len < len) {
     lk_err err = lk_vec_grow(doc, (void **)&doc->values, &doc->values_cap, doc->values_len, len,
                              doc->limits.doc_values_bytes, 1);
@@ -653,7 +685,8 @@ lk_slice lk_item_any(const lk_doc *doc, const lk_item *item, uint32_t at) {
     for (lk_reader in = lk_reader_of(rest);; at--) {
       uint64_t len;
       lk_slice text;
-      if (lk_varuint_decode(&in, UINT32_MAX, &len) != LK_OK || lk_reader_bytes(&in, len, &text) != LK_OK) {
+      if (lk_varuint_decode(&in, UINT32_MAX, &len) != LK_OK ||
+          lk_reader_bytes(&in, len, &text) != LK_OK) {
         LK_UNREACHABLE();
       }
       if (at == 0) return text;
@@ -675,11 +708,21 @@ lk_err lk_journal(lk_doc *doc, lk_undo_step step, uint32_t a, uint32_t b, uint32
 lk_mark lk_doc_mark(const lk_doc *doc) {
   const lk_tx *tx = doc->tx;
   return (lk_mark){
-    .journal = doc->journal.count, .items = doc->item_count, .names = doc->names.count,
-    .name_bytes = doc->name_bytes_len, .clients = doc->clients.count, .types = doc->types.count,
-    .entries = doc->entries.count, .roots = doc->roots.count, .text = doc->text_len,
-    .values = doc->values_len, .redone = doc->redone.count, .ranges = tx->ranges.count,
-    .touched = tx->touched.count, .merges = tx->merges.count, .changed = tx->changed.count,
+    .journal = doc->journal.count,
+    .items = doc->item_count,
+    .names = doc->names.count,
+    .name_bytes = doc->name_bytes_len,
+    .clients = doc->clients.count,
+    .types = doc->types.count,
+    .entries = doc->entries.count,
+    .roots = doc->roots.count,
+    .text = doc->text_len,
+    .values = doc->values_len,
+    .redone = doc->redone.count,
+    .ranges = tx->ranges.count,
+    .touched = tx->touched.count,
+    .merges = tx->merges.count,
+    .changed = tx->changed.count,
     .subdocs = tx->subdocs.count,
   };
 }

@@ -16,7 +16,8 @@
 #define TYPED_MAX 4096 /* more is a paste, for which a transaction is no burden */
 
 static bool is_open_to_it(const lk_doc *doc, const lk_type *type) {
-  return doc->tx == NULL && !doc->cleaning && doc->event_observers == 0 && (type->flags & LK_TYPE_HAS_FORMAT) == 0;
+  return doc->tx == NULL && !doc->cleaning && doc->event_observers == 0 &&
+         (type->flags & LK_TYPE_HAS_FORMAT) == 0;
 }
 
 static bool is_ascii(lk_slice text) {
@@ -47,8 +48,8 @@ static uint8_t *emit_room(lk_doc *doc, size_t len) {
   return lk_buf_reserve(&doc->emit, len + 96) == LK_OK ? doc->emit.ptr : NULL;
 }
 
-static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice text, uint32_t origin_client,
-                        uint32_t origin_clock, uint32_t right) {
+static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice text,
+                        uint32_t origin_client, uint32_t origin_clock, uint32_t right) {
   uint8_t *to = emit_room(doc, text.len);
   if (to != NULL) {
     *to++ = 1;
@@ -56,7 +57,8 @@ static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice t
     to = put(put(to, doc->clients.at[client].id), clock);
     *to++ = (uint8_t)(LK_CONTENT_STRING | (origin_client != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
                       (right != LK_NONE ? LK_INFO_RIGHT : 0));
-    if (origin_client != LK_NO_CLIENT) to = put(put(to, doc->clients.at[origin_client].id), origin_clock);
+    if (origin_client != LK_NO_CLIENT)
+      to = put(put(to, doc->clients.at[origin_client].id), origin_clock);
     if (right != LK_NONE) {
       const lk_item *item = &doc->items[right];
       to = put(put(to, doc->clients.at[item->client].id), item->clock);
@@ -86,7 +88,8 @@ static void emit_delete(lk_doc *doc, uint32_t client, uint32_t clock, uint32_t l
 /* Room for two items more, of which one splits |item|; what is missing is left to the slow way. */
 static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item) {
   if (doc->item_free == LK_NONE && doc->item_cap - doc->item_count < 2) return false;
-  if (doc->item_free != LK_NONE && doc->items[doc->item_free].left == LK_NONE && doc->item_cap == doc->item_count) {
+  if (doc->item_free != LK_NONE && doc->items[doc->item_free].left == LK_NONE &&
+      doc->item_cap == doc->item_count) {
     return false;
   }
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
@@ -147,11 +150,13 @@ static bool is_plain(const lk_item *item) {
 
 static bool has_right(const lk_doc *doc, const lk_item *item, uint32_t right) {
   if (right == LK_NONE) return item->right_client == LK_NO_CLIENT;
-  return item->right_client == doc->items[right].client && item->right_clock == doc->items[right].clock;
+  return item->right_client == doc->items[right].client &&
+         item->right_clock == doc->items[right].clock;
 }
 
 static bool same_right(const lk_item *a, const lk_item *b) {
-  return a->right_client == b->right_client && (a->right_client == LK_NO_CLIENT || a->right_clock == b->right_clock);
+  return a->right_client == b->right_client &&
+         (a->right_client == LK_NO_CLIENT || a->right_clock == b->right_clock);
 }
 
 /* ---- inserting ---- */
@@ -179,19 +184,28 @@ static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
 
 /* A struct of its own between |left|, which is split before unit |offset| where that is above 0, and what is right of
  * it. Gives its number, or LK_NONE where something is missing. */
-static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left, uint32_t offset,
-                               uint32_t right, lk_slice text) {
+static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
+                               uint32_t offset, uint32_t right, lk_slice text) {
   lk_client *client = &doc->clients.at[number];
   lk_block *block = &client->blocks[client->block_count - 1];
-  if (block->count == block->cap || lk_text_reserve(doc, (uint32_t)text.len) != LK_OK) return LK_NONE;
+  if (block->count == block->cap || lk_text_reserve(doc, (uint32_t)text.len) != LK_OK)
+    return LK_NONE;
   if (!has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE)) return LK_NONE;
   lk_type *type = &doc->types.at[slot];
   if (offset > 0) right = split(doc, type, slot, left, offset);
   uint32_t made = take_item(doc);
   lk_item item = {
-    .clock = client->clock, .len = (uint32_t)text.len, .left = left, .right = right, .parent = slot,
-    .content = doc->text_len, .leaf = LK_NONE, .client = number, .origin_client = LK_NO_CLIENT,
-    .right_client = LK_NO_CLIENT, .kind = LK_CONTENT_STRING,
+    .clock = client->clock,
+    .len = (uint32_t)text.len,
+    .left = left,
+    .right = right,
+    .parent = slot,
+    .content = doc->text_len,
+    .leaf = LK_NONE,
+    .client = number,
+    .origin_client = LK_NO_CLIENT,
+    .right_client = LK_NO_CLIENT,
+    .kind = LK_CONTENT_STRING,
   };
   if (left != LK_NONE) {
     const lk_item *at = &doc->items[left];
@@ -216,14 +230,15 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
 typedef enum outcome { NOT_FAST, EXTENDED, INSERTED } outcome;
 
 /* Between two neighbours: behind |left| where that goes on, otherwise as a struct of its own. */
-static outcome insert_at(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left, uint32_t right, lk_slice text,
-                         uint32_t *made) {
+static outcome insert_at(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left, uint32_t right,
+                         lk_slice text, uint32_t *made) {
   lk_client *client = &doc->clients.at[number];
   const lk_block *block = &client->blocks[client->block_count - 1];
   if ((left == LK_NONE && right == LK_NONE) || is_joined(doc, right)) return NOT_FAST;
   if (left != LK_NONE && left == block->items[block->count - 1u]) {
     lk_item *item = &doc->items[left];
-    bool is_one = item->kind == LK_CONTENT_STRING && (item->flags & (LK_ITEM_DELETED | LK_ITEM_REDONE)) == 0;
+    bool is_one = item->kind == LK_CONTENT_STRING &&
+                  (item->flags & (LK_ITEM_DELETED | LK_ITEM_REDONE)) == 0;
     if (is_one && has_right(doc, item, right)) {
       if (!is_plain(item) || !text_goes_on(doc, client, item, (uint32_t)text.len)) return NOT_FAST;
       extend(doc, &doc->types.at[slot], left, text);
@@ -284,13 +299,6 @@ static bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t
          r->origin_clock == r->clock - 1 && same_right(l, r);
 }
 
-static void set_first(lk_doc *doc, uint32_t number, uint32_t clock) {
-  lk_item *item = &doc->items[number];
-  lk_place place = lk_client_place(doc, item->client, item->clock);
-  item->clock = clock;
-  if (place.at == 0) doc->clients.at[item->client].blocks[place.block].first = clock;
-}
-
 /* The text of a deleted stretch. */
 static void waste(lk_doc *doc, uint32_t at, uint32_t len) {
   if (at + len == doc->text_len) doc->text_len = at;
@@ -303,7 +311,8 @@ static void shrink_units(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t len
 }
 
 /* |len| units of |number|, from |offset| on. */
-static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset, uint32_t len) {
+static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
+                           uint32_t len) {
   lk_type *type = &doc->types.at[slot];
   lk_item *item = &doc->items[number];
   uint32_t clock = item->clock + offset, text = item->content + offset;
@@ -314,14 +323,14 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     /* once more backspace: the stretch behind takes it in */
     lk_item *next = &doc->items[item->right];
     item->len -= len;
-    set_first(doc, item->right, clock);
+    next->clock = clock;
     next->len += len;
     next->origin_clock = clock - 1;
     next->depth -= len;
     shrink_units(doc, type, item->leaf, len);
   } else if (head && !tail && continues(doc, item->left, number, item->left)) {
     doc->items[item->left].len += len;
-    set_first(doc, number, clock + len);
+    item->clock = clock + len;
     item->len -= len;
     item->origin_clock = item->clock - 1;
     item->depth += len;
@@ -386,25 +395,35 @@ static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *cl
 /* One struct of ASCII text that has an origin and maybe a right origin, and no deletions. */
 static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   uint64_t len;
-  if (!read_here(doc, in, &out->client, &out->clock) || lk_reader_u8(in, &out->info) != LK_OK) return false;
-  if ((out->info & (LK_INFO_CONTENT | LK_INFO_ORIGIN | LK_INFO_SUB)) != (LK_CONTENT_STRING | LK_INFO_ORIGIN)) return false;
+  if (!read_here(doc, in, &out->client, &out->clock) || lk_reader_u8(in, &out->info) != LK_OK)
+    return false;
+  if ((out->info & (LK_INFO_CONTENT | LK_INFO_ORIGIN | LK_INFO_SUB)) !=
+      (LK_CONTENT_STRING | LK_INFO_ORIGIN))
+    return false;
   if (!read_here(doc, in, &out->origin_client, &out->origin_clock)) return false;
   out->right_client = LK_NO_CLIENT;
-  if ((out->info & LK_INFO_RIGHT) != 0 && !read_here(doc, in, &out->right_client, &out->right_clock)) return false;
-  if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX || lk_reader_bytes(in, len, &out->text) != LK_OK) return false;
+  if ((out->info & LK_INFO_RIGHT) != 0 &&
+      !read_here(doc, in, &out->right_client, &out->right_clock))
+    return false;
+  if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX ||
+      lk_reader_bytes(in, len, &out->text) != LK_OK)
+    return false;
   uint8_t deletes;
-  return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 && is_ascii(out->text);
+  return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 &&
+         is_ascii(out->text);
 }
 
 static bool is_right(const lk_doc *doc, const keystroke *key, uint32_t right) {
   if (right == LK_NONE) return key->right_client == LK_NO_CLIENT;
-  return key->right_client == doc->items[right].client && key->right_clock == doc->items[right].clock;
+  return key->right_client == doc->items[right].client &&
+         key->right_clock == doc->items[right].clock;
 }
 
 /* Whether a list may be changed behind the backs of everybody. */
 static bool is_free(const lk_doc *doc, const lk_item *item) {
   if (item->kind == LK_CONTENT_GC || (item->flags & LK_ITEM_SUB) != 0) return false;
-  return (doc->types.at[item->parent].flags & LK_TYPE_HAS_FORMAT) == 0 && !lk_type_deleted(doc, item->parent);
+  return (doc->types.at[item->parent].flags & LK_TYPE_HAS_FORMAT) == 0 &&
+         !lk_type_deleted(doc, item->parent);
 }
 
 static bool apply_insert(lk_doc *doc, lk_reader *in) {
@@ -413,16 +432,20 @@ static bool apply_insert(lk_doc *doc, lk_reader *in) {
   const lk_client *origin = &doc->clients.at[key.origin_client];
   if (key.clock != doc->clients.at[key.client].clock || key.client == doc->client) return false;
   if (key.origin_clock >= origin->clock) return false;
-  uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock), made = LK_NONE;
+  uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock),
+           made = LK_NONE;
   const lk_item *item = &doc->items[left];
   uint32_t slot = item->parent, offset = (uint32_t)key.origin_clock + 1 - item->clock;
   if (!is_free(doc, item)) return false;
   if (offset == item->len) {
     /* neighbours that stand side by side: nobody else wrote here */
     if (!is_right(doc, &key, item->right)) return false;
-    if (insert_at(doc, slot, key.client, left, item->right, key.text, &made) == NOT_FAST) return false;
+    if (insert_at(doc, slot, key.client, left, item->right, key.text, &made) == NOT_FAST)
+      return false;
   } else {
-    if (!is_plain(item) || key.right_client != item->client || key.right_clock != key.origin_clock + 1) return false;
+    if (!is_plain(item) || key.right_client != item->client ||
+        key.right_clock != key.origin_clock + 1)
+      return false;
     made = insert_between(doc, slot, key.client, left, offset, LK_NONE, key.text);
     if (made == LK_NONE) return false;
   }
@@ -435,7 +458,8 @@ static bool apply_delete(lk_doc *doc, lk_reader *in) {
   uint64_t id, clock, len;
   uint8_t ranges;
   if (!read_uint(in, &id) || lk_reader_u8(in, &ranges) != LK_OK || ranges != 1) return false;
-  if (!read_uint(in, &clock) || !read_uint(in, &len) || len == 0 || lk_reader_left(in) > 0) return false;
+  if (!read_uint(in, &clock) || !read_uint(in, &len) || len == 0 || lk_reader_left(in) > 0)
+    return false;
   uint16_t client = lk_client_find(doc, id);
   if (client == LK_NO_CLIENT || clock >= doc->clients.at[client].clock) return false;
   uint32_t number = lk_client_item(doc, client, (uint32_t)clock);
@@ -447,12 +471,12 @@ static bool apply_delete(lk_doc *doc, lk_reader *in) {
   return true;
 }
 
-bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin) {
-  if (doc->tx != NULL || doc->cleaning || doc->observers.count > 0 || doc->clients.count == 0) return false;
+bool lk_apply_fast(lk_doc *doc, lk_slice update) {
+  if (doc->tx != NULL || doc->cleaning || doc->observers.count > 0 || doc->clients.count == 0)
+    return false;
   if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
   if (update.len < 4 || update.len > TYPED_MAX) return false;
   lk_reader in = { update, 2 };
-  (void)origin;
   if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, &in);
   return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, &in);
 }

@@ -10,6 +10,7 @@
  * what the transaction did before stays. */
 #include "doc/engine.h"
 
+#include "base/sort.h"
 #include "codec/utf.h"
 #include "doc/events.h"
 
@@ -138,32 +139,13 @@ static bool range_below(const lk_range *a, const lk_range *b) {
   return a->client != b->client ? a->client < b->client : a->clock < b->clock;
 }
 
-/* Heap sort: no memory, no order that is bad. Ranges nearly always come sorted. */
-static void sift_down(lk_range *ranges, uint32_t at, uint32_t count) {
-  for (uint32_t child; (child = at * 2 + 1) < count; at = child) {
-    if (child + 1 < count && range_below(&ranges[child], &ranges[child + 1])) child++;
-    if (!range_below(&ranges[at], &ranges[child])) return;
-    lk_range other = ranges[at];
-    ranges[at] = ranges[child];
-    ranges[child] = other;
-  }
-}
-
-static void sort_ranges(lk_range *ranges, uint32_t count) {
-  uint32_t sorted = 1;
-  while (sorted < count && !range_below(&ranges[sorted], &ranges[sorted - 1])) sorted++;
-  if (sorted >= count) return;
-  for (uint32_t i = count / 2; i > 0; i--) sift_down(ranges, i - 1, count);
-  for (uint32_t end = count - 1; end > 0; end--) {
-    lk_range first = ranges[0];
-    ranges[0] = ranges[end];
-    ranges[end] = first;
-    sift_down(ranges, 0, end);
-  }
+static bool sorts_before(const void *ctx, const void *a, const void *b) {
+  (void)ctx;
+  return range_below(a, b);
 }
 
 void lk_ranges_sort(lk_range *ranges, uint32_t *count, bool merge) {
-  sort_ranges(ranges, *count);
+  lk_sort(ranges, *count, sizeof *ranges, sorts_before, NULL);
   if (!merge || *count == 0) return;
   uint32_t kept = 0;
   for (uint32_t i = 1; i < *count; i++) {
@@ -207,8 +189,9 @@ static lk_err tx_open(lk_doc *doc, uint64_t origin) {
   tx->depth = 0;
   tx->origin = origin;
   tx->local = true;
-  tx->clean_formats = false;
-  tx->ranges.count = tx->touched.count = tx->merges.count = tx->changed.count = tx->subdocs.count = 0;
+  tx->collects = false;
+  tx->ranges.count = tx->touched.count = tx->merges.count = tx->changed.count = tx->subdocs.count =
+      0;
   tx->range_floor = 0;
   tx->next = NULL;
   doc->tx = tx;
@@ -258,7 +241,9 @@ void lk_emit_update(lk_doc *doc, uint32_t what, uint64_t origin, bool local) {
 static void emit_update(lk_doc *doc, lk_tx *tx, lk_update_format format) {
   uint32_t what = format == LK_UPDATE_V1 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2;
   uint32_t i = 0;
-  while (i < doc->observers.count && (doc->observers.at[i].id == 0 || doc->observers.at[i].what != what)) i++;
+  while (i < doc->observers.count &&
+         (doc->observers.at[i].id == 0 || doc->observers.at[i].what != what))
+    i++;
   if (i == doc->observers.count) return;
   lk_buf_truncate(&doc->emit, 0);
   /* without memory the observer gets no bytes, and knows by that that it has to ask for them */
@@ -315,7 +300,7 @@ static void clean_up(lk_doc *doc, lk_tx *tx) {
     /* without memory the formats stay as they are; any later clean-up finds them */
     if (lk_text_cleanup(doc, tx) != LK_OK) LK_COVERED(doc_no_clean_up);
   }
-  if (doc->gc) lk_tx_collect(doc, tx);
+  if (doc->gc && tx->collects) lk_tx_collect(doc, tx);
   lk_tx_merge(doc, tx);
   flee_from_clash(doc, tx);
   if (doc->observers.count > 0 && (tx->touched.count > 0 || tx->ranges.count > 0)) {
@@ -378,8 +363,10 @@ lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err) {
 
 /* ---- observers of updates ---- */
 
-lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(void), void *ctx, uint32_t *id) {
-  if (doc->observers.count >= doc->limits.doc_observers_count) return lk_doc_limit(doc, "doc_observers_count");
+lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(void), void *ctx,
+                       uint32_t *id) {
+  if (doc->observers.count >= doc->limits.doc_observers_count)
+    return lk_doc_limit(doc, "doc_observers_count");
   lk_err err = LK_VEC_RESERVE(doc, doc->observers, 1);
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;
@@ -390,10 +377,11 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
   return LK_OK;
 }
 
-lk_err lk_doc_on_update(lk_doc *doc, lk_update_format format, lk_doc_update_fn fn, void *ctx, uint32_t *id) {
+lk_err lk_doc_on_update(lk_doc *doc, lk_update_format format, lk_doc_update_fn fn, void *ctx,
+                        uint32_t *id) {
   if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
-  return lk_observer_add(doc, format == LK_UPDATE_V1 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2, LK_NONE,
-                         (void (*)(void))fn, ctx, id);
+  return lk_observer_add(doc, format == LK_UPDATE_V1 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2,
+                         LK_NONE, (void (*)(void))fn, ctx, id);
 }
 
 void lk_doc_off(lk_doc *doc, uint32_t id) {
@@ -404,7 +392,8 @@ void lk_doc_off(lk_doc *doc, uint32_t id) {
     else doc->event_observers--;
     observer->id = 0; /* its place is taken by nobody while others may be walking over it */
   }
-  while (doc->observers.count > 0 && doc->observers.at[doc->observers.count - 1].id == 0) doc->observers.count--;
+  while (doc->observers.count > 0 && doc->observers.at[doc->observers.count - 1].id == 0)
+    doc->observers.count--;
 }
 
 /* ---- how large is it ---- */
@@ -423,7 +412,8 @@ lk_doc_memory_use lk_doc_memory(const lk_doc *doc) {
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     const lk_client *client = &doc->clients.at[i];
     use.items += client->block_cap * sizeof(lk_block);
-    for (uint32_t b = 0; b < client->block_count; b++) use.items += client->blocks[b].cap * sizeof(uint32_t);
+    for (uint32_t b = 0; b < client->block_count; b++)
+      use.items += client->blocks[b].cap * sizeof(uint32_t);
   }
   use.other = use.total - use.items - use.text - use.values - use.index - use.names - use.pending;
   return use;

@@ -47,6 +47,10 @@ TEST(values_become_one_in_a_list_but_not_in_a_map_and_not_where_nobody_knows) {
   check_compact(&list, 1, LK_LIT("\x01\x01\x07\x00\x08\x01\x01t\x02\x7E\x7F\x00"));
   lk_slice map = LK_LIT("\x01\x02\x07\x00\x28\x01\x01t\x01k\x01\x7E\x88\x07\x00\x01\x7F\x00");
   check_compact(&map, 1, map);
+  lk_slice text = LK_LIT("\x01\x02\x07\x00\x24\x01\x01t\x01k\x01"
+                         "a\x84\x07\x00\x01"
+                         "b\x00");
+  check_compact(&text, 1, text);
   lk_slice unknown = LK_LIT("\x01\x02\x07\x00\x88\x05\x09\x01\x7E\x88\x07\x00\x01\x7F\x00");
   check_compact(&unknown, 1, unknown);
   /* The way to the root may lead through other clients, and by the right. */
