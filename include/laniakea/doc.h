@@ -228,6 +228,11 @@ LK_API lk_err lk_doc_json(const lk_doc *self, lk_buf *out) LK_MUST_USE;
 LK_API lk_err lk_doc_apply(lk_doc *self, lk_update_format format, lk_slice update,
                            uint64_t origin) LK_MUST_USE;
 
+/* The same for what was taken in before, such as a document that lk_doc_encode() wrote and a disk kept: no steps are
+ * counted. What many updates were allowed one by one may be more than one update is. */
+LK_API lk_err lk_doc_load(lk_doc *self, lk_update_format format, lk_slice update,
+                          uint64_t origin) LK_MUST_USE;
+
 /* Appends what this document has beyond the state vector |sv|, pending things included; all of it
  * where |sv| is empty. */
 LK_API lk_err lk_doc_encode(const lk_doc *self, lk_update_format format, lk_slice sv,

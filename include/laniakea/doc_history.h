@@ -34,8 +34,8 @@ LK_API lk_err lk_snapshot_equal(const lk_env *env, lk_update_format format, lk_s
 /* Appends, as an update in the format |to|, the document as it was at |snapshot|: what Yjs' createDocFromSnapshot
  * makes its document of. LK_ERR_STATE where this document collects garbage; LK_ERR_NOT_FOUND where the snapshot knows
  * structs that are not here. */
-LK_API lk_err lk_doc_at_snapshot(lk_doc *self, lk_update_format format, lk_slice snapshot, lk_update_format to,
-                                 lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_at_snapshot(lk_doc *self, lk_update_format format, lk_slice snapshot,
+                                 lk_update_format to, lk_buf *out) LK_MUST_USE;
 
 /* A text at |snapshot| and what changed since |before|, as a delta: Yjs' toDelta(snapshot, before). Either may be
  * empty: now, and no comparison. Text that came since has the attribute "ychange"
@@ -43,8 +43,8 @@ LK_API lk_err lk_doc_at_snapshot(lk_doc *self, lk_update_format format, lk_slice
  * N wrote the text (who deleted it is not known to Yjs). An embed has the mark of the text before it, as in Yjs.
  * Embedded nodes appear as their JSON of now. What was garbage-collected is not there.
  * LK_ERR_NOT_FOUND, LK_ERR_TYPE for the node. */
-LK_API lk_err lk_doc_text_delta_at(lk_doc *self, lk_node node, lk_update_format format, lk_slice snapshot,
-                                   lk_slice before, lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_text_delta_at(lk_doc *self, lk_node node, lk_update_format format,
+                                   lk_slice snapshot, lk_slice before, lk_buf *out) LK_MUST_USE;
 
 /* ---- comparing versions ----
  *
@@ -78,7 +78,8 @@ LK_API lk_err lk_doc_text_delta_at(lk_doc *self, lk_node node, lk_update_format 
  *   change := { "action": "add" | "update" | "delete", "old": value, "new": value, "client": N }, with "old_node" and
  *       "new_node" for nodes
  *
- * |client| wrote what was inserted, set or deleted; of formatting that ended since a mark was deleted nobody is named.
+ * |client| wrote what was inserted, set or deleted. Of formatting it set the mark that counts in the later version, and is
+ * missing where that mark was there before: then it changed since another mark was deleted.
  * Values are as lk_doc_json_of_any() writes them, subdocuments {"guid":...}.
  *
  * Time is that of loading both versions, and linear in what is written. The output is as large as the changes;
@@ -90,13 +91,15 @@ typedef lk_slice (*lk_user_fn)(void *ctx, uint64_t client);
 /* Versions are full updates of the same document, |format| theirs; either may be empty for an empty document. |user_of|
  * may be NULL. Versions that are not one the other's predecessor can be compared too; of what one has
  * and the other one has garbage-collected, content is missing then. The errors of lk_doc_apply(). */
-LK_API lk_err lk_doc_compare(const lk_env *env, lk_update_format format, lk_slice before, lk_slice after,
-                             lk_user_fn user_of, void *ctx, lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_compare(const lk_env *env, lk_update_format format, lk_slice before,
+                             lk_slice after, lk_user_fn user_of, void *ctx,
+                             lk_buf *out) LK_MUST_USE;
 
 /* The same between snapshots of a document that keeps what is deleted, else LK_ERR_STATE. |before| empty: an empty
  * document; |after| empty: now. */
-LK_API lk_err lk_doc_compare_snapshots(lk_doc *self, lk_update_format format, lk_slice before, lk_slice after,
-                                       lk_user_fn user_of, void *ctx, lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_compare_snapshots(lk_doc *self, lk_update_format format, lk_slice before,
+                                       lk_slice after, lk_user_fn user_of, void *ctx,
+                                       lk_buf *out) LK_MUST_USE;
 
 /* ---- positions ----
  *
@@ -105,9 +108,11 @@ LK_API lk_err lk_doc_compare_snapshots(lk_doc *self, lk_update_format format, lk
 
 /* |assoc| 0 or above: stays with what follows; below 0: with what stands before. LK_ERR_RANGE past the end,
  * LK_ERR_NOT_FOUND where the node is not there any more. */
-LK_API lk_err lk_doc_position(lk_doc *self, lk_node node, uint64_t index, int assoc, lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_position(lk_doc *self, lk_node node, uint64_t index, int assoc,
+                              lk_buf *out) LK_MUST_USE;
 /* The same in Yjs' JSON form, which editors put into their awareness. */
-LK_API lk_err lk_doc_position_json(lk_doc *self, lk_node node, uint64_t index, int assoc, lk_buf *out) LK_MUST_USE;
+LK_API lk_err lk_doc_position_json(lk_doc *self, lk_node node, uint64_t index, int assoc,
+                                   lk_buf *out) LK_MUST_USE;
 
 /* Appends the bytes of a position in Yjs' JSON form. As there, an item counts before the name of a root, and that before
  * a node. LK_ERR_CORRUPT where it has none of the three; also the errors of JSON. */
@@ -115,8 +120,10 @@ LK_API lk_err lk_position_of_json(const lk_env *env, lk_slice json, lk_buf *out)
 
 /* Where it is now. Takes O(log n). Follows what an undo manager of this document made of it again.
  * LK_ERR_NOT_FOUND where what it refers to is not here (yet), was garbage-collected, or is in a node that is
- * deleted. |node| and |index| may be NULL. */
-LK_API lk_err lk_doc_resolve_position(lk_doc *self, lk_slice position, lk_node *node, uint64_t *index) LK_MUST_USE;
+ * deleted. |*index| is at most the node's length; 0 for a value of a map, which no editor points at. |node| and |index| may
+ * be NULL. */
+LK_API lk_err lk_doc_resolve_position(lk_doc *self, lk_slice position, lk_node *node,
+                                      uint64_t *index) LK_MUST_USE;
 
 #ifdef __cplusplus
 }

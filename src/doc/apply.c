@@ -30,7 +30,8 @@ typedef struct applying {
   lk_arena scratch;
   lk_update_reader in;
   LK_VEC(section) sections;
-  bool direct; /* everything so far went straight in */
+  uint32_t structs; /* that were announced */
+  bool direct;      /* everything so far went straight in */
   uint64_t
       above; /* the client before, of those that went straight in: they come with falling ids */
 } applying;
@@ -245,6 +246,28 @@ static lk_err direct_content(applying *self, const lk_struct *in, lk_item *item)
   return lk_type_new(doc, in->type_ref, name == 0 ? LK_NONE : name - 1, &item->content);
 }
 
+static bool ends_in_gc(const lk_doc *doc, uint16_t client) {
+  const lk_client *at = &doc->clients.at[client];
+  return at->block_count > 0 && doc->items[last_item(at)].kind == LK_CONTENT_GC;
+}
+
+/* GC behind GC is one struct in the end, and is made so at once: V2 says a million of them in a few bytes. */
+static lk_err grow_gc(lk_doc *doc, uint16_t client, uint32_t len) {
+  lk_client *at = &doc->clients.at[client];
+  uint32_t last = last_item(at);
+  lk_err err = lk_tx_touch(doc, client);
+  if (err == LK_OK) err = lk_doc_check_units(doc, len);
+  const lk_journal_entry *step = doc->journal.count > 0 ? &doc->journal.at[doc->journal.count - 1]
+                                                        : NULL;
+  bool noted = step != NULL && step->step == LK_STEP_GROWN && step->a == last;
+  if (err == LK_OK && !noted) err = lk_journal(doc, LK_STEP_GROWN, last, doc->items[last].len, 0);
+  if (err != LK_OK) return err;
+  doc->items[last].len += len;
+  at->clock += len;
+  doc->units += len;
+  return LK_OK;
+}
+
 /* Integrates |in|, or leaves |*ready| false and the document as it was. */
 static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, bool *ready) {
   lk_doc *doc = self->doc;
@@ -264,6 +287,7 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
   };
   *ready = doc->clients.at[client].clock == item.clock;
   if (!*ready) return LK_OK;
+  if (in->kind == LK_CONTENT_GC && ends_in_gc(doc, client)) return grow_gc(doc, client, item.len);
   if (in->kind != LK_CONTENT_GC) {
     if ((in->info & LK_INFO_ORIGIN) != 0) {
       if (refers_ahead(in, in->origin)) return LK_ERR_DEPENDENCY;
@@ -387,60 +411,101 @@ static bool take_plain_v1(applying *self, uint16_t number, lk_err *err) {
   return true;
 }
 
-static lk_err decode_section(applying *self, uint16_t client, uint64_t count) {
+/* A long run of values, as several items that are one struct: splitting one, and finding a value, then takes as long
+ * for the last value as for the first. */
+static lk_err take_values(applying *self, const lk_struct *in, uint16_t client, bool *ready) {
+  lk_doc *doc = self->doc;
+  lk_struct piece = *in;
+  lk_err err = LK_OK;
+  for (uint64_t done = 0; err == LK_OK && done < in->len; done += piece.len) {
+    lk_slice rest = lk_slice_skip(in->value, (size_t)(piece.value.ptr - in->value.ptr) +
+                                                 (done > 0 ? piece.value.len : 0));
+    size_t bytes = 0;
+    piece.id.clock = in->id.clock + done;
+    piece.len = lk_min_u64(in->len - done, LK_VALUES_MAX);
+    for (uint64_t i = 0; i < piece.len; i++)
+      bytes += lk_value_any_length(lk_slice_skip(rest, bytes));
+    piece.value = lk_slice_first(rest, bytes);
+    if (done > 0) {
+      piece.info |= LK_INFO_ORIGIN;
+      piece.origin = (lk_doc_id){ in->id.client, piece.id.clock - 1 };
+      piece.parent_form = LK_PARENT_INHERITED;
+    }
+    err = take_direct(self, &piece, client, ready);
+    if (err != LK_OK || !*ready) return err;
+    if (done > 0) err = lk_item_join(doc, last_item(&doc->clients.at[client]));
+  }
+  return err;
+}
+
+/* The section of |id|, made with the first of its structs that is of any use. */
+static lk_err open_section(applying *self, uint64_t id, uint64_t count, uint16_t *client) {
+  lk_doc *doc = self->doc;
+  lk_err err = lk_client_intern(doc, id, client);
+  if (err == LK_OK) err = LK_VEC_RESERVE(doc, self->sections, 1);
+  if (err != LK_OK) return err;
+  if (doc->clients.at[*client].section != LK_NONE) return LK_ERR_CORRUPT; /* twice in one update */
+  if (id >= self->above) self->direct = false; /* not in Yjs' order: all of it is sorted first */
+  self->above = id;
+  doc->clients.at[*client].section = self->sections.count;
+  self->sections.at[self->sections.count++] = (section){ id, *client, doc->incoming.count,
+                                                         doc->incoming.count };
+  /* a struct takes two bytes in V1; V2 may claim any number */
+  uint32_t left = (uint32_t)lk_reader_left(&self->in.in);
+  uint32_t expected = (uint32_t)lk_min_u64(count, left / 2 + 1);
+  if ((err = lk_items_reserve(doc, expected)) != LK_OK && err != LK_ERR_LIMIT) return err;
+  /* what follows is text, most of it */
+  if (expected > 64 && (err = lk_text_reserve(doc, left)) == LK_ERR_NOMEM) return err;
+  return LK_VEC_RESERVE(doc, doc->journal, expected);
+}
+
+static lk_err decode_section(applying *self, uint64_t id, uint64_t count) {
   lk_doc *doc = self->doc;
   lk_struct in;
-  if (count > doc->limits.doc_structs_count) return lk_doc_limit(doc, "doc_structs_count");
-  bool plain = self->in.format == LK_UPDATE_V1;
+  uint16_t client = lk_client_find(doc, id);
+  bool open = false, plain = self->in.format == LK_UPDATE_V1;
+  uint32_t most = doc->limits.doc_update_structs_count;
+  if (count > most - lk_min_u32(self->structs, most)) {
+    return lk_doc_limit(doc, "doc_update_structs_count");
+  }
+  self->structs += (uint32_t)count;
   for (;;) {
     lk_err err = LK_OK;
-    while (plain && self->direct && self->in.structs_left > 0 &&
+    while (plain && open && self->direct && self->in.structs_left > 0 &&
            take_plain_v1(self, client, &err)) {
       if (err != LK_OK) return err;
     }
     err = lk_update_next_struct(&self->in, &in);
-    if (err == LK_ERR_END) return LK_OK;
+    if (err == LK_ERR_END) break;
     if (err != LK_OK) return err;
     doc->steps_max += STEPS_EACH * (1 + (uint64_t)content_size(&in));
     if (in.kind == LK_CONTENT_SKIP) continue;
     if (in.id.clock > doc->limits.doc_clock || in.len > doc->limits.doc_clock - in.id.clock) {
       return lk_doc_limit(doc, "doc_clock");
     }
-    if (in.id.clock + in.len <= doc->clients.at[client].clock) continue; /* known */
-    if (self->direct && (err = take_direct(self, &in, client, &self->direct)) != LK_OK) return err;
+    bool known = client != LK_NO_CLIENT && in.id.clock + in.len <= doc->clients.at[client].clock;
+    if (known) continue;
+    if (!open && (err = open_section(self, id, count, &client)) != LK_OK) return err;
+    open = true;
+    bool long_run = in.kind == LK_CONTENT_ANY && in.len > LK_VALUES_MAX &&
+                    (in.info & LK_INFO_SUB) == 0 && in.id.clock == doc->clients.at[client].clock;
+    if (self->direct) {
+      err = (long_run ? take_values : take_direct)(self, &in, client, &self->direct);
+      if (err != LK_OK) return err;
+    }
     if (!self->direct && (err = decode_item(doc, &in, client, &self->scratch)) != LK_OK) return err;
   }
+  if (open) self->sections.at[self->sections.count - 1].end = doc->incoming.count;
+  return LK_OK;
 }
 
 static lk_err decode(applying *self) {
-  lk_doc *doc = self->doc;
   uint64_t id, clock, count;
-  uint16_t client;
   for (;;) {
     lk_err err = lk_update_next_client(&self->in, &id, &clock, &count);
     if (err == LK_ERR_END) return LK_OK;
-    if (err == LK_OK) err = lk_client_intern(doc, id, &client);
-    if (err == LK_OK) err = LK_VEC_RESERVE(doc, self->sections, 1);
+    if (err == LK_OK) err = decode_section(self, id, count);
     if (err != LK_OK) return err;
-    if (doc->clients.at[client].section != LK_NONE) return LK_ERR_CORRUPT; /* twice in one update */
-    if (id >= self->above) self->direct = false; /* not in Yjs' order: all of it is sorted first */
-    self->above = id;
-    doc->clients.at[client].section = self->sections.count;
-    section *made = &self->sections.at[self->sections.count++];
-    *made = (section){ id, client, doc->incoming.count, doc->incoming.count };
-    /* a struct takes two bytes in V1; V2 may claim any number */
-    uint32_t expected = (uint32_t)lk_min_u64(count, lk_reader_left(&self->in.in) / 2 + 1);
-    if ((err = lk_items_reserve(doc, expected)) != LK_OK && err != LK_ERR_LIMIT) return err;
-    /* what follows is text, most of it */
-    if (expected > 64 &&
-        (err = lk_text_reserve(doc, (uint32_t)lk_reader_left(&self->in.in))) == LK_ERR_NOMEM)
-      return err;
-    if (doc->journal.cap - doc->journal.count < expected &&
-        (err = LK_VEC_RESERVE(doc, doc->journal, expected)) != LK_OK) {
-      return err;
-    }
-    if ((err = decode_section(self, client, count)) != LK_OK) return err;
-    self->sections.at[self->sections.count - 1].end = doc->incoming.count;
   }
 }
 
@@ -514,7 +579,8 @@ static lk_err find_parent(lk_doc *doc, lk_item *item, uint32_t left, uint32_t ri
     item->parent = LK_NONE;
     return LK_OK;
   }
-  if (parent == LK_NONE) {
+  /* what was cut off behind its client's own struct stays in its list, whatever it says itself */
+  if (parent == LK_NONE || left != LK_NONE) {
     const lk_item *neighbour = &doc->items[left != LK_NONE ? left : right];
     item->parent = neighbour->parent;
     if ((neighbour->flags & LK_ITEM_SUB) == 0) return LK_OK;
@@ -566,6 +632,9 @@ lk_err lk_loose_integrate(lk_doc *doc, uint32_t number) {
     if ((err = lk_loose_trim(doc, number, state - item->clock)) != LK_OK) return err;
     if ((err = lk_item_clean_end(doc, item->client, state - 1, &left)) != LK_OK) return err;
     item = &doc->items[number];
+    item->flags &= (uint8_t)~LK_ITEM_SUB;
+    item->leaf = LK_NONE;
+    inherit_parent(doc, item, left, LK_NONE);
   }
   item->left = left;
   item->right = right;
@@ -663,9 +732,19 @@ static lk_err integrate_all(applying *self) {
 
 /* ---- deletions ---- */
 
+/* Whether the whole block was found deleted before, which it then stays; goes on to the next one. */
+static bool skip_dead_block(const lk_doc *doc, uint16_t client, lk_place *place) {
+  const lk_client *at = &doc->clients.at[client];
+  if (!at->blocks[place->block].dead || place->block + 1 == at->block_count) return false;
+  place->block++;
+  place->at = 0;
+  return true;
+}
+
+/* Steps are counted by blocks: deleted items are looked at one by one only until their block is known to be dead. */
 lk_err lk_delete_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t end) {
   lk_place place = lk_client_place(doc, client, clock);
-  uint32_t number = lk_place_item(doc, client, place), half;
+  uint32_t number = lk_place_item(doc, client, place), half, whole = UINT32_MAX;
   const lk_item *item = &doc->items[number];
   lk_err err = LK_OK;
   if (!lk_item_deleted(item) && item->clock < clock) {
@@ -676,18 +755,22 @@ lk_err lk_delete_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t en
     number = lk_place_item(doc, client, place);
     item = &doc->items[number];
     if (item->clock >= end) return LK_OK;
-    if ((err = lk_doc_step(doc, 1)) != LK_OK) return err;
-    uint32_t next = lk_item_end(item);
+    if (place.at == 0) {
+      whole = place.block;
+      if ((err = lk_doc_step(doc, 1)) != LK_OK) return err;
+      if (skip_dead_block(doc, client, &place)) continue;
+    }
     if (!lk_item_deleted(item)) {
-      if (end < next) {
+      if (end < lk_item_end(item)) {
         if ((err = lk_item_split(doc, number, end - item->clock, &half)) != LK_OK) return err;
-        next = end;
+        place = lk_client_place(doc, client, doc->items[number].clock);
+        whole = UINT32_MAX;
       }
-      doc->steps_max += STEPS_EACH;
       if ((err = lk_item_delete(doc, number)) != LK_OK) return err;
     }
-    if (next >= doc->clients.at[client].clock) return LK_OK;
-    place = lk_client_place(doc, client, next);
+    lk_block *block = &doc->clients.at[client].blocks[place.block];
+    if (place.at + 1u == block->count && whole == place.block) block->dead = true;
+    if (!lk_place_next(doc, client, &place)) return LK_OK;
   }
 }
 
@@ -724,13 +807,13 @@ static lk_err apply_deletes(applying *self) {
 
 /* ---- applying ---- */
 
-static lk_err wake_touched(lk_doc *doc) {
-  const lk_tx *tx = doc->tx;
+static lk_err wake_others(const applying *self) {
+  lk_doc *doc = self->doc;
   if (lk_btree_count(&doc->pending) == 0 && lk_btree_count(&doc->pending_ranges) == 0) return LK_OK;
-  for (uint32_t i = 0; i < tx->touched.count; i++) {
+  for (uint32_t i = 0; i < self->sections.count; i++) {
     lk_err err = LK_VEC_RESERVE(doc, doc->woken, 1);
     if (err != LK_OK) return err;
-    doc->woken.at[doc->woken.count++] = tx->touched.at[i].client;
+    doc->woken.at[doc->woken.count++] = self->sections.at[i].client;
   }
   return lk_pending_wake(doc);
 }
@@ -742,7 +825,7 @@ static lk_err apply(applying *self, lk_update_format format, lk_slice update) {
   if (err == LK_OK) err = decode(self);
   if (err == LK_OK) err = integrate_all(self);
   if (err == LK_OK) err = apply_deletes(self);
-  if (err == LK_OK) err = wake_touched(doc);
+  if (err == LK_OK) err = wake_others(self);
   return err;
 }
 
@@ -762,7 +845,8 @@ static void shrink_after(lk_doc *doc, size_t update_len) {
   doc->text_cap = cap;
 }
 
-lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin) {
+static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin,
+                      bool counts) {
   if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
   if (update.len > doc->limits.doc_update_bytes) return lk_doc_limit(doc, "doc_update_bytes");
   if (format == LK_UPDATE_V1 && lk_apply_fast(doc, update)) return LK_OK;
@@ -770,6 +854,7 @@ lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint6
   self.doc = doc;
   self.direct = true;
   self.above = UINT64_MAX;
+  self.structs = 0;
   self.sections.at = NULL;
   self.sections.count = self.sections.cap = 0;
   lk_call call;
@@ -780,13 +865,15 @@ lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint6
   LK_ASSERT(err == LK_OK); /* a transaction is open */
   doc->tx->local = false;
   doc->steps = 0;
-  doc->steps_max = STEPS_BASE;
+  doc->steps_max = counts ? STEPS_BASE : UINT64_MAX / 2;
   lk_arena_init(&self.scratch, &doc->alloc, doc->limits.doc_update_bytes);
   err = apply(&self, format, update);
   for (uint32_t i = 0; i < self.sections.count; i++)
     doc->clients.at[self.sections.at[i].client].section = LK_NONE;
-  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++)
+  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++) {
+    lk_item_waste(doc, &doc->items[doc->dropped.at[i]]);
     lk_item_free(doc, doc->dropped.at[i]);
+  }
   doc->incoming.count = doc->stack.count = doc->dropped.count = doc->woken.count = 0;
   doc->steps_max = UINT64_MAX;
   LK_VEC_FREE(doc, self.sections);
@@ -794,7 +881,16 @@ lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint6
   if (err != LK_OK) doc->tx->local = local;
   err = lk_call_end(doc, &call, err);
   doc->saved.count = doc->saved_ranges.count = 0;
+  doc->taken_structs = doc->taken_waits = 0;
   shrink_after(doc, update.len);
   lk_doc_commit(doc);
   return err;
+}
+
+lk_err lk_doc_apply(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin) {
+  return take_in(doc, format, update, origin, true);
+}
+
+lk_err lk_doc_load(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin) {
+  return take_in(doc, format, update, origin, false);
 }

@@ -13,8 +13,10 @@
  * Nothing here can fail. What would like memory and gets none is left for another time. */
 #include "doc/engine.h"
 
+/* Items of one struct that are walked over to its end. Longer ones are not tried at that end: nothing is lost by it
+ * but that somebody writes two structs where Yjs writes one. */
+#define JOINED_MAX 512
 #define GROWS_MAX 2048 /* bytes of text that are moved to be continued */
-#define VALUES_MAX 64  /* values in one item: a value is found by walking over those before it */
 
 /* ---- collecting ---- */
 
@@ -33,7 +35,7 @@ static void drop_redone(lk_doc *doc, uint32_t number) {
 }
 
 /* The bytes of the content are waste from now on. */
-static void waste_content(lk_doc *doc, const lk_item *item) {
+void lk_item_waste(lk_doc *doc, const lk_item *item) {
   switch (item->kind) {
   case LK_CONTENT_STRING: doc->text_waste += text_bytes(item); break;
   case LK_CONTENT_JSON:
@@ -58,7 +60,7 @@ static void collect_child(lk_doc *doc, uint32_t number, uint32_t *nodes) {
     doc->types.at[item->content].order = *nodes;
     *nodes = item->content;
   }
-  waste_content(doc, item);
+  lk_item_waste(doc, item);
   drop_redone(doc, number);
   item->kind = LK_CONTENT_GC;
   item->flags = LK_ITEM_DELETED;
@@ -96,7 +98,7 @@ static void collect_node(lk_doc *doc, uint32_t number) {
 static void collect_item(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   uint32_t node = item->kind == LK_CONTENT_TYPE ? item->content : LK_NONE;
-  waste_content(doc, item);
+  lk_item_waste(doc, item);
   item->kind = LK_CONTENT_DELETED;
   item->flags &= (uint8_t) ~(LK_ITEM_WIDE | LK_ITEM_JOINED);
   if (node != LK_NONE) collect_node(doc, node);
@@ -145,31 +147,44 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
   lk_item_free(doc, right);
 }
 
-/* Whether |right|'s text was put behind |left|'s. */
+static void put_units(const lk_doc *doc, const lk_item *item, uint8_t *to, bool wide) {
+  if (((item->flags & LK_ITEM_WIDE) != 0) == wide) {
+    memcpy(to, doc->text + item->content, text_bytes(item));
+    return;
+  }
+  for (uint32_t i = 0; i < item->len; i++) {
+    uint16_t unit = lk_item_unit(doc, item, i);
+    memcpy(to + (size_t)i * 2, &unit, 2);
+  }
+}
+
+/* Whether |right|'s text was put behind |left|'s, which becomes wide where either of them is. */
 static bool join_text(lk_doc *doc, lk_item *left, const lk_item *right) {
-  uint32_t width = (left->flags & LK_ITEM_WIDE) != 0 ? 2 : 1;
-  if (((left->flags ^ right->flags) & LK_ITEM_WIDE) != 0) return false;
-  uint32_t left_len = left->len * width, right_len = right->len * width;
-  uint32_t left_end = left->content + left_len;
-  if (left_end == right->content) return true;
-  if (right->content + right_len != doc->text_len) return false;
+  bool wide = ((left->flags | right->flags) & LK_ITEM_WIDE) != 0;
+  bool alike = ((left->flags ^ right->flags) & LK_ITEM_WIDE) == 0;
+  uint32_t width = wide ? 2 : 1, left_end = left->content + text_bytes(left),
+           right_len = right->len * width;
+  if (alike && left_end == right->content) return true;
+  if (right->content + text_bytes(right) != doc->text_len) return false;
   lk_client *client = &doc->clients.at[left->client];
-  if (client->text_used == left_end && client->text_end - left_end >= right_len &&
-      client->text_end != 0) {
-    memcpy(doc->text + left_end, doc->text + right->content, right_len);
-    doc->text_len -= right_len;
-    doc->text_waste -= lk_min_u32(doc->text_waste, right_len);
+  bool grows = client->text_end != 0 && client->text_used == left_end &&
+               ((left->flags & LK_ITEM_WIDE) != 0) == wide &&
+               client->text_end - left_end >= right_len;
+  if (grows) {
+    put_units(doc, right, doc->text + left_end, wide);
+    doc->text_len -= text_bytes(right);
     client->text_used = left_end + right_len;
     return true;
   }
-  uint32_t together = left_len + right_len;
-  if (together > GROWS_MAX || lk_text_reserve(doc, together * 2 + 16) != LK_OK) return false;
+  uint32_t left_len = left->len * width, together = left_len + right_len;
+  if (together > GROWS_MAX || lk_text_reserve(doc, together * 2 + 32) != LK_OK) return false;
   /* the right text stands at the end: both go behind it, the left one first, and room after them */
   uint32_t to = (doc->text_len + 1) & ~1u;
-  memcpy(doc->text + to, doc->text + left->content, left_len);
-  memcpy(doc->text + to + left_len, doc->text + right->content, right_len);
-  doc->text_waste += together * 2;
+  put_units(doc, left, doc->text + to, wide);
+  put_units(doc, right, doc->text + to + left_len, wide);
+  doc->text_waste += text_bytes(left) + text_bytes(right);
   left->content = to;
+  if (wide) left->flags |= LK_ITEM_WIDE;
   client->text_used = to + together;
   client->text_end = to + together + ((together + 15) & ~1u);
   doc->text_len = client->text_end;
@@ -177,7 +192,7 @@ static bool join_text(lk_doc *doc, lk_item *left, const lk_item *right) {
 }
 
 static bool join_values(lk_doc *doc, const lk_item *left, const lk_item *right) {
-  if (left->kind != LK_CONTENT_ANY || left->len + right->len > VALUES_MAX) return false;
+  if (left->kind != LK_CONTENT_ANY || left->len + right->len > LK_VALUES_MAX) return false;
   lk_value_head *head = (lk_value_head *)(void *)(doc->values + left->content);
   uint32_t size = lk_value_head_at(doc, right->content)->size;
   uint32_t end = left->content + (uint32_t)sizeof *head + head->size;
@@ -244,7 +259,7 @@ static void merge_down(lk_doc *doc, uint16_t client, lk_place place, uint32_t fr
     const lk_item *item = &doc->items[lk_place_item(doc, client, place)];
     if (end == 0) end = lk_item_end(item);
     if ((item->flags & LK_ITEM_JOINED) != 0) {
-      if (++joined > 64 || !lk_place_prev(doc, client, &place)) return;
+      if (++joined > JOINED_MAX || !lk_place_prev(doc, client, &place)) return;
       continue;
     }
     if (!goes_on && (ends ? end <= from : item->clock < from)) return;
@@ -261,11 +276,11 @@ static void merge_down(lk_doc *doc, uint16_t client, lk_place place, uint32_t fr
 
 /* How many structs become one with that at |place|, whose first item that is. */
 static uint32_t merge_lefts(lk_doc *doc, uint16_t client, lk_place place) {
-  uint32_t merged = 0;
+  uint32_t merged = 0, joined = 0;
   for (;;) {
     const lk_item *item = &doc->items[lk_place_item(doc, client, place)];
     if ((item->flags & LK_ITEM_JOINED) != 0) {
-      if (!lk_place_prev(doc, client, &place)) return merged;
+      if (joined++ > JOINED_MAX || !lk_place_prev(doc, client, &place)) return merged;
       continue;
     }
     if (!merge_left(doc, client, &place)) return merged;
@@ -275,8 +290,9 @@ static uint32_t merge_lefts(lk_doc *doc, uint16_t client, lk_place place) {
 
 /* The first item of the struct behind the one that holds |place|; false where there is none. */
 static bool next_struct(const lk_doc *doc, uint16_t client, lk_place *place) {
+  uint32_t joined = 0;
   do {
-    if (!lk_place_next(doc, client, place)) return false;
+    if (joined++ > JOINED_MAX || !lk_place_next(doc, client, place)) return false;
   } while ((doc->items[lk_place_item(doc, client, *place)].flags & LK_ITEM_JOINED) != 0);
   return true;
 }
@@ -292,6 +308,14 @@ void lk_merge_at(lk_doc *doc, uint16_t client, uint32_t clock) {
  * difference. */
 static bool is_new(const lk_doc *doc, const lk_tx *tx, uint32_t client, uint32_t clock) {
   return doc->clients.at[client].touched == tx->number && clock >= doc->clients.at[client].before;
+}
+
+/* The struct that began at that clock with the one before it, if they are two still. */
+static void merge_border(lk_doc *doc, const lk_range *at) {
+  lk_place place = lk_client_place(doc, (uint16_t)at->client, at->clock);
+  const lk_item *item = &doc->items[lk_place_item(doc, (uint16_t)at->client, place)];
+  if (item->clock != at->clock || (item->flags & LK_ITEM_JOINED) != 0) return;
+  (void)merge_left(doc, (uint16_t)at->client, &place);
 }
 
 /* Where all of a client is new and nothing was deleted, what may be one stands in |merges|: for a document that is
@@ -317,10 +341,8 @@ void lk_tx_merge(lk_doc *doc, lk_tx *tx) {
   }
   for (uint32_t i = tx->merges.count; i > 0; i--) {
     const lk_range *at = &tx->merges.at[i - 1];
-    if (is_new(doc, tx, at->client, at->clock) &&
-        !came_whole(tx, doc->clients.at[at->client].before))
-      continue;
-    lk_merge_at(doc, (uint16_t)tx->merges.at[i - 1].client, tx->merges.at[i - 1].clock);
+    if (!is_new(doc, tx, at->client, at->clock)) lk_merge_at(doc, (uint16_t)at->client, at->clock);
+    else if (came_whole(tx, doc->clients.at[at->client].before)) merge_border(doc, at);
   }
 }
 

@@ -69,6 +69,9 @@ typedef struct lk_value_head {
   uint32_t name;
 } lk_value_head;
 
+/* Values in one item at most: one of them is found by walking over those before it. */
+#define LK_VALUES_MAX 64
+
 /* ---- clients ---- */
 
 /* A stretch of the client's items by clock. */
@@ -76,6 +79,8 @@ typedef struct lk_block {
   uint32_t *items;
   uint32_t first; /* about the clock of the first item: see place_settle() in store.c */
   uint16_t count, cap;
+  bool
+      dead; /* all its items are deleted, as apply.c found; until one comes or a deletion is taken back */
 } lk_block;
 #define LK_BLOCK_MAX 64
 
@@ -95,6 +100,7 @@ typedef struct lk_client {
   uint32_t section;     /* apply.c: its part of the update that is being applied */
   uint32_t waits_for;   /* its first pending struct waits for that client, or LK_NONE ... */
   uint32_t waits_clock; /* ... to pass that clock */
+  bool spoilt;          /* its first pending struct could not be taken in although all was here */
 } lk_client;
 
 /* ---- types and entries ---- */
@@ -217,6 +223,7 @@ typedef enum lk_undo_step {
   LK_STEP_REDONE,        /* item a */
   LK_STEP_ENTRY,         /* entry a; b: the one before it in its type, or LK_NONE */
   LK_STEP_SAVED,         /* pending item a was as |saved| has it at b */
+  LK_STEP_GROWN,         /* GC a, the last of its client, had the length b */
   LK_STEP_UNIT,          /* the UTF-16 unit at byte a of |text| was b */
   LK_STEP_PEND,          /* item a became pending */
   LK_STEP_UNPEND,        /* item a was pending */
@@ -273,6 +280,7 @@ struct lk_doc {
   uint64_t seed[2];
   lk_prng prng;
   bool gc;
+  uint32_t units;  /* clocks of all clients together */
   uint16_t client; /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
   uint64_t client_id;
 
@@ -331,9 +339,10 @@ struct lk_doc {
   LK_VEC(uint32_t) woken;   /* clients that went on */
   LK_VEC(lk_item) saved;
   LK_VEC(lk_pending_range) saved_ranges;
-  lk_btree pending;        /* lk_pending_struct */
-  lk_btree waits;          /* lk_pending_wait */
-  lk_btree pending_ranges; /* lk_pending_range */
+  uint32_t taken_structs, taken_waits; /* out of the trees, by the update that is being applied */
+  lk_btree pending;                    /* lk_pending_struct */
+  lk_btree waits;                      /* lk_pending_wait */
+  lk_btree pending_ranges;             /* lk_pending_range */
   size_t pending_bytes;
 
   lk_buf emit; /* the update that observers get */
@@ -363,6 +372,12 @@ static inline lk_err lk_doc_limit(lk_doc *doc, const char *name) {
 static inline lk_err lk_doc_step(lk_doc *doc, uint32_t count) {
   doc->steps += count;
   return doc->steps > doc->steps_max ? LK_ERR_STEPS : LK_OK;
+}
+
+/* Whether |len| clocks more may be written. */
+static inline lk_err lk_doc_check_units(lk_doc *doc, uint32_t len) {
+  uint32_t most = doc->limits.doc_units_count;
+  return len > most - lk_min_u32(doc->units, most) ? lk_doc_limit(doc, "doc_units_count") : LK_OK;
 }
 
 /* ---- items (store.c) ---- */
@@ -514,6 +529,9 @@ lk_err lk_item_clean_end(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t 
 /* Makes |item|, which may be JOINED, the first of its own struct. */
 lk_err lk_item_part(lk_doc *doc, uint32_t item) LK_MUST_USE;
 
+/* Makes |item|, which was just integrated behind the rest of its struct, part of that; where it stayed alive. */
+lk_err lk_item_join(lk_doc *doc, uint32_t item) LK_MUST_USE;
+
 /* Integrates an item whose left, right, parent, origin and content are set: finds its place among what
  * others inserted there, links it, lets its content take effect. */
 lk_err lk_item_integrate(lk_doc *doc, uint32_t item) LK_MUST_USE;
@@ -588,6 +606,8 @@ void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left 
 void lk_order_unlink(lk_doc *doc, uint32_t item);
 /* The item's units or formats changed by so much. */
 void lk_order_add(lk_doc *doc, uint32_t leaf, int32_t units, int32_t formats);
+/* The item is less deep than it was. */
+void lk_order_rise(lk_doc *doc, uint32_t item);
 uint32_t lk_order_find(const lk_doc *doc, uint32_t type, uint32_t index, uint32_t *before);
 uint32_t lk_order_index(const lk_doc *doc, uint32_t item);
 /* Below zero where |a| stands before |b| in one indexed list. */
@@ -646,6 +666,8 @@ void lk_tx_merge(lk_doc *doc, lk_tx *tx);
 void lk_merge_at(lk_doc *doc, uint16_t client, uint32_t clock);
 /* Moves text and values together where too much of them is waste. */
 void lk_doc_tidy(lk_doc *doc);
+/* The bytes of its content are of no use any more. */
+void lk_item_waste(lk_doc *doc, const lk_item *item);
 /* Makes a struct of several items one item. LK_ERR_NOMEM. */
 lk_err lk_item_unite(lk_doc *doc, uint32_t *item) LK_MUST_USE;
 

@@ -3,6 +3,7 @@
 #define LK_DOC_EVENTS_H
 
 #include "doc/engine.h"
+#include "laniakea/doc_events.h"
 
 typedef enum lk_observer_kind {
   LK_OBSERVE_UPDATE_V1,
@@ -14,8 +15,42 @@ typedef enum lk_observer_kind {
   LK_OBSERVE_SUBDOCS,
 } lk_observer_kind;
 
+/* Of LK_OBSERVE_AFTER. */
+typedef void (*lk_after_fn)(void *ctx, lk_doc *doc, lk_tx *tx);
+
 /* LK_ERR_NOMEM, LK_ERR_LIMIT. |id| may be NULL. */
 lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(void), void *ctx,
                        uint32_t *id) LK_MUST_USE;
+
+/* Once the updates are out; where lk_events_call() was called before. */
+void lk_events_subdocs(lk_doc *doc, lk_tx *tx);
+
+/* |changed| of the transaction holds |count| changes of the target from |first| on. */
+struct lk_event {
+  lk_doc *doc;
+  const lk_tx *tx;
+  uint32_t target, observed;
+  uint32_t first, count;
+};
+
+/* The client's state before the transaction. */
+uint32_t lk_event_before(const lk_event *event, uint16_t client);
+/* Yjs' adds and deletes: whether the transaction made, or deleted, the item. */
+static inline bool lk_event_adds(const lk_event *event, const lk_item *item) {
+  return item->clock >= lk_event_before(event, item->client);
+}
+static inline bool lk_event_deletes(const lk_event *event, const lk_item *item) {
+  return lk_ranges_have(event->tx->ranges.at, event->tx->ranges.count, item->client, item->clock);
+}
+
+/* The transaction after |tx| that the document knows of: what callbacks did meanwhile. */
+static inline const lk_tx *lk_event_next_tx(const lk_doc *doc, const lk_tx *tx) {
+  return tx->next != NULL ? tx->next : tx == doc->tx ? NULL : doc->tx;
+}
+
+/* Appends the value at unit |at| of |item|, deleted or not, as JSON; undefined as null. On failure |out| is as
+ * before. */
+lk_err lk_event_put_value(const lk_doc *doc, const lk_item *item, uint32_t at,
+                          lk_buf *out) LK_MUST_USE;
 
 #endif

@@ -254,6 +254,14 @@ lk_err lk_item_part(lk_doc *doc, uint32_t number) {
   return LK_OK;
 }
 
+lk_err lk_item_join(lk_doc *doc, uint32_t number) {
+  lk_item *item = &doc->items[number];
+  if (item->kind == LK_CONTENT_GC || lk_item_deleted(item)) return LK_OK;
+  lk_err err = lk_journal(doc, LK_STEP_FLAGS, number, item->flags, 0);
+  if (err == LK_OK) item->flags |= LK_ITEM_JOINED;
+  return err;
+}
+
 lk_err lk_item_clean_start(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t *out) {
   uint32_t number = lk_client_item(doc, client, clock);
   const lk_item *item = &doc->items[number];
@@ -380,14 +388,24 @@ static lk_err find_place_crossed(lk_doc *doc, uint32_t number) {
   return LK_OK;
 }
 
+static lk_err mark_crossed(lk_doc *doc, uint32_t type) {
+  lk_type *parent = &doc->types.at[type];
+  lk_err err = lk_journal(doc, LK_STEP_TYPE, type, parent->flags | (uint32_t)parent->kind << 8, 0);
+  if (err == LK_OK) parent->flags |= LK_TYPE_CROSSED;
+  return err;
+}
+
 /* The scan came to the right origin. */
 static lk_err note_crossing(lk_doc *doc, const lk_item *item) {
   if (doc->items[item->right].depth <= item->depth) return LK_OK;
-  lk_type *parent = &doc->types.at[item->parent];
-  lk_err err = lk_journal(doc, LK_STEP_TYPE, item->parent,
-                          parent->flags | (uint32_t)parent->kind << 8, 0);
-  if (err == LK_OK) parent->flags |= LK_TYPE_CROSSED;
-  return err;
+  return mark_crossed(doc, item->parent);
+}
+
+/* False where both origins lie in one struct, the right one first: cutting it for the right one moved the left one
+ * away. */
+static bool stands_at_origin(const lk_item *item, const lk_item *left) {
+  if (item->origin_client == LK_NO_CLIENT) return true;
+  return left->client == item->origin_client && lk_item_end(left) - 1 == item->origin_clock;
 }
 
 /* How far a list is walked before its index is asked. */
@@ -428,6 +446,12 @@ static bool right_comes_first(const lk_doc *doc, const lk_item *item, uint32_t a
   return until == LK_NONE || until == item->right || lk_order_compare(doc, item->right, until) < 0;
 }
 
+/* The first rival that we do not simply stand behind: of a client with an id as ours or above, or what ends the stretch. */
+static uint32_t next_rival(const lk_doc *doc, const lk_item *item, uint32_t from, uint64_t client) {
+  if (client == 0) return lk_order_next_rival(doc, item->parent, from, item->depth + 1, UINT64_MAX);
+  return lk_order_next_rival(doc, item->parent, from, item->depth, client - 1);
+}
+
 /* The same by the order index: jumps from rival to rival that we do not simply stand behind. */
 static lk_err jump_place(lk_doc *doc, lk_item *item) {
   uint64_t client = doc->clients.at[item->client].id;
@@ -435,7 +459,7 @@ static lk_err jump_place(lk_doc *doc, lk_item *item) {
   for (;;) {
     lk_err err = lk_doc_step(doc, 16);
     if (err != LK_OK) return err;
-    uint32_t rival = lk_order_next_rival(doc, item->parent, from, item->depth, client);
+    uint32_t rival = next_rival(doc, item, from, client);
     bool ends = right_comes_first(doc, item, from, rival);
     if (ends) rival = item->right;
     left = rival == LK_NONE ? doc->types.at[item->parent].end : doc->items[rival].left;
@@ -518,6 +542,7 @@ static lk_err append_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   lk_client *client = &doc->clients.at[item->client];
   LK_ASSERT(client->clock == item->clock);
   lk_err err = lk_tx_touch(doc, item->client);
+  if (err == LK_OK) err = lk_doc_check_units(doc, item->len);
   if (err == LK_OK && may_be_one(doc, client, item))
     err = add_merge(doc, item->client, item->clock);
   if (err == LK_OK) err = lk_order_reserve(doc, 1);
@@ -525,6 +550,7 @@ static lk_err append_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   if (err == LK_OK) err = lk_client_append(doc, item->client, number);
   if (err != LK_OK) return err;
   client->clock += item->len;
+  doc->units += item->len;
   return lk_journal(doc, LK_STEP_LINK, number, entry_last, 0);
 }
 
@@ -576,8 +602,11 @@ lk_err lk_item_integrate(lk_doc *doc, uint32_t number) {
   lk_err err;
   if (left != LK_NONE) {
     uint64_t depth = (uint64_t)doc->items[left].depth + doc->items[left].len;
-    if (depth > UINT32_MAX - 1) return lk_doc_limit(doc, "doc_clock");
+    LK_ASSERT(depth < UINT32_MAX); /* doc_units_count is less */
     item->depth = (uint32_t)depth;
+    if (!stands_at_origin(item, &doc->items[left]) &&
+        (err = mark_crossed(doc, item->parent)) != LK_OK)
+      return err;
   } else {
     item->depth = 0;
   }
@@ -623,8 +652,8 @@ lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) {
   if (doc->item_free != LK_NONE || doc->item_count == doc->item_cap || block->count == block->cap)
     return LK_OK;
   if (doc->journal.count == doc->journal.cap || left->depth > UINT32_MAX / 2) return LK_OK;
-  lk_err err = LK_OK;
-  if (made->kind == LK_CONTENT_DELETED)
+  lk_err err = lk_doc_check_units(doc, made->len);
+  if (err == LK_OK && made->kind == LK_CONTENT_DELETED)
     err = lk_tx_add_range(doc, made->client, made->clock, made->len);
   if (err == LK_OK && may_be_one(doc, client, made))
     err = add_merge(doc, made->client, made->clock);
@@ -642,7 +671,9 @@ lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) {
   parent->length += lk_item_units(item);
   parent->cursor = LK_NONE;
   block->items[block->count++] = number;
+  block->dead = false;
   client->clock += item->len;
+  doc->units += item->len;
   *taken = true;
   return LK_OK;
 }
@@ -652,8 +683,8 @@ lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) {
 static lk_err delete_one(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   bool sub = (item->flags & LK_ITEM_SUB) != 0;
-  lk_err err = lk_doc_step(doc, 1);
-  if (err == LK_OK) err = lk_item_part(doc, number);
+  /* no step: an item is deleted once, and whoever wrote it paid for that */
+  lk_err err = lk_item_part(doc, number);
   if (err == LK_OK && item->right != LK_NONE) err = lk_item_part(doc, item->right);
   if (err == LK_OK) err = lk_tx_add_range(doc, item->client, item->clock, item->len);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_DELETE, number, 0, 0);

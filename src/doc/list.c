@@ -91,13 +91,17 @@ static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t le
 static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t right,
                             const lk_value *values, uint32_t count) {
   lk_err err = LK_OK;
+  bool goes_on = false; /* the struct of the values before */
   for (uint32_t i = 0; i < count && err == LK_OK;) {
     uint32_t run = 1;
     if (stands_alone(&values[i])) {
       err = insert_alone(doc, type, LK_NONE, left, right, &values[i], &left);
+      goes_on = false;
     } else {
-      while (i + run < count && !stands_alone(&values[i + run])) run++;
+      while (i + run < count && run < LK_VALUES_MAX && !stands_alone(&values[i + run])) run++;
       err = insert_any(doc, type, LK_NONE, left, right, values + i, run, &left);
+      if (err == LK_OK && goes_on) err = lk_item_join(doc, left);
+      goes_on = true;
     }
     i += run;
   }

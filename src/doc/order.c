@@ -280,6 +280,14 @@ void lk_order_link(lk_doc *doc, uint32_t number, uint32_t item) {
   }
 }
 
+void lk_order_rise(lk_doc *doc, uint32_t item) {
+  const lk_item *at = &doc->items[item];
+  uint64_t client = doc->clients.at[at->client].id;
+  for (uint32_t node = at->leaf; node != LK_NONE; node = node_at(doc, node)->parent) {
+    note_rival(node_at(doc, node), at->depth, client);
+  }
+}
+
 /* Takes an empty node out of the tree, and its parents where they become empty. */
 static void node_remove(lk_doc *doc, uint32_t node) {
   for (;;) {

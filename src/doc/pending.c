@@ -50,6 +50,9 @@ void lk_pending_deinit(lk_doc *doc) {
   lk_btree_deinit(&doc->pending_ranges);
 }
 
+/* What an update takes out of a tree goes back in where the update fails, all of it: so each reservation is for
+ * that, too. lk_btree_reserve() does not add up. */
+
 /* ---- structs ---- */
 
 static size_t weight(const lk_doc *doc, const lk_item *item) {
@@ -77,7 +80,7 @@ static lk_err put_struct(lk_doc *doc, uint32_t number) {
                   lk_min_size(doc->pending_bytes, doc->limits.doc_pending_bytes)) {
     return lk_doc_limit(doc, "doc_pending_bytes");
   }
-  lk_err err = lk_btree_reserve(&doc->pending, 1);
+  lk_err err = lk_btree_reserve(&doc->pending, doc->taken_structs + 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_PEND, number, 0, 0);
   if (err != LK_OK) return err;
   lk_pending_struct entry = entry_of(doc, number);
@@ -87,7 +90,7 @@ static lk_err put_struct(lk_doc *doc, uint32_t number) {
 }
 
 static lk_err take_struct(lk_doc *doc, uint32_t number) {
-  lk_err err = lk_btree_reserve(&doc->pending, 1); /* for the way back */
+  lk_err err = lk_btree_reserve(&doc->pending, ++doc->taken_structs); /* for the way back */
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNPEND, number, 0, 0);
   if (err != LK_OK) return err;
   lk_pending_struct entry = entry_of(doc, number);
@@ -154,7 +157,7 @@ static lk_err stop_waiting(lk_doc *doc, uint32_t waiter) {
   lk_client *client = &doc->clients.at[waiter];
   lk_pending_wait wait = { client->waits_for, client->waits_clock, waiter };
   if (wait.client == LK_NONE) return LK_OK;
-  lk_err err = lk_btree_reserve(&doc->waits, 1);
+  lk_err err = lk_btree_reserve(&doc->waits, ++doc->taken_waits);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNWAIT, waiter, wait.client, wait.clock);
   if (err != LK_OK) return err;
   if (!lk_btree_remove(&doc->waits, &wait)) LK_UNREACHABLE();
@@ -166,7 +169,7 @@ static lk_err wait_for(lk_doc *doc, uint32_t waiter, uint32_t on, uint32_t clock
   lk_client *client = &doc->clients.at[waiter];
   if (client->waits_for == on && client->waits_clock == clock) return LK_OK;
   lk_err err = stop_waiting(doc, waiter);
-  if (err == LK_OK) err = lk_btree_reserve(&doc->waits, 1);
+  if (err == LK_OK) err = lk_btree_reserve(&doc->waits, doc->taken_waits + 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_WAIT, waiter, on, clock);
   if (err != LK_OK) return err;
   lk_pending_wait wait = { on, clock, waiter };
@@ -189,18 +192,26 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
     uint32_t number = first->item, state = doc->clients.at[client].clock, on, clock;
     lk_err err;
     if (first->clock > state) return stop_waiting(doc, client);
-    if (lk_loose_missing(doc, &doc->items[number], &on, &clock))
+    bool known = first->clock + first->len <= state; /* its dependencies do not matter any more */
+    if (!known && lk_loose_missing(doc, &doc->items[number], &on, &clock))
       return wait_for(doc, client, on, clock);
-    bool known = first->clock + first->len <= state;
+    uint64_t steps = doc->steps;
+    lk_mark mark = lk_doc_mark(doc);
+    doc->tx->range_floor = doc->tx->ranges.count;
     doc->steps_max += weight(doc, &doc->items[number]) * 10;
     if ((err = take_struct(doc, number)) != LK_OK) return err;
-    if (known) {
-      err = drop_item(doc, number);
-    } else {
-      *went_on = true;
-      if ((err = save_item(doc, number)) == LK_OK) err = lk_loose_integrate(doc, number);
+    if (known) err = drop_item(doc, number);
+    else if ((err = save_item(doc, number)) == LK_OK) err = lk_loose_integrate(doc, number);
+    if (err == LK_ERR_LIMIT || err == LK_ERR_STEPS) {
+      /* whoever wrote what waited must not be able to spoil what it waited for: it stays where it is */
+      LK_COVERED(doc_pending_spoilt);
+      lk_doc_rollback(doc, mark);
+      doc->steps = steps;
+      doc->clients.at[client].spoilt = true;
+      return stop_waiting(doc, client);
     }
     if (err != LK_OK) return err;
+    *went_on |= !known;
   }
   return stop_waiting(doc, client);
 }
@@ -208,7 +219,7 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
 /* ---- deleted ranges ---- */
 
 static lk_err take_range(lk_doc *doc, lk_pending_range range) {
-  lk_err err = lk_btree_reserve(&doc->pending_ranges, 1);
+  lk_err err = lk_btree_reserve(&doc->pending_ranges, doc->saved_ranges.count + 1);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->saved_ranges, 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNRANGE, doc->saved_ranges.count, 0, 0);
   if (err != LK_OK) return err;
@@ -221,7 +232,7 @@ static lk_err put_range(lk_doc *doc, lk_pending_range range) {
   if (lk_btree_count(&doc->pending_ranges) >= doc->limits.doc_pending_count) {
     return lk_doc_limit(doc, "doc_pending_count");
   }
-  lk_err err = lk_btree_reserve(&doc->pending_ranges, 1);
+  lk_err err = lk_btree_reserve(&doc->pending_ranges, doc->saved_ranges.count + 1);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->saved_ranges, 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_RANGE, doc->saved_ranges.count, 0, 0);
   if (err != LK_OK) return err;
@@ -294,9 +305,8 @@ lk_err lk_pending_wake(lk_doc *doc) {
     if ((err = wake_waiters(doc, client)) != LK_OK) return err;
   }
   /* what was deleted before it came */
-  for (uint32_t i = 0; i < doc->tx->touched.count && lk_btree_count(&doc->pending_ranges) > 0;
-       i++) {
-    if ((err = try_ranges(doc, (uint16_t)doc->tx->touched.at[i].client)) != LK_OK) return err;
+  for (uint32_t i = 0; i < doc->woken.count && lk_btree_count(&doc->pending_ranges) > 0; i++) {
+    if ((err = try_ranges(doc, (uint16_t)doc->woken.at[i])) != LK_OK) return err;
   }
   return LK_OK;
 }

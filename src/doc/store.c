@@ -293,7 +293,7 @@ static lk_err block_new(lk_doc *doc, lk_client *client, uint32_t at, uint16_t ca
   }
   memmove(client->blocks + at + 1, client->blocks + at,
           (client->block_count - at) * sizeof *client->blocks);
-  client->blocks[at] = (lk_block){ items, 0, 0, cap };
+  client->blocks[at] = (lk_block){ items, 0, 0, cap, false };
   client->block_count++;
   return LK_OK;
 }
@@ -340,6 +340,7 @@ lk_err lk_client_append(lk_doc *doc, uint16_t number, uint32_t item) {
     return err;
   }
   block->items[block->count++] = item;
+  block->dead = false;
   return LK_OK;
 }
 
@@ -367,6 +368,7 @@ lk_err lk_client_insert(lk_doc *doc, uint16_t number, lk_place place, uint32_t i
   memmove(block->items + place.at + 2, block->items + place.at + 1,
           (block->count - place.at - 1u) * sizeof(uint32_t));
   block->items[place.at + 1] = item;
+  block->dead = false;
   block->count++;
   client->hint_block = place.block;
   client->hint_at = place.at + 1;
@@ -733,6 +735,7 @@ static void unlink_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   lk_place last = { client->block_count - 1, client->blocks[client->block_count - 1].count - 1u };
   LK_ASSERT(lk_place_item(doc, item->client, last) == number);
   lk_client_remove(doc, item->client, last);
+  doc->units -= client->clock - item->clock;
   client->clock = item->clock;
   client->text_used = client->text_end = 0;
   if (item->kind == LK_CONTENT_GC) return;
@@ -782,6 +785,8 @@ static void unsplit_item(lk_doc *doc, const lk_journal_entry *step) {
 
 static void undelete_item(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
+  lk_place place = lk_client_place(doc, item->client, item->clock);
+  doc->clients.at[item->client].blocks[place.block].dead = false;
   item->flags &= (uint8_t)~LK_ITEM_DELETED;
   if ((item->flags & LK_ITEM_SUB) != 0) return;
   lk_type *parent = &doc->types.at[item->parent];
@@ -838,6 +843,13 @@ static void step_back(lk_doc *doc, const lk_mark *mark, const lk_journal_entry *
     break;
   case LK_STEP_REDONE: redone_drop(doc, step->a); break;
   case LK_STEP_ENTRY: entry_drop_last(doc, step->b); break;
+  case LK_STEP_GROWN: {
+    lk_client *client = &doc->clients.at[item->client];
+    doc->units -= item->len - step->b;
+    item->len = step->b;
+    client->clock = lk_item_end(item);
+    break;
+  }
   case LK_STEP_SAVED: *item = doc->saved.at[step->b]; break;
   case LK_STEP_UNIT: store_unit(doc->text + step->a, (uint16_t)step->b); break;
   case LK_STEP_PEND:

@@ -178,6 +178,7 @@ static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
   else client->text_used += len;
   item->len += len;
   client->clock += len;
+  doc->units += len;
   type->length += len;
   if (type->order != LK_NONE) lk_order_add(doc, item->leaf, (int32_t)len, 0);
 }
@@ -223,6 +224,7 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   link(doc, type, slot, made);
   block->items[block->count++] = made;
   client->clock += item.len;
+  doc->units += item.len;
   type->length += item.len;
   return made;
 }
@@ -252,7 +254,9 @@ static outcome insert_at(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t l
 
 static bool can_write(const lk_doc *doc, uint16_t number) {
   const lk_client *client = &doc->clients.at[number];
-  return client->block_count > 0 && client->clock <= doc->limits.doc_clock - TYPED_MAX;
+  if (doc->limits.doc_clock < TYPED_MAX || doc->limits.doc_units_count < TYPED_MAX) return false;
+  return client->block_count > 0 && client->clock <= doc->limits.doc_clock - TYPED_MAX &&
+         doc->units <= doc->limits.doc_units_count - TYPED_MAX;
 }
 
 bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice text) {
@@ -327,6 +331,7 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     next->len += len;
     next->origin_clock = clock - 1;
     next->depth -= len;
+    if (type->order != LK_NONE) lk_order_rise(doc, item->right);
     shrink_units(doc, type, item->leaf, len);
   } else if (head && !tail && continues(doc, item->left, number, item->left)) {
     doc->items[item->left].len += len;
@@ -430,7 +435,9 @@ static bool apply_insert(lk_doc *doc, lk_reader *in) {
   keystroke key;
   if (!read_insert(doc, in, &key) || !can_write(doc, key.client)) return false;
   const lk_client *origin = &doc->clients.at[key.origin_client];
-  if (key.clock != doc->clients.at[key.client].clock || key.client == doc->client) return false;
+  if (key.clock != doc->clients.at[key.client].clock ||
+      doc->clients.at[key.client].id == doc->client_id)
+    return false;
   if (key.origin_clock >= origin->clock) return false;
   uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock),
            made = LK_NONE;

@@ -222,8 +222,8 @@ static bool wants_clean_up(const lk_doc *doc, const lk_tx *tx) {
 
 /* Where a remote update had structs of ours, another replica has our id: take a new one. */
 static void flee_from_clash(lk_doc *doc, const lk_tx *tx) {
-  if (tx->local || doc->client == LK_NO_CLIENT) return;
-  if (doc->clients.at[doc->client].touched != tx->number) return;
+  uint16_t own = lk_client_find(doc, doc->client_id);
+  if (tx->local || own == LK_NO_CLIENT || doc->clients.at[own].touched != tx->number) return;
   LK_COVERED(doc_client_clash);
   do doc->client_id = lk_prng_u64(&doc->prng) >> 32;
   while (lk_client_find(doc, doc->client_id) != LK_NO_CLIENT);
@@ -295,7 +295,8 @@ static void clean_up(lk_doc *doc, lk_tx *tx) {
   for (uint32_t i = 0; i < tx->touched.count; i++) {
     tx->touched.at[i].after = doc->clients.at[tx->touched.at[i].client].clock;
   }
-  if (doc->event_observers > 0) lk_events_call(doc, tx);
+  bool told = doc->event_observers > 0;
+  if (told) lk_events_call(doc, tx);
   if (wants_clean_up(doc, tx)) {
     /* without memory the formats stay as they are; any later clean-up finds them */
     if (lk_text_cleanup(doc, tx) != LK_OK) LK_COVERED(doc_no_clean_up);
@@ -307,6 +308,7 @@ static void clean_up(lk_doc *doc, lk_tx *tx) {
     emit_update(doc, tx, LK_UPDATE_V1);
     emit_update(doc, tx, LK_UPDATE_V2);
   }
+  if (told && tx->subdocs.count > 0) lk_events_subdocs(doc, tx);
 }
 
 #define KEEP_MAX 1024

@@ -7,10 +7,3 @@ target_include_directories(doc_conformance PRIVATE ${CMAKE_SOURCE_DIR})
 target_link_libraries(doc_conformance PRIVATE lk_platform_posix ${LK_CORE_TOP})
 # The floors call lk_panic, which lies in a library before theirs: ask for it at once.
 target_link_options(doc_conformance PRIVATE LINKER:-u,lk_panic)
-# What src/doc does not have yet: undoing (laniakea/doc_undo.h), snapshots and positions (doc_history.h).
-foreach(part undo history)
-  if(EXISTS ${CMAKE_SOURCE_DIR}/src/doc/${part}.c)
-    string(TOUPPER ${part} name)
-    target_compile_definitions(doc_conformance PRIVATE HAS_${name})
-  endif()
-endforeach()

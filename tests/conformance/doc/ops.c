@@ -296,9 +296,8 @@ static lk_err run_all(lk_doc *doc, const root *roots, size_t root_count, const j
   return error->err;
 }
 
-/* ---- undoing: HAS_UNDO where src/doc has undo managers ---- */
+/* ---- undoing ---- */
 
-#ifdef HAS_UNDO
 lk_undo *ops_open_undo(lk_doc *doc, const root *roots, size_t root_count) {
   static const uint64_t origins[] = { ORIGIN_LOCAL };
   lk_undo_options options = LK_UNDO_OPTIONS_INIT;
@@ -320,20 +319,6 @@ void ops_close_undo(lk_undo *undo) {
 static lk_err run_undo(lk_undo *undo, bool redoes) {
   return redoes ? lk_undo_redo(undo, NULL) : lk_undo_undo(undo, NULL);
 }
-#else
-lk_undo *ops_open_undo(lk_doc *doc, const root *roots, size_t root_count) {
-  (void)doc;
-  (void)roots;
-  (void)root_count;
-  return NULL;
-}
-void ops_close_undo(lk_undo *undo) { (void)undo; }
-static lk_err run_undo(lk_undo *undo, bool redoes) {
-  (void)undo;
-  (void)redoes;
-  return LK_ERR_UNSUPPORTED;
-}
-#endif
 
 ops_result ops_run(lk_doc *doc, lk_undo *undo, const root *roots, size_t root_count, lk_slice json,
                    lk_arena *arena, ops_error *error) {

@@ -644,9 +644,8 @@ static void play_pending(replay *self, record *from) {
   check_encoded(self, LEVEL_PENDING, self->now.replica, 1, LK_SLICE_EMPTY, update);
 }
 
-/* ---- history: HAS_HISTORY where src/doc has snapshots and positions ---- */
+/* ---- history ---- */
 
-#ifdef HAS_HISTORY
 static void check_snapshot(replay *self, const lk_doc *doc, int version, lk_slice expected) {
   lk_buf bytes;
   buf_open(&bytes);
@@ -748,16 +747,6 @@ static void play_position(replay *self, record *from) {
   }
   lk_buf_deinit(&position);
 }
-#else
-static void play_snapshot(replay *self, record *from) {
-  (void)from;
-  skip(self, LEVEL_SNAPSHOT);
-}
-static void play_position(replay *self, record *from) {
-  (void)from;
-  skip(self, LEVEL_POSITION);
-}
-#endif
 
 /* ---- updates without a document ---- */
 

@@ -1,0 +1,670 @@
+/* Goal: whatever is done to a document, and whatever fails meanwhile, it stays whole, and its replicas stay one.
+ * Method: random sessions of several replicas with the checker behind each step; every allocation failed in turn; the
+ * fast way beside the slow one; the order of lists beside a model that scans as Yjs does. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "craft.h"
+#include "doc/engine.h"
+#include "doc/events.h"
+#include "harness/test.h"
+
+/* ---- replicas ---- */
+
+#define UPDATES_MAX 512
+
+typedef struct update_log {
+  lk_slice at[UPDATES_MAX];
+  uint32_t count;
+} update_log;
+
+typedef struct replica {
+  const lk_alloc *now; /* who is asked at the moment */
+  lk_alloc table;
+  lk_env env;
+  lk_doc *doc;
+  update_log log; /* what it emitted */
+} replica;
+
+static void *ask(void *ctx, void *ptr, size_t old_size, size_t new_size) {
+  replica *self = ctx;
+  return self->now->resize(self->now->ctx, ptr, old_size, new_size);
+}
+
+static void log_update(update_log *log, lk_slice update) {
+  CHECK(log->count < UPDATES_MAX);
+  uint8_t *copy = malloc(update.len + 1);
+  memcpy(copy, update.ptr, update.len);
+  log->at[log->count++] = lk_slice_of(copy, update.len);
+}
+static void log_free(update_log *log) {
+  for (uint32_t i = 0; i < log->count; i++) free((void *)(uintptr_t)log->at[i].ptr);
+  log->count = 0;
+}
+
+static void take_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  replica *self = ctx;
+  (void)doc, (void)origin;
+  if (local && update.len > 0) log_update(&self->log, update);
+}
+
+static void open_replica(replica *self, uint64_t client, bool keep_deleted) {
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  options.client = client;
+  options.keep_deleted = keep_deleted;
+  self->now = test_alloc();
+  self->table = (lk_alloc){ ask, self };
+  self->env = (lk_env)LK_ENV_INIT(&self->table, NULL);
+  self->log.count = 0;
+  CHECK_OK(lk_doc_open(&self->env, &options, &self->doc));
+}
+static void observe(replica *self) {
+  CHECK_OK(lk_doc_on_update(self->doc, LK_UPDATE_V1, take_update, self, NULL));
+}
+static void close_replica(replica *self) {
+  lk_doc_close(self->doc);
+  log_free(&self->log);
+}
+
+/* ---- what a document says ---- */
+
+typedef struct snapshot {
+  lk_buf v1, v2, sv;
+  lk_doc_pending pending;
+} snapshot;
+
+static void take_snapshot(const lk_doc *doc, snapshot *out) {
+  lk_buf_init(&out->v1, test_alloc(), 1 << 26);
+  lk_buf_init(&out->v2, test_alloc(), 1 << 26);
+  lk_buf_init(&out->sv, test_alloc(), 1 << 20);
+  CHECK_OK(lk_doc_encode(doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &out->v1));
+  CHECK_OK(lk_doc_encode(doc, LK_UPDATE_V2, LK_SLICE_EMPTY, &out->v2));
+  CHECK_OK(lk_doc_state_vector(doc, &out->sv));
+  out->pending = lk_doc_get_pending(doc);
+}
+static void snapshot_free(snapshot *self) {
+  lk_buf_deinit(&self->v1);
+  lk_buf_deinit(&self->v2);
+  lk_buf_deinit(&self->sv);
+}
+static void check_same(const snapshot *got, const snapshot *want) {
+  CHECK_SLICE(lk_buf_slice(&got->sv), lk_buf_slice(&want->sv));
+  CHECK_SLICE(lk_buf_slice(&got->v1), lk_buf_slice(&want->v1));
+  CHECK_SLICE(lk_buf_slice(&got->v2), lk_buf_slice(&want->v2));
+  CHECK_U64(got->pending.structs, want->pending.structs);
+  CHECK_U64(got->pending.bytes, want->pending.bytes);
+  CHECK_U64(got->pending.delete_ranges, want->pending.delete_ranges);
+}
+static void check_docs_say_the_same(const lk_doc *a, const lk_doc *b) {
+  snapshot x, y;
+  take_snapshot(a, &x);
+  take_snapshot(b, &y);
+  check_same(&x, &y);
+  snapshot_free(&x);
+  snapshot_free(&y);
+}
+
+/* ---- random edits ---- */
+
+static const char *const texts[] = {
+  "a", "bc", "def", "ghijklmnop", "\xC3\xA9", "\xF0\x9F\x98\x80", "x\xE4\xB8\x96y"
+};
+#define TEXTS (sizeof texts / sizeof *texts)
+static const char *const keys[] = { "k", "l", "m" };
+
+/* One change: drawn first, so that it can be tried again. */
+typedef struct edit {
+  uint32_t slot, what, index, length, text, key, kind;
+} edit;
+
+static edit draw_edit(lk_gen *g, lk_doc *doc) {
+  edit e = { .slot = 0 };
+  e.slot = gen_below(g, doc->types.count);
+  e.what = gen_below(g, 8);
+  uint32_t units = doc->types.at[e.slot].length;
+  e.index = gen_below(g, units + 1);
+  e.length = gen_below(g, lk_min_u32(units - e.index, 6) + 1);
+  e.text = gen_below(g, TEXTS);
+  e.key = gen_below(g, 3);
+  e.kind = gen_below(g, LK_NODE_UNKNOWN);
+  return e;
+}
+
+static lk_value value_of(const edit *e) {
+  static const uint8_t any[] = { 0x75, 0x02, 0x7E, 0x78 };
+  lk_value value = { .kind = LK_VALUE_NUMBER, .number = e->index };
+  if (e->text == 1) value = (lk_value){ .kind = LK_VALUE_STRING, .bytes = LK_LIT("value") };
+  if (e->text == 2) value = (lk_value){ .kind = LK_VALUE_BINARY, .bytes = LK_LIT("\x01\x02") };
+  if (e->text == 3)
+    value = (lk_value){ .kind = LK_VALUE_ANY, .bytes = lk_slice_of(any, sizeof any) };
+  return value;
+}
+
+static lk_err edit_text(lk_doc *doc, lk_node node, const edit *e) {
+  lk_attribute bold = { LK_LIT("b"),
+                        { .kind = e->key == 0 ? LK_VALUE_NULL : LK_VALUE_BOOL, .boolean = true } };
+  lk_attributes attributes = { &bold, 1 };
+  lk_value value = value_of(e);
+  switch (e->what) {
+  case 0: return lk_doc_text_format(doc, node, e->index, e->length, &attributes);
+  case 1:
+    return lk_doc_text_insert(doc, node, e->index, lk_slice_cstr(texts[e->text]), &attributes);
+  case 2: return lk_doc_text_insert_embed(doc, node, e->index, &value, NULL);
+  case 3:
+    return lk_doc_text_insert_node(doc, node, e->index, (lk_node_kind)e->kind, LK_LIT("n"), NULL,
+                                   NULL);
+  case 4:
+  case 5: return lk_doc_text_delete(doc, node, e->index, e->length);
+  default: return lk_doc_text_insert(doc, node, e->index, lk_slice_cstr(texts[e->text]), NULL);
+  }
+}
+
+static lk_err edit_list(lk_doc *doc, lk_node node, const edit *e) {
+  lk_value values[3] = { value_of(e), value_of(e), value_of(e) };
+  switch (e->what) {
+  case 0:
+    return lk_doc_list_insert_node(doc, node, e->index, (lk_node_kind)e->kind, LK_LIT("n"), NULL);
+  case 1:
+  case 2: return lk_doc_list_delete(doc, node, e->index, e->length);
+  case 3: return lk_doc_list_push(doc, node, values, 1);
+  default: return lk_doc_list_insert(doc, node, e->index, values, 1 + e->key);
+  }
+}
+
+static lk_err edit_map(lk_doc *doc, lk_node node, const edit *e) {
+  lk_slice key = lk_slice_cstr(keys[e->key]);
+  lk_value value = value_of(e);
+  switch (e->what) {
+  case 0:
+  case 1: return lk_doc_map_set_node(doc, node, key, (lk_node_kind)e->kind, LK_LIT("n"), NULL);
+  case 2: return lk_doc_map_delete(doc, node, key);
+  default: return lk_doc_map_set(doc, node, key, &value);
+  }
+}
+
+/* LK_ERR_NOT_FOUND where the node is gone. */
+static lk_err do_edit(lk_doc *doc, const edit *e) {
+  lk_node node = lk_node_of(doc, e->slot);
+  if ((doc->types.at[e->slot].flags & LK_TYPE_FREED) != 0) return LK_ERR_NOT_FOUND;
+  switch (doc->types.at[e->slot].kind) {
+  case LK_NODE_TEXT:
+  case LK_NODE_XML_TEXT: return edit_text(doc, node, e);
+  case LK_NODE_ARRAY:
+  case LK_NODE_XML_FRAGMENT: return edit_list(doc, node, e);
+  case LK_NODE_XML_ELEMENT:
+    return e->text % 2 == 0 ? edit_list(doc, node, e) : edit_map(doc, node, e);
+  case LK_NODE_MAP:
+  case LK_NODE_XML_HOOK: return edit_map(doc, node, e);
+  default: return LK_ERR_NOT_FOUND;
+  }
+}
+
+static void make_roots(lk_doc *doc) {
+  lk_node node;
+  CHECK_OK(lk_doc_root(doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+  CHECK_OK(lk_doc_root(doc, LK_LIT("a"), LK_NODE_ARRAY, &node));
+  CHECK_OK(lk_doc_root(doc, LK_LIT("m"), LK_NODE_MAP, &node));
+  CHECK_OK(lk_doc_root(doc, LK_LIT("x"), LK_NODE_XML_FRAGMENT, &node));
+}
+
+static void edit_once(lk_gen *g, replica *self) {
+  edit e = draw_edit(g, self->doc);
+  lk_err err = do_edit(self->doc, &e);
+  if (err != LK_ERR_NOT_FOUND && err != LK_ERR_INVALID) CHECK_OK(err);
+}
+
+/* ---- sessions ---- */
+
+#define REPLICAS 3
+
+typedef struct session {
+  replica r[REPLICAS];
+} session;
+
+static void session_open(session *self, bool keep_deleted) {
+  for (uint32_t i = 0; i < REPLICAS; i++) {
+    open_replica(&self->r[i], 10 + i * 7, keep_deleted);
+    make_roots(self->r[i].doc);
+    observe(&self->r[i]);
+  }
+}
+static void session_close(session *self) {
+  for (uint32_t i = 0; i < REPLICAS; i++) close_replica(&self->r[i]);
+}
+
+/* Some update of somebody, maybe known, maybe too early. */
+static void deliver_some(lk_gen *g, session *self) {
+  replica *to = &self->r[gen_below(g, REPLICAS)], *from = &self->r[gen_below(g, REPLICAS)];
+  if (from == to || from->log.count == 0) return;
+  CHECK_OK(lk_doc_apply(to->doc, LK_UPDATE_V1, from->log.at[gen_below(g, from->log.count)], 0));
+  CHECK_DOC(to->doc);
+}
+/* All that |to| lacks, in one update. */
+static void sync_one(lk_gen *g, replica *to, const replica *from) {
+  lk_buf sv, update;
+  lk_update_format format = gen_bool(g) ? LK_UPDATE_V1 : LK_UPDATE_V2;
+  lk_buf_init(&sv, test_alloc(), 1 << 20);
+  lk_buf_init(&update, test_alloc(), 1 << 26);
+  CHECK_OK(lk_doc_state_vector(to->doc, &sv));
+  CHECK_OK(lk_doc_encode(from->doc, format, lk_buf_slice(&sv), &update));
+  CHECK_OK(lk_doc_apply(to->doc, format, lk_buf_slice(&update), 0));
+  CHECK_DOC(to->doc);
+  lk_buf_deinit(&sv);
+  lk_buf_deinit(&update);
+}
+/* Everybody gets everything; formats are cleaned meanwhile, so it takes rounds. */
+static void sync_all(lk_gen *g, session *self) {
+  for (uint32_t round = 0; round < 4; round++) {
+    for (uint32_t i = 0; i < REPLICAS; i++) {
+      for (uint32_t j = 0; j < REPLICAS; j++) {
+        if (i != j) sync_one(g, &self->r[i], &self->r[j]);
+      }
+    }
+  }
+}
+
+static void session_turn(lk_gen *g, session *self) {
+  switch (gen_below(g, 8)) {
+  case 0: sync_one(g, &self->r[gen_below(g, REPLICAS)], &self->r[gen_below(g, REPLICAS)]); break;
+  case 1:
+  case 2:
+  case 3: deliver_some(g, self); break;
+  default: {
+    replica *self_r = &self->r[gen_below(g, REPLICAS)];
+    edit_once(g, self_r);
+    CHECK_DOC(self_r->doc);
+  }
+  }
+}
+
+static uint64_t mix(uint64_t a, uint64_t b) {
+  a = (a ^ b) * UINT64_C(0x9E3779B97F4A7C15);
+  return a ^ a >> 29;
+}
+static uint64_t id_of(const lk_doc *doc, const lk_item *item, uint32_t unit) {
+  return mix(doc->clients.at[item->client].id, item->clock + unit);
+}
+static uint64_t id_of_type(const lk_doc *doc, uint32_t type) {
+  const lk_type *at = &doc->types.at[type];
+  if (at->item != LK_NONE) return id_of(doc, &doc->items[at->item], 0);
+  return mix(1, lk_name_slice(doc, at->name).ptr[0]);
+}
+
+/* A number that two documents share if they show the same: each visible unit, what stands before it, and in what. */
+static uint64_t shown_by(const lk_doc *doc) {
+  uint64_t sum = 0;
+  for (uint32_t t = 0; t < doc->types.count; t++) {
+    if ((doc->types.at[t].flags & LK_TYPE_FREED) != 0 || lk_type_deleted(doc, t)) continue;
+    uint64_t before = id_of_type(doc, t);
+    for (uint32_t at = doc->types.at[t].start; at != LK_NONE; at = doc->items[at].right) {
+      const lk_item *item = &doc->items[at];
+      if (lk_item_deleted(item)) continue;
+      for (uint32_t unit = 0; unit < item->len; unit++) {
+        uint64_t id = id_of(doc, item, unit);
+        sum += mix(before, id);
+        before = id;
+      }
+    }
+    for (uint32_t e = doc->types.at[t].entry_first; e != LK_NONE; e = doc->entries.at[e].next) {
+      uint32_t last = doc->entries.at[e].last;
+      if (last != LK_NONE && !lk_item_deleted(&doc->items[last]))
+        sum += mix(id_of_type(doc, t), id_of(doc, &doc->items[last], 0));
+    }
+  }
+  return sum;
+}
+
+PROPERTY_SLOW(replicas_stay_whole_and_become_one, 4) {
+  static session s;
+  session_open(&s, gen_bool(g));
+  for (uint32_t turns = gen_below(g, 120); turns > 0; turns--) session_turn(g, &s);
+  sync_all(g, &s);
+  for (uint32_t i = 0; i < REPLICAS; i++) {
+    CHECK_U64(shown_by(s.r[i].doc), shown_by(s.r[0].doc));
+    CHECK_U64(lk_doc_get_pending(s.r[i].doc).structs, 0);
+    CHECK_U64(lk_doc_get_pending(s.r[i].doc).delete_ranges, 0);
+  }
+  session_close(&s);
+}
+
+/* ---- faults ---- */
+
+/* The edits of |all|, applied in the order |order| says. */
+static void draw_session(lk_gen *g, session *self, update_log *all, uint32_t turns) {
+  session_open(self, false);
+  for (; turns > 0; turns--) session_turn(g, self);
+  all->count = 0;
+  for (uint32_t i = 0; i < REPLICAS; i++) {
+    for (uint32_t u = 0; u < self->r[i].log.count && all->count < UPDATES_MAX; u++)
+      all->at[all->count++] = self->r[i].log.at[u];
+  }
+  for (uint32_t i = all->count; i > 1; i--) {
+    uint32_t j = gen_below(g, i);
+    lk_slice other = all->at[j];
+    all->at[j] = all->at[i - 1];
+    all->at[i - 1] = other;
+  }
+}
+
+PROPERTY_SLOW(an_update_that_cannot_be_taken_in_changes_nothing, 24) {
+  static session s;
+  static update_log all;
+  static replica r;
+  snapshot before, after, want;
+  draw_session(g, &s, &all, gen_range(g, 5, 40));
+  uint32_t base = all.count == 0 ? 0 : gen_below(g, all.count);
+  bool first = true;
+  if (all.count > 0) {
+    FAULT_LOOP(faults, test_alloc()) {
+      open_replica(&r, 77, false);
+      for (uint32_t i = 0; i < base; i++) CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, all.at[i], 0));
+      take_snapshot(r.doc, &before);
+      r.now = faulty_alloc(&faults);
+      lk_err err = lk_doc_apply(r.doc, LK_UPDATE_V1, all.at[base], 0);
+      r.now = test_alloc();
+      CHECK(err == LK_OK || err == LK_ERR_NOMEM);
+      CHECK_DOC(r.doc);
+      if (err != LK_OK) {
+        take_snapshot(r.doc, &after);
+        check_same(&after, &before);
+        snapshot_free(&after);
+        CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, all.at[base], 0));
+        CHECK_DOC(r.doc);
+      }
+      take_snapshot(r.doc, &after);
+      if (first) want = after;
+      /* formats that were not cleaned for want of memory show */
+      else if (err != LK_OK) check_same(&after, &want);
+      if (!first) snapshot_free(&after);
+      first = false;
+      snapshot_free(&before);
+      close_replica(&r);
+      if (faults.seen == 0) break;
+    }
+    snapshot_free(&want);
+  }
+  session_close(&s);
+}
+
+PROPERTY_SLOW(an_edit_that_fails_changes_nothing, 24) {
+  static session s;
+  static update_log all;
+  static replica r;
+  snapshot before, after, want;
+  draw_session(g, &s, &all, gen_range(g, 5, 40));
+  edit edits[4];
+  uint32_t count = 1 + gen_below(g, 4);
+  bool together = gen_bool(g), first = true, open = false;
+  FAULT_LOOP(faults, test_alloc()) {
+    open_replica(&r, 77, false);
+    make_roots(r.doc);
+    for (uint32_t i = 0; i < all.count; i++)
+      CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, all.at[i], 0));
+    if (first) {
+      for (uint32_t i = 0; i < count; i++) edits[i] = draw_edit(g, r.doc);
+    }
+    open = false;
+    if (together) {
+      CHECK_OK(lk_doc_begin(r.doc, 5));
+      open = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+      take_snapshot(r.doc, &before);
+      r.now = faulty_alloc(&faults);
+      lk_err err = do_edit(r.doc, &edits[i]);
+      r.now = test_alloc();
+      if (err == LK_ERR_NOMEM) {
+        take_snapshot(r.doc, &after);
+        check_same(&after, &before);
+        snapshot_free(&after);
+        if (!open) CHECK_DOC(r.doc);
+        err = do_edit(r.doc, &edits[i]);
+      }
+      CHECK(err == LK_OK || err == LK_ERR_NOT_FOUND || err == LK_ERR_RANGE ||
+            err == LK_ERR_INVALID);
+      snapshot_free(&before);
+    }
+    if (open) {
+      r.now = faulty_alloc(&faults);
+      lk_doc_commit(r.doc);
+      r.now = test_alloc();
+    }
+    CHECK_DOC(r.doc);
+    take_snapshot(r.doc, &after);
+    if (first) {
+      want = after;
+    } else {
+      check_same(&after, &want);
+      snapshot_free(&after);
+    }
+    first = false;
+    close_replica(&r);
+    if (faults.seen == 0) break;
+  }
+  snapshot_free(&want);
+  session_close(&s);
+}
+
+/* ---- the fast way ---- */
+
+static void no_event(void *ctx, lk_doc *doc, lk_tx *tx) {
+  (void)ctx, (void)doc, (void)tx;
+}
+
+/* |slow| is watched, so that nothing goes the fast way. */
+typedef struct twins {
+  replica fast, slow, peer;
+  lk_node f, s, p;
+  bool watched;
+} twins;
+
+static void twins_open(lk_gen *g, twins *self) {
+  bool keep = gen_chance(g, 1, 8);
+  open_replica(&self->fast, 20, keep);
+  open_replica(&self->slow, 20, keep);
+  open_replica(&self->peer, gen_bool(g) ? 10 : 30, keep);
+  CHECK_OK(lk_observer_add(self->slow.doc, LK_OBSERVE_AFTER, LK_NONE, (void (*)(void))no_event,
+                           NULL, NULL));
+  self->watched = gen_bool(g);
+  observe(&self->slow);
+  if (self->watched) observe(&self->fast);
+  observe(&self->peer);
+  CHECK_OK(lk_doc_root(self->fast.doc, LK_LIT("t"), LK_NODE_TEXT, &self->f));
+  CHECK_OK(lk_doc_root(self->slow.doc, LK_LIT("t"), LK_NODE_TEXT, &self->s));
+  CHECK_OK(lk_doc_root(self->peer.doc, LK_LIT("t"), LK_NODE_TEXT, &self->p));
+}
+
+static void twins_compare(twins *self) {
+  CHECK_DOC(self->fast.doc);
+  CHECK_DOC(self->slow.doc);
+  check_docs_say_the_same(self->fast.doc, self->slow.doc);
+  if (!self->watched) return;
+  CHECK_U64(self->fast.log.count, self->slow.log.count);
+  for (uint32_t i = 0; i < self->fast.log.count; i++)
+    CHECK_SLICE(self->fast.log.at[i], self->slow.log.at[i]);
+}
+
+/* Where somebody types: mostly on from where he was. */
+typedef struct typist {
+  uint32_t at;
+} typist;
+
+static void type_once(lk_gen *g, typist *who, lk_doc *doc, lk_node node, lk_doc *twin,
+                      lk_node twin_node) {
+  uint32_t units = (uint32_t)lk_doc_node_length(doc, node);
+  if (who->at > units || gen_chance(g, 1, 6)) who->at = gen_below(g, units + 1);
+  uint32_t length = 1 + gen_below(g, 3);
+  if (gen_chance(g, 2, 5) && units > 0) {
+    if (gen_bool(g)) who->at -= lk_min_u32(who->at, length); /* backspace, or delete */
+    length = lk_min_u32(length, units - who->at);
+    CHECK_OK(lk_doc_text_delete(doc, node, who->at, length));
+    if (twin != NULL) CHECK_OK(lk_doc_text_delete(twin, twin_node, who->at, length));
+    return;
+  }
+  lk_slice text = lk_slice_cstr(texts[gen_chance(g, 1, 8) ? gen_below(g, TEXTS) : gen_below(g, 4)]);
+  CHECK_OK(lk_doc_text_insert(doc, node, who->at, text, NULL));
+  if (twin != NULL) CHECK_OK(lk_doc_text_insert(twin, twin_node, who->at, text, NULL));
+  who->at += (uint32_t)text.len;
+}
+
+PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
+  static twins t;
+  typist own = { 0 }, other = { 0 };
+  uint32_t to_peer = 0, to_twins = 0;
+  twins_open(g, &t);
+  for (uint32_t turns = gen_below(g, 300); turns > 0; turns--) {
+    if (t.slow.log.count + 2 > UPDATES_MAX || t.peer.log.count + 2 > UPDATES_MAX) break;
+    switch (gen_below(g, 4)) {
+    case 0: type_once(g, &other, t.peer.doc, t.p, NULL, t.p); break;
+    case 1:
+      for (; to_twins < t.peer.log.count; to_twins++) {
+        CHECK_OK(lk_doc_apply(t.fast.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], 0));
+        CHECK_OK(lk_doc_apply(t.slow.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], 0));
+        twins_compare(&t);
+      }
+      if (gen_bool(g)) break;
+      for (; to_peer < t.slow.log.count; to_peer++) {
+        CHECK_OK(lk_doc_apply(t.peer.doc, LK_UPDATE_V1, t.slow.log.at[to_peer], 0));
+      }
+      break;
+    default:
+      type_once(g, &own, t.fast.doc, t.f, t.slow.doc, t.s);
+      if (turns % 8 == 0 || gen_chance(g, 1, 8)) twins_compare(&t);
+    }
+  }
+  twins_compare(&t);
+  close_replica(&t.fast);
+  close_replica(&t.slow);
+  close_replica(&t.peer);
+}
+
+/* ---- the order of a list ---- */
+
+/* Yjs' integrate, as it is told in its comments: structs of one unit, scanned one by one with two sets. */
+#define MODEL_MAX 256
+
+typedef struct model_item {
+  uint64_t client;
+  uint32_t clock;
+  int origin, right; /* items, or -1 */
+} model_item;
+
+typedef struct model {
+  model_item items[MODEL_MAX];
+  int order[MODEL_MAX]; /* of the list */
+  int count;            /* of items */
+  int length;           /* of the list */
+  bool strange;         /* a scan met what Yjs' own replicas may see in different orders */
+} model;
+
+static int place_in_model(const model *self, int item) {
+  for (int i = 0; i < self->length; i++) {
+    if (self->order[i] == item) return i;
+  }
+  return -1;
+}
+
+static void integrate_in_model(model *self, int number) {
+  const model_item *item = &self->items[number];
+  bool before_origin[MODEL_MAX] = { false }, conflicting[MODEL_MAX] = { false };
+  int left = item->origin < 0 ? -1 : place_in_model(self, item->origin);
+  for (int at = left + 1; at < self->length && self->order[at] != item->right; at++) {
+    int other = self->order[at];
+    const model_item *o = &self->items[other];
+    before_origin[other] = conflicting[other] = true;
+    if (o->origin == item->origin) {
+      if (o->client < item->client) {
+        left = at;
+        memset(conflicting, 0, sizeof conflicting);
+      } else if (o->right == item->right) {
+        break;
+      }
+    } else if (o->origin >= 0 && before_origin[o->origin]) {
+      if (!conflicting[o->origin]) {
+        left = at;
+        memset(conflicting, 0, sizeof conflicting);
+      }
+    } else {
+      break;
+    }
+  }
+  memmove(&self->order[left + 2], &self->order[left + 1],
+          (size_t)(self->length - left - 1) * sizeof *self->order);
+  self->order[left + 1] = number;
+  self->length++;
+}
+
+/* An item with any neighbours, of which the origin may stand anywhere. */
+static void draw_item(lk_gen *g, model *self, uint32_t clients, uint32_t *clocks) {
+  model_item item = { .origin = -1, .right = -1 };
+  uint32_t client = gen_below(g, clients);
+  item.client = 10 + client;
+  item.clock = clocks[client]++;
+  if (self->count > 0 && !gen_chance(g, 1, 4))
+    item.origin = (int)gen_below(g, (uint32_t)self->count);
+  if (self->count > 0 && gen_chance(g, 1, 3)) item.right = (int)gen_below(g, (uint32_t)self->count);
+  if (gen_chance(g, 1, 2) && self->count > 3) item.origin = (int)gen_below(g, 3); /* one place */
+  if (item.right >= 0 && item.origin >= 0) {
+    /* a right origin before the origin in one struct: Yjs cuts the struct under its own feet, and what comes of it depends
+     * on whether it was cut before */
+    const model_item *right = &self->items[item.right], *origin = &self->items[item.origin];
+    if (right->client == origin->client && right->clock <= origin->clock) item.right = -1;
+  }
+  self->items[self->count++] = item;
+}
+
+static lk_doc_id id_in_model(const model *self, int item) {
+  return item < 0 ? CRAFT_NONE : AT(self->items[item].client, self->items[item].clock);
+}
+
+static lk_err apply_model_item(lk_doc *doc, const model *self, int number) {
+  craft u;
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, self->items[number].client, self->items[number].clock);
+  craft_text(&u, id_in_model(self, self->items[number].origin),
+             id_in_model(self, self->items[number].right), "x");
+  lk_err err = lk_doc_apply(doc, LK_UPDATE_V1, craft_end(&u), 0);
+  craft_free(&u);
+  return err;
+}
+
+/* Whether the list stands as in the model. */
+static void check_order_of(lk_doc *doc, const model *self) {
+  uint32_t type = 0;
+  int place = 0;
+  for (uint32_t at = doc->types.at[type].start; at != LK_NONE; at = doc->items[at].right) {
+    const lk_item *item = &doc->items[at];
+    for (uint32_t unit = 0; unit < item->len; unit++, place++) {
+      CHECK(place < self->length);
+      const model_item *want = &self->items[self->order[place]];
+      CHECK_U64(doc->clients.at[item->client].id, want->client);
+      CHECK_U64(item->clock + unit, want->clock);
+    }
+  }
+  CHECK_I64(place, self->length);
+}
+
+/* |indexed|: with an order index from the beginning; |walked|: so far that scans get long. */
+PROPERTY(items_find_the_place_that_yjs_gives_them) {
+  static model m;
+  static replica r;
+  uint32_t clocks[64] = { 0 }, clients = 1 + gen_below(g, 63);
+  memset(&m, 0, sizeof m);
+  open_replica(&r, 999, false);
+  uint32_t count = gen_below(g, MODEL_MAX - 1);
+  for (uint32_t i = 0; i < count; i++) {
+    draw_item(g, &m, clients, clocks);
+    integrate_in_model(&m, m.count - 1);
+    const model_item *drawn = &m.items[m.count - 1];
+    test_note("item %d: %u.%u origin %d right %d", m.count - 1, (unsigned)drawn->client,
+              drawn->clock, drawn->origin, drawn->right);
+    lk_err err = apply_model_item(r.doc, &m, m.count - 1);
+    if (err == LK_ERR_STEPS) break;
+    CHECK_OK(err);
+    if (i == 0 && gen_bool(g)) CHECK_OK(lk_order_build(r.doc, 0));
+    check_order_of(r.doc, &m);
+  }
+  CHECK_DOC(r.doc);
+  close_replica(&r);
+}
