@@ -41,14 +41,19 @@ function checkCommands(commands, report) {
     const complete = [usage, summary, description].every((text) => typeof text === 'string')
     if (!complete) report.add(TABLE, line, `${name} lacks one of usage, summary, description`)
     for (const { long, argument, text, line } of options) {
-      const written = argument ? `[--${long} ${argument}]` : `[--${long}]`
+      const needed = argument ? `--${long} ${argument}` : `--${long}`
+      const written = `[${needed}]`
       if (text === undefined) report.add(TABLE, line, `--${long} of ${name} has no text`)
-      else if (!usage?.includes(written)) {
+      // An option that cannot be left out stands in its usage without brackets, and first.
+      else if (!usage?.includes(written) && !usage?.startsWith(`${needed} `)) {
         report.add(TABLE, line, `the usage of ${name} does not show ${written}; add it`)
       }
     }
   }
 }
+
+/** A command a_b is typed as two words. */
+const typed = (name) => name.replace('_', ' ')
 
 // ---- roff ----
 
@@ -73,12 +78,12 @@ function optionLines({ long, short, argument, text }) {
 }
 
 function commandLines({ name, usage, description, options }) {
-  const title = `laniakea ${name}${usage && ` ${usage}`}`
+  const title = `laniakea ${typed(name)}${usage && ` ${usage}`}`
   return [`.SS ${quoted(title)}`, paragraphs(description), ...options.flatMap(optionLines)]
 }
 
 function synopsisLines({ name, usage }, index) {
-  return [...(index > 0 ? ['.br'] : []), `.B laniakea ${escape(name)}`, ...(usage ? [escape(usage)] : [])]
+  return [...(index > 0 ? ['.br'] : []), `.B laniakea ${escape(typed(name))}`, ...(usage ? [wrap(escape(usage))] : [])]
 }
 
 function page(commands, version, date) {

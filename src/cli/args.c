@@ -1,7 +1,10 @@
 /* cli/args.c -- one table for parsing and for help, and a guess at what was meant.
  *
  * The nearest name is the one with the fewest letters to insert, drop, change or swap, if these are
- * at most a third of its length: "sevre" means serve, "launch" means nothing here. */
+ * at most a third of its length: "sevre" means serve, "launch" means nothing here.
+ *
+ * What a command takes beside options is the last thing of its usage: "FILE", "FILE...", or the same
+ * in brackets where it may be left out. So the usage that people read is the one that counts. */
 #include "cli/args.h"
 
 #include <stdio.h>
@@ -38,11 +41,28 @@ const lk_cli_option *lk_cli_option_at(size_t index) {
   return index < OPTION_COUNT ? &options[index] : NULL;
 }
 
-const lk_cli_command *lk_cli_find_command(const char *name) {
+const lk_cli_command *lk_cli_find_command(const char *name, const char *second) {
+  size_t len = strlen(name);
   for (size_t i = 0; i < COMMAND_COUNT; i++) {
-    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    const char *known = commands[i].name;
+    if (strcspn(known, "_") != len || memcmp(known, name, len) != 0) continue;
+    const char *rest = known[len] == '_' ? known + len + 1 : NULL;
+    if (second == NULL ? rest == NULL : rest != NULL && strcmp(rest, second) == 0)
+      return &commands[i];
   }
   return NULL;
+}
+
+char *lk_cli_command_title(const lk_cli_command *command, char *out) {
+  (void)snprintf(out, LK_CLI_TITLE_MAX, "%s", command->name);
+  char *gap = strchr(out, '_');
+  if (gap != NULL) *gap = ' ';
+  return out;
+}
+
+bool lk_cli_command_is_within(const lk_cli_command *other, const lk_cli_command *command) {
+  size_t len = strlen(command->name);
+  return strncmp(other->name, command->name, len) == 0 && other->name[len] == '_';
 }
 
 /* ---- the nearest name ---- */
@@ -79,33 +99,42 @@ static void consider(const char *word, const char *candidate, const char **best,
   *best_distance = d;
 }
 
-static lk_err unknown_command(lk_cli_args *out, const char *word) {
-  const char *best = NULL;
+/* |group| is `a` where |word| should have been the b of an `a b`, and NULL otherwise. */
+static lk_err unknown_command(lk_cli_args *out, const lk_cli_command *group, const char *word) {
+  const char *best = NULL, *first = group != NULL ? group->name : "",
+             *gap = group != NULL ? " " : "";
   size_t d = SIZE_MAX;
-  for (size_t i = 0; i < COMMAND_COUNT; i++) consider(word, commands[i].name, &best, &d);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    const char *second = strchr(commands[i].name, '_');
+    if (group == NULL && second == NULL) consider(word, commands[i].name, &best, &d);
+    else if (group != NULL && lk_cli_command_is_within(&commands[i], group))
+      consider(word, second + 1, &best, &d);
+  }
   if (best != NULL)
-    (void)snprintf(out->message, sizeof out->message, "there is no command %.64s; did you mean %s?",
-                   word, best);
+    (void)snprintf(out->message, sizeof out->message,
+                   "there is no command %s%s%.64s; did you mean %s?", first, gap, word, best);
   else
     (void)snprintf(out->message, sizeof out->message,
-                   "there is no command %.64s; laniakea --help lists them", word);
+                   "there is no command %s%s%.64s; laniakea %s%s--help lists them", first, gap,
+                   word, first, gap);
   return LK_ERR_NOT_FOUND;
 }
 
 static lk_err unknown_option(lk_cli_args *out, const char *word) {
   const char *best = NULL, *name = word + strspn(word, "-");
+  char title[LK_CLI_TITLE_MAX];
   size_t d = SIZE_MAX;
   for (size_t i = 0; i < OPTION_COUNT; i++) {
     if (strcmp(options[i].command, out->command->name) == 0)
       consider(name, options[i].name, &best, &d);
   }
+  (void)lk_cli_command_title(out->command, title);
   if (best != NULL) {
     (void)snprintf(out->message, sizeof out->message, "%s has no option %.64s; did you mean --%s?",
-                   out->command->name, word, best);
+                   title, word, best);
   } else {
     (void)snprintf(out->message, sizeof out->message,
-                   "%s has no option %.64s; laniakea %s --help lists them", out->command->name,
-                   word, out->command->name);
+                   "%s has no option %.64s; laniakea %s --help lists them", title, word, title);
   }
   return LK_ERR_NOT_FOUND;
 }
@@ -148,14 +177,40 @@ static lk_err take_option(lk_cli_args *out, const char *word, const char **next)
   return LK_OK;
 }
 
-static lk_err take_plain(lk_cli_args *out, const char *word) {
-  if (strcmp(out->command->name, "help") == 0 && out->topic == NULL) {
-    out->topic = word;
+/* What stands last in a usage, if it is no option: "FILE", "FILE...", "[COMMAND...]"; otherwise "". */
+static const char *last_of_usage(const lk_cli_command *command) {
+  const char *usage = command->usage;
+  size_t len = strlen(usage);
+  if (len == 0) return "";
+  const char *last = strrchr(usage, usage[len - 1] == ']' ? '[' : ' ');
+  last = last == NULL ? usage : last + (*last == ' ' ? 1 : 0);
+  return strncmp(last, "[-", 2) == 0 ? "" : last;
+}
+
+static lk_err take_plain(lk_cli_args *out, char **argv, char *word) {
+  const char *last = last_of_usage(out->command);
+  size_t max = last[0] == 0 ? 0 : strstr(last, "...") != NULL ? SIZE_MAX : 1;
+  char title[LK_CLI_TITLE_MAX];
+  if (out->plain_count < max) {
+    out->plain = argv;
+    argv[out->plain_count++] = word; /* at most as far as it was read */
     return LK_OK;
   }
+  (void)lk_cli_command_title(out->command, title);
   (void)snprintf(out->message, sizeof out->message,
-                 "%s takes no argument %.64s; laniakea %s --help says what it takes",
-                 out->command->name, word, out->command->name);
+                 "%s takes no %s %.64s; laniakea %s --help says what it takes", title,
+                 max == 0 ? "argument" : "further argument", word, title);
+  return LK_ERR_INVALID;
+}
+
+static lk_err check_plain(lk_cli_args *out) {
+  const char *last = last_of_usage(out->command);
+  char title[LK_CLI_TITLE_MAX];
+  bool lacks = out->plain_count == 0 && last[0] != 0 && last[0] != '[';
+  if (!lacks || out->wants_help) return LK_OK;
+  (void)lk_cli_command_title(out->command, title);
+  (void)snprintf(out->message, sizeof out->message, "%s needs %s; laniakea %s --help says more",
+                 title, last, title);
   return LK_ERR_INVALID;
 }
 
@@ -163,26 +218,42 @@ static bool is_help(const char *word) {
   return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static lk_err take_command(lk_cli_args *out, const char *word) {
+static bool has_parts(const lk_cli_command *command) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (lk_cli_command_is_within(&commands[i], command)) return true;
+  }
+  return false;
+}
+
+/* |*words| is how many of |word| and |second| were taken. */
+static lk_err take_command(lk_cli_args *out, const char *word, const char *second, int *words) {
+  *words = 1;
   if (word == NULL || is_help(word)) word = "help";
   else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) word = "version";
-  out->command = lk_cli_find_command(word);
-  return out->command != NULL ? LK_OK : unknown_command(out, word);
+  out->command = lk_cli_find_command(word, NULL);
+  if (out->command == NULL) return unknown_command(out, NULL, word);
+  if (!has_parts(out->command) || second == NULL || second[0] == '-') return LK_OK;
+  *words = 2;
+  const lk_cli_command *group = out->command;
+  out->command = lk_cli_find_command(word, second);
+  return out->command != NULL ? LK_OK : unknown_command(out, group, second);
 }
 
 lk_err lk_cli_args_parse(int argc, char **argv, lk_cli_args *out) {
   bool options_over = false;
+  int words;
   *out = (lk_cli_args){ 0 };
-  lk_err err = take_command(out, argc > 1 ? argv[1] : NULL);
-  for (int i = 2; i < argc && err == LK_OK; i++) {
-    const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL, *before = next;
+  lk_err err = take_command(out, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL, &words);
+  for (int i = 1 + words; i < argc && err == LK_OK; i++) {
+    char *word = argv[i];
+    const char *next = i + 1 < argc ? argv[i + 1] : NULL, *before = next;
     if (!options_over && strcmp(word, "--") == 0) options_over = true;
     else if (!options_over && is_help(word)) out->wants_help = true;
     else if (!options_over && word[0] == '-' && word[1] != 0) err = take_option(out, word, &next);
-    else err = take_plain(out, word);
+    else err = take_plain(out, argv, word);
     if (next != before) i++;
   }
-  return err;
+  return err == LK_OK ? check_plain(out) : err;
 }
 
 const char *lk_cli_args_get(const lk_cli_args *self, const char *name) {

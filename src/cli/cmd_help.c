@@ -39,9 +39,34 @@ static void print_option(const lk_cli_option *option) {
   print_wrapped(lead, 26, option->text);
 }
 
+static void print_summary(const lk_cli_command *command) {
+  char lead[48], title[LK_CLI_TITLE_MAX];
+  (void)snprintf(lead, sizeof lead, "  %s", lk_cli_command_title(command, title));
+  print_wrapped(lead, 16, command->summary);
+}
+
+/* The commands within |group|, or those that are within none where it is NULL; how many. */
+static size_t print_summaries(const lk_cli_command *group) {
+  size_t count = 0;
+  for (size_t i = 0; lk_cli_command_at(i) != NULL; i++) {
+    const lk_cli_command *command = lk_cli_command_at(i);
+    bool listed = group == NULL ? strchr(command->name, '_') == NULL
+                                : lk_cli_command_is_within(command, group);
+    if (!listed) continue;
+    if (count++ == 0) (void)printf("\ncommands:\n");
+    print_summary(command);
+  }
+  return count;
+}
+
 static void print_command(const lk_cli_command *command) {
-  (void)printf("usage: laniakea %s %s\n\n", command->name, command->usage);
+  char title[LK_CLI_TITLE_MAX];
+  (void)printf("usage: laniakea %s %s\n\n", lk_cli_command_title(command, title), command->usage);
   print_wrapped("", 0, command->description);
+  if (print_summaries(command) > 0) {
+    (void)printf("\nlaniakea %s COMMAND --help explains one.\n", title);
+    return;
+  }
   (void)printf("\noptions:\n");
   for (size_t i = 0; lk_cli_option_at(i) != NULL; i++) {
     if (strcmp(lk_cli_option_at(i)->command, command->name) == 0) print_option(lk_cli_option_at(i));
@@ -50,12 +75,8 @@ static void print_command(const lk_cli_command *command) {
 }
 
 static void print_overview(void) {
-  (void)printf("usage: laniakea COMMAND [OPTION...]\n\ncommands:\n");
-  for (size_t i = 0; lk_cli_command_at(i) != NULL; i++) {
-    char lead[48];
-    (void)snprintf(lead, sizeof lead, "  %s", lk_cli_command_at(i)->name);
-    print_wrapped(lead, 14, lk_cli_command_at(i)->summary);
-  }
+  (void)printf("usage: laniakea COMMAND [OPTION...]\n");
+  (void)print_summaries(NULL);
   (void)printf("\nlaniakea COMMAND --help explains one; man laniakea explains all.\n");
 }
 
@@ -65,9 +86,13 @@ void lk_cli_print_help(const lk_cli_command *command) {
 }
 
 int lk_cli_help(const lk_cli_args *args) {
-  const lk_cli_command *command = args->topic != NULL ? lk_cli_find_command(args->topic) : NULL;
-  if (args->topic != NULL && command == NULL) {
-    lk_console_say("there is no command %s; laniakea --help lists them", args->topic);
+  const lk_cli_command *command = NULL;
+  const char *first = args->plain_count > 0 ? args->plain[0] : NULL;
+  const char *second = args->plain_count > 1 ? args->plain[1] : NULL;
+  if (first != NULL) command = lk_cli_find_command(first, second);
+  if (args->plain_count > 2 || (first != NULL && command == NULL)) {
+    lk_console_say("there is no command %s%s%s; laniakea --help lists them", first,
+                   second != NULL ? " " : "", second != NULL ? second : "");
     return 2;
   }
   lk_cli_print_help(command);

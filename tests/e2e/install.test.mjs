@@ -33,6 +33,23 @@ test('the example builds against the archive alone, with another compiler and LT
   assert.equal(must('./static', []), 'laptop 10\nphone 10\n')
 })
 
+test('two editors in C agree after they were apart', () => {
+  const flags = pkgConfig('--cflags', '--libs').split(/\s+/)
+  must('gcc', ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', join(root, 'examples/c/editor.c'), ...flags, '-o', 'editor'])
+  const lines = must('./editor', [], { LD_LIBRARY_PATH: join(prefix, 'lib') }).trim().split('\n').map((line) => line.match(/^(\w+) +(.*)$/).slice(1))
+  const said = lines.map(([name, json]) => [name, JSON.parse(json)])
+  const text = (delta) => delta.map(({ insert }) => insert).join('')
+  assert.deepEqual(said.map(([name, delta]) => `${name}: ${text(delta)}`), [
+    'ada: The milky way is big, really',
+    'ada: The milky way is vast, really',
+    'ben: The milky way is big, really.',
+    'ada: The milky way is vast, really.',
+    'ben: The milky way is vast, really.',
+  ])
+  assert.deepEqual(said[3][1], said[4][1])
+  assert.deepEqual(said[4][1][1], { insert: 'milky way', attributes: { bold: true } })
+})
+
 test('a program may have functions of the same names as the library has inside', () => {
   const source = join(folder, 'clash.c')
   must('sh', ['-c', `cat > ${source} <<'END'

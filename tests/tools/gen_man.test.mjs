@@ -45,6 +45,22 @@ test('mandoc has nothing to say about it', { skip: mandoc ? false : 'mandoc is n
   assert.match(text.replace(/\s+/g, ' '), /Opens a port\. \.hidden and 'quoted' text, a back\\slash, and a sentence that is long enough to be wrapped\./)
 })
 
+test('a command of two words is printed as it is typed, and an option that is needed stands without brackets', (t) => {
+  const two = `COMMAND(doc_diff, "--sv SVFILE [--quiet] [--quite-long-option-one VALUE] [--quite-long-option-two VALUE] FILE", "differ", "Writes what differs.")
+OPTION(doc_diff, "sv", "", "SVFILE", "the state vector")
+OPTION(doc_diff, "quiet", "", "", "print nothing")
+OPTION(doc_diff, "quite-long-option-one", "", "VALUE", "one")
+OPTION(doc_diff, "quite-long-option-two", "", "VALUE", "two")
+`
+  const root = tree(t, { ...clean, 'src/cli/commands.def': table + two })
+  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes a clean page'])
+  tool('gen_man', root, join(root, 'page.1'))
+  const page = readFileSync(join(root, 'page.1'), 'utf8')
+  assert.match(page, /^\.B laniakea doc diff$/m)
+  assert.doesNotMatch(page, /^\\-.{80}/m, 'a long synopsis is wrapped')
+  assert.match(page, /^\.SS "laniakea doc diff \\-\\-sv SVFILE /m)
+})
+
 const wrong = [
   ['an option that its usage does not show', table.replace('[--quiet]', ''), /^src\/cli\/commands\.def:6: the usage of serve does not show \[--quiet\]/],
   ['an option of no command', `${table}OPTION(stop, "now", "", "", "at once")\n`, /^src\/cli\/commands\.def:8: --now belongs to stop, which no COMMAND above names/],
