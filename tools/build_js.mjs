@@ -1,9 +1,9 @@
-// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly core beside it, and
+// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly modules beside it, and
 // checks the types of what uses it.
 //
 //   node tools/build_js.mjs
 //
-// Needs build/laniakea.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
+// Needs build/laniakea.wasm and build/laniakea-doc.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -20,9 +20,10 @@ function tsc(project) {
 const { version } = JSON.parse(readFileSync(inRoot('js/packages/sdk/package.json'), 'utf8'))
 const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
 if (version !== wanted) throw new Error(`js/packages/sdk/package.json says ${version}, VERSION says ${wanted}`)
-if (!existsSync(inRoot('build/laniakea.wasm'))) throw new Error('build/laniakea.wasm is not there; run `make build-wasm`')
+const modules = ['laniakea.wasm', 'laniakea-doc.wasm']
+for (const name of modules) if (!existsSync(inRoot(`build/${name}`))) throw new Error(`build/${name} is not there; run \`make build-wasm\``)
 
 rmSync(inRoot('js/packages/sdk/dist'), { recursive: true, force: true })
 tsc('js/packages/sdk')
-copyFileSync(inRoot('build/laniakea.wasm'), inRoot('js/packages/sdk/dist/laniakea.wasm'))
+for (const name of modules) copyFileSync(inRoot(`build/${name}`), inRoot(`js/packages/sdk/dist/${name}`))
 for (const project of ['js/packages/sdk/test', 'js/apps/demo']) tsc(project)

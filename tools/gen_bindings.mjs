@@ -1,9 +1,9 @@
-// tools/gen_bindings.mjs -- makes the types of laniakea.wasm's exports from wasm/exports.def.
+// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def and wasm/doc.def.
 //
 //   node tools/gen_bindings.mjs           writes js/packages/sdk/src/internal/bindings.gen.ts
 //   node tools/gen_bindings.mjs --check   writes nothing; exits 1 if the file is stale
 //
-// C takes its prototypes from the same table, so the two sides cannot disagree on a parameter.
+// C takes its prototypes from the same tables, so the two sides cannot disagree on a parameter.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,24 +11,28 @@ import { defEntries } from './lib.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = 'wasm/exports.def'
+const docSource = 'wasm/doc.def'
 const target = 'js/packages/sdk/src/internal/bindings.gen.ts'
 const TYPES = { u32: 'number', u64: 'bigint', ms: 'number', void: 'void' }
 
-const entries = defEntries(readFileSync(join(root, source), 'utf8'))
+const read = (path) => defEntries(readFileSync(join(root, path), 'utf8')).map((entry) => ({ ...entry, path }))
+const entries = read(source)
+const docEntries = existsSync(join(root, docSource)) ? read(docSource) : []
 const of = (macro) => entries.filter((entry) => entry.macro === macro)
 
-function typeOf(name, line) {
-  if (TYPES[name] === undefined) throw new Error(`${source}:${line}: no type ${name}; there are ${Object.keys(TYPES).join(', ')}`)
+function typeOf(name, { path, line }) {
+  if (TYPES[name] === undefined) throw new Error(`${path}:${line}: no type ${name}; there are ${Object.keys(TYPES).join(', ')}`)
   return TYPES[name]
 }
 
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
 
-function signature({ args: [name, result, parameters], texts, line }) {
+function signature(entry) {
+  const { args: [name, result, parameters], texts } = entry
   const list = parameters.slice(1, -1).trim()
   const written = list === 'void' ? [] : list.split(',').map((parameter) => parameter.trim().split(/\s+/))
-  const typed = written.map(([type, parameter]) => `${camel(parameter)}: ${typeOf(type, line)}`)
-  return `  /** ${texts[3]} */\n  readonly ${name}: (${typed.join(', ')}) => ${typeOf(result, line)}`
+  const typed = written.map(([type, parameter]) => `${camel(parameter)}: ${typeOf(type, entry)}`)
+  return `  /** ${texts[3]} */\n  readonly ${name}: (${typed.join(', ')}) => ${typeOf(result, entry)}`
 }
 
 function table(macro) {
@@ -44,6 +48,11 @@ export const abiNumber = ${of('ABI')[0].args[0]}
 export interface CoreExports {
   readonly memory: WebAssembly.Memory
 ${of('EXPORT').map(signature).join('\n')}
+}
+
+/** What laniakea-doc.wasm offers beside the first of those. */
+export interface DocExports {
+${docEntries.map(signature).join('\n')}
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

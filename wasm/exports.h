@@ -1,4 +1,4 @@
-/* wasm/exports.h -- the words of exports.def and of vectors.def in C, and what both modules share. */
+/* wasm/exports.h -- the words of exports.def, doc.def and vectors.def in C, and what all modules share. */
 #ifndef LK_WASM_EXPORTS_H
 #define LK_WASM_EXPORTS_H
 
@@ -15,6 +15,7 @@ typedef double ms;
 #define PEER_EVENT(name, number)
 #define PEER_STATE(name, number)
 #include "wasm/exports.def"
+#include "wasm/doc.def"
 #undef EXPORT
 #undef ABI
 #undef PEER_EVENT

@@ -3,6 +3,8 @@ import { createCounterWith, type CounterOptions } from './internal/create.ts'
 import { loadCore, type Core } from './internal/core.ts'
 import type { Counter } from './internal/counter.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
+import { createDocsWith } from './internal/doc.ts'
+import type { Docs } from './internal/doc_types.ts'
 
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
 export { LaniakeaError } from './internal/errors.ts'
@@ -13,6 +15,8 @@ export type { CounterOptions } from './internal/create.ts'
 export type { Crdt, CrdtOptions, Crdts } from './internal/crdt.ts'
 export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './internal/crdt_object.ts'
 export type * from './internal/crdt_types.gen.ts'
+export { Subdocument, type Value } from './internal/doc_any.ts'
+export type * from './internal/doc_types.ts'
 export type { Json } from './internal/json.ts'
 export type { Status } from './internal/protocol.ts'
 export type { WebSocketLike } from './internal/replica.ts'
@@ -30,12 +34,27 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
   return createCrdtsWith(module)
 }
 
+/** Documents that many people edit at once, in an instance of their own in this thread. Their core is another one than
+ * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm, the package's own is loaded. Rejects
+ * with what loadCore() says. */
+export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
+  const { module } = options.core ?? (await loadDocCore())
+  return createDocsWith(module)
+}
+
 let ownCore: Promise<Core> | undefined
+let docCore: Promise<Core> | undefined
 
 function loadOwnCore(): Promise<Core> {
   ownCore ??= loadCore({ url: new URL('./laniakea.wasm', import.meta.url) })
   ownCore.catch(() => (ownCore = undefined)) // the next one may have more luck
   return ownCore
+}
+
+function loadDocCore(): Promise<Core> {
+  docCore ??= loadCore({ url: new URL('./laniakea-doc.wasm', import.meta.url) })
+  docCore.catch(() => (docCore = undefined))
+  return docCore
 }
 
 function createWorker(): Worker {

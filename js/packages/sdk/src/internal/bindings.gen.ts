@@ -88,6 +88,130 @@ export interface CoreExports {
   readonly crdt_size: (crdt: number) => number
 }
 
+/** What laniakea-doc.wasm offers beside the first of those. */
+export interface DocExports {
+  /** the address of the board, which never moves: queued, queue, lost, slot, check, kind, count, unused (u32), now_ms (f64); wasm/doc_watch.c tells of the first three */
+  readonly doc_board_at: () => number
+  /** an lk_err, and on success the new handle in out_ptr() */
+  readonly doc_new: (client: bigint, seed: bigint, seed2: bigint, keepDeleted: number) => number
+  /** a handle that is not one is ignored; its undo managers go with it */
+  readonly doc_free: (doc: number) => void
+  /** the replica's id */
+  readonly doc_client: (doc: number) => bigint
+  /** an lk_err; hands out the name of the limit that the last LK_ERR_LIMIT was about */
+  readonly doc_limit_hit: (doc: number) => number
+  /** scratch: name; an lk_err; the node on the board */
+  readonly doc_root: (doc: number, nameLen: number, kind: number) => number
+  /** an lk_err; hands out name (varString), slot, check (u32, little endian), kind (u8) of each */
+  readonly doc_roots: (doc: number) => number
+  /** 1 while it is in the document */
+  readonly doc_has_node: (doc: number, slot: number, check: number) => number
+  /** an lk_err; hands out the name of a root, or of an XML element or hook */
+  readonly doc_node_name: (doc: number, slot: number, check: number) => number
+  /** an lk_err, LK_ERR_NOT_FOUND for a root; the node on the board */
+  readonly doc_node_parent: (doc: number, slot: number, check: number) => number
+  /** units of a text, elements of a list; 0 for a map */
+  readonly doc_node_length: (doc: number, slot: number, check: number) => number
+  /** an lk_err; hands out JSON */
+  readonly doc_node_json: (doc: number, slot: number, check: number) => number
+  /** an lk_err; hands out JSON of all roots */
+  readonly doc_json: (doc: number) => number
+  /** an lk_err; hands out what Yjs' toString gives for XML */
+  readonly doc_xml_string: (doc: number, slot: number, check: number) => number
+  /** an lk_err; a transaction, which nests */
+  readonly doc_begin: (doc: number, origin: number) => number
+  /** ends what doc_begin() began */
+  readonly doc_commit: (doc: number) => void
+  /** one unit of UTF-16; an lk_err */
+  readonly doc_text_insert_unit: (doc: number, slot: number, check: number, index: number, unit: number) => number
+  /** scratch: text, attributes (any, an object) or nothing; an lk_err */
+  readonly doc_text_insert: (doc: number, slot: number, check: number, index: number, textLen: number, attributesLen: number) => number
+  /** scratch: value, attributes or nothing; an lk_err */
+  readonly doc_text_embed: (doc: number, slot: number, check: number, index: number, valueLen: number, attributesLen: number) => number
+  /** scratch: name, attributes or nothing; an lk_err; the new node on the board */
+  readonly doc_text_insert_node: (doc: number, slot: number, check: number, index: number, kind: number, nameLen: number, attributesLen: number) => number
+  /** an lk_err */
+  readonly doc_text_delete: (doc: number, slot: number, check: number, index: number, length: number) => number
+  /** scratch: attributes; an lk_err */
+  readonly doc_text_format: (doc: number, slot: number, check: number, index: number, length: number, attributesLen: number) => number
+  /** scratch: JSON; an lk_err */
+  readonly doc_text_apply_delta: (doc: number, slot: number, check: number, jsonLen: number, sanitize: number) => number
+  /** an lk_err; hands out the text */
+  readonly doc_text_string: (doc: number, slot: number, check: number) => number
+  /** an lk_err; hands out JSON */
+  readonly doc_text_delta: (doc: number, slot: number, check: number) => number
+  /** scratch: values; an lk_err */
+  readonly doc_list_insert: (doc: number, slot: number, check: number, index: number, count: number, valuesLen: number) => number
+  /** scratch: values; an lk_err */
+  readonly doc_list_push: (doc: number, slot: number, check: number, count: number, valuesLen: number) => number
+  /** scratch: name; an lk_err; the new node on the board */
+  readonly doc_list_insert_node: (doc: number, slot: number, check: number, index: number, kind: number, nameLen: number) => number
+  /** an lk_err */
+  readonly doc_list_delete: (doc: number, slot: number, check: number, index: number, length: number) => number
+  /** an lk_err; hands out a value */
+  readonly doc_list_get: (doc: number, slot: number, check: number, index: number) => number
+  /** an lk_err; hands out their number (varUint) and the values */
+  readonly doc_list_values: (doc: number, slot: number, check: number) => number
+  /** scratch: key, value; an lk_err */
+  readonly doc_map_set: (doc: number, slot: number, check: number, keyLen: number, valueLen: number) => number
+  /** scratch: key, name; an lk_err; the new node on the board */
+  readonly doc_map_set_node: (doc: number, slot: number, check: number, keyLen: number, kind: number, nameLen: number) => number
+  /** scratch: key; an lk_err */
+  readonly doc_map_delete: (doc: number, slot: number, check: number, keyLen: number) => number
+  /** scratch: key; an lk_err, LK_ERR_NOT_FOUND where it has no value; hands out a value */
+  readonly doc_map_get: (doc: number, slot: number, check: number, keyLen: number) => number
+  /** how many keys have values */
+  readonly doc_map_count: (doc: number, slot: number, check: number) => number
+  /** an lk_err; hands out key (varString) and value of each */
+  readonly doc_map_entries: (doc: number, slot: number, check: number) => number
+  /** scratch: an update; an lk_err */
+  readonly doc_apply: (doc: number, format: number, len: number, origin: number) => number
+  /** scratch: updates, each behind its length (u32, little endian); applies them up to the first that fails, whose lk_err it gives; how many were applied is count on the board */
+  readonly doc_apply_all: (doc: number, format: number, recordsLen: number, origin: number) => number
+  /** scratch: a state vector or nothing; an lk_err; hands out an update */
+  readonly doc_encode: (doc: number, format: number, svLen: number) => number
+  /** an lk_err; hands out the state vector */
+  readonly doc_state_vector: (doc: number) => number
+  /** an lk_err; hands out bytes of memory, clients, structs, tombstones, units, nodes, structs that wait, their bytes, ranges that wait (u64, little endian) */
+  readonly doc_size: (doc: number) => number
+  /** an lk_err; updates are queued from now on; count on the board is what doc_off() wants */
+  readonly doc_on_update: (doc: number, format: number) => number
+  /** ends an observer of any kind */
+  readonly doc_off: (doc: number, id: number) => void
+  /** an lk_err; events of the node, or of all in it, are queued from now on; count on the board is what doc_off() wants */
+  readonly doc_observe: (doc: number, slot: number, check: number, deep: number, token: number) => number
+  /** scratch: slot, check (u32, little endian) of each node that it watches, nothing for all of them; an lk_err; count on the board is the new undo manager */
+  readonly doc_undo_new: (doc: number, scopeLen: number, capture: number, ignoreRemote: number) => number
+  /** one that is not there is ignored */
+  readonly doc_undo_free: (doc: number, undo: number) => void
+  /** an lk_err; count on the board is 1 where there was something to take back */
+  readonly doc_undo_pop: (doc: number, undo: number, redo: number) => number
+  /** how many items are on that stack */
+  readonly doc_undo_count: (doc: number, undo: number, redo: number) => number
+  /** the next change is not put together with the last one */
+  readonly doc_undo_stop: (doc: number, undo: number) => void
+  /** an lk_err */
+  readonly doc_undo_clear: (doc: number, undo: number, undos: number, redos: number) => number
+  /** an lk_err */
+  readonly doc_undo_add_scope: (doc: number, undo: number, slot: number, check: number) => number
+  /** an lk_err; whether transactions of that origin count */
+  readonly doc_undo_track: (doc: number, undo: number, origin: number, tracked: number) => number
+  /** the origin of what it does itself, as it stands in the queue */
+  readonly doc_undo_origin: (doc: number, undo: number) => number
+  /** an lk_err; its items are queued from now on */
+  readonly doc_undo_watch: (doc: number, undo: number) => number
+  /** scratch: updates, each behind its length; an lk_err; hands out one update */
+  readonly update_merge: (format: number, count: number, recordsLen: number) => number
+  /** the same, as small as it can be */
+  readonly update_compact: (format: number, count: number, recordsLen: number) => number
+  /** scratch: an update, a state vector; an lk_err; hands out an update */
+  readonly update_diff: (format: number, updateLen: number, svLen: number) => number
+  /** scratch: an update; an lk_err; hands out its state vector */
+  readonly update_state_vector: (format: number, len: number) => number
+  /** scratch: an update; an lk_err; hands it out in the other format */
+  readonly update_convert: (from: number, len: number, to: number) => number
+}
+
 /** What peer_poll() returns; 0 is "nothing". */
 export const peerEvent = {
   open: 1,

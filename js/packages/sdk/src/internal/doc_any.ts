@@ -1,0 +1,322 @@
+// Values as they cross the border to a document: lib0's any, which wasm/doc.c extends by nodes and subdocuments.
+import { LaniakeaError } from './errors.ts'
+
+/** What a document holds, but for nodes: JSON's values, and what Yjs knows beyond. `undefined` and bigints cannot be
+ * elements of an array themselves, only lie in one. */
+export type Value = undefined | null | boolean | number | bigint | string | Uint8Array | readonly Value[] | { readonly [key: string]: Value }
+
+/** A document in a document: its name and what is kept with it. What it holds is elsewhere. */
+export class Subdocument {
+  readonly guid: string
+  readonly options: { readonly [key: string]: Value }
+
+  constructor(guid: string, options: { readonly [key: string]: Value } = {}) {
+    this.guid = guid
+    this.options = options
+  }
+}
+
+const BYTES = 116
+const ARRAY = 117
+const OBJECT = 118
+const STRING = 119
+const TRUE = 120
+const FALSE = 121
+const BIGINT = 122
+const FLOAT64 = 123
+const FLOAT32 = 124
+const INTEGER = 125
+const NULL = 126
+const UNDEFINED = 127
+const NODE = 1
+const SUBDOCUMENT = 2
+
+const BITS31 = 0x7fffffff
+const SHORT = 48
+const DEPTH_MAX = 512
+
+const encoder: TextEncoder = new TextEncoder()
+/** A byte order mark is text like any other. */
+const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** What is no string is a mistake of the caller's. */
+export function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  throw new LaniakeaError('LK_ERR_TYPE', `a ${typeof value} where text is wanted`)
+}
+
+// ---- writing ----
+
+/** Bytes that grow. */
+export class Writer {
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(256)
+  length = 0
+  #view = new DataView(this.bytes.buffer)
+
+  reset(): this {
+    this.length = 0
+    return this
+  }
+
+  value(value: unknown, depth = 0): void {
+    this.#reserve(10)
+    switch (typeof value) {
+      case 'undefined': return this.#byte(UNDEFINED)
+      case 'boolean': return this.#byte(value ? TRUE : FALSE)
+      case 'number': return this.#number(value)
+      case 'bigint': return this.#bigint(value)
+      case 'string': return this.#byte(STRING), this.string(value)
+      case 'object': return this.#object(value, depth)
+      default: throw new LaniakeaError('LK_ERR_TYPE', `a document holds no ${typeof value}`)
+    }
+  }
+
+  /** Behind its length in bytes. */
+  string(text: string): void {
+    const { length } = text
+    this.#reserve(3 * length + 16) // with what uint() asks for
+    if (length < SHORT && this.#ascii(text)) return
+    // The length comes first and takes one byte or more: what is behind it moves where the guess was wrong.
+    const guess = lengthOfUint(length)
+    const begin = this.length
+    const { written } = encoder.encodeInto(text, this.bytes.subarray(begin + guess))
+    const needed = lengthOfUint(written)
+    if (needed !== guess) this.bytes.copyWithin(begin + needed, begin + guess, begin + guess + written)
+    this.uint(written)
+    this.length += written
+  }
+
+  /** Without its length. */
+  text(text: string): void {
+    this.#reserve(3 * text.length)
+    this.length += encoder.encodeInto(text, this.bytes.subarray(this.length)).written
+  }
+
+  uint(value: number): void {
+    this.#reserve(10)
+    for (; value > 0x7f; value = Math.floor(value / 128)) this.#byte((value & 0x7f) | 0x80)
+    this.#byte(value)
+  }
+
+  #ascii(text: string): boolean {
+    const { bytes } = this
+    let at = this.length
+    bytes[at++] = text.length
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) return false
+      bytes[at++] = unit
+    }
+    this.length = at
+    return true
+  }
+
+  #byte(value: number): void {
+    this.bytes[this.length++] = value
+  }
+
+  /** In the shortest of its forms, as lib0 does. */
+  #number(value: number): void {
+    if (Number.isInteger(value) && Math.abs(value) <= BITS31) return this.#integer(value)
+    if (Math.fround(value) === value) {
+      this.#byte(FLOAT32)
+      this.#view.setFloat32(this.length, value)
+      this.length += 4
+    } else {
+      this.#byte(FLOAT64)
+      this.#view.setFloat64(this.length, value)
+      this.length += 8
+    }
+  }
+
+  #integer(value: number): void {
+    const sign = value < 0 || Object.is(value, -0) ? 0x40 : 0
+    let left = Math.abs(value)
+    this.#byte(INTEGER)
+    this.#byte((left > 0x3f ? 0x80 : 0) | sign | (left & 0x3f))
+    if (left <= 0x3f) return
+    left = Math.floor(left / 64)
+    this.uint(left)
+  }
+
+  #bigint(value: bigint): void {
+    if (BigInt.asIntN(64, value) !== value) throw new LaniakeaError('LK_ERR_RANGE', `${value} has more than 64 bits`)
+    this.#byte(BIGINT)
+    this.#view.setBigInt64(this.length, value)
+    this.length += 8
+  }
+
+  #object(value: object | null, depth: number): void {
+    if (value === null) return this.#byte(NULL)
+    if (depth >= DEPTH_MAX) throw new LaniakeaError('LK_ERR_DEPTH')
+    if (Array.isArray(value)) {
+      this.#byte(ARRAY)
+      this.uint(value.length)
+      for (const item of value as readonly unknown[]) this.value(item, depth + 1)
+    } else if (value instanceof Uint8Array) {
+      this.#byte(BYTES)
+      this.uint(value.length)
+      this.raw(value)
+    } else if (value instanceof Subdocument) {
+      if (depth > 0) throw new LaniakeaError('LK_ERR_TYPE', 'a subdocument lies in a node, not in a value')
+      this.#byte(SUBDOCUMENT)
+      this.string(value.guid)
+      this.value(value.options, 1)
+    } else if (Object.prototype.toString.call(value) === '[object Object]') {
+      this.#byte(OBJECT)
+      this.pairs(value, depth + 1)
+    } else {
+      throw new LaniakeaError('LK_ERR_TYPE', `a document holds no ${value.constructor.name}`)
+    }
+  }
+
+  pairs(object: object, depth: number): void {
+    const entries = Object.entries(object)
+    this.uint(entries.length)
+    for (const [key, item] of entries) {
+      this.string(key)
+      this.value(item, depth)
+    }
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length)
+    this.bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  #reserve(more: number): void {
+    if (this.length + more <= this.bytes.length) return
+    const grown = new Uint8Array(2 * this.bytes.length + more)
+    grown.set(this.bytes.subarray(0, this.length))
+    this.bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
+}
+
+function lengthOfUint(value: number): number {
+  let length = 1
+  for (; value > 0x7f; value = Math.floor(value / 128)) length++
+  return length
+}
+
+// ---- reading ----
+
+/** Reads what the core wrote, which is right. */
+export class Reader<N> {
+  readonly bytes: Uint8Array
+  #made: DataView | undefined
+  readonly #node: (slot: number, check: number, kind: number) => N
+  #at = 0
+
+  /** `node` makes the object for a node. */
+  constructor(bytes: Uint8Array, node: (slot: number, check: number, kind: number) => N) {
+    this.bytes = bytes
+    this.#node = node
+  }
+
+  /** Where it stands. */
+  get at(): number {
+    return this.#at
+  }
+
+  get more(): boolean {
+    return this.#at < this.bytes.length
+  }
+
+  value(): Value | N | Subdocument {
+    switch (this.byte()) {
+      case UNDEFINED: return undefined
+      case NULL: return null
+      case INTEGER: return this.#integer()
+      case FLOAT32: return this.#view.getFloat32((this.#at += 4) - 4)
+      case FLOAT64: return this.#view.getFloat64((this.#at += 8) - 8)
+      case BIGINT: return this.#view.getBigInt64((this.#at += 8) - 8)
+      case FALSE: return false
+      case TRUE: return true
+      case STRING: return this.string()
+      case ARRAY: return this.#array()
+      case OBJECT: return this.#object()
+      case BYTES: return this.piece().slice()
+      case NODE: return this.node()
+      case SUBDOCUMENT: return new Subdocument(this.string(), this.value() as Subdocument['options'])
+      default: throw new LaniakeaError('LK_ERR_CORRUPT')
+    }
+  }
+
+  node(): N {
+    return this.#node(this.#word(), this.#word(), this.byte())
+  }
+
+  /** Over bytes behind their length. */
+  skip(): void {
+    const length = this.uint()
+    this.#at += length
+  }
+
+  /** Bytes behind their length; a view. */
+  piece(): Uint8Array {
+    return this.#take(this.uint())
+  }
+
+  string(): string {
+    const bytes = this.piece()
+    if (bytes.length >= SHORT) return decoder.decode(bytes)
+    let text = ''
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i] as number
+      if (byte > 0x7f) return decoder.decode(bytes)
+      text += String.fromCharCode(byte)
+    }
+    return text
+  }
+
+  uint(): number {
+    let value = 0
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) return value
+    }
+  }
+
+  byte(): number {
+    return this.bytes[this.#at++] as number
+  }
+
+  #take(length: number): Uint8Array {
+    this.#at += length
+    return this.bytes.subarray(this.#at - length, this.#at)
+  }
+
+  /** For the few values that need one. */
+  get #view(): DataView {
+    return (this.#made ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length))
+  }
+
+  #word(): number {
+    return (this.byte() | (this.byte() << 8) | (this.byte() << 16) | (this.byte() << 24)) >>> 0
+  }
+
+  #integer(): number {
+    const first = this.byte()
+    let value = first & 0x3f
+    if (first & 0x80) value += 64 * this.uint()
+    return first & 0x40 ? -value : value
+  }
+
+  #array(): Value[] {
+    return Array.from({ length: this.uint() }, () => this.value() as Value)
+  }
+
+  #object(): { [key: string]: Value } {
+    const object: { [key: string]: Value } = {}
+    for (let count = this.uint(); count > 0; count--) {
+      const key = this.string()
+      const value = this.value() as Value
+      if (key !== '__proto__') object[key] = value
+      else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+    }
+    return object
+  }
+}

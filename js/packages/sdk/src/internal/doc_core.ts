@@ -1,0 +1,265 @@
+// Documents' part of the core: what crosses the border to an instance, as fast as it can.
+//
+// A keystroke takes some ten nanoseconds in the core. So here nothing is wrapped, copied or allocated that need not be:
+// callers call the exports themselves, put bytes where the core reads them, and look at the board
+// (wasm/doc.h), words in its memory, for what else it has to say. When the memory grows, views of it
+// become empty: then a word of the board is undefined, which is not 0, and whoever finds that calls refresh().
+import type { CoreExports, DocExports } from './bindings.gen.ts'
+import { Writer } from './doc_any.ts'
+import { LaniakeaError, checkResult } from './errors.ts'
+import { Instance, Trap } from './instance.ts'
+
+/** The module of documents: the border that all modules have, and theirs. */
+export type DocModule = DocExports & Pick<CoreExports, 'memory' | 'scratch' | 'out_ptr' | 'out_len'>
+
+export type Bytes = Uint8Array<ArrayBuffer>
+
+/** Words of the board. */
+export const QUEUED = 0
+export const QUEUE = 1
+export const LOST = 2
+export const SLOT = 3
+export const CHECK = 4
+export const KIND = 5
+export const COUNT = 6
+const BOARD_WORDS = 8
+
+const ROOM_LEAST = 65536
+/** Up to here a loop is faster than a call. */
+const SHORT = 64
+/** Of text whose bytes are counted before room is made for them. */
+const LONG = 1 << 20
+const BATCH = 1 << 20
+
+const encoder: TextEncoder = new TextEncoder()
+/** A byte order mark is text like any other. */
+const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** An instance full of documents, which are numbers here. */
+export class DocCore {
+  exports: DocModule
+  memory: Bytes = new Uint8Array()
+  /** The same memory as words, and those of the board. */
+  words: Uint32Array = new Uint32Array()
+  board: Uint32Array = new Uint32Array()
+  readonly writer: Writer = new Writer()
+  readonly #instance: Instance
+  readonly #memory: WebAssembly.Memory
+  readonly #board: number
+  #clock: Float64Array = new Float64Array()
+  #room = 0
+  #roomLength = 0
+  #failure: LaniakeaError | undefined
+
+  constructor(instance: WebAssembly.Instance) {
+    this.#instance = new Instance(instance)
+    this.exports = instance.exports as unknown as DocModule
+    if (this.exports.doc_new === undefined) throw new LaniakeaError('LK_ERR_UNSUPPORTED', 'this module has no documents')
+    this.#memory = this.exports.memory
+    this.#board = this.exports.doc_board_at()
+    this.refresh()
+  }
+
+  /** Views of the memory, made anew where it has grown. */
+  refresh(): void {
+    if (this.memory.length > 0) return
+    const buffer = this.#memory.buffer as ArrayBuffer
+    this.memory = new Uint8Array(buffer)
+    this.words = new Uint32Array(buffer)
+    this.board = new Uint32Array(buffer, this.#board, BOARD_WORDS)
+    this.#clock = new Float64Array(buffer, this.#board + 4 * BOARD_WORDS, 1)
+  }
+
+  /** What time it is, for undo managers. */
+  setClock(): void {
+    this.refresh()
+    this.#clock[0] = Date.now()
+  }
+
+  // ---- bytes in ----
+
+  /** Where `length` bytes may be put; what was put before is gone. */
+  room(length: number): number {
+    if (length > this.#roomLength) {
+      const wanted = Math.max(length, ROOM_LEAST)
+      const at = this.call((core) => core.scratch(wanted))
+      if (at === 0) throw new LaniakeaError('LK_ERR_NOMEM')
+      this.#room = at
+      this.#roomLength = wanted
+    }
+    this.refresh()
+    return this.#room
+  }
+
+  /** Puts bytes there; how many. */
+  put(bytes: Uint8Array): number {
+    const at = this.room(bytes.length)
+    copy(bytes, this.memory, at)
+    return bytes.length
+  }
+
+  /** Puts text there, as UTF-8, and what the writer holds behind it; how many bytes of text. */
+  putText(text: string, writer?: Writer): number {
+    const behind = writer?.length ?? 0
+    const length = text.length < SHORT ? this.#putAscii(text, behind) : -1
+    const written = length >= 0 ? length : this.#putUtf8(text, behind)
+    if (writer) this.memory.set(writer.bytes.subarray(0, behind), this.#room + written)
+    return written
+  }
+
+  putWriter(writer: Writer): number {
+    return this.put(writer.bytes.subarray(0, writer.length))
+  }
+
+  /** -1 where it is none. */
+  #putAscii(text: string, behind: number): number {
+    const { length } = text
+    const at = this.room(length + behind)
+    const { memory } = this
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) return -1
+      memory[at + i] = unit
+    }
+    return length
+  }
+
+  #putUtf8(text: string, behind: number): number {
+    if (text.length > LONG) {
+      const bytes = encoder.encode(text)
+      const at = this.room(bytes.length + behind) // may make another memory
+      this.memory.set(bytes, at)
+      return bytes.length
+    }
+    const most = 3 * text.length
+    const at = this.room(most + behind)
+    return encoder.encodeInto(text, this.memory.subarray(at, at + most)).written
+  }
+
+  /** Puts `list` there in batches, each thing behind its length, and calls `take` with the bytes and the number of each
+   * batch until that gives something other than 0, which it returns. */
+  batches(list: readonly Uint8Array[], take: (length: number, count: number) => number): number {
+    for (let begin = 0; begin < list.length; ) {
+      let end = begin
+      let length = 0
+      do length += 4 + (list[end++] as Uint8Array).length
+      while (end < list.length && length + 4 + (list[end] as Uint8Array).length <= BATCH)
+      this.#putRecords(list, begin, end, length)
+      const result = take(length, end - begin)
+      if (result !== 0) return result
+      begin = end
+    }
+    return 0
+  }
+
+  /** All of them at once; how many bytes. */
+  putAll(list: readonly Uint8Array[]): number {
+    let length = 0
+    for (const bytes of list) length += 4 + bytes.length
+    this.#putRecords(list, 0, list.length, length)
+    return length
+  }
+
+  #putRecords(list: readonly Uint8Array[], begin: number, end: number, length: number): void {
+    let at = this.room(length)
+    const { memory } = this
+    for (let i = begin; i < end; i++) {
+      const bytes = list[i] as Uint8Array
+      const size = bytes.length
+      memory[at] = size
+      memory[at + 1] = size >>> 8
+      memory[at + 2] = size >>> 16
+      memory[at + 3] = size >>> 24
+      copy(bytes, memory, at + 4)
+      at += 4 + size
+    }
+  }
+
+  // ---- bytes out ----
+
+  /** What the last call handed out; a view, good until the next call. */
+  result(): Bytes {
+    const at = this.exports.out_ptr()
+    this.refresh()
+    return this.memory.subarray(at, at + this.exports.out_len())
+  }
+
+  text(): string {
+    return decoder.decode(this.result())
+  }
+
+  json(): unknown {
+    return JSON.parse(this.text())
+  }
+
+  // ---- calling ----
+
+  /** Calls the core, and throws what its mistakes are. */
+  call<T>(body: (core: DocModule) => T): T {
+    try {
+      return body(this.exports)
+    } catch (cause) {
+      throw this.fail(cause)
+    }
+  }
+
+  /** The same for calls that give an lk_err. */
+  check(body: (core: DocModule) => number, document = 0): void {
+    const result = this.call(body)
+    if (result !== 0) throw this.error(result, document)
+  }
+
+  /** What a call threw, as the caller is to see it. An instance that trapped is not called any more. */
+  fail(cause: unknown): unknown {
+    if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) return cause
+    let message = cause.message
+    try {
+      this.#instance.call(() => { throw cause })
+    } catch (trap) {
+      if (trap instanceof Trap) message = trap.message
+    }
+    this.#end(new LaniakeaError('LK_ERR_TRAP', message))
+    return this.#failure
+  }
+
+  /** What an lk_err means. */
+  error(result: number, document: number): unknown {
+    try {
+      checkResult(result, result === LIMIT && document !== 0 ? this.#limit(document) : undefined)
+    } catch (error) {
+      return error
+    }
+    return new LaniakeaError('LK_ERR_STATE')
+  }
+
+  /** Gives the instance back; every call throws LK_ERR_STATE from now on. */
+  close(): void {
+    if (!this.#failure) this.#end(new LaniakeaError('LK_ERR_STATE', 'the documents were closed'))
+  }
+
+  get closed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  #limit(document: number): string | undefined {
+    return this.exports.doc_limit_hit(document) === 0 ? this.text() : undefined
+  }
+
+  #end(failure: LaniakeaError): void {
+    this.#failure = failure
+    const dead = { get: () => { throw failure } }
+    this.exports = new Proxy({}, dead) as unknown as DocModule
+    this.#roomLength = 0
+    this.memory = new Uint8Array(1)
+    this.board = new Uint32Array(BOARD_WORDS)
+  }
+}
+
+const LIMIT = 3
+
+/** As Uint8Array's set() does; a loop is faster for a few bytes. */
+function copy(from: Uint8Array, to: Uint8Array, at: number): void {
+  const { length } = from
+  if (length > SHORT) return to.set(from, at)
+  for (let i = 0; i < length; i++) to[at + i] = from[i] as number
+}

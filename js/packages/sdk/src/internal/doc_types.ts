@@ -1,0 +1,278 @@
+// Documents as their users see them.
+import type { Subdocument, Value } from './doc_any.ts'
+
+/** The way in which updates are written: 2 is shorter for large ones. Yjs' V1 and V2. */
+export type UpdateFormat = 1 | 2
+
+/** Attributes of formatted text; `null` takes a formatting away. */
+export type Attributes = { readonly [key: string]: Value }
+
+export interface DocOptions {
+  /** This replica's id, below 2^53; never one that another replica uses at the same time. The default is a
+   * random one of 32 bits, as in Yjs. */
+  readonly client?: number
+  /** No garbage collection: deleted content stays, for snapshots. */
+  readonly keepDeleted?: boolean
+}
+
+/** How large a document is. */
+export interface DocSize {
+  /** Of memory. */
+  readonly bytes: number
+  readonly clients: number
+  readonly structs: number
+  readonly tombstones: number
+  readonly units: number
+  readonly nodes: number
+  /** What waits for updates that have not come yet. */
+  readonly pending: { readonly structs: number; readonly bytes: number; readonly deleteRanges: number }
+}
+
+/** Makes documents, which live in one instance of the core, and works on updates without a document. */
+export interface Docs extends Disposable {
+  /** A new document, empty: what is known elsewhere comes by apply(). LK_ERR_RANGE for a client that is none,
+   * LK_ERR_NOMEM; LK_ERR_LIMIT for more than 65,536 at once. */
+  open(options?: DocOptions): Doc
+
+  /** One update that says what many say, in the bytes of Yjs' mergeUpdates. */
+  merge(updates: readonly Uint8Array[], format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  /** The same, as small as it can be without the document. Not for documents that keep what was deleted. */
+  compact(updates: readonly Uint8Array[], format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  /** What `update` has beyond a state vector. */
+  diff(update: Uint8Array, stateVector: Uint8Array, format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  stateVectorOf(update: Uint8Array, format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  convert(update: Uint8Array, from: UpdateFormat, to: UpdateFormat): Uint8Array<ArrayBuffer>
+
+  /** Gives everything back; the documents throw LK_ERR_STATE from now on. Also by `using`. */
+  close(): void
+}
+
+/** `local` is false for what came by apply(). The bytes are the listener's. */
+export type UpdateListener = (update: Uint8Array<ArrayBuffer>, origin: unknown, local: boolean) => void
+
+/** What a transaction changed in one node. Inserted nodes, and former values, are told as their JSON. */
+export interface DocEvent {
+  readonly target: DocNode
+  /** The node whose observer is called. */
+  readonly currentTarget: DocNode
+  readonly origin: unknown
+  readonly local: boolean
+  /** From the observed node, for observe() from the root, to the target: indexes and keys. */
+  readonly path: readonly (string | number)[]
+  /** What happened to a text or a list: retain, insert, delete. */
+  readonly delta: readonly DeltaOperation[]
+  readonly listChanged: boolean
+  /** What happened to a map, or to attributes. */
+  readonly keys: ReadonlyMap<string, KeyChange>
+}
+
+export interface KeyChange {
+  readonly action: 'add' | 'update' | 'delete'
+  readonly oldValue: unknown
+}
+
+export interface UndoOptions {
+  /** Changes within so many milliseconds of each other are taken back together; the default is 500. */
+  readonly captureTimeout?: number
+  /** Transactions with these origins count; the default is those that have none, [null]: give what comes from
+   * elsewhere an origin, apply(update, origin). */
+  readonly trackedOrigins?: Iterable<unknown>
+  readonly ignoreRemoteMapChanges?: boolean
+}
+
+/** A change, or several, that can be taken back. `meta` is the listeners': where the cursor was, for example. */
+export interface UndoItem {
+  readonly kind: 'undo' | 'redo'
+  /** It was taken back, or made again, and is no longer there; otherwise it was made or has grown. */
+  readonly popped: boolean
+  readonly meta: Map<unknown, unknown>
+}
+
+/** Takes back what was done here, and only that. What it does has itself as origin. */
+export interface UndoManager extends Disposable {
+  readonly undoCount: number
+  readonly redoCount: number
+  /** Whether there was something to take back. */
+  undo(): boolean
+  redo(): boolean
+  /** The next change is not put together with the last one. */
+  stopCapturing(): void
+  clear(stacks?: { readonly undo?: boolean; readonly redo?: boolean }): void
+  addScope(node: DocNode): void
+  track(origin: unknown): void
+  untrack(origin: unknown): void
+  onItem(listener: (item: UndoItem) => void): () => void
+  /** Also by `using`, and with the document. */
+  close(): void
+}
+
+/** A document that many people edit at once; one replica of it. It reads and writes the updates of Yjs.
+ *
+ * Updates may be applied in any order, any number of times; replicas that have the same ones read the same.
+ * A call that throws a LaniakeaError changed nothing. Indexes are those of JavaScript's strings. */
+export interface Doc extends Disposable {
+  /** Changes where an update turns out to come from another replica with the same id. */
+  readonly client: number
+  readonly size: DocSize
+  /** The named nodes that there are, and of what kind as far as that is known. */
+  readonly roots: readonly { readonly name: string; readonly kind: NodeKind | 'unknown' }[]
+
+  /** The root of that name, made if it is not there. LK_ERR_TYPE where it was asked for as another kind before. */
+  getText(name?: string): TextNode
+  getArray(name?: string): ArrayNode
+  getMap(name?: string): MapNode
+  getXml(name?: string): XmlFragment
+  get<K extends NodeKind>(name: string, kind: K): NodeTypes[K]
+
+  /** Everything that `body` changes is one transaction: one update, one round of observers. They nest; the outermost
+   * one counts. Where `body` throws, what it changed until then stays. */
+  transact<T>(body: () => T, origin?: unknown): T
+
+  /** Takes in an update, which may come from anybody. What depends on updates that have not come yet
+   * waits for them. LK_ERR_CORRUPT and others of decoding, LK_ERR_STEPS, LK_ERR_LIMIT. */
+  apply(update: Uint8Array, origin?: unknown, format?: UpdateFormat): void
+  /** The same for many updates, each a transaction, with few calls to the core. Where one throws, those
+   * before it are applied. */
+  applyAll(updates: readonly Uint8Array[], origin?: unknown, format?: UpdateFormat): void
+
+  /** What this document has beyond a state vector; all of it without one. */
+  encode(stateVector?: Uint8Array, format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  stateVector(): Uint8Array<ArrayBuffer>
+
+  /** Calls `listener` with an update after each transaction that changed something, until the function that it
+   * returns is called. Listeners may change the document: that is a transaction of its own. */
+  onUpdate(listener: UpdateListener, format?: UpdateFormat): () => void
+
+  /** An undo manager for some nodes and all in them, or for the whole document. */
+  undo(scope?: DocNode | readonly DocNode[], options?: UndoOptions): UndoManager
+
+  /** What the document holds, by root, as JSON can say it. */
+  toJSON(): { [name: string]: unknown }
+
+  /** Gives the memory back; everything of the document throws LK_ERR_STATE from now on. Also by `using`. */
+  close(): void
+}
+
+/** The kinds of nodes. */
+export interface NodeTypes {
+  readonly text: TextNode
+  readonly array: ArrayNode
+  readonly map: MapNode
+  readonly 'xml-fragment': XmlFragment
+  readonly 'xml-element': XmlElement
+  readonly 'xml-text': XmlText
+  readonly 'xml-hook': XmlHook
+}
+export type NodeKind = keyof NodeTypes
+export type DocNode = NodeTypes[NodeKind]
+
+/** What an element of a list, or the value of a key, may be when it is read. */
+export type Content = Value | DocNode | Subdocument
+
+/** What all nodes have in common. There is one object for each node as long as its document lives. A node that was
+ * deleted has no length; other calls than that and `exists` throw LK_ERR_NOT_FOUND. */
+export interface NodeBase {
+  readonly doc: Doc
+  readonly exists: boolean
+  /** `undefined` for a root. */
+  readonly parent: DocNode | undefined
+  toJSON(): unknown
+  /** Calls `listener` after transactions that changed this node, until the function that it returns is called. */
+  observe(listener: (event: DocEvent) => void): () => void
+  /** The same for this node and all in it; those with the shortest path come first. */
+  observeDeep(listener: (events: readonly DocEvent[]) => void): () => void
+}
+
+/** Attributes of a node itself. */
+export interface WithAttributes {
+  getAttribute(key: string): Content
+  setAttribute(key: string, value: Value): void
+  removeAttribute(key: string): void
+  attributes(): { [key: string]: Content }
+}
+
+/** One operation of a delta. */
+export interface DeltaOperation {
+  readonly insert?: unknown
+  readonly delete?: number
+  readonly retain?: number
+  readonly attributes?: Attributes
+}
+
+interface TextBase extends NodeBase, WithAttributes {
+  /** In units of UTF-16. */
+  readonly length: number
+  /** Without `attributes` formatted like the text before `index`, otherwise exactly so. */
+  insert(index: number, text: string, attributes?: Attributes): void
+  /** One unit that is no character, such as an image. */
+  insertEmbed(index: number, value: Value, attributes?: Attributes): void
+  insertNode<K extends NodeKind>(index: number, kind: K, name?: string, attributes?: Attributes): NodeTypes[K]
+  delete(index: number, length: number): void
+  format(index: number, length: number, attributes: Attributes): void
+  applyDelta(delta: readonly DeltaOperation[], options?: { readonly sanitize?: boolean }): void
+  toDelta(): DeltaOperation[]
+  /** The text without formatting. */
+  toString(): string
+}
+
+export interface TextNode extends TextBase {
+  readonly kind: 'text'
+}
+
+interface ListBase extends NodeBase, Iterable<Content> {
+  readonly length: number
+  get(index: number): Content
+  insert(index: number, values: readonly (Value | Subdocument)[]): void
+  push(values: readonly (Value | Subdocument)[]): void
+  insertNode<K extends NodeKind>(index: number, kind: K, name?: string): NodeTypes[K]
+  delete(index: number, length?: number): void
+  toArray(): Content[]
+}
+
+export interface ArrayNode extends ListBase {
+  readonly kind: 'array'
+}
+
+interface MapBase extends NodeBase, Iterable<[string, Content]> {
+  readonly size: number
+  /** `undefined` where the key has no value, or that one. */
+  get(key: string): Content
+  has(key: string): boolean
+  set(key: string, value: Value | Subdocument): void
+  setNode<K extends NodeKind>(key: string, kind: K, name?: string): NodeTypes[K]
+  delete(key: string): void
+  entries(): [string, Content][]
+}
+
+export interface MapNode extends MapBase {
+  readonly kind: 'map'
+}
+
+export interface XmlHook extends MapBase {
+  readonly kind: 'xml-hook'
+  readonly name: string
+}
+
+interface XmlList extends NodeBase {
+  readonly length: number
+  get(index: number): Content
+  insertElement(index: number, name: string): XmlElement
+  insertText(index: number): XmlText
+  insertNode<K extends NodeKind>(index: number, kind: K, name?: string): NodeTypes[K]
+  delete(index: number, length?: number): void
+  children(): Content[]
+  toString(): string
+}
+
+export interface XmlFragment extends XmlList {
+  readonly kind: 'xml-fragment'
+}
+
+export interface XmlElement extends XmlList, WithAttributes {
+  readonly kind: 'xml-element'
+  readonly name: string
+}
+
+export interface XmlText extends TextBase {
+  readonly kind: 'xml-text'
+}

@@ -1,0 +1,590 @@
+// Documents as their users see them: typed nodes, transactions, listeners, undo, updates, lifetimes. What Yjs has to say to
+// the same calls stands here as literals; doc_yjs.test.ts asks Yjs itself where it is installed.
+import { afterEach, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createDocs, LaniakeaError, loadCore, Subdocument, type Content, type Doc, type DocEvent, type DocOptions, type Docs, type TextNode, type Value } from '@laniakea/sdk'
+
+const hasCode = (code: string) => (error: unknown) => error instanceof LaniakeaError && error.code === code
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
+
+const opened: Docs[] = []
+
+async function open(): Promise<Docs> {
+  const docs = await createDocs()
+  opened.push(docs)
+  return docs
+}
+
+async function openDoc(options: DocOptions = { client: 1 }): Promise<Doc> {
+  return (await open()).open(options)
+}
+
+afterEach(() => {
+  for (const docs of opened.splice(0)) docs.close()
+})
+
+// ---- text ----
+
+test('a text is edited by units of UTF-16 and gives the updates of Yjs', async () => {
+  const doc = await openDoc()
+  const updates: string[] = []
+  doc.onUpdate((update) => updates.push(hex(update)))
+  const text = doc.getText('text')
+  text.insert(0, 'ab')
+  text.insert(2, 'c')
+  text.insert(1, '😀é')
+  text.delete(0, 1)
+  assert.equal(text.toString(), '😀ébc')
+  assert.equal(text.length, 5)
+  assert.deepEqual(updates, ['01010100040104746578740261620' + '0', '0101010284010101630' + '0', '01010103c40100010106f09f9880c3a90' + '0', '000101010001'])
+})
+
+/* Goal: nothing of the way that text takes into the core can be seen.
+ * Method: texts of all lengths around the limits of the ways, of one to three bytes a unit, alone and behind others. */
+test('texts of every length and width come back as they went in', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('text')
+  let expected = ''
+  for (const unit of ['a', 'é', '€', '😀', '\ufeff', '\0']) {
+    for (const count of [1, 2, 21, 63, 64, 65, 1000]) {
+      const piece = unit.repeat(count)
+      const at = Math.floor(expected.length / 2) & ~1
+      text.insert(at, piece)
+      expected = expected.slice(0, at) + piece + expected.slice(at)
+      if (expected.length % 2 === 1) {
+        text.insert(expected.length, '.')
+        expected += '.'
+      }
+    }
+  }
+  assert.equal(text.toString(), expected)
+  assert.equal(text.length, expected.length)
+  const long = 'ü'.repeat(2 ** 20 + 1)
+  text.insert(0, long)
+  assert.equal(text.toString(), long + expected)
+})
+
+test('half of a surrogate pair alone becomes U+FFFD, however it comes', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('text')
+  text.insert(0, '\ud83d')
+  text.insert(1, 'x\ude00y')
+  assert.equal(text.toString(), '\ufffdx\ufffdy')
+})
+
+test('formatted text is read as a delta', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('text')
+  text.insert(0, 'plain')
+  text.insert(5, ' bold', { bold: true })
+  text.format(0, 2, { link: { href: 'x' } })
+  text.insertEmbed(0, { image: 'a.png' }, { width: 3 })
+  text.format(6, 5, { bold: null })
+  assert.deepEqual(text.toDelta(), [
+    { insert: { image: 'a.png' }, attributes: { width: 3 } },
+    { insert: 'pl', attributes: { link: { href: 'x' } } },
+    { insert: 'ain bold' },
+  ])
+  const other = doc.getText('other')
+  other.applyDelta([{ insert: 'abc' }, { insert: 'd', attributes: { em: 1 } }])
+  other.applyDelta([{ retain: 1 }, { delete: 1 }, { retain: 1, attributes: { em: 2 } }])
+  assert.deepEqual(other.toDelta(), [{ insert: 'a' }, { insert: 'c', attributes: { em: 2 } }, { insert: 'd', attributes: { em: 1 } }])
+  text.setAttribute('indent', 2)
+  assert.deepEqual(text.attributes(), { indent: 2 })
+})
+
+// ---- arrays, maps, XML ----
+
+const VALUES: readonly Value[] = [
+  null, true, false, 0, -0, 1, -1, 63, 64, -64, 127, 128, 2 ** 31 - 1, -(2 ** 31) + 1, 2 ** 31, 2 ** 53 - 1, 0.5, 0.1, -1e300, Infinity, NaN,
+  '', 'text', 'é'.repeat(60), 'x'.repeat(300), '\ufeff', [], [1, [2, ['three']]], {}, { a: { b: [null, undefined] }, c: undefined }, { b: 1n, a: new Uint8Array([1]) },
+  new Uint8Array(), new Uint8Array([0, 255]),
+]
+
+test('values come back as what they were', async () => {
+  const docs = await open()
+  const doc = docs.open()
+  const map = doc.getMap('map')
+  const array = doc.getArray('array')
+  const keyed: readonly Value[] = [...VALUES, undefined, 2n ** 63n - 1n, -(2n ** 63n), 0n]
+  keyed.forEach((value, i) => map.set(`key ${i}`, value))
+  array.insert(0, VALUES)
+  const copy = docs.open()
+  copy.apply(doc.encode())
+  for (const one of [doc, copy]) {
+    assert.deepEqual(one.getArray('array').toArray(), VALUES)
+    assert.deepEqual([...one.getArray('array')], VALUES)
+    keyed.forEach((value, i) => assert.deepEqual(one.getMap('map').get(`key ${i}`), value))
+    assert.deepEqual(one.getMap('map').entries(), keyed.map((value, i) => [`key ${i}`, value]))
+    VALUES.forEach((value, i) => assert.deepEqual(one.getArray('array').get(i), value))
+  }
+})
+
+test('a key __proto__ is no prototype, and what Yjs drops of it is dropped', async () => {
+  const doc = await openDoc()
+  doc.getMap('m').set('v', JSON.parse('{"__proto__":{"x":1},"y":2}') as Value)
+  const value = doc.getMap('m').get('v') as { x?: unknown; y: unknown }
+  assert.equal(value.y, 2)
+  assert.equal(value.x, undefined)
+  assert.equal(Object.getPrototypeOf(value), Object.prototype)
+})
+
+test('what a document cannot hold is refused and changes nothing', async () => {
+  const doc = await openDoc()
+  const map = doc.getMap('map')
+  const array = doc.getArray('array')
+  const cycle: unknown[] = []
+  cycle.push(cycle)
+  for (const [value, code] of [[() => 1, 'TYPE'], [Symbol('x'), 'TYPE'], [new Date(), 'TYPE'], [new Map(), 'TYPE'], [2n ** 63n, 'RANGE'], [cycle, 'DEPTH']]) {
+    assert.throws(() => map.set('x', value as Value), hasCode(`LK_ERR_${String(code)}`))
+    assert.throws(() => array.push([1, value as Value]), hasCode(`LK_ERR_${String(code)}`))
+  }
+  for (const value of [undefined, 1n]) assert.throws(() => array.push([value]), hasCode('LK_ERR_INVALID'))
+  assert.deepEqual(doc.toJSON(), { map: {}, array: [] })
+  assert.equal(doc.encode().length, 2)
+})
+
+test('indexes that are none are refused', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('text')
+  const array = doc.getArray('array')
+  text.insert(0, 'abc')
+  array.push([1, 2])
+  for (const index of [-1, 0.5, NaN, 2 ** 32, 2 ** 32 + 1, 4, '0', undefined]) {
+    const at = index as number
+    for (const call of [() => text.insert(at, 'x'), () => text.insert(at, 'xy'), () => text.delete(at, 1), () => text.delete(0, at), () => array.insert(at, [1]), () => array.delete(at), () => array.get(at)]) {
+      assert.throws(call, hasCode('LK_ERR_RANGE'), String(index))
+    }
+  }
+  assert.throws(() => text.insert(0, 5 as unknown as string), hasCode('LK_ERR_TYPE'))
+  assert.deepEqual(doc.toJSON(), { text: 'abc', array: [1, 2] })
+})
+
+test('nodes lie in nodes, and there is one object for each', async () => {
+  const doc = await openDoc()
+  const array = doc.getArray('array')
+  const map = array.insertNode(0, 'map')
+  const text: TextNode = map.setNode('text', 'text')
+  text.insert(0, 'inside')
+  array.push([1])
+  assert.equal(array.get(0), map)
+  assert.equal(map.get('text'), text)
+  assert.equal(text.parent, map)
+  assert.equal(map.parent, array)
+  assert.equal(array.parent, undefined)
+  assert.equal(doc.getArray('array'), array)
+  assert.equal(map.has('text'), true)
+  assert.equal(map.size, 1)
+  assert.deepEqual(array.toJSON(), [{ text: 'inside' }, 1])
+  array.delete(0)
+  assert.equal(text.exists, false)
+  for (const use of [() => text.insert(0, 'x'), () => text.toString(), () => map.get('text'), () => map.has('text'), () => map.parent]) assert.throws(use, hasCode('LK_ERR_NOT_FOUND'))
+  assert.deepEqual(doc.toJSON(), { array: [1] })
+})
+
+test('XML has elements, texts and attributes', async () => {
+  const doc = await openDoc()
+  const xml = doc.getXml('xml')
+  const paragraph = xml.insertElement(0, 'p')
+  paragraph.setAttribute('align', 'left')
+  const text = paragraph.insertText(0)
+  text.insert(0, 'a<b')
+  text.format(0, 1, { em: {} })
+  const hook = xml.insertNode(1, 'xml-hook', 'widget')
+  hook.set('x', 1)
+  assert.equal(hook.name, 'widget')
+  assert.equal(paragraph.name, 'p')
+  assert.equal(text.toString(), '<em>a</em><b')
+  xml.delete(1)
+  assert.equal(xml.toString(), '<p align="left"><em>a</em><b</p>')
+  assert.deepEqual(xml.children(), [paragraph])
+  assert.equal(paragraph.get(0), text)
+  paragraph.removeAttribute('align')
+  assert.equal(paragraph.getAttribute('align'), undefined)
+  assert.deepEqual(paragraph.attributes(), {})
+})
+
+test('a subdocument is a name and options', async () => {
+  const docs = await open()
+  const doc = docs.open()
+  doc.getMap('map').set('sub', new Subdocument('guid', { autoLoad: true }))
+  const copy = docs.open()
+  copy.apply(doc.encode())
+  assert.deepEqual(copy.getMap('map').get('sub'), new Subdocument('guid', { autoLoad: true }))
+})
+
+test('a root has one kind', async () => {
+  const doc = await openDoc()
+  doc.getText('a').insert(0, 'x')
+  assert.throws(() => doc.getMap('a'), hasCode('LK_ERR_TYPE'))
+  assert.throws(() => doc.get('b', 'unknown' as 'text'), hasCode('LK_ERR_TYPE'))
+  assert.deepEqual(doc.roots, [{ name: 'a', kind: 'text' }])
+  const value: Content = doc.getMap('m').get('nothing')
+  assert.equal(value, undefined)
+})
+
+// ---- transactions and updates ----
+
+test('a transaction is one update, with its origin', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const told: unknown[] = []
+  doc.onUpdate((update, origin, local) => told.push([update.length, origin, local]))
+  const origin = { who: 'me' }
+  const result = doc.transact(() => {
+    doc.getText('t').insert(0, 'x')
+    doc.transact(() => doc.getMap('m').set('k', 1), 'inner')
+    return 5
+  }, origin)
+  assert.equal(result, 5)
+  assert.equal(told.length, 1)
+  assert.deepEqual((told[0] as unknown[]).slice(1), [origin, true])
+  assert.equal((told[0] as unknown[])[1], origin)
+  const other = docs.open()
+  other.getText('t').insert(0, 'y')
+  doc.apply(other.encode(), 'net')
+  assert.deepEqual((told[1] as unknown[]).slice(1), ['net', false])
+  doc.getText('t').insert(0, 'z')
+  assert.deepEqual((told[2] as unknown[]).slice(1), [null, true])
+})
+
+test('what a transaction changed before it threw stays', async () => {
+  const doc = await openDoc()
+  let updates = 0
+  doc.onUpdate(() => updates++)
+  assert.throws(() => doc.transact(() => {
+    doc.getText('t').insert(0, 'x')
+    throw new Error('mine')
+  }), /mine/)
+  assert.equal(doc.getText('t').toString(), 'x')
+  assert.equal(updates, 1)
+  doc.getText('t').insert(0, 'y')
+  assert.equal(updates, 2)
+})
+
+test('updates go both ways, in both formats, in any order, and wait for each other', async () => {
+  const docs = await open()
+  const a = docs.open({ client: 1 })
+  const forms: Uint8Array[][] = [[], []]
+  const off = a.onUpdate((update) => forms[0]!.push(update))
+  a.onUpdate((update) => forms[1]!.push(update), 2)
+  const text = a.getText('t')
+  for (let i = 0; i < 50; i++) text.insert(Math.floor(i / 2), String(i % 10))
+  text.delete(3, 5)
+  off()
+  off()
+  text.insert(0, 'not told')
+  text.delete(0, 8)
+  for (const [i, updates] of forms.entries()) {
+    const format = i === 0 ? 1 : 2
+    const b = docs.open()
+    b.applyAll(updates.slice(0, 51).toReversed(), 'o', format)
+    assert.equal(b.getText('t').toString(), text.toString())
+    const c = docs.open()
+    for (const update of updates) c.apply(update, undefined, format)
+    assert.equal(c.getText('t').toString(), text.toString())
+    const d = docs.open()
+    d.apply(docs.merge(updates, format), undefined, format)
+    d.apply(docs.compact(updates, format), undefined, format)
+    assert.equal(d.getText('t').toString(), text.toString())
+  }
+  assert.equal(forms[0]!.length, 51)
+  const early = docs.open()
+  early.apply(forms[0]![1]!)
+  assert.equal(early.size.pending.structs > 0, true)
+  early.apply(forms[0]![0]!)
+  assert.equal(early.size.pending.structs, 0)
+})
+
+test('a state vector tells what somebody lacks', async () => {
+  const docs = await open()
+  const a = docs.open({ client: 1 })
+  const b = docs.open({ client: 2 })
+  a.getText('t').insert(0, 'one')
+  b.apply(a.encode())
+  a.getText('t').insert(3, ' two')
+  const missing = a.encode(b.stateVector())
+  assert.ok(missing.length < a.encode().length)
+  assert.equal(hex(docs.diff(a.encode(), b.stateVector())), hex(missing))
+  b.apply(missing)
+  assert.equal(hex(a.encode()), hex(b.encode()))
+  assert.equal(hex(docs.stateVectorOf(a.encode())), hex(a.stateVector()))
+  assert.equal(hex(docs.convert(a.encode(), 1, 2)), hex(a.encode(undefined, 2)))
+  assert.equal(hex(docs.convert(a.encode(undefined, 2), 2, 1)), hex(a.encode()))
+})
+
+test('bytes that are no update are refused as a whole, and those before them are taken', async () => {
+  const docs = await open()
+  const a = docs.open({ client: 1 })
+  const updates: Uint8Array[] = []
+  a.onUpdate((update) => updates.push(update))
+  a.getText('t').insert(0, 'a')
+  a.getText('t').insert(1, 'b')
+  const b = docs.open()
+  for (const bytes of ['', 'ff', '0101']) assert.throws(() => b.apply(bytesOf(bytes)), hasCode('LK_ERR_TRUNCATED'))
+  assert.throws(() => b.apply(bytesOf('000000')), hasCode('LK_ERR_TRAILING'))
+  assert.throws(() => b.applyAll([updates[0]!, bytesOf('ff'), updates[1]!]), hasCode('LK_ERR_TRUNCATED'))
+  assert.equal(b.getText('t').toString(), 'a')
+  assert.throws(() => docs.merge([bytesOf('ff')]), hasCode('LK_ERR_TRUNCATED'))
+})
+
+// ---- listeners ----
+
+test('a listener may change the document, and every one is told of everything in its order', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const told: string[] = []
+  doc.onUpdate(() => {
+    told.push('first')
+    if (text.length < 3) text.insert(0, 'more')
+  })
+  doc.onUpdate(() => told.push('second'))
+  text.insert(0, 'x')
+  assert.equal(text.toString(), 'morex')
+  assert.deepEqual(told, ['first', 'second', 'first', 'second'])
+})
+
+test('an error of a listener comes out, and the others are told', async () => {
+  const doc = await openDoc()
+  let count = 0
+  const off = doc.onUpdate(() => { throw new Error('mine') })
+  assert.throws(() => doc.getText('t').insert(0, 'a'), /mine/)
+  doc.onUpdate(() => count++)
+  assert.throws(() => doc.getText('t').insert(0, 'b'), /mine/)
+  off()
+  doc.getText('t').insert(0, 'c')
+  assert.equal(count, 2)
+  assert.equal(doc.getText('t').toString(), 'cba')
+})
+
+test('two documents may answer each other from within listeners', async () => {
+  const docs = await open()
+  const [a, b] = [docs.open({ client: 1 }), docs.open({ client: 2 })]
+  a.onUpdate((update, origin) => void (origin === b || b.apply(update, a)))
+  b.onUpdate((update, origin) => void (origin === a || a.apply(update, b)))
+  for (let i = 0; i < 100; i++) (i % 3 === 0 ? a : b).getText('t').insert(i, String(i % 10))
+  b.getMap('m').set('k', [1])
+  assert.deepEqual(a.toJSON(), b.toJSON())
+  assert.equal(a.getText('t').length, 100)
+})
+
+test('an update is bytes of its own', async () => {
+  const doc = await openDoc()
+  const updates: Uint8Array[] = []
+  doc.onUpdate((update) => updates.push(update))
+  doc.getText('t').insert(0, 'abc')
+  const before = hex(updates[0]!)
+  doc.getText('t').insert(0, 'x'.repeat(100000))
+  assert.equal(hex(updates[0]!), before)
+  updates[0]!.fill(0)
+  assert.equal(updates[0]!.buffer.byteLength, updates[0]!.length)
+})
+
+// ---- events ----
+
+const plain = ({ path, delta, keys, local }: DocEvent): unknown => ({ path, delta, keys: Object.fromEntries(keys), local })
+
+test('events tell what happened to a node', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const text = doc.getText('t')
+  const events: unknown[] = []
+  const off = text.observe((event) => {
+    assert.equal(event.target, text)
+    assert.equal(event.currentTarget, text)
+    events.push(plain(event))
+  })
+  text.insert(0, 'hello')
+  doc.transact(() => {
+    text.delete(0, 1)
+    text.insert(4, '!', { bold: true })
+  })
+  off()
+  text.insert(0, 'quiet')
+  assert.deepEqual(events, [
+    { path: [], delta: [{ insert: 'hello' }], keys: {}, local: true },
+    { path: [], delta: [{ delete: 1 }, { retain: 4 }, { insert: '!', attributes: { bold: true } }], keys: {}, local: true },
+  ])
+})
+
+test('deep events have paths, and those of maps keys', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const map = doc.getMap('m')
+  const events: unknown[] = []
+  map.observeDeep((list) => events.push(list.map(plain)))
+  const array = map.setNode('list', 'array')
+  doc.transact(() => {
+    array.push([1, 'two'])
+    map.set('key', 1)
+  })
+  map.set('key', { a: 2 })
+  map.delete('key')
+  const other = docs.open()
+  other.apply(doc.encode())
+  other.getMap('m').set('far', true)
+  doc.apply(other.encode())
+  assert.deepEqual(events, [
+    [{ path: [], delta: [], keys: { list: { action: 'add', oldValue: undefined } }, local: true }],
+    [
+      { path: [], delta: [], keys: { key: { action: 'add', oldValue: undefined } }, local: true },
+      { path: ['list'], delta: [{ insert: [1, 'two'] }], keys: {}, local: true },
+    ],
+    [{ path: [], delta: [], keys: { key: { action: 'update', oldValue: 1 } }, local: true }],
+    [{ path: [], delta: [], keys: { key: { action: 'delete', oldValue: { a: 2 } } }, local: true }],
+    [{ path: [], delta: [], keys: { far: { action: 'add', oldValue: undefined } }, local: false }],
+  ])
+})
+
+// ---- undo ----
+
+test('an undo manager takes back what was done here', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const text = doc.getText('t')
+  const undo = doc.undo(text)
+  const items: unknown[] = []
+  undo.onItem(({ kind, popped, meta }) => {
+    items.push([kind, popped, meta.get('cursor')])
+    meta.set('cursor', text.length)
+  })
+  text.insert(0, 'abc')
+  undo.stopCapturing()
+  text.insert(3, 'd')
+  text.insert(4, 'e')
+  const other = docs.open({ client: 2 })
+  other.getText('t').insert(0, 'far ')
+  doc.apply(other.encode(), 'net')
+  assert.equal(undo.undoCount, 2)
+  assert.equal(undo.undo(), true)
+  assert.deepEqual([text.toString().replace('far ', ''), undo.undoCount, undo.redoCount], ['abc', 1, 1])
+  assert.equal(undo.redo(), true)
+  assert.equal(text.toString().replace('far ', ''), 'abcde')
+  undo.undo()
+  undo.undo()
+  assert.equal(text.toString(), 'far ')
+  assert.equal(undo.undo(), false)
+  assert.deepEqual(items[0], ['undo', false, undefined])
+  undo.clear()
+  assert.equal(undo.redo(), false)
+  undo.close()
+  undo.close()
+  text.insert(0, 'x')
+})
+
+test('an undo manager counts the origins that it is given, and is one', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const mine = { mine: true }
+  const undo = doc.undo([text], { trackedOrigins: [mine], captureTimeout: 0 })
+  const origins: unknown[] = []
+  doc.onUpdate((_, origin) => origins.push(origin))
+  text.insert(0, 'a')
+  doc.transact(() => text.insert(1, 'b'), mine)
+  doc.transact(() => text.insert(2, 'c'), { mine: true })
+  doc.transact(() => text.insert(3, 'd'), mine)
+  assert.equal(undo.undoCount, 2)
+  undo.undo()
+  assert.equal(text.toString(), 'abc')
+  undo.undo()
+  assert.equal(text.toString(), 'ac')
+  assert.deepEqual([origins[1], origins[4]], [mine, undo])
+  undo.track('late')
+  undo.untrack(mine)
+  doc.transact(() => text.insert(0, 'x'), mine)
+  doc.transact(() => text.insert(0, 'y'), 'late')
+  undo.undo()
+  assert.equal(text.toString(), 'xac')
+  assert.throws(() => doc.undo((null as unknown) as TextNode), TypeError)
+})
+
+// ---- lifetimes ----
+
+test('a closed document throws LK_ERR_STATE, and its memory is given back', async () => {
+  const docs = await open()
+  const doc = docs.open()
+  const text = doc.getText('t')
+  doc.onUpdate(() => {})
+  const undo = doc.undo(text)
+  text.insert(0, 'x')
+  doc.close()
+  doc.close()
+  for (const use of [() => text.insert(0, 'x'), () => text.insert(0, 'xy'), () => text.delete(0, 1), () => text.toString(), () => doc.getText('t'), () => doc.apply(new Uint8Array(2)),
+    () => doc.encode(), () => doc.transact(() => 1), () => doc.toJSON(), () => doc.client, () => undo.undo(), () => text.observe(() => {})]) {
+    assert.throws(use, hasCode('LK_ERR_STATE'), String(use))
+  }
+  undo.close()
+  const next = docs.open()
+  assert.equal(next.getText('t').toString(), '')
+  docs.close()
+  assert.throws(() => next.getText('t').insert(0, 'x'), hasCode('LK_ERR_STATE'))
+  assert.throws(() => docs.open(), hasCode('LK_ERR_STATE'))
+  next.close()
+})
+
+test('documents are disposable', async () => {
+  const docs = await open()
+  const doc = docs.open()
+  const text = doc.getText('t')
+  doc[Symbol.dispose]()
+  assert.throws(() => text.length, hasCode('LK_ERR_STATE'))
+})
+
+test('a client is an integer below 2^53', async () => {
+  const docs = await open()
+  for (const client of [-1, 0.5, 2 ** 53, NaN, Infinity]) assert.throws(() => docs.open({ client }), hasCode('LK_ERR_RANGE'))
+  assert.equal(docs.open({ client: 2 ** 53 - 1 }).client, 2 ** 53 - 1)
+  assert.notEqual(docs.open().client, docs.open().client)
+})
+
+test('many large documents grow the memory under the hands of everybody', async () => {
+  const docs = await open()
+  const all = Array.from({ length: 40 }, () => docs.open())
+  let bytes = 0
+  for (const doc of all) {
+    doc.onUpdate((update) => (bytes += update.length))
+    for (let i = 0; i < 20; i++) doc.getText('t').insert(0, `${i}`.repeat(5000))
+    doc.getText('t').insert(0, '!')
+  }
+  assert.ok(bytes > 40 * 20 * 5000)
+  for (const doc of all) assert.equal(doc.getText('t').toString()[0], '!')
+})
+
+test('a core without documents is refused', async () => {
+  const bytes = readFileSync(new URL(import.meta.resolve('@laniakea/sdk/laniakea.wasm')))
+  const core = await loadCore({ bytes: new Uint8Array(bytes) })
+  await assert.rejects(createDocs({ core }), hasCode('LK_ERR_UNSUPPORTED'))
+})
+
+/* Goal: no call follows one that trapped.
+ * Method: the real module, of whose exports one does what a trap does. */
+test('a trap surfaces as LK_ERR_TRAP, and so does everything behind it', async (t) => {
+  const bytes = readFileSync(new URL(import.meta.resolve('@laniakea/sdk/laniakea-doc.wasm')))
+  const core = await loadCore({ bytes: new Uint8Array(bytes) })
+  const real = WebAssembly.instantiate as (module: WebAssembly.Module) => Promise<WebAssembly.Instance>
+  t.mock.method(WebAssembly, 'instantiate', async (module: WebAssembly.Module) => {
+    const instance = await real(module)
+    return { exports: { ...instance.exports, doc_text_delete: () => { throw new WebAssembly.RuntimeError('unreachable') } } }
+  })
+  const docs = await createDocs({ core })
+  const doc = docs.open()
+  const text = doc.getText('t')
+  text.insert(0, 'abc')
+  assert.throws(() => text.delete(0, 1), hasCode('LK_ERR_TRAP'))
+  for (const use of [() => text.insert(0, 'x'), () => text.toString(), () => doc.encode(), () => docs.open(), () => doc.transact(() => 1)]) assert.throws(use, hasCode('LK_ERR_TRAP'))
+  doc.close()
+})
+
+// ---- what is promised elsewhere ----
+
+test("the README's example runs", async (t) => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const example = [...readme.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code]) => code!).find((code) => code.includes('createDocs'))!
+  const said: unknown[] = []
+  t.mock.method(console, 'log', (...values: unknown[]) => said.push(...values))
+  const code = example.replace("'@laniakea/sdk'", JSON.stringify(import.meta.resolve('@laniakea/sdk')))
+  await import(`data:text/javascript,${encodeURIComponent(code)}`)
+  assert.deepEqual(said, [[{ insert: 'Hello' }], 'Hello', { title: 'Notes', items: ['one', { done: true }] }, 'Hello', ''])
+})
