@@ -51,10 +51,30 @@ void lk_item_waste(lk_doc *doc, const lk_item *item) {
   }
 }
 
+static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place);
+
+/* A struct of several items is one again as soon as both sides of a joint are collected. */
+static void rejoin(lk_doc *doc, uint32_t number, bool joined) {
+  uint16_t client = doc->items[number].client;
+  lk_place place = lk_client_place(doc, client, doc->items[number].clock), other = place;
+  if (lk_place_next(doc, client, &other)) {
+    uint32_t next = lk_place_item(doc, client, other);
+    const lk_item *behind = &doc->items[next];
+    if (behind->kind == LK_CONTENT_GC && (behind->flags & LK_ITEM_JOINED) != 0)
+      absorb(doc, number, next, other);
+  }
+  other = place;
+  if (!joined || !lk_place_prev(doc, client, &other)) return;
+  uint32_t left = lk_place_item(doc, client, other);
+  if (doc->items[left].kind == LK_CONTENT_GC) absorb(doc, left, number, place);
+  else doc->items[number].flags |= LK_ITEM_JOINED;
+}
+
 /* What was in a collected node has no place any more. Nested nodes are chained by |order|, which such a node
  * does not need. */
 static void collect_child(lk_doc *doc, uint32_t number, uint32_t *nodes) {
   lk_item *item = &doc->items[number];
+  bool joined = (item->flags & LK_ITEM_JOINED) != 0;
   if (item->kind == LK_CONTENT_TYPE) {
     lk_order_drop(doc, item->content);
     doc->types.at[item->content].order = *nodes;
@@ -66,6 +86,7 @@ static void collect_child(lk_doc *doc, uint32_t number, uint32_t *nodes) {
   item->flags = LK_ITEM_DELETED;
   item->left = item->right = item->parent = item->leaf = LK_NONE;
   item->origin_client = item->right_client = LK_NO_CLIENT;
+  rejoin(doc, number, joined);
 }
 
 static void collect_node(lk_doc *doc, uint32_t number) {
@@ -223,6 +244,16 @@ static bool can_merge(const lk_doc *doc, const lk_item *left, const lk_item *rig
          ((left->flags | right->flags) & LK_ITEM_REDONE) == 0;
 }
 
+/* Of two structs that become one, one is kept: all items of both are. */
+static void keep_both(lk_doc *doc, uint16_t client, lk_place left, lk_place right) {
+  do doc->items[lk_place_item(doc, client, left)].flags |= LK_ITEM_KEEP;
+  while ((doc->items[lk_place_item(doc, client, left)].flags & LK_ITEM_JOINED) != 0 &&
+         lk_place_prev(doc, client, &left));
+  do doc->items[lk_place_item(doc, client, right)].flags |= LK_ITEM_KEEP;
+  while (lk_place_next(doc, client, &right) &&
+         (doc->items[lk_place_item(doc, client, right)].flags & LK_ITEM_JOINED) != 0);
+}
+
 /* Makes the item at |place| one with the one before it, if they are one struct; |place| is where the boundary was
  * looked at last: that item's, or the left one's where it was absorbed. */
 static bool merge_left(lk_doc *doc, uint16_t client, lk_place *place) {
@@ -231,7 +262,7 @@ static bool merge_left(lk_doc *doc, uint16_t client, lk_place *place) {
   uint32_t right = lk_place_item(doc, client, *place), left = lk_place_item(doc, client, before);
   lk_item *l = &doc->items[left], *r = &doc->items[right];
   if (!can_merge(doc, l, r, right)) return false;
-  l->flags |= r->flags & LK_ITEM_KEEP;
+  if (((l->flags ^ r->flags) & LK_ITEM_KEEP) != 0) keep_both(doc, client, before, *place);
   bool one = l->kind == LK_CONTENT_GC || l->kind == LK_CONTENT_DELETED;
   if (l->kind == LK_CONTENT_STRING) one = join_text(doc, l, r);
   else if (!one) one = join_values(doc, l, r);
@@ -244,7 +275,7 @@ static bool merge_left(lk_doc *doc, uint16_t client, lk_place *place) {
     *place = before;
     return true;
   }
-  r->flags |= LK_ITEM_JOINED | (l->flags & LK_ITEM_KEEP);
+  r->flags |= LK_ITEM_JOINED;
   *place = before;
   return true;
 }

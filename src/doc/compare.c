@@ -549,10 +549,9 @@ static void put_change(compare *self, const lk_item *item, uint32_t from, uint32
     check(self, lk_buf_err(&self->text));
     return;
   }
-  /* an embed is an operation of its own, as in toDelta */
-  if (item->kind == LK_CONTENT_EMBED) flush(self);
   want_run(self, kind, true, item->client);
   for (uint32_t i = from; i < to && self->err == LK_OK; i++) write_value(self, item, i);
+  /* an embed is an operation of its own, as in toDelta */
   if (item->kind == LK_CONTENT_EMBED) flush(self);
 }
 

@@ -441,7 +441,8 @@ void lk_client_remove(lk_doc *doc, uint16_t client, lk_place place);
 lk_err lk_name_intern(lk_doc *doc, lk_slice name, uint32_t *out) LK_MUST_USE;
 uint32_t lk_name_find(const lk_doc *doc, lk_slice name); /* or LK_NONE */
 static inline lk_slice lk_name_slice(const lk_doc *doc, uint32_t name) {
-  return lk_slice_of(doc->name_bytes + doc->names.at[name].at, doc->names.at[name].len);
+  const lk_name *at = &doc->names.at[name];
+  return at->len == 0 ? LK_SLICE_EMPTY : lk_slice_of(doc->name_bytes + at->at, at->len);
 }
 
 lk_err lk_type_new(lk_doc *doc, uint8_t kind, uint32_t name, uint32_t *out) LK_MUST_USE;

@@ -704,10 +704,7 @@ static lk_err delete_one(lk_doc *doc, uint32_t number) {
   }
   if ((err = lk_type_changed(doc, item->parent, sub ? item->leaf : LK_NONE)) != LK_OK) return err;
   if (item->kind == LK_CONTENT_DOC) return subdoc_changed(doc, number);
-  if (item->kind != LK_CONTENT_TYPE) return LK_OK;
-  if ((err = LK_VEC_RESERVE(doc, doc->stack, 1)) == LK_OK)
-    doc->stack.at[doc->stack.count++] = item->content;
-  return err;
+  return LK_OK;
 }
 
 /* A child of a node that was deleted. What was deleted before is garbage-collected now and may then be
@@ -720,29 +717,46 @@ static lk_err delete_child(lk_doc *doc, uint32_t number) {
   return LK_OK;
 }
 
-static lk_err delete_children(lk_doc *doc, uint32_t number) {
-  lk_err err;
-  for (uint32_t at = doc->types.at[number].start; at != LK_NONE; at = doc->items[at].right) {
+/* The child behind |item|, which is none at first: the list, then the last item of each key. */
+static uint32_t next_child(const lk_doc *doc, uint32_t type, uint32_t item) {
+  const lk_type *parent = &doc->types.at[type];
+  bool sub = item != LK_NONE && (doc->items[item].flags & LK_ITEM_SUB) != 0;
+  uint32_t entry = parent->entry_first;
+  if (!sub) {
+    uint32_t next = item == LK_NONE ? parent->start : doc->items[item].right;
+    if (next != LK_NONE) return next;
+  } else {
+    entry = doc->entries.at[doc->items[item].leaf].next;
+  }
+  while (entry != LK_NONE && doc->entries.at[entry].last == LK_NONE)
+    entry = doc->entries.at[entry].next;
+  return entry == LK_NONE ? LK_NONE : doc->entries.at[entry].last;
+}
+
+/* What is in a node goes with it, and what is in that before its next sibling: undo managers see the order. */
+static lk_err delete_within(lk_doc *doc, uint32_t number) {
+  uint32_t type = doc->items[number].content, at = next_child(doc, type, LK_NONE);
+  for (;;) {
+    lk_err err;
+    while (at == LK_NONE) {
+      if ((err = type_unchanged(doc, type)) != LK_OK) return err;
+      uint32_t item = doc->types.at[type].item;
+      if (item == number) return LK_OK;
+      type = doc->items[item].parent;
+      at = next_child(doc, type, item);
+    }
+    bool within = doc->items[at].kind == LK_CONTENT_TYPE && !lk_item_deleted(&doc->items[at]);
     if ((err = delete_child(doc, at)) != LK_OK) return err;
+    if (within) type = doc->items[at].content;
+    at = next_child(doc, type, within ? LK_NONE : at);
   }
-  for (uint32_t entry = doc->types.at[number].entry_first; entry != LK_NONE;
-       entry = doc->entries.at[entry].next) {
-    uint32_t last = doc->entries.at[entry].last;
-    if (last != LK_NONE && (err = delete_child(doc, last)) != LK_OK) return err;
-  }
-  return type_unchanged(doc, number);
 }
 
 lk_err lk_item_delete(lk_doc *doc, uint32_t number) {
   if (lk_item_deleted(&doc->items[number])) return LK_OK;
-  uint32_t floor = doc->stack.count;
   lk_err err = delete_one(doc, number);
-  while (err == LK_OK && doc->stack.count > floor) {
-    uint32_t type = doc->stack.at[--doc->stack.count];
-    err = delete_children(doc, type);
-  }
-  doc->stack.count = floor;
-  return err;
+  return err == LK_OK && doc->items[number].kind == LK_CONTENT_TYPE ? delete_within(doc, number)
+                                                                    : err;
 }
 
 /* ---- local structs ---- */

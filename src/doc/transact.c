@@ -213,7 +213,7 @@ static bool wants_clean_up(const lk_doc *doc, const lk_tx *tx) {
   if (tx->local) return false;
   for (uint32_t i = 0; i < tx->changed.count; i++) {
     const lk_type *type = &doc->types.at[tx->changed.at[i].type];
-    if (type->changed != tx->number || (type->flags & LK_TYPE_CLEANS) == 0) continue;
+    if (type->changed < tx->number || (type->flags & LK_TYPE_CLEANS) == 0) continue;
     if (type->kind != LK_NODE_TEXT && type->kind != LK_NODE_XML_TEXT) continue;
     if (!lk_type_deleted(doc, tx->changed.at[i].type)) return true;
   }
@@ -260,7 +260,10 @@ static void note_range_clients(lk_doc *doc, lk_tx *tx) {
     if (i > 0 && client == tx->ranges.at[i - 1].client) continue;
     lk_client *at = &doc->clients.at[client];
     if (at->ranged == tx->number) continue;
-    if (LK_VEC_RESERVE(doc, tx->range_clients, 1) != LK_OK) return;
+    if (LK_VEC_RESERVE(doc, tx->range_clients, 1) != LK_OK) {
+      tx->range_clients.count = 0;
+      return;
+    }
     at->ranged = tx->number;
     tx->range_clients.at[tx->range_clients.count++] = client;
   }

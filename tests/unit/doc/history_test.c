@@ -198,6 +198,35 @@ TEST(a_text_of_now_is_told_without_a_snapshot) {
   close_replica(&r);
 }
 
+TEST(a_snapshot_may_delete_what_this_document_shows) {
+  replica r;
+  open_replica(&r, 5);
+  insert(&r, 0, "abcdef");
+  CHECK_OK(lk_doc_text_delta_at(r.doc, r.text, LK_UPDATE_V1,
+                                LK_LIT("\x01\x05\x02\x01\x02\x04\x01\x01\x05\x06"),
+                                LK_LIT("\x00\x01\x05\x06"), &r.out));
+  CHECK_TEXT(lk_buf_slice(&r.out), "[{\"insert\":\"a\"},{\"insert\":\"bc\",\"attributes\":{"
+                                   "\"ychange\":{\"type\":\"removed\",\"client\":5}}},"
+                                   "{\"insert\":\"d\"},{\"insert\":\"e\",\"attributes\":{"
+                                   "\"ychange\":{\"type\":\"removed\",\"client\":5}}},"
+                                   "{\"insert\":\"f\"}]");
+  close_replica(&r);
+}
+
+TEST(keys_that_are_numbers_come_first_as_in_javascript) {
+  replica r;
+  open_replica(&r, 5);
+  lk_attribute both[] = { { LK_LIT("b"), number(2) },
+                          { LK_LIT("7"), number(1) },
+                          { LK_LIT("5"), number(0) } };
+  lk_attributes attributes = { both, 3 };
+  CHECK_OK(lk_doc_text_insert(r.doc, r.text, 0, LK_LIT("a"), &attributes));
+  CHECK_OK(
+      lk_doc_text_delta_at(r.doc, r.text, LK_UPDATE_V1, LK_SLICE_EMPTY, LK_SLICE_EMPTY, &r.out));
+  CHECK_TEXT(lk_buf_slice(&r.out), "[{\"insert\":\"a\",\"attributes\":{\"5\":0,\"7\":1,\"b\":2}}]");
+  close_replica(&r);
+}
+
 /* Yjs takes a document's own "ychange" for a mark of its own: off text, and on an embed. */
 TEST(a_key_ychange_of_the_documents_own_gives_way) {
   replica r;
@@ -561,8 +590,8 @@ TEST(each_key_of_formatting_is_told_where_it_differs) {
   insert(&r, 0, "abcdef");
   lk_buf before = snapshot_of(&r, LK_UPDATE_V1);
   mark(&r, 0, 3, "x", 1);
-  mark(&r, 1, 3, "y", 2);
-  mark(&r, 2, 3, "z", 3);
+  mark(&r, 1, 4, "y", 2);
+  mark(&r, 2, 2, "z", 3);
   CHECK_OK(lk_doc_compare_snapshots(r.doc, LK_UPDATE_V1, lk_buf_slice(&before), LK_SLICE_EMPTY,
                                     NULL, NULL, &r.out));
   static const lk_slice marks[] = {
@@ -574,7 +603,7 @@ TEST(each_key_of_formatting_is_told_where_it_differs) {
         "\"z\":{\"new\":3,\"client\":5}}},"),
     LK_LIT_INIT("{\"retain\":1,\"formats\":{\"z\":{\"new\":3,\"client\":5},\"y\":{\"new\":2,"
                 "\"client\":5}}},"),
-    LK_LIT_INIT("{\"retain\":1,\"formats\":{\"z\":{\"new\":3,\"client\":5}}}]"),
+    LK_LIT_INIT("{\"retain\":1,\"formats\":{\"y\":{\"new\":2,\"client\":5}}}]"),
   };
   lk_slice json = lk_buf_slice(&r.out);
   for (size_t i = 0; i < 5; i++) {
