@@ -542,10 +542,12 @@ static void entry_drop_last(lk_doc *doc, uint32_t before) {
 
 /* ---- text ---- */
 
+/* A large text gets some room behind it, so that what is typed next does not move it. */
 lk_err lk_text_reserve(lk_doc *doc, uint32_t more) {
+  uint32_t most = doc->limits.doc_text_bytes, roomy = more + more / 8;
   if (doc->text_cap - doc->text_len >= more) return LK_OK;
-  lk_err err = lk_vec_grow(doc, (void **)&doc->text, &doc->text_cap, doc->text_len, more,
-                           doc->limits.doc_text_bytes, 1);
+  if (roomy < more || roomy > most - lk_min_u32(doc->text_len, most)) roomy = more;
+  lk_err err = lk_vec_grow(doc, (void **)&doc->text, &doc->text_cap, doc->text_len, roomy, most, 1);
   return err == LK_ERR_LIMIT ? lk_doc_limit(doc, "doc_text_bytes") : err;
 }
 

@@ -73,6 +73,12 @@ static void bold(replica *r, uint64_t index, uint64_t length, bool on) {
   CHECK_OK(lk_doc_text_format(r->doc, r->text, index, length, &attributes));
 }
 
+static void mark(replica *r, uint64_t index, uint64_t length, const char *key, double value) {
+  lk_attribute attribute = { lk_slice_cstr(key), number(value) };
+  lk_attributes attributes = { &attribute, 1 };
+  CHECK_OK(lk_doc_text_format(r->doc, r->text, index, length, &attributes));
+}
+
 /* What is made of it goes into memory of the test. */
 static lk_buf snapshot_of(replica *r, lk_update_format format) {
   lk_buf out;
@@ -214,16 +220,15 @@ TEST(a_snapshot_may_delete_what_this_document_shows) {
 }
 
 TEST(keys_that_are_numbers_come_first_as_in_javascript) {
+  static const char *const keys[] = { "b", "5", "7", "6" };
   replica r;
   open_replica(&r, 5);
-  lk_attribute both[] = { { LK_LIT("b"), number(2) },
-                          { LK_LIT("7"), number(1) },
-                          { LK_LIT("5"), number(0) } };
-  lk_attributes attributes = { both, 3 };
-  CHECK_OK(lk_doc_text_insert(r.doc, r.text, 0, LK_LIT("a"), &attributes));
+  insert(&r, 0, "a");
+  for (size_t i = 0; i < 4; i++) mark(&r, 0, 1, keys[i], (double)i);
   CHECK_OK(
       lk_doc_text_delta_at(r.doc, r.text, LK_UPDATE_V1, LK_SLICE_EMPTY, LK_SLICE_EMPTY, &r.out));
-  CHECK_TEXT(lk_buf_slice(&r.out), "[{\"insert\":\"a\",\"attributes\":{\"5\":0,\"7\":1,\"b\":2}}]");
+  CHECK_TEXT(lk_buf_slice(&r.out),
+             "[{\"insert\":\"a\",\"attributes\":{\"5\":1,\"6\":3,\"7\":2,\"b\":0}}]");
   close_replica(&r);
 }
 
@@ -576,12 +581,6 @@ TEST(nobody_is_named_where_formatting_ended_by_deleting_its_mark) {
              "{\"retain\":2},{\"retain\":1,\"formats\":{\"bold\":{\"old\":true}}}]}]}}");
   lk_buf_deinit(&before);
   close_replica(&r);
-}
-
-static void mark(replica *r, uint64_t index, uint64_t length, const char *key, double value) {
-  lk_attribute attribute = { lk_slice_cstr(key), number(value) };
-  lk_attributes attributes = { &attribute, 1 };
-  CHECK_OK(lk_doc_text_format(r->doc, r->text, index, length, &attributes));
 }
 
 TEST(each_key_of_formatting_is_told_where_it_differs) {
