@@ -84,7 +84,10 @@ typedef struct compare {
   lk_formats formats; /* of the later version */
   key_state *keys;    /* by name; NULL before the first mark */
   uint32_t key_count;
-  lk_refs used; /* the keys of this node */
+  const lk_item *values_of; /* whose values are being read, */
+  lk_read_values values;    /* and those that are left, */
+  uint32_t values_at;       /* from that one on */
+  lk_refs used;             /* the keys of this node */
   lk_refs differing;
   lk_refs refs;
 } compare;
@@ -472,24 +475,39 @@ static void want_run(compare *self, run_kind kind, bool values, uint16_t client)
   check(self, lk_json_begin_array(&self->w));
 }
 
+static bool has_many(const lk_item *item) {
+  return item->kind == LK_CONTENT_ANY || item->kind == LK_CONTENT_JSON;
+}
+
+/* Value |at| of an item that has many. They are asked for from the first to the last: a stranger may put a million of
+ * them into one item, and each is found behind the one before it. */
+static void write_one_of_many(compare *self, const lk_item *item, uint32_t at) {
+  if (self->values_of != item || self->values_at > at) {
+    self->values = lk_read_values_of(self->doc, item);
+    self->values_of = item;
+    self->values_at = 0;
+  }
+  for (; self->values_at < at; self->values_at++) (void)lk_read_next_value(&self->values);
+  lk_slice value = lk_read_next_value(&self->values);
+  self->values_at++;
+  if (!self->values.json) check(self, lk_history_write_any(&self->w, value, &self->scratch));
+  else if (lk_slice_equal(value, LK_LIT("undefined"))) check(self, lk_json_write_null(&self->w));
+  else check(self, lk_json_write_raw(&self->w, value));
+}
+
 /* A value that is not a node, where one may stand. */
 static void write_value(compare *self, const lk_item *item, uint32_t at) {
   lk_json_writer *w = &self->w;
   lk_value value;
   lk_buf_truncate(&self->scratch, 0);
+  if (has_many(item)) {
+    write_one_of_many(self, item, at);
+    return;
+  }
   switch (item->kind) {
-  case LK_CONTENT_ANY:
-    check(self, lk_history_write_any(w, lk_item_any(self->doc, item, at), &self->scratch));
-    break;
   case LK_CONTENT_EMBED:
     check(self, lk_history_write_any(w, lk_value_bytes(self->doc, item->content), &self->scratch));
     break;
-  case LK_CONTENT_JSON: {
-    lk_slice json = lk_item_any(self->doc, item, at);
-    check(self, lk_slice_equal(json, LK_LIT("undefined")) ? lk_json_write_null(w)
-                                                          : lk_json_write_raw(w, json));
-    break;
-  }
   case LK_CONTENT_BINARY:
     lk_read_value(self->doc, item, at, &value);
     check(self, lk_base64_encode(&self->scratch, value.bytes, LK_BASE64_FORM_STANDARD));

@@ -3,6 +3,7 @@
  * comparisons say; every allocation failed once; bytes that no Yjs writes. */
 #include "laniakea/doc_history.h"
 
+#include "codec/varint.h"
 #include "doc/history.h"
 #include "unit/codec/vectors.h"
 
@@ -770,6 +771,43 @@ TEST(nodes_on_the_way_to_a_change_are_not_told) {
   CHECK_TEXT(roots_of(lk_buf_slice(&r.out)), "{\"m\":[{\"path\":[\"k\",1],\"kind\":\"text\","
                                              "\"delta\":[{\"insert\":\"deep\",\"client\":5}]}]}}");
   lk_buf_deinit(&before);
+  close_replica(&r);
+}
+
+/* A stranger's item of very many values, with as many borders in it: each value is found from the one before it. A way
+ * through all of them for each would take hours. */
+TEST(many_values_in_one_item_take_linear_time) {
+  enum { COUNT = 1 << 18 };
+  replica r;
+  open_replica(&r, 5);
+  lk_buf update, snapshot;
+  lk_buf_init(&update, test_alloc(), 1 << 24);
+  lk_buf_init(&snapshot, test_alloc(), 1 << 24);
+  lk_buf_append(&update, LK_LIT("\x01\x01\x09\x00\x08\x01\x01"
+                                "a"));
+  lk_varuint_encode(&update, COUNT);
+  for (uint32_t i = 0; i < COUNT; i++) lk_buf_append_u8(&update, 120); /* true */
+  lk_buf_append_u8(&update, 0);
+  CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&update), 0));
+  lk_buf_append(&snapshot, LK_LIT("\x01\x09"));
+  lk_varuint_encode(&snapshot, COUNT / 2);
+  for (uint32_t i = 0; i < COUNT; i += 2) {
+    lk_varuint_encode(&snapshot, i);
+    lk_varuint_encode(&snapshot, 1);
+  }
+  lk_buf_append(&snapshot, LK_LIT("\x01\x09"));
+  lk_varuint_encode(&snapshot, COUNT);
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1 << 26);
+  CHECK_OK(lk_doc_compare_snapshots(r.doc, LK_UPDATE_V1, lk_buf_slice(&snapshot), LK_SLICE_EMPTY,
+                                    NULL, NULL, &out));
+  CHECK(lk_slice_starts_with(lk_buf_slice(&out),
+                             LK_LIT("{\"clients\":[{\"client\":9,\"added\":131072,")));
+  CHECK(lk_slice_ends_with(lk_buf_slice(&out),
+                           LK_LIT(",{\"retain\":1},{\"insert\":[true],\"client\":9}]}]}}")));
+  lk_buf_deinit(&out);
+  lk_buf_deinit(&update);
+  lk_buf_deinit(&snapshot);
   close_replica(&r);
 }
 
