@@ -162,8 +162,10 @@ static lk_err copy_structs(lk_update_reader *in, lk_update_writer *to) {
   while ((err = lk_update_next_client(in, &client, &clock, &count)) == LK_OK) {
     if (count > budget) return LK_ERR_LIMIT;
     budget -= count;
-    lk_update_write_client(to, client, clock);
+    bool begins = true; /* a client may have empty texts alone, which are not handed out */
     for (; (err = lk_update_next_struct(in, &view)) == LK_OK; clock += view.len) {
+      if (begins) lk_update_write_client(to, client, clock);
+      begins = false;
       check_view(&view, clock);
       lk_update_write_struct(to, &view, 0);
     }

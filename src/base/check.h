@@ -22,19 +22,26 @@ typedef struct lk_panic_site {
 /* Defined by the platform or the test harness, never by a floor. */
 _Noreturn void lk_panic(const lk_panic_site *site);
 
-#define LK_ASSERT(expr)                                                                            \
+/* The site, as a statement that does not return. */
+#ifndef LK_SMALL
+#define LK_PANIC_(text)                                                                            \
   do {                                                                                             \
-    if (__builtin_expect(!(expr), 0)) {                                                            \
-      static const lk_panic_site lk_site_ = { #expr, LK_FILE, __LINE__ };                          \
-      lk_panic(&lk_site_);                                                                         \
-    }                                                                                              \
-  } while (0)
-
-#define LK_UNREACHABLE()                                                                           \
-  do {                                                                                             \
-    static const lk_panic_site lk_site_ = { "unreachable", LK_FILE, __LINE__ };                    \
+    static const lk_panic_site lk_site_ = { text, LK_FILE, __LINE__ };                             \
     lk_panic(&lk_site_);                                                                           \
   } while (0)
+#else
+/* Where each byte is loaded over a network, what was asserted stays in the source, where file and line
+ * find it. Of the platform, like lk_panic(). */
+_Noreturn void lk_panic_at(unsigned line, const char *file);
+#define LK_PANIC_(text) lk_panic_at(__LINE__, LK_FILE)
+#endif
+
+#define LK_ASSERT(expr)                                                                            \
+  do {                                                                                             \
+    if (__builtin_expect(!(expr), 0)) LK_PANIC_(#expr);                                            \
+  } while (0)
+
+#define LK_UNREACHABLE() LK_PANIC_("unreachable")
 
 #ifdef LK_DEBUG
 #define LK_DEBUG_ASSERT(expr) LK_ASSERT(expr)

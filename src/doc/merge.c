@@ -24,11 +24,11 @@
  * Where the order of the sort is not what it says. Yjs's comparison of two readers with the same client and
  * clock says "before" whichever way it is asked, if one has a GC and the other one an item: it was
  * meant for Skips. Then the outcome depends on how JavaScript's engine sorts. Such ties are no rarity: one
- * replica has collected what the other one still has. V8 (and so Node, Chrome, Deno) inserts each
- * reader by halving into what is sorted already while there are less than 64, after looking for
- * a run at the front: sort_like_v8() does it with the same comparisons. With 64 and more we
- * know what becomes of two, which change places with each sort, and settle_tie() counts; where three or
- * more meet so among 64 or more, our order is a fixed one, but not V8's.
+ * replica has collected what the other one still has. So where there are GCs and less than 64 readers, these
+ * are sorted in each turn, by V8's own sort (doc/timsort.h; V8 is Node's, Chrome's, Deno's). With 64 and more
+ * we know what becomes of two, which change places with each sort, and settle_tie() counts. Where
+ * three or more meet, nobody knows: the merge begins again, with the sort in each turn, if that is not too
+ * much work (SORTS_MAX). If it is, our order is a fixed one, but not V8's.
  *
  * How it is fast. A first walk over each update checks it whole, so that nothing is written before all is
  * known to be good, collects the delete set, and notes where the update begins. Of a V1 update with
@@ -45,8 +45,10 @@
 
 #include "base/arena.h"
 #include "codec/varint.h"
+#include "doc/timsort.h"
 
-#define FLAT_MAX 63 /* V8 sorts longer arrays in runs */
+#define FLAT_MAX 63                   /* readers that are sorted in each turn without a need */
+#define SORTS_MAX ((uint64_t)1 << 26) /* readers, times structs */
 #define CURSORS_CAP_LEAST 4
 
 /* ---- the walk ---- */
@@ -119,6 +121,7 @@ typedef struct merge {
   uint64_t structs;
   size_t plain_bytes; /* of all bodies */
   bool has_gc;
+  bool is_tied; /* nobody knows the order of three or more */
 
   cursor *cursors; /* |order| has the numbers of those in use: a heap, or flat */
   uint32_t *order;
@@ -140,6 +143,16 @@ static void merge_deinit(merge *self) {
   lk_free_array(self->alloc, self->cursors, self->cursor_cap, sizeof *self->cursors);
   lk_free_array(self->alloc, self->order, self->cursor_cap, sizeof *self->order);
   lk_free_array(self->alloc, self->unused, self->cursor_cap, sizeof *self->unused);
+}
+
+/* Forgets what was written. */
+static void begin_again(merge *self) {
+  lk_update_writer_deinit(&self->writer);
+  lk_update_writer_init(&self->writer, self->alloc, self->format, self->limits->doc_update_bytes);
+  for (uint32_t i = 0; i < self->cursor_cap; i++) self->unused[i] = self->cursor_cap - 1 - i;
+  self->unused_count = self->cursor_cap;
+  self->order_count = 0;
+  self->has_current = self->is_gc = false;
 }
 
 /* ---- the first walk ---- */
@@ -198,7 +211,7 @@ static lk_err walk_structs(merge *self, lk_update_walk *walk, lk_slice update, n
     seen->is_gc = view->kind == LK_CONTENT_GC;
     *first = (lk_clock_entry){ view->id.client, view->id.clock, first->value };
   }
-  seen->is_plain = is_plain && sections == 1;
+  seen->is_plain = is_plain && sections == 1 && walk->reader.empty_count == 0;
   if (found) self->row_count++;
   return err == LK_ERR_END ? LK_OK : err;
 }
@@ -272,7 +285,7 @@ static bool skim_parent(skimmer *self, uint8_t info) {
 static inline bool skim_struct(skimmer *self, uint64_t *clock) {
   if (self->at == self->end) return false;
   uint8_t info = *self->at++, kind = info & LK_INFO_CONTENT;
-  uint64_t len;
+  uint64_t len = 0; /* for compilers that warn */
   if (kind != LK_CONTENT_STRING && kind != LK_CONTENT_DELETED) return false;
   if ((info & LK_INFO_ORIGIN) != 0 && !skim_id(self)) return false;
   if ((info & LK_INFO_RIGHT) != 0 && !skim_id(self)) return false;
@@ -532,7 +545,7 @@ static bool take_plain(merge *self, const lk_clock_entry *entry) {
   return true;
 }
 
-/* ---- few readers with GCs: the order that V8's sort gives ---- */
+/* ---- readers with GCs: the order that V8's sort gives ---- */
 
 static int compare_like_yjs(const lk_struct *a, const lk_struct *b) {
   if (a->id.client != b->id.client) return a->id.client > b->id.client ? -1 : 1;
@@ -540,48 +553,24 @@ static int compare_like_yjs(const lk_struct *a, const lk_struct *b) {
   return (a->kind == LK_CONTENT_GC) == (b->kind == LK_CONTENT_GC) ? 0 : -1;
 }
 
-static int compare_at(const merge *self, uint32_t a, uint32_t b) {
+static int compare_at(const void *ctx, uint32_t a, uint32_t b) {
+  const merge *self = ctx;
   return compare_like_yjs(view_of(self, a), view_of(self, b));
 }
 
-/* The run at the front, at least one long; one that descends is turned round. */
-static uint32_t run_at_front(merge *self) {
-  uint32_t *order = self->order, count = self->order_count, run = 2;
-  if (count < 2) return count;
-  bool descends = compare_at(self, order[1], order[0]) < 0;
-  while (run < count && (compare_at(self, order[run], order[run - 1]) < 0) == descends) run++;
-  if (!descends) return run;
-  for (uint32_t i = 0, k = run - 1; i < k; i++, k--) {
-    uint32_t swapped = order[i];
-    order[i] = order[k];
-    order[k] = swapped;
-  }
-  return run;
-}
-
-static void sort_like_v8(merge *self) {
-  LK_ASSERT(self->order_count <= FLAT_MAX);
-  for (uint32_t i = run_at_front(self); i < self->order_count; i++) {
-    uint32_t moved = self->order[i], left = 0, right = i;
-    while (left < right) {
-      uint32_t middle = left + (right - left) / 2;
-      if (compare_at(self, moved, self->order[middle]) < 0) right = middle;
-      else left = middle + 1;
-    }
-    memmove(self->order + left + 1, self->order + left, (i - left) * sizeof *self->order);
-    self->order[left] = moved;
-  }
-}
-
 static lk_err merge_flat(merge *self) {
-  for (size_t i = 0; i < self->row_count; i++) {
+  for (size_t i = 0; i < self->update_count; i++) {
     uint32_t opened;
-    lk_err err = open_cursor(self, (size_t)self->row[i].value, &opened);
+    if (self->notes[i].structs == 0) continue;
+    lk_err err = open_cursor(self, i, &opened);
+    if (err == LK_ERR_END) continue; /* Skips alone */
     if (err != LK_OK) return err;
     self->order[self->order_count++] = opened;
   }
   while (self->order_count > 0) {
-    sort_like_v8(self);
+    /* numbers in use leave as much room in |unused| */
+    uint32_t *room = self->unused + self->unused_count;
+    lk_timsort(self->order, self->order_count, room, compare_at, self);
     lk_err err = take_turn(self, &self->cursors[self->order[0]]);
     if (err == LK_OK) continue;
     if (err != LK_ERR_END) return err;
@@ -673,6 +662,28 @@ static bool settle_tie(const merge *self, const front *first, const front *secon
   return (self->turn - since) % 2 == 0;
 }
 
+static bool is_same_place(const front *a, const front *b) {
+  return a->client == b->client && a->clock == b->clock;
+}
+
+/* Whether three or more stand where |first| does, not all of them alike. Those of the heap that do are on top. */
+static bool is_tie_of_three(const merge *self, const front *first) {
+  uint32_t gcs = 0, count = 0;
+  for (size_t i = self->row_at; i < self->row_count && i < self->row_at + 3; i++) {
+    front other = front_of_row(self, i);
+    if (!is_same_place(first, &other)) break;
+    count++;
+    gcs += other.is_gc;
+  }
+  for (uint32_t i = 0; i < self->order_count && i < 7; i++) {
+    front other = front_of_heap(self, i);
+    if (!is_same_place(first, &other)) continue;
+    count++;
+    gcs += other.is_gc;
+  }
+  return count > 2 && gcs > 0 && gcs < count;
+}
+
 static void swap_in_row(merge *self) {
   lk_clock_entry moved = self->row[self->row_at];
   self->row[self->row_at] = self->row[self->row_at + 1];
@@ -700,6 +711,7 @@ static bool find_front(merge *self, front *out) {
     if (!found || front_before(&heap, &second)) second = heap;
     found = true;
   }
+  if (found && is_same_place(out, &second)) self->is_tied |= is_tie_of_three(self, out);
   if (!found || !settle_tie(self, out, &second)) return true;
   if (in_row && second.in_row) swap_in_row(self);
   *out = second;
@@ -721,6 +733,7 @@ static lk_err merge_many(merge *self) {
     (void)lk_buf_reserve(&self->writer.rest, self->plain_bytes);
   for (take_plain_row(self); find_front(self, &next); self->turn++, take_plain_row(self)) {
     uint32_t asked;
+    if (self->is_tied && self->row_count * self->structs <= SORTS_MAX) return LK_ERR_STATE;
     if (next.in_row) {
       const lk_clock_entry *entry = &self->row[self->row_at++];
       if (take_plain(self, entry)) continue;
@@ -748,6 +761,11 @@ static lk_err merge_run(merge *self, lk_buf *out) {
   } else {
     err = lk_clock_entries_sort(self->alloc, self->row, self->row_count);
     if (err == LK_OK) err = merge_many(self);
+    if (err == LK_ERR_STATE) {
+      LK_COVERED(merge_begins_again);
+      begin_again(self);
+      err = merge_flat(self);
+    }
   }
   if (err != LK_OK) return err;
   write_gc(self);

@@ -122,6 +122,7 @@ typedef struct lk_update_reader {
   uint64_t client_word, client_mask; /* V1: the bytes of |client|, to know it by */
   uint8_t client_len;
   uint32_t any_depth;
+  uint32_t empty_count; /* texts without a unit, which are not handed out */
   lk_arena *scratch;
   /* V2 */
   lk_column_diff_decoder key_clock;

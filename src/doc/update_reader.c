@@ -24,8 +24,11 @@
  * whose number of structs is 0 is passed over. Nothing is said about the order of clients, or of a
  * client that comes twice: see the header.
  *
+ * Empty texts are passed over, too. Yjs writes one where a program embeds '', yrs where it inserts '' with
+ * attributes. They have no clock of their own, so that Yjs itself finds one thing or the other at theirs.
+ *
  * Always: nothing is allocated for V1 unless a value has to be rewritten, and for V2 only the table of keys
- * besides; every loop here consumes a byte of input in each turn. */
+ * besides; every loop here consumes a byte of input in each turn, or passes over EMPTY_MAX texts in all. */
 #include "doc/update.h"
 
 #include "codec/any.h"
@@ -35,8 +38,18 @@
 #include "doc/value.h"
 
 #define KEYS_CAP_LEAST 32
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define EMPTY_MAX 1024 /* V2 packs any number of empty texts into a few bytes */
 #define OUT_OF_LINE __attribute__((noinline))
+
+/* Where bytes of code count for more, one walk serves whatever is left of the input and calls what it needs, and
+ * columns have no short ways. */
+#ifdef LK_SMALL
+#define ALWAYS_INLINE
+#define HURRIES false
+#else
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define HURRIES true
+#endif
 
 /* ---- numbers and texts ---- */
 
@@ -513,7 +526,7 @@ static OUT_OF_LINE lk_err read_last_v1(lk_update_reader *self, lk_struct *out) {
 }
 
 static ALWAYS_INLINE lk_err next_v1(lk_update_reader *self, lk_struct *out) {
-  if (lk_reader_left(&self->in) >= ROOM_OF_HEAD) return read_struct_v1(self, true, out);
+  if (HURRIES && lk_reader_left(&self->in) >= ROOM_OF_HEAD) return read_struct_v1(self, true, out);
   return read_last_v1(self, out);
 }
 
@@ -521,7 +534,7 @@ static ALWAYS_INLINE lk_err next_v1(lk_update_reader *self, lk_struct *out) {
 
 /* A varint of up to three bytes; 0 where it is longer or near the end of the column. */
 static ALWAYS_INLINE size_t peek_varint(const lk_reader *in, uint32_t *magnitude, bool *negative) {
-  if (lk_reader_left(in) < 4) return 0;
+  if (!HURRIES || lk_reader_left(in) < 4) return 0;
   uint32_t word = lk_load_le32(in->bytes.ptr + in->pos);
   *negative = (word & 0x40) != 0;
   *magnitude = word & 0x3F;
@@ -569,7 +582,7 @@ static ALWAYS_INLINE lk_err read_column_clock(lk_column_diff_decoder *column, ui
 }
 
 static ALWAYS_INLINE lk_err read_column_byte(lk_column_rle_decoder *column, uint8_t *out) {
-  if (column->count > 0 || lk_reader_left(&column->in) < 2 ||
+  if (!HURRIES || column->count > 0 || lk_reader_left(&column->in) < 2 ||
       column->in.bytes.ptr[column->in.pos + 1] >= 0x80)
     return lk_column_rle_decode(column, out);
   const uint8_t *run = column->in.bytes.ptr + column->in.pos;
@@ -583,6 +596,7 @@ static ALWAYS_INLINE lk_err read_column_byte(lk_column_rle_decoder *column, uint
 /* A text that is ASCII has as many bytes as units. Where it turns out not to be, its length is read
  * again: one that comes from a run has left the run's value alone, another one sets it anew. */
 static lk_err read_column_text(lk_column_text_decoder *column, lk_struct *out) {
+  if (!HURRIES) return lk_column_text_decode(column, &out->text, &out->len);
   size_t pos = column->units.in.pos;
   uint64_t count = column->units.count, units;
   lk_err err = read_column_uint(&column->units, &units);
@@ -685,6 +699,7 @@ lk_err lk_update_reader_init(lk_update_reader *self, lk_update_format format, lk
   self->in = lk_reader_of(update);
   self->structs_left = self->ranges_left = 0;
   self->in_deletes = false;
+  self->empty_count = 0;
   self->any_depth = any_depth;
   self->scratch = scratch;
   self->keys = NULL;
@@ -724,10 +739,15 @@ lk_err lk_update_next_client(lk_update_reader *self, uint64_t *client, uint64_t 
 }
 
 lk_err lk_update_next_struct(lk_update_reader *self, lk_struct *out) {
-  if (self->structs_left == 0) return LK_ERR_END;
-  lk_err err = self->format == LK_UPDATE_V1 ? next_v1(self, out) : next_v2(self, out);
-  if (err != LK_OK) return err;
-  if (out->len == 0) return LK_ERR_CORRUPT;
+  for (;; self->empty_count++) {
+    if (self->structs_left == 0) return LK_ERR_END;
+    lk_err err = self->format == LK_UPDATE_V1 ? next_v1(self, out) : next_v2(self, out);
+    if (err != LK_OK) return err;
+    if (out->len > 0) break;
+    if (out->kind != LK_CONTENT_STRING || self->empty_count == EMPTY_MAX) return LK_ERR_CORRUPT;
+    LK_COVERED(update_empty_text);
+    self->structs_left--;
+  }
   if (out->len > LK_VARUINT_MAX_SAFE - self->clock) return LK_ERR_RANGE;
   out->id = (lk_doc_id){ self->client, self->clock };
   self->clock += out->len;

@@ -33,6 +33,7 @@ TEST(merge_gives_the_bytes_of_yjs) {
     CHECK_OK(lk_update_merge(&env, (lk_update_format)vectors_u64(&f[0]), updates, count, &out));
     CHECK_SLICE(lk_buf_slice(&out), vectors_hex(&v, &f[2]));
   }
+  CHECK_COVERED(merge_begins_again);
   vectors_close(&v);
   lk_buf_deinit(&out);
 }
