@@ -97,3 +97,32 @@ FUZZ(lk_doc_apply) {
   lk_buf_deinit(&sample);
   lk_doc_close(doc);
 }
+
+/* Whatever a stranger says to have, he gets an update, or a named error and nothing. */
+FUZZ(lk_doc_read_state_vector) {
+  static uint8_t scratch[MAX];
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  lk_doc *doc, *other;
+  lk_update_format format = gen_bool(g) ? LK_UPDATE_V1 : LK_UPDATE_V2;
+  lk_buf sv, update;
+  lk_buf_init(&sv, test_alloc(), 1 << 20);
+  lk_buf_init(&update, test_alloc(), 1 << 20);
+  open_doc(&env, &doc, 77);
+  open_doc(&env, &other, 78);
+  fill(doc);
+  CHECK_OK(lk_doc_state_vector(doc, &sv));
+  lk_slice samples[] = { lk_buf_slice(&sv) };
+  lk_slice input = gen_hostile(g, samples, 1, scratch, sizeof scratch);
+  uint32_t froms[8] = { 0 };
+  CHECK(doc->clients.count <= 8);
+  lk_err reads = lk_doc_read_state_vector(doc, input, froms);
+  lk_err err = lk_doc_encode(doc, format, input, &update);
+  CHECK_ERR(err, reads);
+  if (err == LK_OK) CHECK_OK(lk_doc_apply(other, format, lk_buf_slice(&update), 0));
+  else CHECK_U64(lk_buf_slice(&update).len, 0);
+  CHECK_DOC(other);
+  lk_buf_deinit(&sv);
+  lk_buf_deinit(&update);
+  lk_doc_close(doc);
+  lk_doc_close(other);
+}

@@ -71,6 +71,7 @@ static inline uint64_t lk_max_u64(uint64_t a, uint64_t b) { return a > b ? a : b
 /* |value| must not be 0. */
 static inline unsigned lk_clz_u64(uint64_t value) { return (unsigned)__builtin_clzll(value); }
 static inline unsigned lk_ctz_u64(uint64_t value) { return (unsigned)__builtin_ctzll(value); }
+static inline unsigned lk_ctz_u32(uint32_t value) { return (unsigned)__builtin_ctz(value); }
 static inline unsigned lk_clz_u32(uint32_t value) { return (unsigned)__builtin_clz(value); }
 
 static inline uint64_t lk_rotl_u64(uint64_t value, unsigned bits) {

@@ -8,33 +8,12 @@
  *
  * Time is bounded by steps: an update has as many as its structs and content warrant. Whoever asks for
  * more is refused, and all is as it was. */
-#include "doc/engine.h"
+#include "doc/apply.h"
 
 #include "base/sort.h"
 #include "codec/lib0.h"
 #include "codec/utf.h"
 #include "doc/value.h"
-
-/* A step is some 10 ns. */
-#define STEPS_BASE 2000u
-#define STEPS_EACH 10u /* for a struct, a unit of content, an item that is deleted */
-
-typedef struct section {
-  uint64_t id;
-  uint16_t client;
-  uint32_t next, end; /* in |incoming| */
-} section;
-
-typedef struct applying {
-  lk_doc *doc;
-  lk_arena scratch;
-  lk_update_reader in;
-  LK_VEC(section) sections;
-  uint32_t structs; /* that were announced */
-  bool direct;      /* everything so far went straight in */
-  uint64_t
-      above; /* the client before, of those that went straight in: they come with falling ids */
-} applying;
 
 /* ---- decoding ---- */
 
@@ -172,12 +151,6 @@ static bool stands_behind(const lk_doc *doc, const lk_item *item, uint32_t left,
  * is integrated: the order is the same in both cases, since updates have the clients in the order in which
  * they are taken. */
 
-/* The client's last item, which ends where the client stands. */
-static uint32_t last_item(const lk_client *client) {
-  const lk_block *block = &client->blocks[client->block_count - 1];
-  return block->items[block->count - 1];
-}
-
 /* The client of an id that is here; false where it is not. */
 static bool is_here(lk_doc *doc, lk_doc_id id, uint16_t *client) {
   uint16_t found = doc->client_last;
@@ -195,7 +168,7 @@ static lk_err direct_neighbours(lk_doc *doc, lk_item *item, uint32_t *left, uint
   *left = *right = LK_NONE;
   if (item->origin_client != LK_NO_CLIENT) {
     if (item->origin_client == item->client && item->origin_clock + 1 == item->clock) {
-      *left = last_item(&doc->clients.at[item->client]);
+      *left = lk_client_last(doc, item->client);
     } else {
       err = lk_item_clean_end(doc, item->origin_client, item->origin_clock, left);
     }
@@ -238,7 +211,7 @@ static void inherit_parent(const lk_doc *doc, lk_item *item, uint32_t left, uint
   item->leaf = from->leaf;
 }
 
-static lk_err direct_content(applying *self, const lk_struct *in, lk_item *item) {
+static lk_err direct_content(lk_applying *self, const lk_struct *in, lk_item *item) {
   lk_doc *doc = self->doc;
   lk_err err = loose_content(doc, in, &self->scratch, item);
   if (err != LK_OK || item->kind != LK_CONTENT_TYPE) return err;
@@ -248,13 +221,13 @@ static lk_err direct_content(applying *self, const lk_struct *in, lk_item *item)
 
 static bool ends_in_gc(const lk_doc *doc, uint16_t client) {
   const lk_client *at = &doc->clients.at[client];
-  return at->block_count > 0 && doc->items[last_item(at)].kind == LK_CONTENT_GC;
+  return at->block_count > 0 && doc->items[lk_client_last(doc, client)].kind == LK_CONTENT_GC;
 }
 
 /* GC behind GC is one struct in the end, and is made so at once: V2 says a million of them in a few bytes. */
 static lk_err grow_gc(lk_doc *doc, uint16_t client, uint32_t len) {
   lk_client *at = &doc->clients.at[client];
-  uint32_t last = last_item(at);
+  uint32_t last = lk_client_last(doc, client);
   lk_err err = lk_tx_touch(doc, client);
   if (err == LK_OK) err = lk_doc_check_units(doc, len);
   const lk_journal_entry *step = doc->journal.count > 0 ? &doc->journal.at[doc->journal.count - 1]
@@ -269,7 +242,7 @@ static lk_err grow_gc(lk_doc *doc, uint16_t client, uint32_t len) {
 }
 
 /* Integrates |in|, or leaves |*ready| false and the document as it was. */
-static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, bool *ready) {
+static lk_err take_direct(lk_applying *self, const lk_struct *in, uint16_t client, bool *ready) {
   lk_doc *doc = self->doc;
   uint32_t number, left = LK_NONE, right = LK_NONE;
   lk_err err;
@@ -313,107 +286,14 @@ static lk_err take_direct(applying *self, const lk_struct *in, uint16_t client, 
   }
   item.left = left;
   item.right = right;
-  if (left != LK_NONE && item.parent != LK_NONE &&
-      (item.kind == LK_CONTENT_STRING || item.kind == LK_CONTENT_DELETED)) {
-    bool taken;
-    if (item.kind == LK_CONTENT_DELETED) item.flags |= LK_ITEM_DELETED;
-    if ((err = lk_item_take_plain(doc, &item, &taken)) != LK_OK || taken) return err;
-  }
   if ((err = lk_item_new(doc, &number)) != LK_OK) return err;
   doc->items[number] = item;
   return lk_item_integrate(doc, number);
 }
 
-/* ---- the plainest structs of V1, by their bytes ---- */
-
-#define PLAIN_HEAD 40 /* more than info, two ids and a length take */
-
-static inline bool plain_uint(const uint8_t **at, uint32_t *out) {
-  const uint8_t *p = *at;
-  uint32_t value = *p++;
-  if (value >= 0x80) {
-    value &= 0x7F;
-    for (unsigned shift = 7;; shift += 7) {
-      uint32_t byte = *p++;
-      if (shift == 28 && byte > 0x0F) return false;
-      value |= (byte & 0x7F) << shift;
-      if (byte < 0x80) break;
-      if (shift == 28) return false;
-    }
-  }
-  *at = p;
-  *out = value;
-  return true;
-}
-
-/* An id of the client itself: nearly all of them are. */
-static inline bool plain_id(const lk_client *client, const uint8_t **at, uint32_t *clock) {
-  uint32_t id;
-  return plain_uint(at, &id) && id == client->id && plain_uint(at, clock) && *clock < client->clock;
-}
-
-/* Text and deleted stretches that their own client wrote behind something of its own: read, found and integrated without
- * being a view. False, and nothing has happened, where it is anything else. */
-static bool take_plain_v1(applying *self, uint16_t number, lk_err *err) {
-  lk_doc *doc = self->doc;
-  lk_update_reader *in = &self->in;
-  const lk_client *client = &doc->clients.at[number];
-  if (in->clock != client->clock || lk_reader_left(&in->in) < PLAIN_HEAD) return false;
-  const uint8_t *at = in->in.bytes.ptr + in->in.pos;
-  uint8_t info = *at++, kind = info & LK_INFO_CONTENT;
-  if ((info & ~LK_INFO_RIGHT) != (LK_INFO_ORIGIN | LK_CONTENT_STRING) &&
-      (info & ~LK_INFO_RIGHT) != (LK_INFO_ORIGIN | LK_CONTENT_DELETED)) {
-    return false;
-  }
-  lk_item item = {
-    .clock = client->clock,
-    .right = LK_NONE,
-    .leaf = LK_NONE,
-    .client = number,
-    .origin_client = number,
-    .right_client = LK_NO_CLIENT,
-    .kind = kind,
-  };
-  if (!plain_id(client, &at, &item.origin_clock)) return false;
-  if ((info & LK_INFO_RIGHT) != 0) {
-    if (!plain_id(client, &at, &item.right_clock)) return false;
-    item.right_client = number;
-  }
-  if (!plain_uint(&at, &item.len) || item.len == 0 || item.len > doc->limits.doc_clock - item.clock)
-    return false;
-  size_t left_over = in->in.bytes.len - (size_t)(at - in->in.bytes.ptr);
-  if (kind == LK_CONTENT_STRING) {
-    if (item.len > left_over || doc->text_cap - doc->text_len < item.len) return false;
-    if (!lk_ascii_copy(doc->text + doc->text_len, at, item.len)) return false;
-    item.content = doc->text_len;
-    at += item.len;
-  } else {
-    item.flags = LK_ITEM_DELETED;
-  }
-  if (item.origin_clock + 1 == item.clock) {
-    item.left = last_item(client);
-  } else {
-    lk_place place = lk_client_place(doc, number, item.origin_clock);
-    item.left = lk_place_item(doc, number, place);
-    if (item.origin_clock + 1 != lk_item_end(&doc->items[item.left])) return false;
-  }
-  if (doc->items[item.left].kind == LK_CONTENT_GC) return false;
-  if (item.right_client != LK_NO_CLIENT && !stands_behind(doc, &item, item.left, &item.right))
-    return false;
-  bool taken;
-  *err = lk_item_take_plain(doc, &item, &taken);
-  if (*err != LK_OK || !taken) return *err != LK_OK;
-  if (kind == LK_CONTENT_STRING) doc->text_len += item.len;
-  doc->steps_max += STEPS_EACH * (1 + (uint64_t)(kind == LK_CONTENT_STRING ? item.len : 0));
-  in->in.pos = (size_t)(at - in->in.bytes.ptr);
-  in->clock += item.len;
-  in->structs_left--;
-  return true;
-}
-
 /* A long run of values, as several items that are one struct: splitting one, and finding a value, then takes as long
  * for the last value as for the first. */
-static lk_err take_values(applying *self, const lk_struct *in, uint16_t client, bool *ready) {
+static lk_err take_values(lk_applying *self, const lk_struct *in, uint16_t client, bool *ready) {
   lk_doc *doc = self->doc;
   lk_struct piece = *in;
   lk_err err = LK_OK;
@@ -433,14 +313,16 @@ static lk_err take_values(applying *self, const lk_struct *in, uint16_t client, 
     }
     err = take_direct(self, &piece, client, ready);
     if (err != LK_OK || !*ready) return err;
-    if (done > 0) err = lk_item_join(doc, last_item(&doc->clients.at[client]));
+    if (done > 0) err = lk_item_join(doc, lk_client_last(doc, client));
   }
   return err;
 }
 
 /* The section of |id|, made with the first of its structs that is of any use. */
-static lk_err open_section(applying *self, uint64_t id, uint64_t count, uint16_t *client) {
+static lk_err open_section(lk_applying *self, const lk_struct *first, uint64_t count,
+                           uint16_t *client) {
   lk_doc *doc = self->doc;
+  uint64_t id = first->id.client;
   lk_err err = lk_client_intern(doc, id, client);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, self->sections, 1);
   if (err != LK_OK) return err;
@@ -448,22 +330,28 @@ static lk_err open_section(applying *self, uint64_t id, uint64_t count, uint16_t
   if (id >= self->above) self->direct = false; /* not in Yjs' order: all of it is sorted first */
   self->above = id;
   doc->clients.at[*client].section = self->sections.count;
-  self->sections.at[self->sections.count++] = (section){ id, *client, doc->incoming.count,
-                                                         doc->incoming.count };
+  lk_section *section = &self->sections.at[self->sections.count++];
+  *section = (lk_section){ .id = id,
+                           .client = *client,
+                           .next = doc->incoming.count,
+                           .end = doc->incoming.count,
+                           .first_delete = doc->tx->ranges.count };
   /* a struct takes two bytes in V1; V2 may claim any number */
   uint32_t left = (uint32_t)lk_reader_left(&self->in.in);
   uint32_t expected = (uint32_t)lk_min_u64(count, left / 2 + 1);
+  lk_section_map(self, section, (uint32_t)first->id.clock, expected);
   if ((err = lk_items_reserve(doc, expected)) != LK_OK && err != LK_ERR_LIMIT) return err;
   /* what follows is text, most of it */
   if (expected > 64 && (err = lk_text_reserve(doc, left)) == LK_ERR_NOMEM) return err;
-  return LK_VEC_RESERVE(doc, doc->journal, expected);
+  return LK_OK;
 }
 
-static lk_err decode_section(applying *self, uint64_t id, uint64_t count) {
+static lk_err decode_section(lk_applying *self, uint64_t id, uint64_t count) {
   lk_doc *doc = self->doc;
   lk_struct in;
   uint16_t client = lk_client_find(doc, id);
-  bool open = false, plain = self->in.format == LK_UPDATE_V1;
+  lk_section *section = NULL;
+  bool plain = self->in.format == LK_UPDATE_V1;
   uint32_t most = doc->limits.doc_update_structs_count;
   if (count > most - lk_min_u32(self->structs, most)) {
     return lk_doc_limit(doc, "doc_update_structs_count");
@@ -471,22 +359,21 @@ static lk_err decode_section(applying *self, uint64_t id, uint64_t count) {
   self->structs += (uint32_t)count;
   for (;;) {
     lk_err err = LK_OK;
-    while (plain && open && self->direct && self->in.structs_left > 0 &&
-           take_plain_v1(self, client, &err)) {
-      if (err != LK_OK) return err;
-    }
-    err = lk_update_next_struct(&self->in, &in);
+    if (plain && section != NULL) err = lk_take_plain_run(self, section);
+    if (err == LK_OK) err = lk_update_next_struct(&self->in, &in);
     if (err == LK_ERR_END) break;
     if (err != LK_OK) return err;
-    doc->steps_max += STEPS_EACH * (1 + (uint64_t)content_size(&in));
+    doc->steps_max += LK_STEPS_EACH * (1 + (uint64_t)content_size(&in));
     if (in.kind == LK_CONTENT_SKIP) continue;
     if (in.id.clock > doc->limits.doc_clock || in.len > doc->limits.doc_clock - in.id.clock) {
       return lk_doc_limit(doc, "doc_clock");
     }
     bool known = client != LK_NO_CLIENT && in.id.clock + in.len <= doc->clients.at[client].clock;
     if (known) continue;
-    if (!open && (err = open_section(self, id, count, &client)) != LK_OK) return err;
-    open = true;
+    if (section == NULL) {
+      if ((err = open_section(self, &in, count, &client)) != LK_OK) return err;
+      section = &self->sections.at[self->sections.count - 1];
+    }
     bool long_run = in.kind == LK_CONTENT_ANY && in.len > LK_VALUES_MAX &&
                     (in.info & LK_INFO_SUB) == 0 && in.id.clock == doc->clients.at[client].clock;
     if (self->direct) {
@@ -494,12 +381,15 @@ static lk_err decode_section(applying *self, uint64_t id, uint64_t count) {
       if (err != LK_OK) return err;
     }
     if (!self->direct && (err = decode_item(doc, &in, client, &self->scratch)) != LK_OK) return err;
+    uint32_t number = self->direct ? lk_client_last(doc, client)
+                                   : doc->incoming.at[doc->incoming.count - 1];
+    lk_section_note(self, section, number);
   }
-  if (open) self->sections.at[self->sections.count - 1].end = doc->incoming.count;
+  if (section != NULL) section->end = doc->incoming.count;
   return LK_OK;
 }
 
-static lk_err decode(applying *self) {
+static lk_err decode(lk_applying *self) {
   uint64_t id, clock, count;
   for (;;) {
     lk_err err = lk_update_next_client(&self->in, &id, &clock, &count);
@@ -657,11 +547,11 @@ static lk_err push_u32(lk_doc *doc, uint32_t item) {
 }
 
 /* Nothing on the stack can be integrated now, nor what follows it. */
-static lk_err give_up_stack(applying *self) {
+static lk_err give_up_stack(lk_applying *self) {
   lk_doc *doc = self->doc;
   for (uint32_t i = 0; i < doc->stack.count; i++) {
     uint32_t number = doc->stack.at[i];
-    section *rest = &self->sections.at[doc->clients.at[doc->items[number].client].section];
+    lk_section *rest = &self->sections.at[doc->clients.at[doc->items[number].client].section];
     lk_err err = lk_pending_add(doc, number);
     for (; err == LK_OK && rest->next < rest->end; rest->next++) {
       err = lk_pending_add(doc, doc->incoming.at[rest->next]);
@@ -674,12 +564,15 @@ static lk_err give_up_stack(applying *self) {
 
 /* Integrates |head|, or puts it on the stack and gives what must come before it; LK_NONE where that is to be taken from
  * elsewhere. */
-static lk_err take(applying *self, uint32_t head, uint32_t *before) {
+static lk_err take(lk_applying *self, uint32_t head, uint32_t *before) {
   lk_doc *doc = self->doc;
   const lk_item *item = &doc->items[head];
   uint32_t state = doc->clients.at[item->client].clock, client, clock;
   lk_err err;
+  bool taken;
   *before = LK_NONE;
+  if ((err = lk_take_plain_loose(self, head, &taken)) != LK_OK || taken) return err;
+  self->known = LK_TYPE_UNKNOWN;
   if (state < item->clock) {
     if ((err = push_u32(doc, head)) != LK_OK) return err;
     return give_up_stack(self);
@@ -687,7 +580,7 @@ static lk_err take(applying *self, uint32_t head, uint32_t *before) {
   if (lk_loose_missing(doc, item, &client, &clock)) {
     if ((err = push_u32(doc, head)) != LK_OK) return err;
     uint32_t number = doc->clients.at[client].section;
-    section *other = number == LK_NONE ? NULL : &self->sections.at[number];
+    lk_section *other = number == LK_NONE ? NULL : &self->sections.at[number];
     if (other == NULL || other->next == other->end) return give_up_stack(self);
     *before = doc->incoming.at[other->next++];
     return LK_OK;
@@ -700,22 +593,22 @@ static lk_err take(applying *self, uint32_t head, uint32_t *before) {
 
 static bool section_before(const void *ctx, const void *a, const void *b) {
   (void)ctx;
-  return ((const section *)a)->id > ((const section *)b)->id;
+  return ((const lk_section *)a)->id > ((const lk_section *)b)->id;
 }
 
 /* The highest id first, which they nearly always are. */
-static void sort_sections(applying *self) {
-  lk_sort(self->sections.at, self->sections.count, sizeof(section), section_before, NULL);
+static void sort_sections(lk_applying *self) {
+  lk_sort(self->sections.at, self->sections.count, sizeof(lk_section), section_before, NULL);
   for (uint32_t i = 0; i < self->sections.count; i++) {
     self->doc->clients.at[self->sections.at[i].client].section = i;
   }
 }
 
-static lk_err integrate_all(applying *self) {
+static lk_err integrate_all(lk_applying *self) {
   lk_doc *doc = self->doc;
   sort_sections(self);
   for (uint32_t i = 0; i < self->sections.count; i++) {
-    section *current = &self->sections.at[i];
+    lk_section *current = &self->sections.at[i];
     for (;;) {
       uint32_t head;
       if (doc->stack.count > 0) head = doc->stack.at[--doc->stack.count];
@@ -787,27 +680,59 @@ static lk_err apply_delete(lk_doc *doc, uint64_t id, uint16_t client, uint64_t c
   return lk_delete_range(doc, client, (uint32_t)clock, (uint32_t)end);
 }
 
-static lk_err apply_deletes(applying *self) {
-  uint64_t id, count, clock, len, ranges = 0;
+static lk_err apply_deletes_of(lk_applying *self, uint64_t id, uint64_t *ranges) {
   lk_doc *doc = self->doc;
+  uint64_t clock, len;
+  uint16_t client = lk_client_find(doc, id);
+  uint32_t section = client == LK_NO_CLIENT ? LK_NONE : doc->clients.at[client].section;
+  uint32_t known = section == LK_NONE ? LK_NONE : self->sections.at[section].first_delete;
+  for (;;) {
+    uint32_t skipped = 0;
+    if (known != LK_NONE && self->in.format == LK_UPDATE_V1)
+      skipped = lk_skip_known_deletes(self, client, &known);
+    doc->steps_max += (uint64_t)LK_STEPS_EACH * skipped;
+    *ranges += skipped;
+    lk_err err = lk_update_next_delete(&self->in, &clock, &len);
+    if (*ranges + (err != LK_ERR_END) > doc->limits.doc_delete_ranges_count)
+      return lk_doc_limit(doc, "doc_delete_ranges_count");
+    if (err != LK_OK) return err == LK_ERR_END ? LK_OK : err;
+    doc->steps_max += LK_STEPS_EACH;
+    ++*ranges;
+    if ((err = apply_delete(doc, id, client, clock, len)) != LK_OK) return err;
+  }
+}
+
+/* Whether all that is left can be read, before the first deletion: what an update deletes is not paid for by its bytes, and one
+ * that fails behind that could come again and again. */
+static lk_err check_deletes(const lk_applying *self) {
+  lk_update_reader ahead = self->in;
+  uint64_t id, count, clock, len;
+  lk_err err;
+  while ((err = lk_update_next_delete_client(&ahead, &id, &count)) == LK_OK) {
+    do err = lk_update_next_delete(&ahead, &clock, &len);
+    while (err == LK_OK);
+    if (err != LK_ERR_END) return err;
+  }
+  return err == LK_ERR_END ? LK_OK : err;
+}
+
+static lk_err apply_deletes(lk_applying *self) {
+  uint64_t id, count, ranges = 0;
+  if (self->doc->steps_max < UINT64_MAX / 2) {
+    lk_err bad = check_deletes(self);
+    if (bad != LK_OK) return bad;
+  }
   for (;;) {
     lk_err err = lk_update_next_delete_client(&self->in, &id, &count);
     if (err == LK_ERR_END) return LK_OK;
+    if (err == LK_OK) err = apply_deletes_of(self, id, &ranges);
     if (err != LK_OK) return err;
-    uint16_t client = lk_client_find(doc, id);
-    while ((err = lk_update_next_delete(&self->in, &clock, &len)) == LK_OK) {
-      if (++ranges > doc->limits.doc_delete_ranges_count)
-        return lk_doc_limit(doc, "doc_delete_ranges_count");
-      doc->steps_max += STEPS_EACH;
-      if ((err = apply_delete(doc, id, client, clock, len)) != LK_OK) return err;
-    }
-    if (err != LK_ERR_END) return err;
   }
 }
 
 /* ---- applying ---- */
 
-static lk_err wake_others(const applying *self) {
+static lk_err wake_others(const lk_applying *self) {
   lk_doc *doc = self->doc;
   if (lk_btree_count(&doc->pending) == 0 && lk_btree_count(&doc->pending_ranges) == 0) return LK_OK;
   for (uint32_t i = 0; i < self->sections.count; i++) {
@@ -818,7 +743,7 @@ static lk_err wake_others(const applying *self) {
   return lk_pending_wake(doc);
 }
 
-static lk_err apply(applying *self, lk_update_format format, lk_slice update) {
+static lk_err apply(lk_applying *self, lk_update_format format, lk_slice update) {
   lk_doc *doc = self->doc;
   lk_err err = lk_update_reader_init(&self->in, format, update, doc->limits.any_depth,
                                      &self->scratch);
@@ -850,10 +775,14 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
   if (update.len > doc->limits.doc_update_bytes) return lk_doc_limit(doc, "doc_update_bytes");
   if (format == LK_UPDATE_V1 && lk_apply_fast(doc, update)) return LK_OK;
-  applying self;
+  lk_applying self;
   self.doc = doc;
   self.direct = true;
   self.above = UINT64_MAX;
+  self.other = (lk_id_bytes){ .mask = 0 };
+  self.known = LK_TYPE_UNKNOWN;
+  self.chunk = 16;
+  self.careful = false;
   self.structs = 0;
   self.sections.at = NULL;
   self.sections.count = self.sections.cap = 0;
@@ -865,7 +794,7 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   LK_ASSERT(err == LK_OK); /* a transaction is open */
   doc->tx->local = false;
   doc->steps = 0;
-  doc->steps_max = counts ? STEPS_BASE : UINT64_MAX / 2;
+  doc->steps_max = counts ? LK_STEPS_BASE : UINT64_MAX / 2;
   lk_arena_init(&self.scratch, &doc->alloc, doc->limits.doc_update_bytes);
   err = apply(&self, format, update);
   for (uint32_t i = 0; i < self.sections.count; i++)

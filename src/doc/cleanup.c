@@ -24,16 +24,6 @@ static uint32_t text_bytes(const lk_item *item) {
   return (item->flags & LK_ITEM_WIDE) != 0 ? item->len * 2 : item->len;
 }
 
-static void drop_redone(lk_doc *doc, uint32_t number) {
-  if ((doc->items[number].flags & LK_ITEM_REDONE) == 0) return;
-  uint32_t at = 0;
-  while (doc->redone.at[at].item != number) at++;
-  doc->redone.count--;
-  memmove(doc->redone.at + at, doc->redone.at + at + 1,
-          (doc->redone.count - at) * sizeof *doc->redone.at);
-  doc->items[number].flags &= (uint8_t)~LK_ITEM_REDONE;
-}
-
 /* The bytes of the content are waste from now on. */
 void lk_item_waste(lk_doc *doc, const lk_item *item) {
   switch (item->kind) {
@@ -81,7 +71,7 @@ static void collect_child(lk_doc *doc, uint32_t number, uint32_t *nodes) {
     *nodes = item->content;
   }
   lk_item_waste(doc, item);
-  drop_redone(doc, number);
+  if ((item->flags & LK_ITEM_REDONE) != 0) lk_item_drop_redone(doc, number);
   item->kind = LK_CONTENT_GC;
   item->flags = LK_ITEM_DELETED;
   item->left = item->right = item->parent = item->leaf = LK_NONE;
@@ -94,6 +84,7 @@ static void collect_node(lk_doc *doc, uint32_t number) {
   lk_order_drop(doc, number);
   while (nodes != LK_NONE) {
     lk_type *type = &doc->types.at[nodes];
+    if (doc->held_type == nodes + 1) doc->held_type = 0;
     uint32_t entry = type->entry_first, item = type->start, next;
     nodes = type->order;
     type->order = type->start = type->end = type->cursor = LK_NONE;
@@ -107,6 +98,7 @@ static void collect_node(lk_doc *doc, uint32_t number) {
     }
     for (; entry != LK_NONE; entry = doc->entries.at[entry].next) {
       lk_entry *at = &doc->entries.at[entry];
+      lk_order_drop_entry(doc, entry);
       for (item = at->last; item != LK_NONE; item = next) {
         next = doc->items[item].left;
         collect_child(doc, item, &nodes);
@@ -150,6 +142,7 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
     if (r->right != LK_NONE) doc->items[r->right].left = left;
     if ((r->flags & LK_ITEM_SUB) != 0) {
       if (doc->entries.at[r->leaf].last == right) doc->entries.at[r->leaf].last = left;
+      if (lk_order_has(doc, r)) lk_order_unlink(doc, right);
     } else {
       lk_type *parent = &doc->types.at[r->parent];
       if (parent->end == right) parent->end = left;
@@ -164,6 +157,7 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
     }
   }
   l->len += r->len;
+  if (doc->held_item == right) doc->held_item = left;
   lk_client_remove(doc, r->client, place);
   lk_item_free(doc, right);
 }
@@ -342,7 +336,14 @@ static bool is_new(const lk_doc *doc, const lk_tx *tx, uint32_t client, uint32_t
 }
 
 /* The struct that began at that clock with the one before it, if they are two still. */
-static void merge_border(lk_doc *doc, const lk_range *at) {
+static void merge_border(lk_doc *doc, const lk_merge_try *at) {
+  const lk_item *noted = &doc->items[at->item];
+  if (noted->client == at->client && noted->clock == at->clock && noted->left != LK_NONE &&
+      noted->kind != LK_CONTENT_FREE) {
+    /* where something came in between there is nothing to search for */
+    const lk_item *left = &doc->items[noted->left];
+    if (left->client != at->client || lk_item_end(left) != at->clock) return;
+  }
   lk_place place = lk_client_place(doc, (uint16_t)at->client, at->clock);
   const lk_item *item = &doc->items[lk_place_item(doc, (uint16_t)at->client, place)];
   if (item->clock != at->clock || (item->flags & LK_ITEM_JOINED) != 0) return;
@@ -371,7 +372,7 @@ void lk_tx_merge(lk_doc *doc, lk_tx *tx) {
     merge_down(doc, number, last, tx->touched.at[i].before, true);
   }
   for (uint32_t i = tx->merges.count; i > 0; i--) {
-    const lk_range *at = &tx->merges.at[i - 1];
+    const lk_merge_try *at = &tx->merges.at[i - 1];
     if (!is_new(doc, tx, at->client, at->clock)) lk_merge_at(doc, (uint16_t)at->client, at->clock);
     else if (came_whole(tx, doc->clients.at[at->client].before)) merge_border(doc, at);
   }
@@ -443,6 +444,7 @@ static void tidy_values(lk_doc *doc) {
   lk_free_bytes(&doc->alloc, doc->values, doc->values_cap);
   doc->values = values;
   doc->values_waste = 0;
+  doc->held_type = 0;
   uint32_t cap = doc->values_len + (doc->values_len / 8 & ~3u) + 64;
   uint8_t *shrunk = lk_resize_array(&doc->alloc, values, doc->values_cap, cap, 1);
   if (shrunk == NULL) return;
@@ -463,38 +465,51 @@ void lk_doc_tidy(lk_doc *doc) {
 
 /* ---- uniting ---- */
 
-static lk_err unite_content(lk_doc *doc, uint32_t left, uint32_t right) {
-  lk_item *l = &doc->items[left], *r = &doc->items[right];
-  if (l->kind != LK_CONTENT_STRING) {
-    lk_buf all;
-    lk_buf_init(&all, &doc->alloc, doc->limits.doc_values_bytes);
-    lk_buf_append(&all, lk_value_bytes(doc, l->content));
-    lk_buf_append(&all, lk_value_bytes(doc, r->content));
-    lk_err err = lk_buf_err(&all);
-    uint32_t at = 0;
-    if (err == LK_OK) err = lk_value_add(doc, lk_buf_slice(&all), LK_NONE, &at);
-    lk_buf_deinit(&all);
-    if (err == LK_OK) doc->items[left].content = at;
-    return err;
+/* The item behind the one at |*place|, where both are one struct; LK_NONE where not. */
+static uint32_t next_joined(const lk_doc *doc, uint16_t client, lk_place *place) {
+  if (!lk_place_next(doc, client, place)) return LK_NONE;
+  uint32_t number = lk_place_item(doc, client, *place);
+  return (doc->items[number].flags & LK_ITEM_JOINED) != 0 ? number : LK_NONE;
+}
+
+static lk_err unite_values(lk_doc *doc, uint16_t client, lk_place place, uint32_t number) {
+  lk_buf all;
+  uint32_t at = 0;
+  lk_buf_init(&all, &doc->alloc, doc->limits.doc_values_bytes);
+  for (uint32_t i = number; i != LK_NONE; i = next_joined(doc, client, &place))
+    lk_buf_append(&all, lk_value_bytes(doc, doc->items[i].content));
+  lk_err err = lk_buf_err(&all);
+  if (err == LK_OK) err = lk_value_add(doc, lk_buf_slice(&all), LK_NONE, &at);
+  lk_buf_deinit(&all);
+  if (err == LK_OK) doc->items[number].content = at;
+  return err;
+}
+
+static lk_err unite_text(lk_doc *doc, uint16_t client, lk_place place, uint32_t number) {
+  uint32_t units = 0, flags = 0;
+  lk_place first = place;
+  for (uint32_t i = number; i != LK_NONE; i = next_joined(doc, client, &place)) {
+    units += doc->items[i].len;
+    flags |= doc->items[i].flags & LK_ITEM_WIDE;
   }
-  uint32_t units = l->len + r->len;
   lk_err err = lk_text_reserve(doc, units * 2 + 2);
   if (err != LK_OK) return err;
-  bool wide = ((l->flags | r->flags) & LK_ITEM_WIDE) != 0;
-  uint32_t to = (doc->text_len + 1) & ~1u;
-  for (uint32_t i = 0; i < units; i++) {
-    uint16_t unit = i < l->len ? lk_item_unit(doc, l, i) : lk_item_unit(doc, r, i - l->len);
-    if (wide) memcpy(doc->text + to + (size_t)i * 2, &unit, 2);
-    else doc->text[to + i] = (uint8_t)unit;
+  uint32_t start = (doc->text_len + 1) & ~1u, to = start;
+  place = first;
+  for (uint32_t i = number; i != LK_NONE; i = next_joined(doc, client, &place)) {
+    const lk_item *item = &doc->items[i];
+    put_units(doc, item, doc->text + to, flags != 0);
+    to += item->len * (flags != 0 ? 2u : 1u);
+    doc->text_waste += text_bytes(item);
   }
-  doc->text_waste += text_bytes(l) + text_bytes(r);
-  doc->text_len = to + (wide ? units * 2 : units);
-  l->content = to;
-  if (wide) l->flags |= LK_ITEM_WIDE;
+  doc->text_len = to;
+  doc->items[number].content = start;
+  doc->items[number].flags |= (uint8_t)flags;
   return LK_OK;
 }
 
-/* Outside of what a rollback takes back: what a struct says is the same before and after. */
+/* Outside of what a rollback takes back: what a struct says is the same before and after. The content of all is put
+ * together at once: there may be thousands. */
 lk_err lk_item_unite(lk_doc *doc, uint32_t *number) {
   uint16_t client = doc->items[*number].client;
   lk_place place = lk_client_place(doc, client, doc->items[*number].clock);
@@ -502,12 +517,12 @@ lk_err lk_item_unite(lk_doc *doc, uint32_t *number) {
     if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
   }
   *number = lk_place_item(doc, client, place);
-  for (lk_place next = place; lk_place_next(doc, client, &next); next = place) {
-    uint32_t right = lk_place_item(doc, client, next);
-    if ((doc->items[right].flags & LK_ITEM_JOINED) == 0) return LK_OK;
-    lk_err err = unite_content(doc, *number, right);
-    if (err != LK_OK) return err;
+  lk_place next = place;
+  if (next_joined(doc, client, &next) == LK_NONE) return LK_OK;
+  bool text = doc->items[*number].kind == LK_CONTENT_STRING;
+  lk_err err = (text ? unite_text : unite_values)(doc, client, place, *number);
+  if (err != LK_OK) return err;
+  for (uint32_t right; next = place, (right = next_joined(doc, client, &next)) != LK_NONE;)
     absorb(doc, *number, right, next);
-  }
   return LK_OK;
 }

@@ -6,28 +6,13 @@
  * V1 is written straight into the buffer: room for a struct is made once, then its fields are stored without
  * another look. It is what every keystroke of every user goes through. V2 takes the way over
  * lk_update_writer and its columns. */
-#include "doc/engine.h"
+#include "doc/encode.h"
 
 #include "base/sort.h"
 #include "codec/lib0.h"
 #include "codec/utf.h"
 #include "codec/varint.h"
 #include "doc/value.h"
-
-/* A client with the clock to write it from. */
-typedef struct part {
-  uint64_t id;
-  uint32_t client, from;
-} part;
-
-/* A stretch of items that Yjs has as one struct. */
-typedef struct group {
-  uint16_t client;
-  lk_place first;
-  uint32_t offset; /* clocks of it that are left out */
-  uint32_t len;    /* all of it */
-  uint32_t items;
-} group;
 
 #define HEAD_MAX 64u /* info, two ids, parent and lengths, without names */
 
@@ -37,8 +22,8 @@ static uint64_t client_id(const lk_doc *doc, uint16_t client) { return doc->clie
 
 /* ---- groups ---- */
 
-static group group_at(const lk_doc *doc, uint16_t client, lk_place place) {
-  group self = { client, place, 0, 0, 0 };
+lk_group lk_group_at(const lk_doc *doc, uint16_t client, lk_place place) {
+  lk_group self = { client, place, 0, 0, 0 };
   do {
     self.len += doc->items[lk_place_item(doc, client, place)].len;
     self.items++;
@@ -53,7 +38,7 @@ typedef struct piece {
   uint32_t from, len;
 } piece;
 
-static bool next_piece(const lk_doc *doc, const group *self, lk_place *place, uint32_t *done,
+static bool next_piece(const lk_doc *doc, const lk_group *self, lk_place *place, uint32_t *done,
                        uint32_t *skip, piece *out) {
   while (*done < self->items) {
     if (*done > 0 && !lk_place_next(doc, self->client, place)) LK_UNREACHABLE();
@@ -69,7 +54,7 @@ static bool next_piece(const lk_doc *doc, const group *self, lk_place *place, ui
 }
 
 /* The text of the group as UTF-8, halves of pairs joined over the items. */
-static lk_err group_text(const lk_doc *doc, const group *self, lk_buf *out) {
+static lk_err group_text(const lk_doc *doc, const lk_group *self, lk_buf *out) {
   lk_place place = self->first;
   uint32_t done = 0, skip = self->offset;
   uint16_t high = 0;
@@ -82,7 +67,7 @@ static lk_err group_text(const lk_doc *doc, const group *self, lk_buf *out) {
 }
 
 /* Its values, one behind the other. */
-static lk_err group_values(const lk_doc *doc, const group *self, lk_buf *out) {
+static lk_err group_values(const lk_doc *doc, const lk_group *self, lk_buf *out) {
   lk_place place = self->first;
   uint32_t done = 0, skip = self->offset;
   piece at;
@@ -161,8 +146,8 @@ static void type_v1(const lk_doc *doc, const lk_item *item, lk_buf *out) {
 }
 
 /* Appends with a length in front what |write| appends. */
-static lk_err measured_v1(const lk_doc *doc, const group *self,
-                          lk_err (*write)(const lk_doc *doc, const group *self, lk_buf *out),
+static lk_err measured_v1(const lk_doc *doc, const lk_group *self,
+                          lk_err (*write)(const lk_doc *doc, const lk_group *self, lk_buf *out),
                           lk_buf *out) {
   size_t start = out->len;
   uint8_t *to = room(out, LK_VARUINT_LEN_MAX);
@@ -177,12 +162,13 @@ static lk_err measured_v1(const lk_doc *doc, const group *self,
   return LK_OK;
 }
 
-static lk_err json_of_value(const lk_doc *doc, const group *self, lk_buf *out) {
+static lk_err json_of_value(const lk_doc *doc, const lk_group *self, lk_buf *out) {
   const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
   return lk_value_json_of_any(lk_value_bytes(doc, item->content), out);
 }
 
-static lk_err content_v1(const lk_doc *doc, const group *self, const lk_item *item, lk_buf *out) {
+static lk_err content_v1(const lk_doc *doc, const lk_group *self, const lk_item *item,
+                         lk_buf *out) {
   switch (item->kind) {
   case LK_CONTENT_DELETED: return lk_varuint_encode(out, self->len - self->offset);
   case LK_CONTENT_STRING: return measured_v1(doc, self, group_text, out);
@@ -205,7 +191,7 @@ static lk_err content_v1(const lk_doc *doc, const group *self, const lk_item *it
   return lk_buf_err(out);
 }
 
-static lk_err write_v1(const lk_doc *doc, const group *self, lk_buf *out) {
+lk_err lk_group_write_v1(const lk_doc *doc, const lk_group *self, lk_buf *out) {
   const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
   bool plain = self->items == 1 && item->kind == LK_CONTENT_STRING &&
                (item->flags & LK_ITEM_WIDE) == 0;
@@ -256,7 +242,7 @@ static void parent_v2(const lk_doc *doc, const lk_item *item, lk_update_writer *
 }
 
 /* Text keeps lone halves of pairs at its ends, which the column can say. */
-static lk_err text_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
+static lk_err text_v2(const lk_doc *doc, const lk_group *self, lk_buf *scratch,
                       lk_update_writer *out) {
   lk_place place = self->first;
   uint32_t count = 0, skip = self->offset;
@@ -281,8 +267,8 @@ static lk_err text_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
   return lk_buf_err(scratch);
 }
 
-static lk_err content_v2(const lk_doc *doc, const group *self, const lk_item *item, lk_buf *scratch,
-                         lk_update_writer *out) {
+static lk_err content_v2(const lk_doc *doc, const lk_group *self, const lk_item *item,
+                         lk_buf *scratch, lk_update_writer *out) {
   lk_err err;
   switch (item->kind) {
   case LK_CONTENT_DELETED: lk_update_put_len(out, self->len - self->offset); break;
@@ -323,7 +309,7 @@ static lk_err content_v2(const lk_doc *doc, const group *self, const lk_item *it
   return LK_OK;
 }
 
-static lk_err write_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
+static lk_err write_v2(const lk_doc *doc, const lk_group *self, lk_buf *scratch,
                        lk_update_writer *out) {
   const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
   if (item->kind == LK_CONTENT_GC) {
@@ -343,22 +329,22 @@ static lk_err write_v2(const lk_doc *doc, const group *self, lk_buf *scratch,
 
 static bool part_before(const void *ctx, const void *a, const void *b) {
   (void)ctx;
-  return ((const part *)a)->id > ((const part *)b)->id;
+  return ((const lk_part *)a)->id > ((const lk_part *)b)->id;
 }
 
 /* The highest id first. */
-static void sort_parts(part *parts, uint32_t count) {
+static void sort_parts(lk_part *parts, uint32_t count) {
   lk_sort(parts, count, sizeof *parts, part_before, NULL);
 }
 
 /* Where a part's structs begin, and how many there are. */
-static group first_group(lk_doc *doc, const part *self, uint32_t *structs) {
+static lk_group first_group(lk_doc *doc, const lk_part *self, uint32_t *structs) {
   uint16_t client = (uint16_t)self->client;
   lk_place place = lk_client_place(doc, client, self->from);
   while ((doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0) {
     if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
   }
-  group first = group_at(doc, client, place);
+  lk_group first = lk_group_at(doc, client, place);
   first.offset = self->from - doc->items[lk_place_item(doc, client, place)].clock;
   *structs = 1;
   while (lk_place_next(doc, client, &place)) {
@@ -368,38 +354,38 @@ static group first_group(lk_doc *doc, const part *self, uint32_t *structs) {
 }
 
 /* To the group behind; false at the end. */
-static bool next_group(const lk_doc *doc, group *self) {
+static bool next_group(const lk_doc *doc, lk_group *self) {
   lk_place place = self->first;
   for (uint32_t i = 0; i < self->items; i++) {
     if (!lk_place_next(doc, self->client, &place)) return false;
   }
-  *self = group_at(doc, self->client, place);
+  *self = lk_group_at(doc, self->client, place);
   return true;
 }
 
-static lk_err structs_v1(lk_doc *doc, const part *parts, uint32_t count, lk_buf *out) {
+static lk_err structs_v1(lk_doc *doc, const lk_part *parts, uint32_t count, lk_buf *out) {
   lk_varuint_encode(out, count);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t structs;
-    group at = first_group(doc, &parts[i], &structs);
+    lk_group at = first_group(doc, &parts[i], &structs);
     lk_varuint_encode(out, structs);
     lk_varuint_encode(out, parts[i].id);
     lk_varuint_encode(out, parts[i].from);
     do {
-      lk_err err = write_v1(doc, &at, out);
+      lk_err err = lk_group_write_v1(doc, &at, out);
       if (err != LK_OK) return err;
     } while (next_group(doc, &at));
   }
   return lk_buf_err(out);
 }
 
-static lk_err structs_v2(lk_doc *doc, const part *parts, uint32_t count, lk_update_writer *out) {
+static lk_err structs_v2(lk_doc *doc, const lk_part *parts, uint32_t count, lk_update_writer *out) {
   lk_buf scratch;
   lk_err err = LK_OK;
   lk_buf_init(&scratch, &doc->alloc, doc->limits.doc_update_bytes);
   for (uint32_t i = 0; i < count && err == LK_OK; i++) {
     uint32_t structs;
-    group at = first_group(doc, &parts[i], &structs);
+    lk_group at = first_group(doc, &parts[i], &structs);
     lk_update_write_client(out, parts[i].id, parts[i].from);
     do err = write_v2(doc, &at, &scratch, out);
     while (err == LK_OK && next_group(doc, &at));
@@ -455,7 +441,7 @@ static uint32_t deleted_ranges(const lk_doc *doc, uint16_t number, const range_s
   return count;
 }
 
-static lk_err deletes_of_document(const lk_doc *doc, const part *all, uint32_t clients,
+static lk_err deletes_of_document(const lk_doc *doc, const lk_part *all, uint32_t clients,
                                   const range_sink *sink) {
   uint32_t count = 0;
   uint32_t *counts = lk_alloc_array(&doc->alloc, clients + 1u, sizeof *counts);
@@ -475,7 +461,7 @@ static lk_err deletes_of_document(const lk_doc *doc, const part *all, uint32_t c
 }
 
 /* Ranges of a transaction, sorted by client number; written by client id. */
-static void deletes_of_tx(const lk_tx *tx, const part *parts, uint32_t count,
+static void deletes_of_tx(const lk_tx *tx, const lk_part *parts, uint32_t count,
                           const range_sink *sink) {
   if (sink->v1 != NULL) lk_varuint_encode(sink->v1, count);
   for (uint32_t i = 0; i < count; i++) {
@@ -491,39 +477,40 @@ static void deletes_of_tx(const lk_tx *tx, const part *parts, uint32_t count,
 
 #define FEW 16
 
-static part *parts_new(const lk_doc *doc, part *few, uint32_t count) {
-  return count <= FEW ? few : lk_alloc_array(&doc->alloc, count, sizeof(part));
+static lk_part *parts_new(const lk_doc *doc, lk_part *few, uint32_t count) {
+  return count <= FEW ? few : lk_alloc_array(&doc->alloc, count, sizeof(lk_part));
 }
-static void parts_free(const lk_doc *doc, part *parts, const part *few, uint32_t count) {
-  if (parts != few) lk_free_array(&doc->alloc, parts, count, sizeof(part));
+static void parts_free(const lk_doc *doc, lk_part *parts, const lk_part *few, uint32_t count) {
+  if (parts != few) lk_free_array(&doc->alloc, parts, count, sizeof(lk_part));
 }
 
-static uint32_t tx_parts(const lk_doc *doc, const lk_tx *tx, part *parts) {
+static uint32_t tx_parts(const lk_doc *doc, const lk_tx *tx, lk_part *parts) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < tx->touched.count; i++) {
     const lk_touched *at = &tx->touched.at[i];
     const lk_client *client = &doc->clients.at[at->client];
-    if (client->clock > at->before) parts[count++] = (part){ client->id, at->client, at->before };
+    if (client->clock > at->before)
+      parts[count++] = (lk_part){ client->id, at->client, at->before };
   }
   sort_parts(parts, count);
   return count;
 }
 
 /* |from| is then the first of the client's ranges. */
-static uint32_t tx_range_parts(const lk_doc *doc, const lk_tx *tx, part *parts) {
+static uint32_t tx_range_parts(const lk_doc *doc, const lk_tx *tx, lk_part *parts) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < tx->ranges.count; i++) {
     uint32_t client = tx->ranges.at[i].client;
     if (i > 0 && tx->ranges.at[i - 1].client == client) continue;
-    if (parts != NULL) parts[count] = (part){ doc->clients.at[client].id, client, i };
+    if (parts != NULL) parts[count] = (lk_part){ doc->clients.at[client].id, client, i };
     count++;
   }
   if (parts != NULL) sort_parts(parts, count);
   return count;
 }
 
-static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count,
-                        const part *ranges, uint32_t range_count, lk_buf *out) {
+static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
+                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
   size_t start = out->len;
   lk_err err = structs_v1(doc, parts, count, out);
   if (err == LK_OK) {
@@ -536,8 +523,8 @@ static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_
   return err;
 }
 
-static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_t count,
-                        const part *ranges, uint32_t range_count, lk_buf *out) {
+static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
+                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
   lk_update_writer writer;
   lk_update_writer_init(&writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
   lk_err err = structs_v2(doc, parts, count, &writer);
@@ -553,10 +540,10 @@ static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const part *parts, uint32_
 }
 
 lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) {
-  part few[FEW], few_ranges[FEW];
+  lk_part few[FEW], few_ranges[FEW];
   uint32_t ranges = tx_range_parts(doc, tx, NULL);
-  part *parts = parts_new(doc, few, tx->touched.count);
-  part *range_parts = parts_new(doc, few_ranges, ranges);
+  lk_part *parts = parts_new(doc, few, tx->touched.count);
+  lk_part *range_parts = parts_new(doc, few_ranges, ranges);
   lk_err err = parts == NULL || range_parts == NULL ? LK_ERR_NOMEM : LK_OK;
   if (err == LK_OK) {
     uint32_t count = tx_parts(doc, tx, parts);
@@ -572,17 +559,16 @@ lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out
 /* ---- documents ---- */
 
 /* All clients with structs, the highest id first. |parts| has room for all clients. */
-static uint32_t all_parts(const lk_doc *doc, part *parts) {
+static uint32_t all_parts(const lk_doc *doc, lk_part *parts) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < doc->clients.count; i++) {
-    if (doc->clients.at[i].clock > 0) parts[count++] = (part){ doc->clients.at[i].id, i, 0 };
+    if (doc->clients.at[i].clock > 0) parts[count++] = (lk_part){ doc->clients.at[i].id, i, 0 };
   }
   sort_parts(parts, count);
   return count;
 }
 
-/* Reads a state vector into |froms|, one for each client of the document. */
-static lk_err read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms) {
+lk_err lk_doc_read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms) {
   lk_reader in = lk_reader_of(sv);
   uint64_t count, id, clock;
   if (sv.len == 0) return LK_OK;
@@ -598,31 +584,40 @@ static lk_err read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms)
 }
 
 /* Leaves the parts that have something beyond |froms|. */
-static uint32_t parts_beyond(const lk_doc *doc, const part *all, uint32_t count,
-                             const uint32_t *froms, part *out) {
+static uint32_t parts_beyond(const lk_doc *doc, const lk_part *all, uint32_t count,
+                             const uint32_t *froms, lk_part *out) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t from = froms[all[i].client];
     if (from < doc->clients.at[all[i].client].clock)
-      out[kept++] = (part){ all[i].id, all[i].client, from };
+      out[kept++] = (lk_part){ all[i].id, all[i].client, from };
   }
   return kept;
 }
 
+static lk_err whole_v1(const lk_doc *doc, const lk_part *parts, uint32_t count, lk_buf *out) {
+  size_t start = out->len;
+  lk_err err = lk_doc_encode_whole(doc, parts, count, out);
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
+}
+
 lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) {
   size_t clients = doc->clients.count + 1u;
-  part *all = lk_alloc_array(&doc->alloc, clients * 2, sizeof *all);
+  lk_part *all = lk_alloc_array(&doc->alloc, clients * 2, sizeof *all);
   uint32_t *froms = lk_alloc_array(&doc->alloc, clients, sizeof *froms);
   lk_err err = all == NULL || froms == NULL ? LK_ERR_NOMEM : LK_OK;
   if (err == LK_OK) {
     memset(froms, 0, clients * sizeof *froms);
-    err = read_state_vector(doc, sv, froms);
+    err = lk_doc_read_state_vector(doc, sv, froms);
   }
   if (err == LK_OK) {
-    part *parts = all + clients;
+    lk_part *parts = all + clients;
     uint32_t count = all_parts(doc, all), beyond = parts_beyond(doc, all, count, froms, parts);
-    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, NULL, parts, beyond, all, count,
-                                                           out);
+    if (format == LK_UPDATE_V1 && sv.len == 0) err = whole_v1(doc, all, count, out);
+    else
+      err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, NULL, parts, beyond, all, count,
+                                                             out);
   }
   lk_free_array(&doc->alloc, all, clients * 2, sizeof *all);
   lk_free_array(&doc->alloc, froms, clients, sizeof *froms);
@@ -631,7 +626,7 @@ lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk
 
 lk_err lk_doc_state_vector(const lk_doc *doc, lk_buf *out) {
   size_t clients = doc->clients.count + 1u, start = out->len;
-  part *all = lk_alloc_array(&doc->alloc, clients, sizeof *all);
+  lk_part *all = lk_alloc_array(&doc->alloc, clients, sizeof *all);
   if (all == NULL) return LK_ERR_NOMEM;
   uint32_t count = all_parts(doc, all);
   lk_varuint_encode(out, count);

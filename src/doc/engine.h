@@ -69,6 +69,12 @@ typedef struct lk_value_head {
   uint32_t name;
 } lk_value_head;
 
+/* A value of JSON, parsed. */
+typedef struct lk_parsed {
+  uint32_t client, clock;
+  lk_slice any;
+} lk_parsed;
+
 /* Values in one item at most: one of them is found by walking over those before it. */
 #define LK_VALUES_MAX 64
 
@@ -137,6 +143,7 @@ typedef struct lk_entry {
   uint32_t last;    /* the rightmost item, which counts; of a root its type */
   uint32_t next;    /* entry of the same type, or LK_NONE */
   uint32_t changed; /* number of the transaction in whose |changed| it is */
+  uint32_t order;   /* root of the order index of its items + 1, or 0: see order.c */
 } lk_entry;
 
 typedef struct lk_name {
@@ -159,7 +166,7 @@ typedef struct lk_order_node {
   uint32_t formats;    /* FORMAT items that are not deleted, below it */
   uint32_t prev, next; /* leaves */
   uint32_t depth;      /* at most the least one below it */
-  uint64_t client;     /* at least the greatest id among those of that depth */
+  uint64_t client;     /* where it is the least: at most the least id among those of that depth */
   uint16_t count;
   uint16_t height; /* 0 for a leaf */
   uint32_t child[LK_ORDER_FAN];
@@ -170,6 +177,11 @@ typedef struct lk_order_node {
 typedef struct lk_range {
   uint32_t client, clock, len;
 } lk_range;
+
+/* Something to try to merge afterwards with what is in front of it: the item was |item| when this was noted. */
+typedef struct lk_merge_try {
+  uint32_t client, clock, item;
+} lk_merge_try;
 
 typedef struct lk_touched {
   uint32_t client, before, after;
@@ -200,18 +212,17 @@ typedef struct lk_tx {
   range_clients; /* clients of |ranges| in the order in which they came up; filled where
                                      somebody wants events or formats are cleaned */
   LK_VEC(lk_touched) touched; /* clients with new structs */
-  LK_VEC(lk_range)
-  merges; /* items to try to merge afterwards, by their first clock: what was split, and new ones
-                                  that look like one with the item before them; len unused */
+  LK_VEC(lk_merge_try) merges; /* what was split, and new items that look like one with the item before them */
   LK_VEC(lk_change) changed;
   LK_VEC(uint32_t) subdocs; /* items with DOC that came or went */
   struct lk_tx *next;       /* waiting for its clean-up, or free */
 } lk_tx;
 
 typedef enum lk_undo_step {
-  LK_STEP_NEW,           /* item a */
+  LK_STEP_NEW,           /* items a to a + b */
   LK_STEP_LINK,          /* item a; b: the entry's former last item */
-  LK_STEP_MADE,          /* item a: new, and linked in a list */
+  LK_STEP_LINKED,        /* items a to a + b, in lists */
+  LK_STEP_MADE,          /* items a to a + b: new, and linked in lists */
   LK_STEP_SPLIT,         /* items a, b; c: the pair that was cut, or 0 */
   LK_STEP_DELETE,        /* item a */
   LK_STEP_KIND,          /* item a; b: kind | flags << 8; c: content */
@@ -237,6 +248,17 @@ typedef enum lk_undo_step {
 typedef struct lk_journal_entry {
   uint32_t step, a, b, c;
 } lk_journal_entry;
+
+/* A deletion that goes on when nothing else can fail any more: of what is in item |number|, from child |at| of |type| on. */
+typedef struct lk_later {
+  uint32_t number, type, at;
+} lk_later;
+
+/* An attribute that holds at a place: its key, a name, and the FORMAT item's |content| and flags. */
+typedef struct lk_held {
+  uint32_t key, at;
+  uint32_t flags;
+} lk_held;
 
 typedef struct lk_redone {
   uint32_t
@@ -270,6 +292,18 @@ typedef struct lk_observer {
   void *ctx;
 } lk_observer;
 
+/* Where the last keystroke was made, for the next one: text_fast.c. Whatever else changes the document makes it of no
+ * use, see lk_typing_end(). */
+typedef struct lk_typing {
+  uint64_t types_at;   /* a character that is typed at that index goes on in |item|; UINT64_MAX for none */
+  uint64_t deletes_at; /* one that is deleted at that index is the last, or first, of |item| */
+  lk_node node;
+  uint32_t item; /* LK_NONE where nothing goes on */
+  uint32_t gone; /* what was deleted stands there, beside |item| */
+  uint32_t room; /* what is typed goes on for so many units */
+  int32_t owed;  /* units that the order index does not know yet; they are |item|'s */
+} lk_typing;
+
 struct lk_doc {
   const lk_env *env;
   lk_alloc alloc; /* counts |bytes| */
@@ -281,6 +315,7 @@ struct lk_doc {
   lk_prng prng;
   bool gc;
   uint32_t units;  /* clocks of all clients together */
+  uint32_t subdocs; /* items with DOC that are not deleted */
   uint16_t client; /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
   uint64_t client_id;
 
@@ -311,11 +346,17 @@ struct lk_doc {
   LK_VEC(lk_order_node) nodes;
   uint32_t node_free;
   uint32_t node_free_count;
+  uint32_t *entry_leaves; /* by item: its leaf in the order index of an entry */
+  uint32_t entry_leaves_cap;
+  uint32_t entry_orders; /* how many entries have an index */
 
-  LK_VEC(lk_redone) redone; /* sorted by item */
+  lk_btree redone; /* lk_redone, by item */
   LK_VEC(lk_journal_entry) journal;
   uint64_t steps, steps_max; /* of the call that runs */
+  LK_VEC(lk_later) later;    /* see delete_within() in integrate.c */
+  uint32_t deleted_within;
 
+  lk_typing typing;
   lk_tx *tx;       /* open, or NULL */
   lk_tx *cleanups; /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;
@@ -332,6 +373,11 @@ struct lk_doc {
   uint32_t marks_cap;
   uint32_t mark_next;
 
+  /* What holds behind |held_item| of type |held_type| - 1, or 0 where nothing is known: so who types goes on from there. See
+   * text_format.c. */
+  uint32_t held_type, held_item;
+  LK_VEC(lk_held) held;
+
   /* apply.c, pending.c */
   LK_VEC(uint32_t) incoming; /* decoded items, by client */
   LK_VEC(uint32_t) stack;
@@ -343,6 +389,11 @@ struct lk_doc {
   lk_btree pending;                    /* lk_pending_struct */
   lk_btree waits;                      /* lk_pending_wait */
   lk_btree pending_ranges;             /* lk_pending_range */
+
+  /* read.c */
+  lk_btree parsed; /* lk_parsed */
+  lk_arena parsed_room;
+  uint32_t parsed_at; /* |tx_number| then */
   size_t pending_bytes;
 
   lk_buf emit; /* the update that observers get */
@@ -427,6 +478,16 @@ uint32_t lk_client_item(lk_doc *doc, uint16_t client, uint32_t clock);
 static inline uint32_t lk_place_item(const lk_doc *doc, uint16_t client, lk_place place) {
   return doc->clients.at[client].blocks[place.block].items[place.at];
 }
+/* Its last item; it has one. */
+static inline uint32_t lk_client_last(const lk_doc *doc, uint16_t client) {
+  const lk_client *at = &doc->clients.at[client];
+  const lk_block *block = &at->blocks[at->block_count - 1];
+  return block->items[block->count - 1u];
+}
+/* Room for some items more in the last block, which may then be empty: until lk_client_trim() nobody may look for
+ * anything in it. LK_ERR_NOMEM. */
+lk_err lk_client_room(lk_doc *doc, uint16_t client) LK_MUST_USE;
+void lk_client_trim(lk_doc *doc, uint16_t client);
 /* False at the ends; |place| is then as before. */
 bool lk_place_next(const lk_doc *doc, uint16_t client, lk_place *place);
 bool lk_place_prev(const lk_doc *doc, uint16_t client, lk_place *place);
@@ -539,13 +600,21 @@ lk_err lk_item_integrate(lk_doc *doc, uint32_t item) LK_MUST_USE;
 
 lk_err lk_item_delete(lk_doc *doc, uint32_t item) LK_MUST_USE;
 
-/* lk_item_new() and lk_item_integrate() for the plainest case: text or a deleted stretch in a list, between |made->left| and
- * |made->right|, which stand side by side. |*taken| false, and nothing changed, where it is not that. */
-lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) LK_MUST_USE;
+/* What lk_item_delete() left for the end of an update. LK_ERR_NOMEM. */
+lk_err lk_deletes_finish(lk_doc *doc) LK_MUST_USE;
+
+/* Before a rollback to |journal|: sees to what store.c knows nothing of, the indexes of entries and the number of
+ * subdocuments. */
+void lk_items_take_back(lk_doc *doc, uint32_t journal);
+
+/* Room in |marks| for all items, and |mark_next| far from its end. LK_ERR_NOMEM. */
+lk_err lk_marks_reserve(lk_doc *doc) LK_MUST_USE;
 
 /* What redid |item|: its id; false where nothing did. */
 bool lk_item_redone(const lk_doc *doc, uint32_t item, uint16_t *client, uint32_t *clock);
 lk_err lk_item_set_redone(lk_doc *doc, uint32_t item, uint16_t client, uint32_t clock) LK_MUST_USE;
+void lk_item_drop_redone(lk_doc *doc, uint32_t item);
+void lk_redone_init(lk_doc *doc);
 /* Yjs' keepItem: the item and what it is in. */
 lk_err lk_item_set_keep(lk_doc *doc, uint32_t item, bool keep) LK_MUST_USE;
 
@@ -591,6 +660,14 @@ lk_err lk_list_erase(lk_doc *doc, uint32_t type, uint32_t index, uint32_t length
  * type that is a text, and the range is within it. */
 bool lk_text_insert_fast(lk_doc *doc, uint32_t text, uint32_t index, lk_slice utf8);
 bool lk_text_delete_fast(lk_doc *doc, uint32_t text, uint32_t index, uint32_t length);
+/* The same for one more character, typed or deleted where the last one was. */
+bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8);
+bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t length);
+/* For whoever changes or looks for anything in the document. */
+void lk_typing_stop(lk_doc *doc);
+static inline void lk_typing_end(lk_doc *doc) {
+  if (doc->typing.item != LK_NONE) lk_typing_stop(doc);
+}
 /* The same for an update in V1. */
 bool lk_apply_fast(lk_doc *doc, lk_slice update);
 
@@ -601,6 +678,11 @@ bool lk_apply_fast(lk_doc *doc, lk_slice update);
 
 lk_err lk_order_build(lk_doc *doc, uint32_t type) LK_MUST_USE;
 void lk_order_drop(lk_doc *doc, uint32_t type);
+/* The same for the list of an entry, which has no units: only for finding rivals. */
+lk_err lk_order_build_entry(lk_doc *doc, uint32_t entry) LK_MUST_USE;
+void lk_order_drop_entry(lk_doc *doc, uint32_t entry);
+/* Whether the list that |item| is in, or will be, has an index. */
+bool lk_order_has(const lk_doc *doc, const lk_item *item);
 /* Room for |count| insertions. */
 lk_err lk_order_reserve(lk_doc *doc, uint32_t count) LK_MUST_USE;
 void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left */
@@ -613,9 +695,12 @@ uint32_t lk_order_find(const lk_doc *doc, uint32_t type, uint32_t index, uint32_
 uint32_t lk_order_index(const lk_doc *doc, uint32_t item);
 /* Below zero where |a| stands before |b| in one indexed list. */
 int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b);
-/* The first item behind |from| (LK_NONE: in the list) that is less deep than |depth|, or as deep and of a client with an
- * id above |client|; or LK_NONE. */
-uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth,
+/* In the list of |like|, which has an index. The first item behind |from| (LK_NONE: of all) that is less deep than |depth|;
+ * or LK_NONE. */
+uint32_t lk_order_next_above(lk_doc *doc, const lk_item *like, uint32_t from, uint32_t depth);
+/* The last item before |until| (LK_NONE: of all) that is less deep than |depth|, or as deep and of a client with an id below
+ * |client|; or LK_NONE. */
+uint32_t lk_order_last_rival(lk_doc *doc, const lk_item *like, uint32_t until, uint32_t depth,
                              uint64_t client);
 /* The next live FORMAT item at or after |item| and before |until| (LK_NONE: the end); or LK_NONE. */
 uint32_t lk_order_next_format(const lk_doc *doc, uint32_t item, uint32_t until);
@@ -642,6 +727,7 @@ static inline uint32_t lk_tx_before(const lk_doc *doc, const lk_tx *tx, uint16_t
 /* The first new struct of |client| in the open transaction: notes what was before. */
 lk_err lk_tx_touch(lk_doc *doc, uint16_t client) LK_MUST_USE;
 lk_err lk_tx_add_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t len) LK_MUST_USE;
+lk_err lk_tx_add_merge(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t item) LK_MUST_USE;
 /* The ranges of a transaction that is being cleaned up, client by client in the order in which the clients came up: Yjs'
  * order. Begin with a zeroed walk; false when there is no more. */
 typedef struct lk_range_walk {
@@ -681,6 +767,9 @@ lk_err lk_text_cleanup(lk_doc *doc, lk_tx *tx) LK_MUST_USE;
 
 /* The structs from lk_tx_before() on and the ranges: the update of a transaction. */
 lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) LK_MUST_USE;
+
+/* Reads a state vector into |froms|, which has a word for each client of the document: those that it names. */
+lk_err lk_doc_read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms) LK_MUST_USE;
 
 /* What is integrated beyond |sv|, without pending things. */
 lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv,

@@ -22,6 +22,8 @@
  * disorder. Without memory the observer gets its events in several calls, and the nodes come in another order. */
 #include "doc/events.h"
 
+#include "base/sort.h"
+
 #include "codec/json_writer.h"
 #include "doc/read.h"
 
@@ -61,42 +63,24 @@ typedef struct place {
   uint32_t at;
 } place;
 
-static bool by_type(const place *a, const place *b) {
+static bool by_type(const void *ctx, const void *left, const void *right) {
+  const place *a = left, *b = right;
+  (void)ctx;
   return a->change.type != b->change.type ? a->change.type < b->change.type : a->at < b->at;
 }
-static bool by_first(const place *a, const place *b) {
+static bool by_first(const void *ctx, const void *left, const void *right) {
+  const place *a = left, *b = right;
+  (void)ctx;
   return a->first != b->first ? a->first < b->first : a->at < b->at;
-}
-
-static void sift_down(place *places, uint32_t at, uint32_t count,
-                      bool (*before)(const place *, const place *)) {
-  place moved = places[at];
-  for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && before(&places[child], &places[child + 1])) child++;
-    if (!before(&moved, &places[child])) break;
-    places[at] = places[child];
-  }
-  places[at] = moved;
-}
-
-static void sort_places(place *places, uint32_t count,
-                        bool (*before)(const place *, const place *)) {
-  for (uint32_t at = count / 2; at-- > 0;) sift_down(places, at, count, before);
-  while (count > 1) {
-    place last = places[--count];
-    places[count] = places[0];
-    places[0] = last;
-    sift_down(places, 0, count, before);
-  }
 }
 
 static void group_places(lk_tx *tx, place *places, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) places[i] = (place){ tx->changed.at[i], i, i };
-  sort_places(places, count, by_type);
+  lk_sort(places, count, sizeof *places, by_type, NULL);
   for (uint32_t i = 1; i < count; i++) {
     if (places[i].change.type == places[i - 1].change.type) places[i].first = places[i - 1].first;
   }
-  sort_places(places, count, by_first);
+  lk_sort(places, count, sizeof *places, by_first, NULL);
   for (uint32_t i = 0; i < count; i++) tx->changed.at[i] = places[i].change;
 }
 

@@ -9,14 +9,21 @@
  * linear for each insertion, and strangers can make it long. Here it takes O(log n). The origins make a tree,
  * of which the list is a walk, parents first; an item's depth is how many units lie on its way to the root. What
  * was written behind a rival is what follows it and is deeper. So there is nothing to remember: the next rival is
- * the next item of our own depth, and where the depth falls below it, the place is behind all of them. The
- * order index knows the least depth of each of its nodes, and the greatest client of that depth; it finds the
- * first rival that we have to stand before without looking at the others.
+ * the next item of our own depth, and where the depth falls below it, the place is behind all of them.
  *
- * The list is such a walk as long as no item's right origin stands among what was written behind one of its
- * rivals. No editor writes that: whoever knows the right origin knows the rival, and would have had it for an
- * origin. Strangers can. Their item is put where Yjs would put it, and the node is marked as CROSSED: in it the
- * scan is done as Yjs does it, within the steps that an update has.
+ * Rivals with one right origin stand in the order of their clients. One with another right origin may stand before one with
+ * a lesser client, but only if its own right origin lies between them: whoever is put in walks on over all lesser
+ * clients until something stops him, which is his right origin, or a rival with the same one and a greater
+ * client, of which the same is true. So where Yjs stops before a greater client, no lesser one follows before the right
+ * origin, and it comes to the same to look at all of the stretch: our place is behind the last rival with a
+ * lesser client, and what was written behind that. The order index knows the least depth below each of its nodes and the
+ * least client of that depth, and finds the end of the stretch and this rival without looking at the others.
+ *
+ * The list is such a walk as long as nobody has a right origin among what was written behind one of his rivals, and comes to
+ * stand before it there, in the middle of that. No editor writes that: what it writes between two neighbours has the
+ * right one for a rival or less deep, since in a walk the next one is one deeper at most. Strangers can. Their
+ * item is put where Yjs would put it, and the node is marked as CROSSED: in it the scan is done as Yjs does it,
+ * within the steps that an update has.
  *
  * Deleting keeps the item, since others may still refer to it. Its content goes when the transaction is
  * over (cleanup.c).
@@ -57,12 +64,11 @@ lk_err lk_tx_add_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t le
   return LK_OK;
 }
 
-static lk_err add_merge(lk_doc *doc, uint16_t client, uint32_t clock) {
+lk_err lk_tx_add_merge(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t item) {
   lk_tx *tx = doc->tx;
   lk_err err = LK_VEC_RESERVE(doc, tx->merges, 1);
-  if (err != LK_OK) return err;
-  tx->merges.at[tx->merges.count++] = (lk_range){ client, clock, 0 };
-  return LK_OK;
+  if (err == LK_OK) tx->merges.at[tx->merges.count++] = (lk_merge_try){ client, clock, item };
+  return err;
 }
 
 lk_err lk_type_changed(lk_doc *doc, uint32_t number, uint32_t entry) {
@@ -106,35 +112,40 @@ static lk_err type_unchanged(lk_doc *doc, uint32_t number) {
 
 /* ---- redone ---- */
 
-static uint32_t redone_place(const lk_doc *doc, uint32_t item) {
-  uint32_t low = 0, high = doc->redone.count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (doc->redone.at[middle].item < item) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+static int compare_redone(const void *ctx, const void *a, const void *b) {
+  uint32_t x = ((const lk_redone *)a)->item, y = ((const lk_redone *)b)->item;
+  (void)ctx;
+  return (x > y) - (x < y);
+}
+
+void lk_redone_init(lk_doc *doc) {
+  lk_btree_init(&doc->redone, &doc->alloc, sizeof(lk_redone), compare_redone, NULL);
 }
 
 bool lk_item_redone(const lk_doc *doc, uint32_t item, uint16_t *client, uint32_t *clock) {
   if ((doc->items[item].flags & LK_ITEM_REDONE) == 0) return false;
-  const lk_redone *found = &doc->redone.at[redone_place(doc, item)];
+  lk_redone key = { item, 0, 0 };
+  const lk_redone *found = lk_btree_get(&doc->redone, &key);
+  LK_ASSERT(found != NULL);
   *client = (uint16_t)found->client;
   *clock = found->clock;
   return true;
 }
 
 lk_err lk_item_set_redone(lk_doc *doc, uint32_t item, uint16_t client, uint32_t clock) {
-  lk_err err = LK_VEC_RESERVE(doc, doc->redone, 1);
+  lk_redone redone = { item, client, clock };
+  lk_err err = lk_btree_reserve(&doc->redone, 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_REDONE, item, 0, 0);
   if (err != LK_OK) return err;
-  uint32_t at = redone_place(doc, item);
-  memmove(doc->redone.at + at + 1, doc->redone.at + at,
-          (doc->redone.count - at) * sizeof *doc->redone.at);
-  doc->redone.at[at] = (lk_redone){ item, client, clock };
-  doc->redone.count++;
+  (void)lk_btree_insert(&doc->redone, &redone);
   doc->items[item].flags |= LK_ITEM_REDONE;
   return LK_OK;
+}
+
+void lk_item_drop_redone(lk_doc *doc, uint32_t item) {
+  lk_redone key = { item, 0, 0 };
+  if (!lk_btree_remove(&doc->redone, &key)) LK_UNREACHABLE();
+  doc->items[item].flags &= (uint8_t)~LK_ITEM_REDONE;
 }
 
 lk_err lk_item_set_keep(lk_doc *doc, uint32_t item, bool keep) {
@@ -191,6 +202,7 @@ static void link_half(lk_doc *doc, uint32_t number, uint32_t right) {
   if (half->right != LK_NONE) doc->items[half->right].left = right;
   if ((half->flags & LK_ITEM_SUB) != 0) {
     if (half->right == LK_NONE) doc->entries.at[half->leaf].last = right;
+    if (lk_order_has(doc, half)) lk_order_link(doc, half->parent, right);
     return;
   }
   lk_type *parent = &doc->types.at[half->parent];
@@ -214,9 +226,10 @@ lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *ou
   if (item->kind == LK_CONTENT_STRING)
     content += offset * ((item->flags & LK_ITEM_WIDE) != 0 ? 2u : 1u);
   if ((err = lk_order_reserve(doc, 1)) != LK_OK) return err;
-  if ((err = add_merge(doc, client, item->clock + offset)) != LK_OK) return err;
+  if ((err = lk_tx_add_merge(doc, client, item->clock + offset, right)) != LK_OK) return err;
   if ((err = LK_VEC_RESERVE(doc, doc->journal, 2)) != LK_OK) return err;
-  if ((err = LK_VEC_RESERVE(doc, doc->redone, 1)) != LK_OK) return err;
+  if ((item->flags & LK_ITEM_REDONE) != 0 && (err = lk_btree_reserve(&doc->redone, 1)) != LK_OK)
+    return err;
   lk_item half = *item;
   half.clock += offset;
   half.len -= offset;
@@ -247,7 +260,7 @@ lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *ou
 lk_err lk_item_part(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   if ((item->flags & LK_ITEM_JOINED) == 0) return LK_OK;
-  lk_err err = add_merge(doc, item->client, item->clock);
+  lk_err err = lk_tx_add_merge(doc, item->client, item->clock, number);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_FLAGS, number, item->flags, 0);
   if (err != LK_OK) return err;
   item->flags &= (uint8_t)~LK_ITEM_JOINED;
@@ -293,7 +306,7 @@ typedef struct scan {
   uint32_t base; /* marks above it are of this scan, once there are more */
 } scan;
 
-static lk_err marks_begin(lk_doc *doc, scan *self) {
+lk_err lk_marks_reserve(lk_doc *doc) {
   if (doc->marks_cap < doc->item_cap) {
     uint32_t *marks = lk_resize_array(&doc->alloc, doc->marks, doc->marks_cap, doc->item_cap,
                                       sizeof *marks);
@@ -306,6 +319,12 @@ static lk_err marks_begin(lk_doc *doc, scan *self) {
     memset(doc->marks, 0, doc->marks_cap * sizeof *doc->marks);
     doc->mark_next = 0;
   }
+  return LK_OK;
+}
+
+static lk_err marks_begin(lk_doc *doc, scan *self) {
+  lk_err err = lk_marks_reserve(doc);
+  if (err != LK_OK) return err;
   self->base = doc->mark_next;
   for (uint32_t i = 0; i < SHORT_SCAN; i++) doc->marks[self->seen[i]] = ++doc->mark_next;
   return LK_OK;
@@ -395,7 +414,7 @@ static lk_err mark_crossed(lk_doc *doc, uint32_t type) {
   return err;
 }
 
-/* The scan came to the right origin. */
+/* The scan came to the right origin, and we stand right before it. */
 static lk_err note_crossing(lk_doc *doc, const lk_item *item) {
   if (doc->items[item->right].depth <= item->depth) return LK_OK;
   return mark_crossed(doc, item->parent);
@@ -408,7 +427,8 @@ static bool stands_at_origin(const lk_item *item, const lk_item *left) {
   return left->client == item->origin_client && lk_item_end(left) - 1 == item->origin_clock;
 }
 
-/* How far a list is walked before its index is asked. */
+/* How far a list is walked before its index is asked; the first number is for those that have one. */
+#define SCAN_FEW 8
 #define SCAN_WALK 48
 
 /* Walks from |*other| on. |*accepted|: what comes next is behind a rival that we stand behind. Gives LK_ERR_MORE where the
@@ -417,7 +437,7 @@ static lk_err walk_place(lk_doc *doc, const lk_item *item, uint32_t *other, uint
                          bool *accepted, uint32_t most) {
   uint64_t client = doc->clients.at[item->client].id;
   for (uint32_t steps = 0; *other != LK_NONE; steps++) {
-    if (*other == item->right) return note_crossing(doc, item);
+    if (*other == item->right) return *accepted ? note_crossing(doc, item) : LK_OK;
     if (steps == most) return LK_ERR_MORE;
     const lk_item *o = &doc->items[*other];
     if (o->depth < item->depth) return LK_OK;
@@ -427,7 +447,7 @@ static lk_err walk_place(lk_doc *doc, const lk_item *item, uint32_t *other, uint
     }
     if (*accepted) *left = *other;
     *other = o->right;
-    if ((steps & 3) == 3) {
+    if ((steps & 7) == 7) {
       lk_err err = lk_doc_step(doc, 1);
       if (err != LK_OK) return err;
     }
@@ -440,46 +460,36 @@ static bool right_comes_first(const lk_doc *doc, const lk_item *item, uint32_t a
                               uint32_t until) {
   if (item->right == LK_NONE) return false;
   const lk_item *right = &doc->items[item->right];
-  if (right->parent != item->parent || right->leaf == LK_NONE || (right->flags & LK_ITEM_SUB) != 0)
-    return false;
+  if (right->kind == LK_CONTENT_GC || right->parent != item->parent) return false;
+  if (((right->flags ^ item->flags) & LK_ITEM_SUB) != 0) return false;
+  if ((item->flags & LK_ITEM_SUB) != 0 && right->leaf != item->leaf) return false;
   if (after != LK_NONE && lk_order_compare(doc, after, item->right) >= 0) return false;
   return until == LK_NONE || until == item->right || lk_order_compare(doc, item->right, until) < 0;
 }
 
-/* The first rival that we do not simply stand behind: of a client with an id as ours or above, or what ends the stretch. */
-static uint32_t next_rival(const lk_doc *doc, const lk_item *item, uint32_t from, uint64_t client) {
-  if (client == 0) return lk_order_next_rival(doc, item->parent, from, item->depth + 1, UINT64_MAX);
-  return lk_order_next_rival(doc, item->parent, from, item->depth, client - 1);
-}
+#define JUMP_STEPS 8
 
-/* The same by the order index: jumps from rival to rival that we do not simply stand behind. */
+/* The same by the order index: see the essay. */
 static lk_err jump_place(lk_doc *doc, lk_item *item) {
   uint64_t client = doc->clients.at[item->client].id;
-  uint32_t from = item->left, left = item->left;
-  for (;;) {
-    lk_err err = lk_doc_step(doc, 16);
-    if (err != LK_OK) return err;
-    uint32_t rival = next_rival(doc, item, from, client);
-    bool ends = right_comes_first(doc, item, from, rival);
-    if (ends) rival = item->right;
-    left = rival == LK_NONE ? doc->types.at[item->parent].end : doc->items[rival].left;
-    item->left = left;
-    if (ends) return note_crossing(doc, item);
-    if (rival == LK_NONE || doc->items[rival].depth < item->depth) return LK_OK;
-    /* a rival that comes after us by its client; those with another right origin are passed by, to see whether
-     * one follows that we stand behind */
-    for (;;) {
-      if ((err = lk_doc_step(doc, 16)) != LK_OK) return err;
-      if (same_right(item, &doc->items[rival])) return LK_OK;
-      uint32_t next = lk_order_next_rival(doc, item->parent, rival, item->depth + 1, UINT64_MAX);
-      if (right_comes_first(doc, item, rival, next)) return note_crossing(doc, item);
-      if (next == LK_NONE || doc->items[next].depth < item->depth) return LK_OK;
-      rival = next;
-      if (doc->clients.at[doc->items[rival].client].id < client) break;
+  uint32_t from = item->left;
+  lk_err err = lk_doc_step(doc, JUMP_STEPS);
+  if (err != LK_OK) return err;
+  uint32_t end = lk_order_next_above(doc, item, from, item->depth);
+  bool at_right = right_comes_first(doc, item, from, end);
+  if (at_right) end = item->right;
+  uint32_t rival = lk_order_last_rival(doc, item, end, item->depth, client);
+  if (rival != LK_NONE && doc->items[rival].depth == item->depth) {
+    uint32_t next = lk_order_next_above(doc, item, rival, item->depth + 1);
+    if (next == LK_NONE || (at_right && lk_order_compare(doc, end, next) < 0)) {
+      next = end;
+      if (at_right) err = note_crossing(doc, item);
     }
-    from = rival;
-    item->left = rival;
+    if (next != LK_NONE) item->left = doc->items[next].left;
+    else if ((item->flags & LK_ITEM_SUB) != 0) item->left = doc->entries.at[item->leaf].last;
+    else item->left = doc->types.at[item->parent].end;
   }
+  return err;
 }
 
 /* Moves item->left to where the item belongs among those that others wrote at the same place. */
@@ -487,23 +497,38 @@ static lk_err find_place(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   lk_type *parent = &doc->types.at[item->parent];
   if ((parent->flags & LK_TYPE_CROSSED) != 0) return find_place_crossed(doc, number);
-  bool listed = (item->flags & LK_ITEM_SUB) == 0, accepted = true;
+  bool listed = (item->flags & LK_ITEM_SUB) == 0, indexed = lk_order_has(doc, item);
+  bool accepted = true;
   uint32_t other = first_conflict(doc, item), left = item->left;
-  lk_err err = walk_place(doc, item, &other, &left, &accepted, listed ? SCAN_WALK : UINT32_MAX);
+  lk_err err = walk_place(doc, item, &other, &left, &accepted, indexed ? SCAN_FEW : SCAN_WALK);
   if (err != LK_ERR_MORE) {
     item->left = left;
     return err;
   }
-  if (parent->order == LK_NONE && (err = lk_order_build(doc, item->parent)) != LK_OK) return err;
+  if (!indexed) {
+    err = listed ? lk_order_build(doc, item->parent) : lk_order_build_entry(doc, item->leaf);
+    if (err != LK_OK) return err;
+  }
   return jump_place(doc, item);
 }
 
 /* ---- linking ---- */
 
+/* Formatting came or went: what is known to hold behind it does not any more. */
+static void forget_held(lk_doc *doc, uint32_t number) {
+  const lk_item *item = &doc->items[number];
+  if (item->kind != LK_CONTENT_FORMAT || doc->held_type != item->parent + 1) return;
+  if (item->left == doc->held_item) return;
+  if (doc->types.at[item->parent].order == LK_NONE ||
+      lk_order_compare(doc, number, doc->held_item) <= 0)
+    doc->held_type = 0;
+}
+
 static void link_item(lk_doc *doc, uint32_t number) {
   lk_item *item = &doc->items[number];
   lk_type *parent = &doc->types.at[item->parent];
   lk_entry *entry = (item->flags & LK_ITEM_SUB) != 0 ? &doc->entries.at[item->leaf] : NULL;
+  doc->subdocs += item->kind == LK_CONTENT_DOC;
   if (item->left != LK_NONE) {
     item->right = doc->items[item->left].right;
     doc->items[item->left].right = number;
@@ -517,12 +542,16 @@ static void link_item(lk_doc *doc, uint32_t number) {
   if (item->right != LK_NONE) doc->items[item->right].left = number;
   else if (entry != NULL) entry->last = number;
   else parent->end = number;
-  if (entry != NULL) return;
+  if (entry != NULL) {
+    if (entry->order != 0) lk_order_link(doc, item->parent, number);
+    return;
+  }
   parent->length += lk_item_units(item);
   if (item->right != LK_NONE && item->right == parent->cursor)
     parent->cursor_at += lk_item_units(item);
   else if (item->left == LK_NONE || item->left != parent->cursor) parent->cursor = LK_NONE;
   if (parent->order != LK_NONE) lk_order_link(doc, item->parent, number);
+  forget_held(doc, number);
 }
 
 /* Whether a new item may be one struct with the last one of its client: what can be told without the list. */
@@ -544,7 +573,7 @@ static lk_err append_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   lk_err err = lk_tx_touch(doc, item->client);
   if (err == LK_OK) err = lk_doc_check_units(doc, item->len);
   if (err == LK_OK && may_be_one(doc, client, item))
-    err = add_merge(doc, item->client, item->clock);
+    err = lk_tx_add_merge(doc, item->client, item->clock, number);
   if (err == LK_OK) err = lk_order_reserve(doc, 1);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->journal, 1);
   if (err == LK_OK) err = lk_client_append(doc, item->client, number);
@@ -590,7 +619,9 @@ static lk_err integrate_content(lk_doc *doc, uint32_t number) {
     doc->types.at[item->content].item = number;
     doc->types.at[item->content].depth = parent->depth + 1;
     return LK_OK;
-  case LK_CONTENT_DOC: return subdoc_changed(doc, number);
+  case LK_CONTENT_DOC:
+    if (doc->subdocs > doc->limits.doc_subdocs_count) return lk_doc_limit(doc, "doc_subdocs_count");
+    return subdoc_changed(doc, number);
   default: return LK_OK;
   }
 }
@@ -633,67 +664,25 @@ lk_err lk_item_integrate(lk_doc *doc, uint32_t number) {
   return LK_OK;
 }
 
-lk_err lk_item_take_plain(lk_doc *doc, const lk_item *made, bool *taken) {
-  lk_client *client = &doc->clients.at[made->client];
-  const lk_item *left = &doc->items[made->left];
-  lk_type *parent = &doc->types.at[left->parent];
-  lk_tx *tx = doc->tx;
-  *taken = false;
-  if ((left->flags & LK_ITEM_SUB) != 0 || left->right != made->right || parent->order != LK_NONE)
-    return LK_OK;
-  if (client->touched != tx->number || parent->changed_list != tx->number ||
-      client->block_count == 0)
-    return LK_OK;
-  if (parent->item != LK_NONE ||
-      (made->right != LK_NONE && (doc->items[made->right].flags & LK_ITEM_JOINED) != 0)) {
-    return LK_OK;
-  }
-  lk_block *block = &client->blocks[client->block_count - 1];
-  if (doc->item_free != LK_NONE || doc->item_count == doc->item_cap || block->count == block->cap)
-    return LK_OK;
-  if (doc->journal.count == doc->journal.cap || left->depth > UINT32_MAX / 2) return LK_OK;
-  lk_err err = lk_doc_check_units(doc, made->len);
-  if (err == LK_OK && made->kind == LK_CONTENT_DELETED)
-    err = lk_tx_add_range(doc, made->client, made->clock, made->len);
-  if (err == LK_OK && may_be_one(doc, client, made))
-    err = add_merge(doc, made->client, made->clock);
-  if (err != LK_OK) return err;
-  uint32_t number = doc->item_count++;
-  lk_item *item = &doc->items[number];
-  *item = *made;
-  item->parent = left->parent;
-  item->depth = left->depth + left->len;
-  doc->item_live++;
-  doc->journal.at[doc->journal.count++] = (lk_journal_entry){ LK_STEP_MADE, number, 0, 0 };
-  doc->items[made->left].right = number;
-  if (made->right != LK_NONE) doc->items[made->right].left = number;
-  else parent->end = number;
-  parent->length += lk_item_units(item);
-  parent->cursor = LK_NONE;
-  block->items[block->count++] = number;
-  block->dead = false;
-  client->clock += item->len;
-  doc->units += item->len;
-  *taken = true;
-  return LK_OK;
-}
-
 /* ---- deleting ---- */
 
-static lk_err delete_one(lk_doc *doc, uint32_t number) {
+/* |with_struct|: the rest of its struct is deleted as well, so that nothing is cut. */
+static lk_err delete_one(lk_doc *doc, uint32_t number, bool with_struct) {
   lk_item *item = &doc->items[number];
   bool sub = (item->flags & LK_ITEM_SUB) != 0;
   /* no step: an item is deleted once, and whoever wrote it paid for that */
-  lk_err err = lk_item_part(doc, number);
-  if (err == LK_OK && item->right != LK_NONE) err = lk_item_part(doc, item->right);
+  lk_err err = with_struct ? LK_OK : lk_item_part(doc, number);
+  if (err == LK_OK && !with_struct && item->right != LK_NONE) err = lk_item_part(doc, item->right);
   if (err == LK_OK) err = lk_tx_add_range(doc, item->client, item->clock, item->len);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_DELETE, number, 0, 0);
   if (err != LK_OK) return err;
   lk_type *parent = &doc->types.at[item->parent];
   uint32_t units = lk_item_units(item);
   item->flags |= LK_ITEM_DELETED;
+  doc->subdocs -= item->kind == LK_CONTENT_DOC;
   doc->tx->collects = true;
   if (!sub) {
+    forget_held(doc, number);
     parent->length -= units;
     /* what is not in front of the cursor does not move it */
     if (parent->cursor != number && (item->left == LK_NONE || item->left != parent->cursor))
@@ -711,9 +700,9 @@ static lk_err delete_one(lk_doc *doc, uint32_t number) {
  * merged with its neighbours. */
 static lk_err delete_child(lk_doc *doc, uint32_t number) {
   const lk_item *item = &doc->items[number];
-  if (!lk_item_deleted(item)) return delete_one(doc, number);
+  if (!lk_item_deleted(item)) return delete_one(doc, number, true);
   if (item->clock < lk_tx_before(doc, doc->tx, item->client))
-    return add_merge(doc, item->client, item->clock);
+    return lk_tx_add_merge(doc, item->client, item->clock, number);
   return LK_OK;
 }
 
@@ -733,9 +722,24 @@ static uint32_t next_child(const lk_doc *doc, uint32_t type, uint32_t item) {
   return entry == LK_NONE ? LK_NONE : doc->entries.at[entry].last;
 }
 
+/* What an update deletes in nodes is not paid for by its bytes but by those who wrote it, once. So that nobody can have it
+ * done again and again by updates that fail in the end, an update that deletes much leaves the rest for the time when
+ * nothing can fail any more. Nothing looks at the difference: what is in a node that is to go needs not be gone. */
+#define WITHIN_MAX 256
+
+static bool is_for_later(lk_doc *doc) {
+  bool applies = doc->steps_max != UINT64_MAX;
+  return applies && ++doc->deleted_within > WITHIN_MAX;
+}
+
+static lk_err leave_for_later(lk_doc *doc, uint32_t number, uint32_t type, uint32_t at) {
+  lk_err err = LK_VEC_RESERVE(doc, doc->later, 1);
+  if (err == LK_OK) doc->later.at[doc->later.count++] = (lk_later){ number, type, at };
+  return err;
+}
+
 /* What is in a node goes with it, and what is in that before its next sibling: undo managers see the order. */
-static lk_err delete_within(lk_doc *doc, uint32_t number) {
-  uint32_t type = doc->items[number].content, at = next_child(doc, type, LK_NONE);
+static lk_err delete_within(lk_doc *doc, uint32_t number, uint32_t type, uint32_t at) {
   for (;;) {
     lk_err err;
     while (at == LK_NONE) {
@@ -745,6 +749,7 @@ static lk_err delete_within(lk_doc *doc, uint32_t number) {
       type = doc->items[item].parent;
       at = next_child(doc, type, item);
     }
+    if (is_for_later(doc)) return leave_for_later(doc, number, type, at);
     bool within = doc->items[at].kind == LK_CONTENT_TYPE && !lk_item_deleted(&doc->items[at]);
     if ((err = delete_child(doc, at)) != LK_OK) return err;
     if (within) type = doc->items[at].content;
@@ -752,11 +757,44 @@ static lk_err delete_within(lk_doc *doc, uint32_t number) {
   }
 }
 
+lk_err lk_deletes_finish(lk_doc *doc) {
+  lk_err err = LK_OK;
+  if (doc->steps_max != UINT64_MAX) return LK_OK; /* not yet */
+  for (uint32_t i = 0; err == LK_OK && i < doc->later.count; i++) {
+    lk_later later = doc->later.at[i];
+    err = delete_within(doc, later.number, later.type, later.at);
+  }
+  doc->later.count = doc->deleted_within = 0;
+  return err;
+}
+
 lk_err lk_item_delete(lk_doc *doc, uint32_t number) {
   if (lk_item_deleted(&doc->items[number])) return LK_OK;
-  lk_err err = delete_one(doc, number);
-  return err == LK_OK && doc->items[number].kind == LK_CONTENT_TYPE ? delete_within(doc, number)
-                                                                    : err;
+  lk_err err = delete_one(doc, number, false);
+  if (err != LK_OK || doc->items[number].kind != LK_CONTENT_TYPE) return err;
+  uint32_t type = doc->items[number].content;
+  return delete_within(doc, number, type, next_child(doc, type, LK_NONE));
+}
+
+/* ---- taking back ---- */
+
+static void take_back_link(lk_doc *doc, uint32_t number, bool whole) {
+  const lk_item *item = &doc->items[number];
+  if (item->kind == LK_CONTENT_DOC && whole) doc->subdocs--;
+  if (item->kind == LK_CONTENT_GC || (item->flags & LK_ITEM_SUB) == 0) return;
+  if (lk_order_has(doc, item)) lk_order_unlink(doc, number);
+}
+
+void lk_items_take_back(lk_doc *doc, uint32_t journal) {
+  doc->held_type = 0;
+  for (uint32_t i = doc->journal.count; i > journal; i--) {
+    const lk_journal_entry *step = &doc->journal.at[i - 1];
+    if (step->step == LK_STEP_LINK) take_back_link(doc, step->a, true);
+    else if (step->step == LK_STEP_SPLIT) take_back_link(doc, step->b, false);
+    else if (step->step == LK_STEP_ENTRY) lk_order_drop_entry(doc, step->a);
+    else if (step->step == LK_STEP_DELETE)
+      doc->subdocs += doc->items[step->a].kind == LK_CONTENT_DOC;
+  }
 }
 
 /* ---- local structs ---- */
@@ -832,6 +870,7 @@ static uint32_t walk_left(const lk_doc *doc, uint32_t item, uint32_t at, uint32_
 
 uint32_t lk_list_find(lk_doc *doc, uint32_t number, uint32_t index, uint32_t *before) {
   lk_type *type = &doc->types.at[number];
+  lk_typing_end(doc);
   if (index >= type->length) return LK_NONE;
   uint32_t found = LK_NONE;
   if (type->cursor != LK_NONE) {
@@ -876,6 +915,7 @@ lk_err lk_list_seek(lk_doc *doc, uint32_t number, uint32_t index, uint32_t *left
 
 uint32_t lk_list_index(lk_doc *doc, uint32_t item) {
   uint32_t parent = doc->items[item].parent;
+  lk_typing_end(doc);
   if (doc->types.at[parent].order != LK_NONE) return lk_order_index(doc, item);
   uint32_t units = 0, steps = 0;
   for (uint32_t at = doc->items[item].left; at != LK_NONE; at = doc->items[at].left) {

@@ -11,8 +11,46 @@
  * at the end of a transaction takes out at most what it put in.
  *
  * The sums stand in the nodes themselves and not in their parents: a keystroke adds 1 to three or four
- * nodes without looking for its place among their siblings. */
+ * nodes without looking for its place among their siblings.
+ *
+ * For those who look for their place among rivals (integrate.c) each node also knows the least depth below it, and the least
+ * client of that depth. These are bounds. What takes an item out leaves them as they are; a search that was led astray by
+ * one makes it exact before it goes on, so each change that loosened a bound is paid for once.
+ *
+ * The list of one key of a map gets a tree, too, when a scan of it becomes long. Its items need |leaf| for their
+ * entry; their leaves stand in |entry_leaves|. They have no units. A rollback takes such items out of the tree first,
+ * lk_items_take_back(), and then out of their lists. */
 #include "doc/engine.h"
+
+/* ---- lists and their trees ---- */
+
+static bool in_entry(const lk_item *item) { return (item->flags & LK_ITEM_SUB) != 0; }
+
+static uint32_t root_of(const lk_doc *doc, const lk_item *like) {
+  if (in_entry(like))
+    return doc->entries.at[like->leaf].order - 1; /* 0, for none, becomes LK_NONE */
+  return doc->types.at[like->parent].order;
+}
+
+static void set_root(lk_doc *doc, const lk_item *like, uint32_t root) {
+  if (in_entry(like)) doc->entries.at[like->leaf].order = root + 1;
+  else doc->types.at[like->parent].order = root;
+}
+
+static uint32_t leaf_of(const lk_doc *doc, uint32_t item) {
+  return in_entry(&doc->items[item]) ? doc->entry_leaves[item] : doc->items[item].leaf;
+}
+
+static void set_leaf(lk_doc *doc, uint32_t item, uint32_t leaf) {
+  if (in_entry(&doc->items[item])) doc->entry_leaves[item] = leaf;
+  else doc->items[item].leaf = leaf;
+}
+
+bool lk_order_has(const lk_doc *doc, const lk_item *item) { return root_of(doc, item) != LK_NONE; }
+
+static uint32_t units_of(const lk_item *item) { return in_entry(item) ? 0 : lk_item_units(item); }
+
+/* ---- nodes ---- */
 
 static lk_order_node *node_at(const lk_doc *doc, uint32_t node) { return &doc->nodes.at[node]; }
 
@@ -29,7 +67,7 @@ static uint32_t node_new(lk_doc *doc, uint16_t height) {
   made->parent = LK_NONE;
   made->units = made->formats = 0;
   made->depth = UINT32_MAX;
-  made->client = 0;
+  made->client = UINT64_MAX;
   made->prev = made->next = LK_NONE;
   made->count = 0;
   made->height = height;
@@ -45,7 +83,18 @@ static void node_free(lk_doc *doc, uint32_t node) {
 /* A tree of 2^32 items is at most 8 high with half-full nodes, and one insertion may split each level. */
 #define MOST_SPLITS 9u
 
+static lk_err reserve_leaves(lk_doc *doc) {
+  if (doc->entry_leaves_cap >= doc->item_cap) return LK_OK;
+  uint32_t *leaves = lk_resize_array(&doc->alloc, doc->entry_leaves, doc->entry_leaves_cap,
+                                     doc->item_cap, sizeof *leaves);
+  if (leaves == NULL) return LK_ERR_NOMEM;
+  doc->entry_leaves = leaves;
+  doc->entry_leaves_cap = doc->item_cap;
+  return LK_OK;
+}
+
 lk_err lk_order_reserve(lk_doc *doc, uint32_t count) {
+  if (doc->entry_orders > 0 && reserve_leaves(doc) != LK_OK) return LK_ERR_NOMEM;
   uint32_t wanted = count * MOST_SPLITS;
   uint32_t have = doc->nodes.cap - doc->nodes.count + doc->node_free_count;
   if (have >= wanted) return LK_OK;
@@ -53,7 +102,7 @@ lk_err lk_order_reserve(lk_doc *doc, uint32_t count) {
 }
 
 static uint32_t is_format(const lk_item *item) {
-  return item->kind == LK_CONTENT_FORMAT && !lk_item_deleted(item);
+  return item->kind == LK_CONTENT_FORMAT && !lk_item_deleted(item) && !in_entry(item);
 }
 
 /* Something of |depth| and |client| comes below |self|. */
@@ -61,7 +110,7 @@ static void note_rival(lk_order_node *self, uint32_t depth, uint64_t client) {
   if (depth < self->depth) {
     self->depth = depth;
     self->client = client;
-  } else if (depth == self->depth && client > self->client) {
+  } else if (depth == self->depth && client < self->client) {
     self->client = client;
   }
 }
@@ -96,16 +145,15 @@ static uint32_t level_over(lk_doc *doc, uint32_t child, uint16_t height, uint32_
   return first;
 }
 
-lk_err lk_order_build(lk_doc *doc, uint32_t number) {
-  lk_type *type = lk_type_at(doc, number);
+static lk_err build(lk_doc *doc, uint32_t start, uint32_t *root) {
   uint32_t items = 0;
-  for (uint32_t at = type->start; at != LK_NONE; at = doc->items[at].right) items++;
+  for (uint32_t at = start; at != LK_NONE; at = doc->items[at].right) items++;
   uint32_t leaves = items / (LK_ORDER_FAN * 3 / 4) + 1;
   lk_err err = LK_VEC_RESERVE(doc, doc->nodes, leaves + leaves / 8 + MOST_SPLITS + 2);
   if (err != LK_OK) return err;
   uint32_t leaf = node_new(doc, 0), first = leaf, count = 1;
-  for (uint32_t at = type->start; at != LK_NONE; at = doc->items[at].right) {
-    lk_item *item = &doc->items[at];
+  for (uint32_t at = start; at != LK_NONE; at = doc->items[at].right) {
+    const lk_item *item = &doc->items[at];
     if (node_at(doc, leaf)->count == LK_ORDER_FAN * 3 / 4) {
       uint32_t next = node_new(doc, 0);
       node_at(doc, leaf)->next = next;
@@ -115,10 +163,10 @@ lk_err lk_order_build(lk_doc *doc, uint32_t number) {
     }
     lk_order_node *self = node_at(doc, leaf);
     self->child[self->count++] = at;
-    self->units += lk_item_units(item);
+    self->units += units_of(item);
     self->formats += is_format(item);
     note_item(doc, self, item);
-    item->leaf = leaf;
+    set_leaf(doc, at, leaf);
   }
   uint32_t level = first;
   for (uint16_t height = 1; count > 1; height++) {
@@ -131,24 +179,52 @@ lk_err lk_order_build(lk_doc *doc, uint32_t number) {
     }
     level = above;
   }
-  type->order = level;
+  *root = level;
   return LK_OK;
 }
 
-/* Frees all nodes below |root|, leaves by their links and inner nodes by going down their first children. */
-void lk_order_drop(lk_doc *doc, uint32_t number) {
-  lk_type *type = lk_type_at(doc, number);
+lk_err lk_order_build(lk_doc *doc, uint32_t type) {
+  uint32_t root;
+  lk_err err = build(doc, lk_type_at(doc, type)->start, &root);
+  if (err == LK_OK) lk_type_at(doc, type)->order = root;
+  return err;
+}
+
+lk_err lk_order_build_entry(lk_doc *doc, uint32_t entry) {
+  uint32_t root;
+  lk_err err = reserve_leaves(doc);
+  if (err == LK_OK) err = build(doc, doc->entries.at[entry].first, &root);
+  if (err != LK_OK) return err;
+  doc->entries.at[entry].order = root + 1;
+  doc->entry_orders++;
+  return LK_OK;
+}
+
+/* Frees all nodes of a tree. */
+static void drop(lk_doc *doc, uint32_t root) {
   uint32_t stack[MOST_SPLITS * LK_ORDER_FAN];
   uint32_t depth = 0;
-  if (type->order == LK_NONE) return;
-  stack[depth++] = type->order;
+  stack[depth++] = root;
   while (depth > 0) {
     uint32_t node = stack[--depth];
     const lk_order_node *self = node_at(doc, node);
     for (uint32_t i = 0; self->height > 0 && i < self->count; i++) stack[depth++] = self->child[i];
     node_free(doc, node);
   }
+}
+
+void lk_order_drop(lk_doc *doc, uint32_t number) {
+  lk_type *type = lk_type_at(doc, number);
+  if (type->order != LK_NONE) drop(doc, type->order);
   type->order = LK_NONE;
+}
+
+void lk_order_drop_entry(lk_doc *doc, uint32_t number) {
+  lk_entry *entry = &doc->entries.at[number];
+  if (entry->order == 0) return;
+  drop(doc, entry->order - 1);
+  entry->order = 0;
+  doc->entry_orders--;
 }
 
 /* ---- changing ---- */
@@ -174,16 +250,17 @@ static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
 static void take_sums(lk_doc *doc, uint32_t from, uint32_t to, uint32_t first) {
   lk_order_node *lower = node_at(doc, from), *upper = node_at(doc, to);
   lower->depth = UINT32_MAX;
+  lower->client = UINT64_MAX;
   for (uint32_t i = 0; i < lower->count; i++) {
     uint32_t child = lower->child[i];
     lk_order_node *owner = i < first ? lower : upper;
     if (lower->height == 0) {
-      lk_item *item = &doc->items[child];
+      const lk_item *item = &doc->items[child];
       note_item(doc, owner, item);
       if (i < first) continue;
-      upper->units += lk_item_units(item);
+      upper->units += units_of(item);
       upper->formats += is_format(item);
-      item->leaf = to;
+      set_leaf(doc, child, to);
     } else {
       lk_order_node *below = node_at(doc, child);
       note_rival(owner, below->depth, below->client);
@@ -199,7 +276,7 @@ static void take_sums(lk_doc *doc, uint32_t from, uint32_t to, uint32_t first) {
 
 /* Halves a full node, so that its upper half is a new right neighbour, and gives that. A list that is written at
  * its end leaves full nodes behind. */
-static uint32_t split_node(lk_doc *doc, lk_type *type, uint32_t node, bool at_end) {
+static uint32_t split_node(lk_doc *doc, const lk_item *like, uint32_t node, bool at_end) {
   uint32_t upper = node_new(doc, node_at(doc, node)->height);
   lk_order_node *low = node_at(doc, node), *high = node_at(doc, upper);
   uint16_t keep = at_end ? LK_ORDER_FAN - 2 : LK_ORDER_FAN / 2;
@@ -226,7 +303,7 @@ static uint32_t split_node(lk_doc *doc, lk_type *type, uint32_t node, bool at_en
   note_rival(top, low->depth, low->client);
   note_rival(top, high->depth, high->client);
   low->parent = high->parent = root;
-  type->order = root;
+  set_root(doc, like, root);
   return upper;
 }
 
@@ -238,14 +315,14 @@ static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
 
 /* Makes room in |leaf| for a child at |*at|: splits it if it is full, and before that its full ancestors, the
  * highest first. Gives the leaf that the child belongs to, and its place there. */
-static uint32_t make_room(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t *at) {
+static uint32_t make_room(lk_doc *doc, const lk_item *like, uint32_t leaf, uint32_t *at) {
   while (node_at(doc, leaf)->count == LK_ORDER_FAN) {
     uint32_t node = leaf, parent;
     while ((parent = node_at(doc, node)->parent) != LK_NONE &&
            node_at(doc, parent)->count == LK_ORDER_FAN) {
       node = parent;
     }
-    uint32_t upper = split_node(doc, type, node, node == leaf && *at == LK_ORDER_FAN);
+    uint32_t upper = split_node(doc, like, node, node == leaf && *at == LK_ORDER_FAN);
     parent = node_at(doc, node)->parent;
     put_child(node_at(doc, parent), slot_of(node_at(doc, parent), node) + 1, upper);
     if (node == leaf && *at > node_at(doc, leaf)->count) {
@@ -256,21 +333,21 @@ static uint32_t make_room(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t *a
   return leaf;
 }
 
-void lk_order_link(lk_doc *doc, uint32_t number, uint32_t item) {
-  lk_type *type = lk_type_at(doc, number);
-  uint32_t left = doc->items[item].left, leaf, at = 0;
+void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item) {
+  const lk_item *made = &doc->items[item];
+  uint32_t left = made->left, leaf, at = 0;
+  (void)type;
   if (left != LK_NONE) {
-    leaf = doc->items[left].leaf;
+    leaf = leaf_of(doc, left);
     at = slot_of(node_at(doc, leaf), left) + 1;
   } else {
-    leaf = type->order;
+    leaf = root_of(doc, made);
     while (node_at(doc, leaf)->height > 0) leaf = node_at(doc, leaf)->child[0];
   }
-  leaf = make_room(doc, type, leaf, &at);
+  leaf = make_room(doc, made, leaf, &at);
   put_child(node_at(doc, leaf), at, item);
-  lk_item *made = &doc->items[item];
-  made->leaf = leaf;
-  uint32_t units = lk_item_units(made), formats = is_format(made);
+  set_leaf(doc, item, leaf);
+  uint32_t units = units_of(made), formats = is_format(made);
   uint64_t client = doc->clients.at[made->client].id;
   for (; leaf != LK_NONE; leaf = node_at(doc, leaf)->parent) {
     lk_order_node *self = node_at(doc, leaf);
@@ -308,14 +385,14 @@ static void node_remove(lk_doc *doc, uint32_t node) {
 }
 
 void lk_order_unlink(lk_doc *doc, uint32_t number) {
-  lk_item *item = &doc->items[number];
-  uint32_t leaf = item->leaf;
-  lk_order_add(doc, leaf, -(int32_t)lk_item_units(item), -(int32_t)is_format(item));
+  const lk_item *item = &doc->items[number];
+  uint32_t leaf = leaf_of(doc, number);
+  lk_order_add(doc, leaf, -(int32_t)units_of(item), -(int32_t)is_format(item));
   lk_order_node *self = node_at(doc, leaf);
   uint32_t at = slot_of(self, number);
   self->count--;
   memmove(self->child + at, self->child + at + 1, (self->count - at) * sizeof(uint32_t));
-  item->leaf = LK_NONE;
+  set_leaf(doc, number, LK_NONE);
   if (self->count == 0) {
     /* a root that became empty is a leaf again */
     uint32_t root = leaf;
@@ -364,7 +441,7 @@ uint32_t lk_order_index(const lk_doc *doc, uint32_t item) {
 
 int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b) {
   if (a == b) return 0;
-  uint32_t x = doc->items[a].leaf, y = doc->items[b].leaf;
+  uint32_t x = leaf_of(doc, a), y = leaf_of(doc, b);
   uint32_t below_x = a, below_y = b;
   while (x != y) {
     below_x = x;
@@ -376,15 +453,27 @@ int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b) {
   return slot_of(self, below_x) < slot_of(self, below_y) ? -1 : 1;
 }
 
-static bool is_rival(uint32_t depth, uint64_t client, uint32_t than, uint64_t id) {
-  return depth < than || (depth == than && client > id);
+/* ---- rivals ---- */
+
+/* The bounds of a node that was gone through without finding what they promised. */
+static void tighten(lk_doc *doc, uint32_t node) {
+  lk_order_node *self = node_at(doc, node);
+  self->depth = UINT32_MAX;
+  self->client = UINT64_MAX;
+  for (uint32_t i = 0; i < self->count; i++) {
+    if (self->height == 0) {
+      note_item(doc, self, &doc->items[self->child[i]]);
+    } else {
+      const lk_order_node *below = node_at(doc, self->child[i]);
+      note_rival(self, below->depth, below->client);
+    }
+  }
 }
 
-uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, uint32_t depth,
-                             uint64_t client) {
-  uint32_t node = doc->types.at[type].order, at = 0;
+uint32_t lk_order_next_above(lk_doc *doc, const lk_item *like, uint32_t from, uint32_t depth) {
+  uint32_t node = root_of(doc, like), at = 0, down = 0;
   if (from != LK_NONE) {
-    node = doc->items[from].leaf;
+    node = leaf_of(doc, from);
     at = slot_of(node_at(doc, node), from) + 1;
   }
   for (;;) {
@@ -392,6 +481,41 @@ uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, ui
     uint32_t below = LK_NONE;
     for (; at < self->count && below == LK_NONE; at++) {
       uint32_t child = self->child[at];
+      if (self->height == 0) {
+        if (doc->items[child].depth < depth) return child;
+      } else if (node_at(doc, child)->depth < depth) {
+        below = child;
+      }
+    }
+    if (below != LK_NONE) {
+      node = below;
+      at = 0;
+      down++;
+      continue;
+    }
+    if (down > 0) {
+      tighten(doc, node);
+      down--;
+    }
+    if (self->parent == LK_NONE) return LK_NONE;
+    at = slot_of(node_at(doc, self->parent), node) + 1;
+    node = self->parent;
+  }
+}
+
+static bool is_rival(uint32_t depth, uint64_t client, uint32_t than, uint64_t id) {
+  return depth < than || (depth == than && client < id);
+}
+
+uint32_t lk_order_last_rival(lk_doc *doc, const lk_item *like, uint32_t until, uint32_t depth,
+                             uint64_t client) {
+  uint32_t node = until == LK_NONE ? root_of(doc, like) : leaf_of(doc, until), down = 0;
+  uint32_t at = until == LK_NONE ? node_at(doc, node)->count : slot_of(node_at(doc, node), until);
+  for (;;) {
+    const lk_order_node *self = node_at(doc, node);
+    uint32_t below = LK_NONE;
+    while (at > 0 && below == LK_NONE) {
+      uint32_t child = self->child[--at];
       if (self->height == 0) {
         const lk_item *item = &doc->items[child];
         if (is_rival(item->depth, doc->clients.at[item->client].id, depth, client)) return child;
@@ -401,14 +525,21 @@ uint32_t lk_order_next_rival(const lk_doc *doc, uint32_t type, uint32_t from, ui
     }
     if (below != LK_NONE) {
       node = below;
-      at = 0;
-    } else {
-      if (self->parent == LK_NONE) return LK_NONE;
-      at = slot_of(node_at(doc, self->parent), node) + 1;
-      node = self->parent;
+      at = node_at(doc, node)->count;
+      down++;
+      continue;
     }
+    if (down > 0) {
+      tighten(doc, node);
+      down--;
+    }
+    if (self->parent == LK_NONE) return LK_NONE;
+    at = slot_of(node_at(doc, self->parent), node);
+    node = self->parent;
   }
 }
+
+/* ---- formats ---- */
 
 /* The first format at or behind child |at| of |node|, or of what follows it in the tree. */
 static uint32_t next_format(const lk_doc *doc, uint32_t node, uint32_t at) {

@@ -15,6 +15,8 @@
 
 #include "base/sort.h"
 #include "codec/utf.h"
+#include "doc/delete_set.h"
+#include "doc/merge.h"
 #include "doc/update.h"
 
 /* ---- the trees ---- */
@@ -126,6 +128,46 @@ static lk_err wake_client(lk_doc *doc, uint32_t client) {
   return err;
 }
 
+/* GC that waited before this update came. */
+static bool is_older_gc(const lk_doc *doc, const lk_pending_struct *at) {
+  const lk_item *item = &doc->items[at->item];
+  return item->kind == LK_CONTENT_GC && item->right_clock != doc->tx->number;
+}
+
+static lk_err swallow(lk_doc *doc, uint32_t number, const lk_pending_struct *at) {
+  lk_pending_struct other = *at;
+  lk_item *item = &doc->items[number];
+  lk_err err = take_struct(doc, other.item);
+  if (err == LK_OK) err = drop_item(doc, other.item);
+  if (other.clock < item->clock) item->clock = other.clock;
+  item->len += other.len;
+  item->right_clock = 0; /* as old as what it swallowed: what comes next is part of it, too */
+  return err;
+}
+
+/* Yjs merges what has to wait with what waits. There GC becomes one with GC of the other side that it touches; two
+ * from the same update stay two. GC has no use for |right_clock|, so it says which transaction brought it. */
+static lk_err join_gc(lk_doc *doc, uint32_t number) {
+  lk_item *item = &doc->items[number];
+  lk_err err = LK_OK;
+  if (item->kind != LK_CONTENT_GC) return LK_OK;
+  item->right_clock = doc->tx->number;
+  lk_pending_struct key = entry_of(doc, number);
+  const lk_pending_struct *other = lk_btree_at_most(&doc->pending, &key, NULL);
+  if (other != NULL && other->client == key.client && other->clock + other->len == key.clock &&
+      is_older_gc(doc, other))
+    err = swallow(doc, number, other);
+  while (err == LK_OK) {
+    key.clock = lk_item_end(item);
+    other = lk_btree_at_least(&doc->pending, &key, NULL);
+    if (other == NULL || other->client != key.client || other->clock != key.clock ||
+        !is_older_gc(doc, other))
+      break;
+    err = swallow(doc, number, other);
+  }
+  return err;
+}
+
 lk_err lk_pending_add(lk_doc *doc, uint32_t number) {
   lk_pending_struct key = entry_of(doc, number);
   const lk_pending_struct *other = lk_btree_at_most(&doc->pending, &key, NULL);
@@ -147,8 +189,8 @@ lk_err lk_pending_add(lk_doc *doc, uint32_t number) {
     if ((err = take_struct(doc, covered)) == LK_OK) err = drop_item(doc, covered);
     if (err != LK_OK) return err;
   }
-  if ((err = put_struct(doc, number)) != LK_OK) return err;
-  return wake_client(doc, key.client);
+  if ((err = join_gc(doc, number)) == LK_OK) err = put_struct(doc, number);
+  return err != LK_OK ? err : wake_client(doc, key.client);
 }
 
 /* ---- waiting ---- */
@@ -197,6 +239,7 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
       return wait_for(doc, client, on, clock);
     uint64_t steps = doc->steps;
     lk_mark mark = lk_doc_mark(doc);
+    uint32_t later = doc->later.count;
     doc->tx->range_floor = doc->tx->ranges.count;
     doc->steps_max += weight(doc, &doc->items[number]) * 10;
     if ((err = take_struct(doc, number)) != LK_OK) return err;
@@ -205,6 +248,8 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
     if (err == LK_ERR_LIMIT || err == LK_ERR_STEPS) {
       /* whoever wrote what waited must not be able to spoil what it waited for: it stays where it is */
       LK_COVERED(doc_pending_spoilt);
+      doc->later.count = later;
+      lk_items_take_back(doc, mark.journal);
       lk_doc_rollback(doc, mark);
       doc->steps = steps;
       doc->clients.at[client].spoilt = true;
@@ -385,7 +430,9 @@ static lk_err view_of(const lk_doc *doc, const lk_item *item, lk_buf *text, lk_s
     out->parent_form = LK_PARENT_ROOT;
     out->parent_name = loose_name(doc, doc->types.at[item->parent].name);
   }
-  if ((item->flags & LK_ITEM_SUB) != 0) {
+  /* what Yjs merges does not know that an item is in a map whose parent it
+   * inherits */
+  if (named && (item->flags & LK_ITEM_SUB) != 0) {
     out->info |= LK_INFO_SUB;
     out->sub = loose_name(doc, item->right);
   }
@@ -417,95 +464,130 @@ static bool id_before(const void *ctx, const void *a, const void *b) {
   return ((const by_id *)a)->id > ((const by_id *)b)->id;
 }
 
-static lk_err write_client(const lk_doc *doc, uint32_t client, lk_buf *text,
-                           lk_update_writer *writer) {
+/* An update with what waits behind what is here: of each client, so one walk
+ * does what Yjs does in three steps, a diff of what waits and two merges. */
+typedef struct joining {
+  const lk_doc *doc;
+  lk_update_writer writer;
+  lk_buf text;
+  by_id *waiting; /* those with pending structs, the greatest id first */
+  uint32_t count, next;
+  uint32_t *froms; /* what the other side has, by client */
+  bool is_open;    /* |client| has a section, which goes up to |end| */
+  uint64_t client, end;
+} joining;
+
+static void write_struct(joining *self, const lk_struct *view, uint64_t offset) {
+  uint64_t clock = view->id.clock + offset;
+  if (!self->is_open || self->client != view->id.client) {
+    lk_update_write_client(&self->writer, view->id.client, clock);
+  } else if (clock > self->end) {
+    lk_update_put_skip(&self->writer, clock - self->end);
+  }
+  lk_update_write_struct(&self->writer, view, offset);
+  self->is_open = true;
+  self->client = view->id.client;
+  self->end = view->id.clock + view->len;
+}
+
+/* What waits of the next client, from where its section or the other side ends. */
+static lk_err write_waiting(joining *self) {
+  const by_id *of = &self->waiting[self->next++];
   lk_btree_cursor cursor;
-  lk_pending_struct key = { client, 0, 0, 0 };
-  const lk_pending_struct *at = lk_btree_at_least(&doc->pending, &key, &cursor);
-  uint32_t end = at->clock;
-  lk_update_write_client(writer, doc->clients.at[client].id, at->clock);
-  for (; at != NULL && at->client == client; at = lk_btree_next(&cursor)) {
+  lk_pending_struct key = { of->client, 0, 0, 0 };
+  const lk_pending_struct *at = lk_btree_at_least(&self->doc->pending, &key, &cursor);
+  for (; at != NULL && at->client == of->client; at = lk_btree_next(&cursor)) {
+    bool goes_on = self->is_open && self->client == of->id;
+    uint64_t from = goes_on ? self->end : self->froms[of->client];
+    if (at->clock + (uint64_t)at->len <= from) continue;
     lk_struct view;
-    if (at->clock > end) lk_update_put_skip(writer, at->clock - end);
-    end = at->clock + at->len;
-    lk_err err = view_of(doc, &doc->items[at->item], text, &view);
+    lk_err err = view_of(self->doc, &self->doc->items[at->item], &self->text, &view);
     if (err != LK_OK) return err;
-    lk_update_write_struct(writer, &view, 0);
+    write_struct(self, &view, from > at->clock ? from - at->clock : 0);
   }
   return LK_OK;
 }
 
-/* The pending structs as an update, highest client first. */
-static lk_err write_structs(const lk_doc *doc, lk_update_writer *writer) {
-  uint32_t count = 0;
-  by_id *ids = lk_alloc_array(&doc->alloc, doc->clients.count + 1u, sizeof *ids);
-  if (ids == NULL) return LK_ERR_NOMEM;
+/* Those whose ids are above |id|, or as great where |too| says so. */
+static lk_err write_waiting_above(joining *self, uint64_t id, bool too) {
+  lk_err err = LK_OK;
+  while (err == LK_OK && self->next < self->count) {
+    uint64_t next = self->waiting[self->next].id;
+    if (next < id || (next == id && !too)) break;
+    err = write_waiting(self);
+  }
+  return err;
+}
+
+static lk_err write_all(joining *self, lk_update_walk *walk) {
+  lk_err err;
+  while ((err = lk_update_walk_next(walk)) == LK_OK) {
+    if (walk->begins && self->is_open) err = write_waiting_above(self, self->client, true);
+    if (walk->begins && err == LK_OK) err = write_waiting_above(self, walk->view.id.client, false);
+    if (err != LK_OK) return err;
+    write_struct(self, &walk->view, 0);
+  }
+  return err == LK_ERR_END ? write_waiting_above(self, 0, true) : err;
+}
+
+/* Those that came with the structs, and those that wait. */
+static lk_err write_deletes(joining *self, lk_update_reader *in) {
+  lk_delete_set set;
+  lk_btree_cursor cursor;
+  lk_delete_set_init(&set, &self->doc->alloc, self->doc->limits.doc_delete_ranges_count);
+  lk_err err = lk_delete_set_read(&set, in, true);
+  const lk_pending_range *at = lk_btree_first(&self->doc->pending_ranges, &cursor);
+  for (; err == LK_OK && at != NULL; at = lk_btree_next(&cursor))
+    err = lk_delete_set_join(&set, at->client, at->clock, at->len);
+  if (err == LK_OK) err = lk_delete_set_merge(&set);
+  if (err == LK_OK) err = lk_delete_set_write(&set, &self->writer);
+  lk_delete_set_deinit(&set);
+  return err;
+}
+
+static lk_err list_waiting(joining *self, lk_slice sv) {
+  const lk_doc *doc = self->doc;
+  if (self->waiting == NULL || self->froms == NULL) return LK_ERR_NOMEM;
   for (uint32_t i = 0; i < doc->clients.count; i++) {
-    if (first_of(doc, i) != NULL) ids[count++] = (by_id){ doc->clients.at[i].id, i };
+    self->froms[i] = 0;
+    if (first_of(doc, i) != NULL)
+      self->waiting[self->count++] = (by_id){ doc->clients.at[i].id, i };
   }
-  lk_sort(ids, count, sizeof *ids, id_before, NULL);
-  lk_buf text;
-  lk_err err = LK_OK;
-  lk_buf_init(&text, &doc->alloc, doc->limits.doc_update_bytes);
-  for (uint32_t i = 0; i < count && err == LK_OK; i++)
-    err = write_client(doc, ids[i].client, &text, writer);
-  lk_buf_deinit(&text);
-  lk_free_array(&doc->alloc, ids, doc->clients.count + 1u, sizeof *ids);
+  lk_sort(self->waiting, self->count, sizeof *self->waiting, id_before, NULL);
+  return lk_doc_read_state_vector(doc, sv, self->froms);
+}
+
+static lk_err join(joining *self, lk_update_format format, lk_slice state, lk_buf *out) {
+  lk_arena scratch;
+  lk_update_walk walk;
+  lk_arena_init(&scratch, &self->doc->alloc, lk_update_scratch_max(&self->doc->limits));
+  lk_err err = lk_update_walk_init(&walk, format, state, &self->doc->limits, &scratch);
+  if (err == LK_OK) err = write_all(self, &walk);
+  if (err == LK_OK) err = write_deletes(self, &walk.reader);
+  if (err == LK_OK) err = lk_update_writer_finish(&self->writer, out);
+  lk_arena_deinit(&scratch);
   return err;
 }
 
-static void write_ranges(const lk_doc *doc, lk_update_writer *writer) {
-  lk_btree_cursor cursor, ahead;
-  const lk_pending_range *at = lk_btree_first(&doc->pending_ranges, &cursor);
-  lk_update_write_deletes(writer);
-  while (at != NULL) {
-    uint64_t client = at->client, count = 0;
-    ahead = cursor;
-    for (const lk_pending_range *next = at; next != NULL && next->client == client;
-         next = lk_btree_next(&ahead))
-      count++;
-    lk_update_write_delete_client(writer, client, count);
-    for (; at != NULL && at->client == client; at = lk_btree_next(&cursor)) {
-      lk_update_write_delete(writer, at->clock, at->len);
-    }
-  }
-}
-
-static lk_err write_pending(const lk_doc *doc, lk_update_format format, bool ranges, lk_buf *out) {
-  lk_update_writer writer;
-  lk_err err = LK_OK;
-  lk_update_writer_init(&writer, &doc->alloc, format, doc->limits.doc_update_bytes);
-  if (ranges) {
-    write_ranges(doc, &writer);
-  } else {
-    err = write_structs(doc, &writer);
-    lk_update_write_deletes(&writer);
-  }
-  if (err == LK_OK) err = lk_update_writer_finish(&writer, out);
-  lk_update_writer_deinit(&writer);
-  return err;
-}
-
-/* As Yjs puts them together: the state, then pending deletions, then what of the pending structs is beyond |sv|. */
+/* As Yjs puts them together: the state, pending deletions, and what of the
+ * pending structs is beyond |sv|. */
 static lk_err encode_with_pending(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) {
-  lk_buf parts[3], whole;
-  lk_slice slices[3];
-  size_t count = 1;
-  for (int i = 0; i < 3; i++) lk_buf_init(&parts[i], &doc->alloc, doc->limits.doc_update_bytes);
-  lk_buf_init(&whole, &doc->alloc, doc->limits.doc_update_bytes);
-  lk_err err = lk_doc_encode_state(doc, format, sv, &parts[0]);
-  if (err == LK_OK && lk_btree_count(&doc->pending_ranges) > 0) {
-    err = write_pending(doc, format, true, &parts[count++]);
-  }
-  if (err == LK_OK && lk_btree_count(&doc->pending) > 0) {
-    err = write_pending(doc, format, false, &whole);
-    if (err == LK_OK)
-      err = lk_update_diff(doc->env, format, lk_buf_slice(&whole), sv, &parts[count++]);
-  }
-  for (size_t i = 0; i < count; i++) slices[i] = lk_buf_slice(&parts[i]);
-  if (err == LK_OK) err = lk_update_merge(doc->env, format, slices, count, out);
-  for (int i = 0; i < 3; i++) lk_buf_deinit(&parts[i]);
-  lk_buf_deinit(&whole);
+  size_t clients = doc->clients.count + 1u;
+  lk_buf state;
+  joining work = { .doc = doc };
+  lk_buf_init(&state, &doc->alloc, doc->limits.doc_update_bytes);
+  lk_buf_init(&work.text, &doc->alloc, doc->limits.doc_update_bytes);
+  lk_update_writer_init(&work.writer, &doc->alloc, format, doc->limits.doc_update_bytes);
+  work.waiting = lk_alloc_array(&doc->alloc, clients, sizeof *work.waiting);
+  work.froms = lk_alloc_array(&doc->alloc, clients, sizeof *work.froms);
+  lk_err err = list_waiting(&work, sv);
+  if (err == LK_OK) err = lk_doc_encode_state(doc, format, sv, &state);
+  if (err == LK_OK) err = join(&work, format, lk_buf_slice(&state), out);
+  lk_free_array(&doc->alloc, work.waiting, clients, sizeof *work.waiting);
+  lk_free_array(&doc->alloc, work.froms, clients, sizeof *work.froms);
+  lk_update_writer_deinit(&work.writer);
+  lk_buf_deinit(&work.text);
+  lk_buf_deinit(&state);
   return err;
 }
 

@@ -8,8 +8,9 @@
  *
  * Values are handed out where they lie. Three things do not lie as a caller wants them:
  *
- *   JSON    content of the first versions of Yjs, kept as JSON text. Simple values are given as what they are;
- *           an array, an object, and a string with escapes as the string that is their JSON text
+ *   JSON    content of the first versions of Yjs, kept as JSON text. Values are given as what they are; for
+ *           an array, an object, and a string with escapes that is made when it is asked for the first time, and
+ *           kept until the next transaction
  *   STRING  in a list or a map, which no editor writes: one unit is one value. ASCII is given,
  *           other units, which memory keeps as UTF-16, are given as U+FFFD
  *   EMBED   in a list: its value */
@@ -141,12 +142,46 @@ static void value_of_any(lk_slice any, lk_value *out) {
   }
 }
 
-static void value_of_json(lk_slice json, lk_value *out) {
+static int compare_parsed(const void *ctx, const void *a, const void *b) {
+  const lk_parsed *x = a, *y = b;
+  (void)ctx;
+  if (x->client != y->client) return x->client < y->client ? -1 : 1;
+  return (x->clock > y->clock) - (x->clock < y->clock);
+}
+
+void lk_read_init(lk_doc *doc) {
+  lk_btree_init(&doc->parsed, &doc->alloc, sizeof(lk_parsed), compare_parsed, NULL);
+  lk_arena_init(&doc->parsed_room, &doc->alloc, SIZE_MAX / 2);
+}
+
+void lk_read_deinit(lk_doc *doc) {
+  lk_btree_deinit(&doc->parsed);
+  lk_arena_deinit(&doc->parsed_room);
+}
+
+/* What is at that id never changes; but it may be gone after a transaction, and then memory is wanted back. */
+static lk_err parse(lk_doc *doc, lk_parsed key, lk_slice json, lk_slice *out) {
+  if (doc->parsed_at != doc->tx_number) {
+    lk_read_deinit(doc);
+    lk_read_init(doc);
+    doc->parsed_at = doc->tx_number;
+  }
+  const lk_parsed *known = lk_btree_get(&doc->parsed, &key);
+  lk_err err = known != NULL ? LK_OK : lk_btree_reserve(&doc->parsed, 1);
+  if (known == NULL && err == LK_OK)
+    err = lk_value_any_of_json(json, doc->limits.any_depth, &doc->parsed_room, &key.any);
+  if (err != LK_OK) return err;
+  if (known == NULL) known = lk_btree_insert(&doc->parsed, &key);
+  *out = known->any;
+  return LK_OK;
+}
+
+/* False where somebody has to parse it. */
+static bool value_of_json(lk_slice json, lk_value *out) {
   double number;
   uint64_t high = 0;
-  *out = (lk_value){ .kind = LK_VALUE_STRING, .bytes = json };
-  if (lk_slice_equal(json, LK_LIT("undefined"))) out->kind = LK_VALUE_UNDEFINED;
-  else if (lk_slice_equal(json, LK_LIT("null"))) out->kind = LK_VALUE_NULL;
+  if (lk_slice_equal(json, LK_LIT("undefined"))) return true;
+  if (lk_slice_equal(json, LK_LIT("null"))) out->kind = LK_VALUE_NULL;
   else if (lk_slice_equal(json, LK_LIT("true"))) out->kind = LK_VALUE_BOOL, out->boolean = true;
   else if (lk_slice_equal(json, LK_LIT("false"))) out->kind = LK_VALUE_BOOL;
   else if (lk_number_parse_f64(json, &number) == LK_OK) {
@@ -154,24 +189,31 @@ static void value_of_json(lk_slice json, lk_value *out) {
     out->number = number;
   } else if (json.len >= 2 && json.ptr[0] == '"' &&
              lk_json_find_special(json, 1, &high) == json.len - 1) {
+    out->kind = LK_VALUE_STRING;
     out->bytes = lk_slice_of(json.ptr + 1, json.len - 2);
+  } else {
+    return false;
   }
-  if (out->kind != LK_VALUE_STRING) out->bytes = LK_SLICE_EMPTY;
+  return true;
 }
 
-static void value_of_values(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
+static lk_err value_of_values(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
   lk_read_values values = lk_read_values_of(doc, item);
-  for (; at > 0; at--) (void)lk_read_next_value(&values);
+  for (uint32_t i = 0; i < at; i++) (void)lk_read_next_value(&values);
   lk_slice value = lk_read_next_value(&values);
-  if (values.json) value_of_json(value, out);
-  else value_of_any(value, out);
+  if (values.json && value_of_json(value, out)) return LK_OK;
+  lk_parsed key = { item->client, item->clock + at, LK_SLICE_EMPTY };
+  /* Only caches change, which are nobody's view of the document. */
+  lk_err err = values.json ? parse((lk_doc *)doc, key, value, &value) : LK_OK;
+  if (err == LK_OK) value_of_any(value, out);
+  return err;
 }
 
-void lk_read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
+static lk_err read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
   *out = (lk_value){ .kind = LK_VALUE_UNDEFINED };
   switch (item->kind) {
   case LK_CONTENT_ANY:
-  case LK_CONTENT_JSON: value_of_values(doc, item, at, out); break;
+  case LK_CONTENT_JSON: return value_of_values(doc, item, at, out);
   case LK_CONTENT_EMBED: value_of_any(lk_value_bytes(doc, item->content), out); break;
   case LK_CONTENT_BINARY:
     *out = (lk_value){ .kind = LK_VALUE_BINARY, .bytes = lk_value_bytes(doc, item->content) };
@@ -192,6 +234,11 @@ void lk_read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value
     break;
   default: break;
   }
+  return LK_OK;
+}
+
+void lk_read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out) {
+  (void)read_value(doc, item, at, out);
 }
 
 lk_err lk_doc_list_get(const lk_doc *self, lk_node node, uint64_t index, lk_value *out) {
@@ -202,14 +249,13 @@ lk_err lk_doc_list_get(const lk_doc *self, lk_node node, uint64_t index, lk_valu
   /* Only caches change, which are nobody's view of the document. */
   uint32_t item = lk_list_find((lk_doc *)self, type, (uint32_t)index, &before);
   if (item == LK_NONE) return LK_ERR_RANGE;
-  lk_read_value(self, lk_item_at(self, item), (uint32_t)index - before, out);
-  return LK_OK;
+  return read_value(self, lk_item_at(self, item), (uint32_t)index - before, out);
 }
 
 /* An entry holds the last unit of its item. */
-static void value_of_entry(const lk_doc *doc, uint32_t item, lk_value *out) {
+static lk_err value_of_entry(const lk_doc *doc, uint32_t item, lk_value *out) {
   const lk_item *it = lk_item_at(doc, item);
-  lk_read_value(doc, it, it->len - 1, out);
+  return read_value(doc, it, it->len - 1, out);
 }
 
 lk_err lk_doc_map_get(const lk_doc *self, lk_node node, lk_slice key, lk_value *out) {
@@ -220,8 +266,7 @@ lk_err lk_doc_map_get(const lk_doc *self, lk_node node, lk_slice key, lk_value *
   uint32_t entry = name == LK_NONE ? LK_NONE : lk_entry_find(self, type, name);
   uint32_t item = entry == LK_NONE ? LK_NONE : lk_read_entry(self, entry);
   if (item == LK_NONE) return LK_ERR_NOT_FOUND;
-  value_of_entry(self, item, out);
-  return LK_OK;
+  return value_of_entry(self, item, out);
 }
 
 uint64_t lk_doc_map_count(const lk_doc *self, lk_node node) {
@@ -246,7 +291,7 @@ bool lk_doc_map_next(const lk_doc *self, lk_node node, uint32_t *cursor, lk_slic
   if (e == LK_NONE) return false;
   *cursor = e + 1;
   *key = lk_name_slice(self, self->entries.at[e].key);
-  value_of_entry(self, lk_read_entry(self, e), out);
+  (void)value_of_entry(self, lk_read_entry(self, e), out);
   return true;
 }
 

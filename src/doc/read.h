@@ -91,6 +91,10 @@ static inline lk_slice lk_format_value(const lk_doc *doc, const lk_format *forma
 
 /* ---- values of an item ---- */
 
+/* Those of JSON that were parsed; deinit is safe on a zeroed document, and twice. */
+void lk_read_init(lk_doc *doc);
+void lk_read_deinit(lk_doc *doc);
+
 /* One after the other; |at| < |count| says whether there is one more. */
 typedef struct lk_read_values {
   lk_slice rest;
@@ -103,7 +107,7 @@ lk_read_values lk_read_values_of(const lk_doc *doc, const lk_item *item);
 /* An any, or JSON text (which may be "undefined") where |json|. */
 lk_slice lk_read_next_value(lk_read_values *self);
 
-/* The value at unit |at| of an item that is not deleted. */
+/* The value at unit |at| of an item that is not deleted; undefined where there is no memory to parse it. */
 void lk_read_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_value *out);
 
 /* ---- whole nodes, appended; on failure |out| is as before ---- */

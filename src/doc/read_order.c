@@ -3,8 +3,10 @@
  * JavaScript objects list keys that are array indexes first, by number, and the others in the order in
  * which they came. Yjs sorts attributes where it writes XML, by UTF-16 units. So readers collect the keys
  * of a node as numbers (lk_refs, one array for all nodes that are open at the time, each with the part at
- * its end) and sort that part: with a heap, in place, since a stranger may choose how many there are. */
+ * its end) and sort that part: in place, since a stranger may choose how many there are. */
 #include "doc/read.h"
+
+#include "base/sort.h"
 
 #define REFS_LEAST 32
 #define FORMATS_LEAST 8
@@ -32,32 +34,20 @@ lk_err lk_refs_push(lk_refs *self, uint32_t ref) {
   return LK_OK;
 }
 
-/* Lets the value at |i| sink in a heap of |count| whose root is the last in order. */
-static void sink(uint32_t *heap, uint32_t count, uint32_t i, lk_refs_before before,
-                 const void *ctx) {
-  uint32_t value = heap[i];
-  for (;;) {
-    uint32_t child = 2 * i + 1;
-    if (child >= count) break;
-    if (child + 1 < count && before(ctx, heap[child], heap[child + 1])) child++;
-    if (!before(ctx, value, heap[child])) break;
-    heap[i] = heap[child];
-    i = child;
-  }
-  heap[i] = value;
+typedef struct refs_order {
+  lk_refs_before before;
+  const void *ctx;
+} refs_order;
+
+static bool ref_before(const void *ctx, const void *a, const void *b) {
+  const refs_order *order = ctx;
+  return order->before(order->ctx, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
 void lk_refs_sort(lk_refs *self, uint32_t from, lk_refs_before before, const void *ctx) {
-  uint32_t count = self->count - from;
-  if (count < 2) return;
-  uint32_t *heap = self->at + from;
-  for (uint32_t i = count / 2; i-- > 0;) sink(heap, count, i, before, ctx);
-  for (uint32_t left = count - 1; left > 0; left--) {
-    uint32_t last = heap[0];
-    heap[0] = heap[left];
-    heap[left] = last;
-    sink(heap, left, 0, before, ctx);
-  }
+  refs_order order = { before, ctx };
+  if (self->count - from < 2) return;
+  lk_sort(self->at + from, self->count - from, sizeof *self->at, ref_before, &order);
 }
 
 /* ---- keys ---- */

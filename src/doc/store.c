@@ -344,6 +344,22 @@ lk_err lk_client_append(lk_doc *doc, uint16_t number, uint32_t item) {
   return LK_OK;
 }
 
+lk_err lk_client_room(lk_doc *doc, uint16_t number) {
+  lk_client *client = &doc->clients.at[number];
+  lk_block *block = &client->blocks[client->block_count - 1];
+  if (block->count < block->cap) return LK_OK;
+  if (block->cap < LK_BLOCK_MAX) return block_widen(doc, block, LK_BLOCK_MAX);
+  lk_err err = block_new(doc, client, client->block_count, LK_BLOCK_MAX);
+  if (err == LK_OK) client->blocks[client->block_count - 1].first = client->clock;
+  return err;
+}
+
+void lk_client_trim(lk_doc *doc, uint16_t number) {
+  lk_client *client = &doc->clients.at[number];
+  if (client->blocks[client->block_count - 1].count == 0)
+    block_remove(doc, client, client->block_count - 1);
+}
+
 lk_err lk_client_insert(lk_doc *doc, uint16_t number, lk_place place, uint32_t item) {
   lk_client *client = &doc->clients.at[number];
   lk_block *block = &client->blocks[place.block];
@@ -514,7 +530,7 @@ lk_err lk_entry_intern(lk_doc *doc, uint32_t type, uint32_t key, uint32_t *out) 
   if (err == LK_OK) err = index_reserve(doc, &doc->entry_index, number, entry_hash);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_ENTRY, number, before, 0);
   if (err != LK_OK) return err;
-  doc->entries.at[number] = (lk_entry){ type, key, LK_NONE, LK_NONE, LK_NONE, 0 };
+  doc->entries.at[number] = (lk_entry){ type, key, LK_NONE, LK_NONE, LK_NONE, 0, 0 };
   doc->entries.count++;
   index_put(&doc->entry_index, entry_hash(doc, number), number);
   if (type != LK_NONE) {
@@ -757,6 +773,17 @@ static void unlink_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   parent->cursor = LK_NONE;
 }
 
+static void unlink_items(lk_doc *doc, const lk_journal_entry *step) {
+  for (uint32_t i = step->b + 1; i-- > 0;) unlink_item(doc, step->a + i, LK_NONE);
+}
+
+static void drop_items(lk_doc *doc, const lk_mark *mark, const lk_journal_entry *step) {
+  for (uint32_t i = step->b + 1; i-- > 0;) {
+    if (step->a + i < mark->items) lk_item_free(doc, step->a + i);
+    else doc->item_live--;
+  }
+}
+
 static void unsplit_item(lk_doc *doc, const lk_journal_entry *step) {
   lk_item *left = &doc->items[step->a], *right = &doc->items[step->b];
   lk_type *parent = &doc->types.at[left->parent];
@@ -799,27 +826,15 @@ static void undelete_item(lk_doc *doc, uint32_t number) {
   }
 }
 
-static void redone_drop(lk_doc *doc, uint32_t item) {
-  uint32_t at = 0;
-  while (doc->redone.at[at].item != item) at++;
-  doc->redone.count--;
-  memmove(doc->redone.at + at, doc->redone.at + at + 1,
-          (doc->redone.count - at) * sizeof *doc->redone.at);
-  doc->items[item].flags &= (uint8_t)~LK_ITEM_REDONE;
-}
-
 static void step_back(lk_doc *doc, const lk_mark *mark, const lk_journal_entry *step) {
   lk_item *item = step->a < doc->item_count ? &doc->items[step->a] : NULL;
   switch ((lk_undo_step)step->step) {
-  case LK_STEP_NEW:
-    if (step->a < mark->items) lk_item_free(doc, step->a);
-    else doc->item_live--;
-    break;
+  case LK_STEP_NEW: drop_items(doc, mark, step); break;
   case LK_STEP_LINK: unlink_item(doc, step->a, step->b); break;
+  case LK_STEP_LINKED: unlink_items(doc, step); break;
   case LK_STEP_MADE:
-    unlink_item(doc, step->a, LK_NONE);
-    if (step->a < mark->items) lk_item_free(doc, step->a);
-    else doc->item_live--;
+    unlink_items(doc, step);
+    drop_items(doc, mark, step);
     break;
   case LK_STEP_SPLIT: unsplit_item(doc, step); break;
   case LK_STEP_DELETE: undelete_item(doc, step->a); break;
@@ -843,7 +858,7 @@ static void step_back(lk_doc *doc, const lk_mark *mark, const lk_journal_entry *
     doc->clients.at[step->a].touched = step->b;
     doc->clients.at[step->a].before = step->c;
     break;
-  case LK_STEP_REDONE: redone_drop(doc, step->a); break;
+  case LK_STEP_REDONE: lk_item_drop_redone(doc, step->a); break;
   case LK_STEP_ENTRY: entry_drop_last(doc, step->b); break;
   case LK_STEP_GROWN: {
     lk_client *client = &doc->clients.at[item->client];

@@ -110,6 +110,7 @@ lk_err lk_doc_text_insert(lk_doc *doc, lk_node node, uint64_t index, lk_slice ut
   uint32_t type;
   text_call call;
   lk_text_content content = { .kind = LK_CONTENT_STRING, .bytes = utf8 };
+  if (attributes == NULL && lk_text_type_on(doc, node, index, utf8)) return LK_OK;
   lk_err err = find_text(doc, node, index, 0, &type);
   if (err != LK_OK || utf8.len == 0) return err;
   if (attributes == NULL && lk_text_insert_fast(doc, type, (uint32_t)index, utf8)) return LK_OK;
@@ -169,6 +170,7 @@ lk_err lk_doc_text_insert_node(lk_doc *doc, lk_node node, uint64_t index, lk_nod
 lk_err lk_doc_text_delete(lk_doc *doc, lk_node node, uint64_t index, uint64_t length) {
   uint32_t type;
   text_call call;
+  if (lk_text_delete_on(doc, node, index, length)) return LK_OK;
   lk_err err = find_text(doc, node, index, length, &type);
   if (err != LK_OK || length == 0) return err;
   if (lk_text_delete_fast(doc, type, (uint32_t)index, (uint32_t)length)) return LK_OK;

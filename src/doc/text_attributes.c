@@ -13,6 +13,7 @@
  * attributes in constants: equal objects that callers here gave are one, and LK_ITEM_OWN tells which those are. */
 #include "doc/text.h"
 
+#include "base/sort.h"
 #include "doc/read.h"
 #include "doc/value.h"
 
@@ -180,25 +181,9 @@ typedef struct ranked {
   lk_text_attribute attribute;
 } ranked;
 
-static void sift_down(ranked *items, uint32_t at, uint32_t count) {
-  ranked moved = items[at];
-  for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && items[child + 1].index > items[child].index) child++;
-    if (items[child].index <= moved.index) break;
-    items[at] = items[child];
-  }
-  items[at] = moved;
-}
-
-/* In place, and never quadratic: the keys may be a stranger's. */
-static void sort_ranked(ranked *items, uint32_t count) {
-  for (uint32_t at = count / 2; at-- > 0;) sift_down(items, at, count);
-  while (count > 1) {
-    ranked last = items[--count];
-    items[count] = items[0];
-    items[0] = last;
-    sift_down(items, 0, count);
-  }
+static bool by_index(const void *ctx, const void *a, const void *b) {
+  (void)ctx;
+  return ((const ranked *)a)->index < ((const ranked *)b)->index;
 }
 
 lk_err lk_text_map_sort(const lk_doc *doc, lk_text_map *self, lk_arena *arena) {
@@ -215,7 +200,7 @@ lk_err lk_text_map_sort(const lk_doc *doc, lk_text_map *self, lk_arena *arena) {
       first[taken++] = (ranked){ index, attribute };
     else self->items[--to] = attribute;
   }
-  sort_ranked(first, count);
+  lk_sort(first, count, sizeof *first, by_index, NULL);
   for (uint32_t i = 0; i < count; i++) self->items[i] = first[i].attribute;
   put_slots(self);
   return LK_OK;

@@ -78,20 +78,17 @@ typedef struct cleaner {
   lk_arena arena;
   lk_text_map whole; /* keys are types in which formatting came or went */
   uint32_t mark;     /* of items in gaps that were cleaned */
+  uint64_t left;     /* items that may still be walked over */
 } cleaner;
 
-static lk_err marks_begin(cleaner *self) {
-  lk_doc *doc = self->doc;
-  if (doc->marks_cap < doc->item_cap) {
-    uint32_t *marks = lk_resize_array(&doc->alloc, doc->marks, doc->marks_cap, doc->item_cap,
-                                      sizeof *marks);
-    if (marks == NULL) return LK_ERR_NOMEM;
-    memset(marks + doc->marks_cap, 0, (doc->item_cap - doc->marks_cap) * sizeof *marks);
-    doc->marks = marks;
-    doc->marks_cap = doc->item_cap;
-  }
-  self->mark = ++doc->mark_next;
-  return LK_OK;
+/* What was deleted long ago lies in gaps, too, and a stranger's update of a few bytes must not have a hundred thousand
+ * such items walked over. Needless formatting that is not found does no harm. */
+#define WALK_LEAST 4096
+#define WALK_EACH 64 /* for each change and each deleted range */
+
+static bool may_walk(cleaner *self) {
+  if (self->left > 0) self->left--;
+  return self->left > 0;
 }
 
 static bool is_whole(const cleaner *self, uint32_t type) {
@@ -127,10 +124,11 @@ static lk_err clean_gap_around(cleaner *self, uint32_t at) {
   if (doc->marks[at] == self->mark) return LK_OK;
   for (uint32_t next; (next = lk_item_at(doc, at)->right) != LK_NONE; at = next) {
     if (lk_item_units(lk_item_at(doc, next)) > 0) break;
+    if (!may_walk(self)) return LK_OK;
   }
   for (; err == LK_OK && at != LK_NONE; at = lk_item_at(doc, at)->left) {
     const lk_item *item = lk_item_at(doc, at);
-    if (lk_item_units(item) > 0) break;
+    if (lk_item_units(item) > 0 || !may_walk(self)) break;
     doc->marks[at] = self->mark;
     if (!is_format(item)) continue;
     uint32_t key = lk_item_key(doc, item);
@@ -171,9 +169,11 @@ static lk_err clean_whole(cleaner *self, uint32_t type) {
   lk_doc *doc = self->doc;
   lk_text_map before = { 0 }, current = { 0 };
   lk_arena_mark mark = lk_arena_get_mark(&self->arena);
-  uint32_t start = lk_type_at(doc, type)->start;
+  uint32_t start = lk_type_at(doc, type)->start, unit = start;
   lk_err err = LK_OK;
-  if (lk_type_at(doc, type)->length > 0) {
+  while (unit != LK_NONE && lk_item_units(lk_item_at(doc, unit)) == 0 && may_walk(self))
+    unit = lk_item_at(doc, unit)->right;
+  if (unit != LK_NONE && lk_item_units(lk_item_at(doc, unit)) > 0) {
     err = lk_text_clean_gap(doc, start, LK_NONE, &before, &current, &self->arena, &self->arena);
   }
   lk_arena_pop_to(&self->arena, mark);
@@ -183,7 +183,9 @@ static lk_err clean_whole(cleaner *self, uint32_t type) {
 /* In which order deletions are looked at matters: those before the first that makes the text a whole one
  * leave clean gaps behind. */
 static lk_err clean(cleaner *self, const lk_tx *tx) {
-  lk_err err = marks_begin(self);
+  lk_err err = lk_marks_reserve(self->doc);
+  self->mark = ++self->doc->mark_next;
+  self->left = WALK_LEAST + WALK_EACH * ((uint64_t)tx->changed.count + tx->ranges.count);
   for (uint32_t i = 0; err == LK_OK && i < tx->touched.count; i++)
     err = find_new_formats(self, &tx->touched.at[i]);
   lk_range range;

@@ -5,67 +5,96 @@
  * An edit goes through the text once, operation by operation. Editors send one keystroke as a delta that keeps
  * all that is before it: an operation that only keeps does not walk there, it takes the index.
  *
- * The JSON is read twice: each operation first as a whole, since whether it is the last one has a
- * meaning, then its members. What is wrong with it may so be found when half of it was done; the call
- * rolls back. */
+ * The JSON becomes one value of any first, which says what is wrong with its text before anything is done, puts
+ * attributes in the order that JavaScript gives them, and holds those of an operation as they are kept. What is wrong
+ * with an operation may be found when half of them were done; the call rolls back. */
 #include "doc/text.h"
 
-#include "codec/json_reader.h"
-#include "codec/utf.h"
+#include "codec/any.h"
+#include "codec/lib0.h"
+#include "codec/varint.h"
 #include "doc/value.h"
 
 #define TEXT_KINDS (1u << LK_NODE_TEXT | 1u << LK_NODE_XML_TEXT)
 #define MAX_SAFE 9007199254740991.0
 
+#define ANY_NULL 126
+#define ANY_STRING 119
+#define ANY_OBJECT 118
+#define ANY_ARRAY 117
+
+/* ---- parts of a value, which is canonical: what cannot go wrong is not asked for ---- */
+
+static bool is(lk_slice any, uint8_t tag) { return any.len > 0 && any.ptr[0] == tag; }
+
+/* Of an array or an object: |in| is then at what it holds. */
+static uint64_t read_count(lk_slice any, lk_reader *in) {
+  uint64_t count;
+  *in = (lk_reader){ any, 1 };
+  lk_err err = lk_varuint_decode(in, LK_VARUINT_MAX_SAFE, &count);
+  LK_ASSERT(err == LK_OK);
+  return count;
+}
+
+static lk_slice next_text(lk_reader *in) {
+  lk_slice text;
+  lk_err err = lk_lib0_bytes_decode(in, &text);
+  LK_ASSERT(err == LK_OK);
+  return text;
+}
+
+static lk_slice next_value(lk_reader *in) {
+  lk_slice rest = lk_reader_rest(in);
+  size_t len = lk_value_any_length(rest);
+  in->pos += len;
+  return lk_slice_first(rest, len);
+}
+
+/* ---- reading an operation ---- */
+
+/* Empty where they are not given. */
 typedef struct delta_op {
-  lk_json_member insert, retain, erase, attributes;
+  lk_slice insert, retain, erase, attributes;
 } delta_op;
 
-static lk_err read_op(lk_text_edit *edit, const lk_limits *limits, lk_slice json, delta_op *out) {
-  lk_json_reader reader;
-  lk_json_member members[4] = {
-    { .name = LK_LIT("insert") },
-    { .name = LK_LIT("retain") },
-    { .name = LK_LIT("delete") },
-    { .name = LK_LIT("attributes") },
-  };
-  lk_err err = lk_json_reader_init(&reader, json, limits, &edit->scratch);
-  if (err == LK_OK) err = lk_json_read_members(&reader, members, 4);
-  *out = (delta_op){ members[0], members[1], members[2], members[3] };
-  return err == LK_ERR_TYPE ? LK_ERR_PAYLOAD : err;
+static lk_err read_op(lk_slice any, delta_op *out) {
+  lk_reader in;
+  *out = (delta_op){ 0 };
+  if (!is(any, ANY_OBJECT)) return LK_ERR_PAYLOAD;
+  for (uint64_t left = read_count(any, &in); left > 0; left--) {
+    lk_slice key = next_text(&in), value = next_value(&in);
+    if (lk_slice_equal(key, LK_LIT("insert"))) out->insert = value;
+    if (lk_slice_equal(key, LK_LIT("retain"))) out->retain = value;
+    if (lk_slice_equal(key, LK_LIT("delete"))) out->erase = value;
+    if (lk_slice_equal(key, LK_LIT("attributes"))) out->attributes = value;
+  }
+  return LK_OK;
 }
 
-static lk_err read_value(lk_text_edit *edit, lk_slice json, lk_slice *out) {
-  return lk_value_any_of_json(json, edit->doc->limits.json_depth, &edit->scratch, out);
-}
-
-static lk_err read_attributes(lk_text_edit *edit, const lk_limits *limits,
-                              const lk_json_member *member, lk_text_map *out) {
-  lk_json_reader reader;
-  lk_json_event event;
+static lk_err read_attributes(lk_text_edit *edit, lk_slice any, lk_text_map *out) {
+  lk_reader in;
+  lk_err err = LK_OK;
   *out = (lk_text_map){ 0 };
-  if (member->value.kind == LK_JSON_ABSENT || member->value.kind == LK_JSON_NULL) return LK_OK;
-  if (member->value.kind != LK_JSON_OBJECT_BEGIN) return LK_ERR_PAYLOAD;
-  lk_err err = lk_json_reader_init(&reader, member->raw, limits, &edit->scratch);
-  if (err == LK_OK) err = lk_json_next(&reader, &event); /* the bracket */
-  while (err == LK_OK && (err = lk_json_next(&reader, &event)) == LK_OK &&
-         event.kind == LK_JSON_KEY) {
+  if (any.len == 0 || is(any, ANY_NULL)) return LK_OK;
+  if (!is(any, ANY_OBJECT)) return LK_ERR_PAYLOAD;
+  for (uint64_t left = read_count(any, &in); left > 0 && err == LK_OK; left--) {
     uint32_t key;
-    lk_slice raw;
-    lk_text_value value = { .at = LK_NONE, .own = true };
-    err = lk_name_intern(edit->doc, event.text, &key);
-    if (err == LK_OK) err = lk_json_skip_value(&reader, &raw);
-    if (err == LK_OK) err = read_value(edit, raw, &value.bytes);
+    lk_slice name = next_text(&in);
+    lk_text_value value = { .bytes = next_value(&in), .at = LK_NONE, .own = true };
+    err = lk_name_intern(edit->doc, name, &key);
     if (err == LK_OK) err = lk_text_map_set(out, &edit->scratch, key, value);
   }
   return err;
 }
 
-static lk_err read_length(const lk_json_member *member, uint64_t *out) {
-  double number;
-  lk_err err = lk_json_get_f64(&member->value, &number);
-  if (err == LK_ERR_TYPE || err == LK_ERR_RANGE) return LK_ERR_PAYLOAD;
-  if (err != LK_OK) return err;
+static lk_err read_length(lk_slice any, uint64_t *out) {
+  lk_reader in = lk_reader_of(any);
+  lk_any_reader reader;
+  lk_any_frame frame;
+  lk_any_item item;
+  lk_any_reader_init(&reader, &in, &frame, 1);
+  if (lk_any_decode(&reader, &item) != LK_OK || item.kind != LK_ANY_NUMBER) return LK_ERR_PAYLOAD;
+  double number = item.as.number;
   if (!(number >= 0 && number <= MAX_SAFE)) return LK_ERR_PAYLOAD;
   *out = (uint64_t)number;
   return (double)*out == number ? LK_OK : LK_ERR_PAYLOAD;
@@ -73,20 +102,17 @@ static lk_err read_length(const lk_json_member *member, uint64_t *out) {
 
 /* ---- operations ---- */
 
-static lk_err insert(lk_text_edit *edit, const lk_json_member *member, bool cut_newline,
-                     lk_text_map *attributes) {
-  lk_text_content content = { .kind = LK_CONTENT_STRING, .bytes = member->value.text };
-  lk_err err = LK_OK;
-  if (member->value.kind == LK_JSON_NULL) return LK_ERR_PAYLOAD;
-  if (member->value.kind != LK_JSON_STRING) {
-    content.kind = LK_CONTENT_EMBED;
-    err = read_value(edit, member->raw, &content.bytes);
-  } else {
+static lk_err insert(lk_text_edit *edit, lk_slice any, bool cut_newline, lk_text_map *attributes) {
+  lk_text_content content = { .kind = LK_CONTENT_EMBED, .bytes = any };
+  if (is(any, ANY_NULL)) return LK_ERR_PAYLOAD;
+  if (is(any, ANY_STRING)) {
+    lk_reader in = { any, 1 };
+    content = (lk_text_content){ .kind = LK_CONTENT_STRING, .bytes = next_text(&in) };
     if (cut_newline && edit->right == LK_NONE && lk_slice_ends_with(content.bytes, LK_LIT("\n")))
       content.bytes.len--;
     if (content.bytes.len == 0) return LK_OK;
   }
-  return err == LK_OK ? lk_text_edit_insert(edit, attributes, &content) : err;
+  return lk_text_edit_insert(edit, attributes, &content);
 }
 
 static lk_err retain(lk_text_edit *edit, uint64_t length, lk_text_map *attributes) {
@@ -97,55 +123,34 @@ static lk_err retain(lk_text_edit *edit, uint64_t length, lk_text_map *attribute
   return lk_text_edit_format(edit, attributes, length);
 }
 
-static lk_err apply_op(lk_text_edit *edit, const lk_limits *limits, lk_slice json,
-                       bool cut_newline) {
+static lk_err apply_op(lk_text_edit *edit, lk_slice any, bool cut_newline) {
   delta_op op;
   lk_text_map attributes;
   uint64_t length;
-  lk_err err = read_op(edit, limits, json, &op);
-  if (err == LK_OK) err = read_attributes(edit, limits, &op.attributes, &attributes);
+  lk_err err = read_op(any, &op);
+  if (err == LK_OK) err = read_attributes(edit, op.attributes, &attributes);
   if (err != LK_OK) return err;
-  if (op.insert.value.kind != LK_JSON_ABSENT)
-    return insert(edit, &op.insert, cut_newline, &attributes);
-  if (op.retain.value.kind != LK_JSON_ABSENT) {
-    err = read_length(&op.retain, &length);
-    return err == LK_OK ? retain(edit, length, &attributes) : err;
-  }
-  err = op.erase.value.kind != LK_JSON_ABSENT ? read_length(&op.erase, &length) : LK_ERR_PAYLOAD;
-  return err == LK_OK ? lk_text_edit_delete(edit, length) : err;
-}
-
-/* The next operation's text; LK_ERR_END behind the last one, when the whole text was good. */
-static lk_err next_op(lk_json_reader *reader, lk_slice *out) {
-  lk_json_event event;
-  lk_err err = lk_json_skip_value(reader, out);
-  if (err != LK_ERR_END) return err;
-  err = lk_json_next(reader, &event);
-  if (err == LK_OK) err = lk_json_finish(reader);
-  return err == LK_OK ? LK_ERR_END : err;
+  if (op.insert.len > 0) return insert(edit, op.insert, cut_newline, &attributes);
+  bool retains = op.retain.len > 0;
+  if (!retains && op.erase.len == 0) return LK_ERR_PAYLOAD;
+  if ((err = read_length(retains ? op.retain : op.erase, &length)) != LK_OK) return err;
+  return retains ? retain(edit, length, &attributes) : lk_text_edit_delete(edit, length);
 }
 
 static lk_err apply(lk_text_edit *edit, lk_slice json, bool sanitize) {
-  lk_limits limits = edit->doc->limits;
-  lk_json_reader reader;
-  lk_json_event event;
-  lk_slice op, next;
-  limits.json_bytes = limits.doc_update_bytes;
-  lk_err err = lk_json_reader_init(&reader, json, &limits, &edit->arena);
-  if (err == LK_OK) err = lk_json_next(&reader, &event);
+  lk_doc *doc = edit->doc;
+  lk_slice any;
+  lk_reader in;
+  if (json.len > doc->limits.doc_update_bytes) return lk_doc_limit(doc, "doc_update_bytes");
+  uint32_t depth = lk_min_u32(doc->limits.json_depth, LK_ANY_DEPTH_MAX);
+  lk_err err = lk_value_any_of_json(json, depth, &edit->arena, &any);
   if (err != LK_OK) return err;
-  if (event.kind != LK_JSON_ARRAY_BEGIN) return LK_ERR_PAYLOAD;
-  err = next_op(&reader, &next);
-  while (err == LK_OK) {
-    op = next;
-    err = next_op(&reader, &next);
-    if (err != LK_OK && err != LK_ERR_END) return err;
-    bool last = err == LK_ERR_END;
-    if ((err = apply_op(edit, &limits, op, !sanitize && last)) != LK_OK) return err;
+  if (!is(any, ANY_ARRAY)) return LK_ERR_PAYLOAD;
+  for (uint64_t left = read_count(any, &in); left > 0 && err == LK_OK; left--) {
+    err = apply_op(edit, next_value(&in), !sanitize && left == 1);
     lk_arena_reset(&edit->scratch);
-    if (last) return LK_OK;
   }
-  return err == LK_ERR_END ? LK_OK : err;
+  return err;
 }
 
 lk_err lk_doc_text_apply_delta(lk_doc *doc, lk_node node, lk_slice json, bool sanitize) {

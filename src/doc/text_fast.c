@@ -15,6 +15,9 @@
 
 #define TYPED_MAX 4096 /* more is a paste, for which a transaction is no burden */
 
+/* A stretch of typing is looked at as a whole again after so many characters. */
+#define TYPED_ON_MAX 256
+
 static bool is_open_to_it(const lk_doc *doc, const lk_type *type) {
   return doc->tx == NULL && !doc->cleaning && doc->event_observers == 0 &&
          (type->flags & LK_TYPE_HAS_FORMAT) == 0;
@@ -259,8 +262,59 @@ static bool can_write(const lk_doc *doc, uint16_t number) {
          doc->units <= doc->limits.doc_units_count - TYPED_MAX;
 }
 
+void lk_typing_stop(lk_doc *doc) {
+  lk_typing *at = &doc->typing;
+  if (at->owed != 0) lk_order_add(doc, doc->items[at->item].leaf, at->owed, 0);
+  at->item = LK_NONE;
+  at->types_at = at->deletes_at = UINT64_MAX;
+  at->owed = 0;
+}
+
+/* What was typed may go on behind |made|, which ends at |index|. */
+static void typing_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t made) {
+  const lk_item *item = &doc->items[made];
+  const lk_client *client = &doc->clients.at[item->client];
+  lk_typing *at = &doc->typing;
+  uint32_t end = item->content + item->len, room = TYPED_ON_MAX;
+  bool at_end = end == doc->text_len;
+  if (!at_end && (client->text_end == 0 || client->text_used != end)) return;
+  room = lk_min_u32(room, (at_end ? doc->text_cap : client->text_end) - end);
+  room = lk_min_u32(room, doc->limits.doc_clock - client->clock);
+  room = lk_min_u32(room, doc->limits.doc_units_count - doc->units);
+  if (room == 0) return;
+  at->types_at = index;
+  at->node = lk_node_of(doc, slot);
+  at->item = made;
+  at->room = room;
+  doc->types.at[slot].cursor = made; /* which stays where it is */
+  doc->types.at[slot].cursor_at = index - item->len;
+}
+
+bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
+  lk_typing *at = &doc->typing;
+  if (index != at->types_at || utf8.len != 1 || utf8.ptr[0] >= 0x80) return false;
+  if (text.slot != at->node.slot || text.check != at->node.check) return false;
+  lk_item *item = &doc->items[at->item];
+  lk_client *client = &doc->clients.at[item->client];
+  lk_type *type = &doc->types.at[text.slot];
+  uint32_t end = item->content + item->len, clock = client->clock;
+  doc->text[end] = utf8.ptr[0];
+  if (end == doc->text_len) doc->text_len++;
+  else client->text_used++;
+  item->len++;
+  client->clock = clock + 1;
+  doc->units++;
+  type->length++;
+  at->owed += type->order != LK_NONE ? 1 : 0;
+  at->types_at = --at->room > 0 ? index + 1 : UINT64_MAX;
+  if (doc->update_observers > 0)
+    emit_insert(doc, item->client, clock, utf8, item->client, clock - 1, item->right);
+  return true;
+}
+
 bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice text) {
   lk_type *type = &doc->types.at[slot];
+  lk_typing_end(doc);
   if (!is_open_to_it(doc, type) || text.len > TYPED_MAX || !is_ascii(text)) return false;
   if (doc->client == LK_NO_CLIENT || !can_write(doc, doc->client)) return false;
   uint32_t left, right = LK_NONE, before = index, made, clock = doc->clients.at[doc->client].clock;
@@ -283,6 +337,7 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   uint32_t units = (uint32_t)text.len;
   type->cursor = right != LK_NONE ? right : made;
   type->cursor_at = right != LK_NONE ? index + units : index + units - doc->items[made].len;
+  typing_begin(doc, slot, index + units, made);
   if (doc->update_observers > 0) {
     const lk_item *item = &doc->items[made];
     bool own = item->clock != clock; /* it was there before */
@@ -314,6 +369,29 @@ static void shrink_units(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t len
   if (type->order != LK_NONE) lk_order_add(doc, leaf, -(int32_t)len, 0);
 }
 
+/* The last |len| units of |number|, behind which |next| stands, become part of that: once more backspace. */
+static inline void delete_tail(lk_doc *doc, uint32_t number, uint32_t next, uint32_t len) {
+  lk_item *item = &doc->items[number], *gone = &doc->items[next];
+  item->len -= len;
+  gone->clock -= len;
+  gone->len += len;
+  gone->origin_clock = gone->clock - 1;
+  gone->depth -= len;
+  /* in one leaf |number| is less deep than that */
+  if (gone->leaf != item->leaf) lk_order_rise(doc, next);
+}
+
+/* The first |len| units of |number|, in front of which |last| stands. */
+static inline void delete_head(lk_doc *doc, uint32_t number, uint32_t last, uint32_t len) {
+  lk_item *item = &doc->items[number];
+  doc->items[last].len += len;
+  item->clock += len;
+  item->len -= len;
+  item->origin_clock = item->clock - 1;
+  item->depth += len;
+  item->content += len;
+}
+
 /* |len| units of |number|, from |offset| on. */
 static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
                            uint32_t len) {
@@ -324,25 +402,15 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   uint16_t client = item->client;
   bool head = offset == 0, tail = offset + len == item->len;
   if (tail && !head && continues(doc, number, item->right, item->right)) {
-    /* once more backspace: the stretch behind takes it in */
-    lk_item *next = &doc->items[item->right];
-    item->len -= len;
-    next->clock = clock;
-    next->len += len;
-    next->origin_clock = clock - 1;
-    next->depth -= len;
-    if (type->order != LK_NONE) lk_order_rise(doc, item->right);
+    doc->typing.gone = item->right;
+    delete_tail(doc, number, item->right, len);
     shrink_units(doc, type, item->leaf, len);
   } else if (head && !tail && continues(doc, item->left, number, item->left)) {
-    doc->items[item->left].len += len;
-    item->clock = clock + len;
-    item->len -= len;
-    item->origin_clock = item->clock - 1;
-    item->depth += len;
-    item->content += len;
+    doc->typing.gone = item->left;
+    delete_head(doc, number, item->left, len);
     shrink_units(doc, type, item->leaf, len);
   } else {
-    if (!has_room(doc, type, number)) return false;
+    if (!(head && tail) && !has_room(doc, type, number)) return false;
     type = &doc->types.at[slot];
     uint32_t gone = head ? number : split(doc, type, slot, number, offset);
     if (!tail) (void)split(doc, type, slot, gone, len);
@@ -351,20 +419,58 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     dead->flags = LK_ITEM_DELETED;
     shrink_units(doc, type, dead->leaf, len);
     if (head) type->cursor = LK_NONE;
-    if (head || tail) lk_merge_at(doc, client, clock);
+    if ((head && continues(doc, dead->left, gone, dead->left)) ||
+        (tail && continues(doc, gone, dead->right, dead->right)))
+      lk_merge_at(doc, client, clock);
   }
   waste(doc, text, len);
   return true;
 }
 
+/* After units of |number| were deleted beside what was deleted before, the next one may be, too. */
+static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t number) {
+  lk_typing *at = &doc->typing;
+  const lk_item *item = &doc->items[number];
+  lk_type *type = &doc->types.at[slot];
+  bool back = item->right == at->gone;
+  if (item->len == 1) return;
+  at->item = number;
+  at->node = lk_node_of(doc, slot);
+  at->deletes_at = back ? index - 1 : index;
+  type->cursor = number;
+  type->cursor_at = back ? index - item->len : index;
+}
+
+bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t length) {
+  lk_typing *at = &doc->typing;
+  if (index != at->deletes_at || length != 1) return false;
+  if (text.slot != at->node.slot || text.check != at->node.check) return false;
+  lk_item *item = &doc->items[at->item];
+  lk_type *type = &doc->types.at[text.slot];
+  bool back = item->right == at->gone;
+  uint32_t clock = back ? lk_item_end(item) - 1 : item->clock;
+  uint32_t content = back ? item->content + item->len - 1 : item->content;
+  if (back) delete_tail(doc, at->item, at->gone, 1);
+  else delete_head(doc, at->item, at->gone, 1);
+  waste(doc, content, 1);
+  type->length--;
+  at->owed -= type->order != LK_NONE ? 1 : 0;
+  at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
+  if (doc->update_observers > 0) emit_delete(doc, item->client, clock, 1);
+  return true;
+}
+
 bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t len) {
   lk_type *type = &doc->types.at[slot];
+  lk_typing_end(doc);
+  doc->typing.gone = LK_NONE;
   if (!is_open_to_it(doc, type) || !doc->gc || index >= type->length) return false;
   uint32_t before, number = lk_list_find(doc, slot, index, &before);
   const lk_item *item = &doc->items[number];
   uint32_t client = item->client, clock = item->clock + (index - before);
   if (!is_plain(item) || len > item->len - (index - before)) return false;
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
+  if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, number);
   if (doc->update_observers > 0) emit_delete(doc, client, clock, len);
   return true;
 }
@@ -474,6 +580,7 @@ static bool apply_delete(lk_doc *doc, lk_reader *in) {
   uint32_t offset = (uint32_t)clock - item->clock, slot = item->parent;
   if (!is_plain(item) || !is_free(doc, item) || len > item->len - offset || !doc->gc) return false;
   if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
+  lk_typing_end(doc);
   doc->types.at[slot].cursor = LK_NONE;
   return true;
 }
@@ -483,6 +590,7 @@ bool lk_apply_fast(lk_doc *doc, lk_slice update) {
     return false;
   if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
   if (update.len < 4 || update.len > TYPED_MAX) return false;
+  lk_typing_end(doc);
   lk_reader in = { update, 2 };
   if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, &in);
   return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, &in);

@@ -41,6 +41,9 @@ static bool is_format(const lk_item *item) {
   return item->kind == LK_CONTENT_FORMAT && !lk_item_deleted(item);
 }
 
+/* More attributes than any text holds at a place; what strangers write may. */
+#define HELD_MAX 64
+
 /* ---- moving ---- */
 
 /* Passes all formatting from |item| to |until|. The index finds the next leaf that has some; within it, or where
@@ -62,12 +65,71 @@ static lk_err pass_formats(lk_text_edit *self, uint32_t item, uint32_t until) {
   return LK_OK;
 }
 
+/* ---- what holds ----
+ *
+ * What holds at a place is what all formatting before it says: tens of thousands of items in a long text, for each
+ * keystroke that asks. So the last answer is kept, as what holds behind an item, as long as no formatting comes or goes
+ * in front of that. The next keystroke is near: from there it is a step, or none. */
+
+/* Where |current| can start from: |*from| is the item behind which it holds. False where all must be gone through. */
+static bool start_from_held(const lk_text_edit *self, uint32_t here, uint32_t *from) {
+  const lk_doc *doc = self->doc;
+  if (doc->held_type != self->type + 1 || lk_type_at(doc, self->type)->order == LK_NONE)
+    return false;
+  uint32_t behind = lk_item_at(doc, doc->held_item)->right;
+  *from = behind;
+  if (here == LK_NONE || behind == here) return true;
+  if (behind != LK_NONE && lk_order_compare(doc, behind, here) < 0) return true;
+  /* in front of it: the same holds there if no formatting lies between the two */
+  *from = here;
+  return lk_order_next_format(doc, here, behind) == LK_NONE;
+}
+
+static lk_err recall(lk_text_edit *self) {
+  const lk_doc *doc = self->doc;
+  lk_err err = LK_OK;
+  for (uint32_t i = 0; err == LK_OK && i < doc->held.count; i++) {
+    const lk_held *held = &doc->held.at[i];
+    lk_text_value value = { .at = held->at, .own = held->flags != 0 };
+    err = lk_text_map_set(&self->current, &self->arena, held->key, value);
+  }
+  return err;
+}
+
+/* |current| holds in front of |here|, as all formatting before it says. Without memory nothing is remembered. */
+static void remember(lk_text_edit *self, uint32_t here) {
+  lk_doc *doc = self->doc;
+  const lk_type *type = lk_type_at(doc, self->type);
+  uint32_t item = here == LK_NONE ? type->end : lk_item_at(doc, here)->left;
+  doc->held_type = 0;
+  doc->held.count = 0;
+  if (item == LK_NONE || type->order == LK_NONE || self->current.live > HELD_MAX ||
+      LK_VEC_RESERVE(doc, doc->held, self->current.live) != LK_OK) {
+    return;
+  }
+  for (uint32_t i = 0; i < self->current.count; i++) {
+    const lk_text_attribute *attribute = &self->current.items[i];
+    if (attribute->key == LK_NONE) continue;
+    LK_ASSERT(attribute->value.at != LK_NONE); /* a FORMAT item said it */
+    doc->held.at[doc->held.count++] = (lk_held){ attribute->key, attribute->value.at,
+                                                 attribute->value.own };
+  }
+  doc->held_type = self->type + 1;
+  doc->held_item = item;
+}
+
 /* Sees to it that |current| holds in front of |here|. */
 static lk_err know(lk_text_edit *self, uint32_t here) {
+  uint32_t from;
+  lk_err err = LK_OK;
   if (self->known) return LK_OK;
   self->known = true;
-  return has_format(self) ? pass_formats(self, lk_type_at(self->doc, self->type)->start, here)
-                          : LK_OK;
+  if (!has_format(self)) return LK_OK;
+  if (start_from_held(self, here, &from)) err = recall(self);
+  else from = lk_type_at(self->doc, self->type)->start;
+  if (err == LK_OK) err = pass_formats(self, from, here);
+  if (err == LK_OK) remember(self, here);
+  return err;
 }
 
 uint32_t lk_text_edit_index(const lk_text_edit *self) {

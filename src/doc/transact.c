@@ -13,6 +13,7 @@
 #include "base/sort.h"
 #include "codec/utf.h"
 #include "doc/events.h"
+#include "doc/read.h"
 
 /* ---- memory that is counted ---- */
 
@@ -43,8 +44,11 @@ lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **ou
   doc->client_id = options->client;
   doc->item_free = doc->node_free = LK_NONE;
   doc->steps_max = UINT64_MAX;
+  lk_typing_stop(doc);
   lk_buf_init(&doc->emit, &doc->alloc, doc->limits.doc_update_bytes);
   lk_pending_init(doc);
+  lk_read_init(doc);
+  lk_redone_init(doc);
   *out = doc;
   return LK_OK;
 }
@@ -69,6 +73,7 @@ void lk_doc_close(lk_doc *doc) {
   free_txs(doc, doc->cleanups);
   free_txs(doc, doc->tx_free);
   lk_pending_deinit(doc);
+  lk_read_deinit(doc);
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     lk_client *client = &doc->clients.at[i];
     for (uint32_t b = 0; b < client->block_count; b++) {
@@ -84,13 +89,16 @@ void lk_doc_close(lk_doc *doc) {
   lk_free_array(&doc->alloc, doc->entry_index.slots, doc->entry_index.cap, sizeof(uint32_t));
   lk_free_array(&doc->alloc, doc->name_index.slots, doc->name_index.cap, sizeof(uint32_t));
   lk_free_array(&doc->alloc, doc->marks, doc->marks_cap, sizeof(uint32_t));
+  lk_free_array(&doc->alloc, doc->entry_leaves, doc->entry_leaves_cap, sizeof(uint32_t));
   LK_VEC_FREE(doc, doc->clients);
   LK_VEC_FREE(doc, doc->types);
   LK_VEC_FREE(doc, doc->entries);
   LK_VEC_FREE(doc, doc->names);
   LK_VEC_FREE(doc, doc->roots);
   LK_VEC_FREE(doc, doc->nodes);
-  LK_VEC_FREE(doc, doc->redone);
+  lk_btree_deinit(&doc->redone);
+  LK_VEC_FREE(doc, doc->held);
+  LK_VEC_FREE(doc, doc->later);
   LK_VEC_FREE(doc, doc->journal);
   LK_VEC_FREE(doc, doc->observers);
   LK_VEC_FREE(doc, doc->incoming);
@@ -195,6 +203,7 @@ static lk_err tx_open(lk_doc *doc, uint64_t origin) {
   tx->range_floor = 0;
   tx->next = NULL;
   doc->tx = tx;
+  lk_typing_end(doc);
   doc->journal.count = 0;
   return LK_OK;
 }
@@ -292,7 +301,14 @@ bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out) {
   return true;
 }
 
+/* Whether anybody will look at what the transaction deleted: not where all of it came deleted, as in a document that is
+ * loaded, and nobody observes. */
+static bool wants_ranges(const lk_doc *doc, const lk_tx *tx) {
+  return tx->collects || doc->observers.count > 0 || wants_clean_up(doc, tx);
+}
+
 static void clean_up(lk_doc *doc, lk_tx *tx) {
+  if (!wants_ranges(doc, tx)) tx->ranges.count = 0;
   note_range_clients(doc, tx);
   lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
   for (uint32_t i = 0; i < tx->touched.count; i++) {
@@ -359,7 +375,12 @@ lk_err lk_call_begin(lk_doc *doc, lk_call *call) {
 }
 
 lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err) {
-  if (err != LK_OK) lk_doc_rollback(doc, call->mark);
+  if (err == LK_OK && doc->later.count > 0) err = lk_deletes_finish(doc);
+  if (err != LK_OK) {
+    doc->later.count = doc->deleted_within = 0;
+    lk_items_take_back(doc, call->mark.journal);
+    lk_doc_rollback(doc, call->mark);
+  }
   if (--doc->calls == 0) doc->journal.count = 0; /* a transaction is never taken back as a whole */
   doc->tx->range_floor = doc->tx->ranges.count;
   lk_doc_commit(doc);
@@ -375,6 +396,7 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
   lk_err err = LK_VEC_RESERVE(doc, doc->observers, 1);
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;
+  lk_typing_end(doc); /* who types does not look for observers of events */
   doc->observers.at[doc->observers.count++] = (lk_observer){ number, what, type, fn, ctx };
   if (what == LK_OBSERVE_UPDATE_V1) doc->update_observers++;
   else doc->event_observers++;

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "craft.h"
+#include "codec/varint.h"
 #include "doc/engine.h"
 #include "doc/events.h"
 #include "harness/test.h"
@@ -328,6 +329,183 @@ PROPERTY_SLOW(replicas_stay_whole_and_become_one, 4) {
   session_close(&s);
 }
 
+/* ---- in bulk ---- */
+
+/* A writer who goes on where he is, most of the time. */
+static void write_on(lk_gen *g, replica *self, uint32_t *at) {
+  lk_node text;
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  uint32_t units = self->doc->types.at[text.slot].length;
+  if (gen_below(g, 8) == 0 || *at > units) *at = gen_below(g, units + 1);
+  if (gen_below(g, 4) == 0) {
+    uint32_t length = lk_min_u32(gen_below(g, 5), *at);
+    *at -= length;
+    CHECK_OK(lk_doc_text_delete(self->doc, text, *at, length));
+    return;
+  }
+  uint32_t which = gen_below(g, 40);
+  lk_slice words = which == 0 ? LK_LIT("forty characters, more than some words hold")
+                              : lk_slice_cstr(texts[which == 1 ? 4 + gen_below(g, 3) : which % 4]);
+  CHECK_OK(lk_doc_text_insert(self->doc, text, *at, words, NULL));
+  *at += self->doc->types.at[text.slot].length - units;
+}
+
+static void take_any_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  (void)doc, (void)origin, (void)local;
+  log_update(ctx, update);
+}
+
+/* V1 goes in by apply_plain.c, V2 struct by struct; |base| is there before. */
+static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
+  static replica quick, slow;
+  snapshot before, after;
+  lk_buf v2;
+  lk_buf_init(&v2, test_alloc(), 1 << 26);
+  open_replica(&quick, 77, false);
+  open_replica(&slow, 77, false);
+  CHECK_OK(lk_doc_apply(quick.doc, LK_UPDATE_V1, base, 0));
+  CHECK_OK(lk_doc_apply(slow.doc, LK_UPDATE_V1, base, 0));
+  take_snapshot(quick.doc, &before);
+  lk_slice cut = lk_slice_first(v1, gen_below(g, (uint32_t)v1.len));
+  CHECK(lk_doc_apply(quick.doc, LK_UPDATE_V1, cut, 0) != LK_OK);
+  CHECK_DOC(quick.doc);
+  take_snapshot(quick.doc, &after);
+  check_same(&after, &before);
+  CHECK_OK(lk_update_convert(&quick.env, LK_UPDATE_V1, v1, LK_UPDATE_V2, &v2));
+  if (gen_bool(g)) {
+    CHECK_OK(lk_doc_on_update(quick.doc, LK_UPDATE_V1, take_any_update, &quick.log, NULL));
+    CHECK_OK(lk_doc_on_update(slow.doc, LK_UPDATE_V1, take_any_update, &slow.log, NULL));
+  }
+  CHECK_OK(lk_doc_apply(quick.doc, LK_UPDATE_V1, v1, 0));
+  CHECK_OK(lk_doc_apply(slow.doc, LK_UPDATE_V2, lk_buf_slice(&v2), 0));
+  CHECK_U64(quick.log.count, slow.log.count);
+  for (uint32_t i = 0; i < quick.log.count; i++) CHECK_SLICE(quick.log.at[i], slow.log.at[i]);
+  CHECK_DOC(quick.doc);
+  CHECK_DOC(slow.doc);
+  check_docs_say_the_same(quick.doc, slow.doc);
+  snapshot_free(&before);
+  snapshot_free(&after);
+  close_replica(&quick);
+  close_replica(&slow);
+  lk_buf_deinit(&v2);
+}
+
+/* "a", and twenty stretches of 100 deleted clocks behind it. */
+static void put_stretches(lk_buf *out) {
+  lk_buf_append(out, LK_LIT("\x01\x15\x01\x00\x04\x01\x01t\x01"
+                            "a"));
+  for (uint32_t i = 0; i < 20; i++) {
+    lk_buf_append(out, LK_LIT("\x81\x01"));
+    lk_varuint_encode(out, 100 * i);
+    lk_buf_append_u8(out, 100);
+  }
+  lk_buf_append(out, LK_LIT("\x01\x01\x14")); /* so that no struct stands near the end */
+  for (uint32_t i = 0; i < 20; i++) {
+    lk_varuint_encode(out, 1 + 100 * i);
+    lk_buf_append_u8(out, 100);
+  }
+}
+
+/* "a" sixteen times, each with two deleted clocks behind it and a "b" behind those; the delete set has the second of the
+ * two and the "b" as one range. */
+TEST(a_range_that_is_partly_known_to_be_deleted_is_deleted) {
+  replica r;
+  lk_node text;
+  lk_buf update, out;
+  lk_buf_init(&update, test_alloc(), 1 << 12);
+  lk_buf_init(&out, test_alloc(), 1 << 12);
+  lk_buf_append(&update, LK_LIT("\x01\x30\x01\x00"));
+  for (uint32_t i = 0, clock = 0; i < 48; i++) {
+    uint32_t len = i % 3 == 1 ? 2 : 1;
+    if (i == 0) {
+      lk_buf_append(&update, LK_LIT("\x04\x01\x01t"));
+    } else {
+      lk_buf_append_u8(&update, len == 2 ? 0x81 : 0x84);
+      lk_buf_append_u8(&update, 1);
+      lk_varuint_encode(&update, clock - 1);
+    }
+    lk_varuint_encode(&update, len);
+    if (len == 1) lk_buf_append_u8(&update, i % 3 == 0 ? 'a' : 'b');
+    clock += len;
+  }
+  lk_buf_append(&update, LK_LIT("\x01\x01\x10"));
+  for (uint32_t i = 0; i < 16; i++) {
+    lk_varuint_encode(&update, 4 * i + 2);
+    lk_varuint_encode(&update, 2);
+  }
+  open_replica(&r, 77, false);
+  CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&update), 0));
+  CHECK_DOC(r.doc);
+  CHECK_OK(lk_doc_root(r.doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_doc_text_string(r.doc, text, &out));
+  CHECK_SLICE(lk_buf_slice(&out), LK_LIT("aaaaaaaaaaaaaaaa"));
+  close_replica(&r);
+  lk_buf_deinit(&update);
+  lk_buf_deinit(&out);
+}
+
+TEST(clocks_and_units_end_where_their_limits_say_also_in_bulk) {
+  replica r;
+  snapshot before, after;
+  lk_buf update;
+  lk_buf_init(&update, test_alloc(), 1 << 12);
+  put_stretches(&update);
+  open_replica(&r, 77, false);
+  take_snapshot(r.doc, &before);
+  for (uint32_t which = 0; which < 2; which++) {
+    uint32_t *limit = which == 0 ? &r.doc->limits.doc_clock : &r.doc->limits.doc_units_count,
+             was = *limit;
+    for (*limit = 2000; *limit > 0; *limit -= 100) {
+      CHECK_ERR(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&update), 0), LK_ERR_LIMIT);
+      CHECK(strcmp(lk_doc_limit_hit(r.doc), which == 0 ? "doc_clock" : "doc_units_count") == 0);
+      CHECK_DOC(r.doc);
+    }
+    *limit = was;
+  }
+  take_snapshot(r.doc, &after);
+  check_same(&after, &before);
+  r.doc->limits.doc_clock = r.doc->limits.doc_units_count = 2001;
+  CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&update), 0));
+  snapshot_free(&before);
+  snapshot_free(&after);
+  lk_buf_deinit(&update);
+  close_replica(&r);
+}
+
+/* The states of one to three writers, and their updates put together without being applied, into an empty document and
+ * into one that has some of it. */
+PROPERTY_SLOW(structs_in_bulk_go_in_as_they_do_one_by_one, 24) {
+  static session s;
+  uint32_t at[REPLICAS] = { 0 }, writers = gen_range(g, 1, REPLICAS);
+  lk_buf some, state, raw;
+  lk_buf_init(&some, test_alloc(), 1 << 26);
+  lk_buf_init(&state, test_alloc(), 1 << 26);
+  lk_buf_init(&raw, test_alloc(), 1 << 26);
+  session_open(&s, false);
+  s.r[0].doc->gc = gen_bool(g); /* a history in which some deletions are kept and some are not */
+  for (uint32_t turns = gen_range(g, 10, 900), turn = 0; turn < turns; turn++) {
+    uint32_t writer = gen_below(g, writers);
+    if (s.r[writer].log.count < UPDATES_MAX) write_on(g, &s.r[writer], &at[writer]);
+    if (gen_below(g, 12) == 0) sync_one(g, &s.r[writer], &s.r[gen_below(g, writers)]);
+    if (turn == turns / 2) CHECK_OK(lk_doc_encode(s.r[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &some));
+  }
+  sync_all(g, &s);
+  CHECK_OK(lk_doc_encode(s.r[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &state));
+  for (uint32_t i = 0; i < writers; i++) {
+    if (s.r[i].log.count == 0) continue;
+    CHECK_OK(lk_update_merge(&s.r[i].env, LK_UPDATE_V1, s.r[i].log.at, s.r[i].log.count, &raw));
+    check_ways_agree(g, LK_LIT("\0\0"), lk_buf_slice(&raw));
+    check_ways_agree(g, lk_buf_slice(&some), lk_buf_slice(&raw));
+    lk_buf_truncate(&raw, 0);
+  }
+  check_ways_agree(g, LK_LIT("\0\0"), lk_buf_slice(&state));
+  check_ways_agree(g, lk_buf_slice(&some), lk_buf_slice(&state));
+  session_close(&s);
+  lk_buf_deinit(&some);
+  lk_buf_deinit(&state);
+  lk_buf_deinit(&raw);
+}
+
 /* ---- faults ---- */
 
 /* The edits of |all|, applied in the order |order| says. */
@@ -448,9 +626,7 @@ PROPERTY_SLOW(an_edit_that_fails_changes_nothing, 24) {
 
 /* ---- the fast way ---- */
 
-static void no_event(void *ctx, lk_doc *doc, lk_tx *tx) {
-  (void)ctx, (void)doc, (void)tx;
-}
+static void no_event(void *ctx, lk_doc *doc, lk_tx *tx) { (void)ctx, (void)doc, (void)tx; }
 
 /* |slow| is watched, so that nothing goes the fast way. */
 typedef struct twins {
@@ -667,4 +843,183 @@ PROPERTY(items_find_the_place_that_yjs_gives_them) {
   }
   CHECK_DOC(r.doc);
   close_replica(&r);
+}
+
+/* ---- the same for what editors write ---- */
+
+/* Of the item that stands at |place| of the list as it was when only the first |seen| items were there: -1 for the ends. */
+static int seen_at(const model *self, int seen, int place) {
+  for (int i = 0; i < self->length && place >= 0; i++) {
+    if (self->order[i] < seen && place-- == 0) return self->order[i];
+  }
+  return -1;
+}
+
+/* An item that a replica writes which has seen the first items, all of its own among them: at the front, behind one of
+ * the first two items, at the end, or anywhere. In a map always at the end. */
+static void draw_honest(lk_gen *g, model *self, uint32_t clients, uint32_t *clocks, bool map) {
+  model_item item = { .origin = -1, .right = -1 };
+  uint32_t client = gen_below(g, clients), least = 0;
+  item.client = 10 + client;
+  item.clock = clocks[client]++;
+  for (int i = 0; i < self->count; i++) {
+    if (self->items[i].client == item.client) least = (uint32_t)i + 1;
+  }
+  int seen = (int)(least + gen_below(g, (uint32_t)self->count - least + 1)), place = seen;
+  uint32_t where = gen_below(g, 4);
+  if (!map && where == 0) place = 0;
+  if (!map && where == 1) place = (int)lk_min_u32(gen_below(g, 3), (uint32_t)seen);
+  if (!map && where == 2) place = (int)gen_below(g, (uint32_t)seen + 1);
+  item.origin = place == 0 ? -1 : seen_at(self, seen, place - 1);
+  item.right = place == seen ? -1 : seen_at(self, seen, place);
+  self->items[self->count++] = item;
+}
+
+static void write_model_item(craft *u, const model *self, int number, bool map) {
+  static const uint8_t one[] = { 0x7D, 0x01 };
+  const model_item *item = &self->items[number];
+  lk_doc_id origin = id_in_model(self, item->origin), right = id_in_model(self, item->right);
+  craft_begin(u, LK_UPDATE_V1);
+  craft_client(u, item->client, item->clock);
+  if (map) craft_entry(u, origin, "r", "k", lk_slice_of(one, sizeof one));
+  else craft_text(u, origin, right, "x");
+}
+
+static void check_entry_of(lk_doc *doc, const model *self) {
+  int place = 0;
+  for (uint32_t at = doc->entries.at[doc->types.at[0].entry_first].first; at != LK_NONE;
+       at = doc->items[at].right) {
+    const lk_item *item = &doc->items[at];
+    for (uint32_t unit = 0; unit < item->len; unit++, place++) {
+      const model_item *want = &self->items[self->order[place]];
+      CHECK_U64(doc->clients.at[item->client].id, want->client);
+      CHECK_U64(item->clock + unit, want->clock);
+    }
+  }
+  CHECK_I64(place, self->length);
+}
+
+/* The list is short for a scan that asks the index: so it gets one at once. */
+static void give_index(lk_doc *doc, bool map) {
+  uint32_t entry = doc->types.at[0].entry_first;
+  if (map && doc->entries.at[entry].order == 0) CHECK_OK(lk_order_build_entry(doc, entry));
+  if (!map && doc->types.at[0].order == LK_NONE) CHECK_OK(lk_order_build(doc, 0));
+}
+
+PROPERTY(what_replicas_write_at_one_place_stands_as_yjs_has_it) {
+  static model m;
+  replica r;
+  craft u;
+  uint32_t clocks[64] = { 0 }, clients = 1 + gen_below(g, 63), type = LK_NONE;
+  bool map = gen_chance(g, 1, 3);
+  memset(&m, 0, sizeof m);
+  open_replica(&r, 999, false);
+  uint32_t count = gen_below(g, MODEL_MAX - 1), index_at = gen_below(g, 64);
+  for (uint32_t i = 0; i < count; i++) {
+    draw_honest(g, &m, clients, clocks, map);
+    integrate_in_model(&m, m.count - 1);
+    write_model_item(&u, &m, m.count - 1, map);
+    lk_slice update = craft_end(&u);
+    if (gen_chance(g, 1, 8)) {
+      /* without its last byte it is no update, which shows when its struct is in */
+      CHECK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_slice_first(update, update.len - 1), 0) != LK_OK);
+      CHECK_DOC(r.doc);
+    }
+    CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, update, 0));
+    craft_free(&u);
+    if (i == index_at) give_index(r.doc, map);
+    if (map) check_entry_of(r.doc, &m);
+    else check_order_of(r.doc, &m);
+  }
+  if (count > 0) type = 0;
+  CHECK(type == LK_NONE || (r.doc->types.at[type].flags & LK_TYPE_CROSSED) == 0);
+  CHECK_DOC(r.doc);
+  close_replica(&r);
+}
+
+/* ---- what is remembered of formatting ---- */
+
+/* Two documents of one client are edited alike. One of them has to look up each time what holds. */
+static void format_once(lk_gen *g, replica *twins, const lk_node *nodes) {
+  static const char *const letters[] = { "a", "b", "c" };
+  lk_attribute attributes[2];
+  lk_attributes given = { .items = attributes, .count = 1 + gen_below(g, 2) };
+  for (size_t i = 0; i < 2; i++) {
+    attributes[i].key = lk_slice_cstr(letters[gen_below(g, 3)]);
+    attributes[i].value = (lk_value){ .kind = LK_VALUE_NULL };
+    if (gen_bool(g))
+      attributes[i].value = (lk_value){ .kind = LK_VALUE_NUMBER, .number = gen_below(g, 2) };
+  }
+  uint64_t units = lk_doc_node_length(twins[0].doc, nodes[0]);
+  uint64_t at = gen_below(g, (uint32_t)units + 1), length = lk_min_u64(units - at, gen_below(g, 6));
+  uint32_t what = gen_below(g, 8);
+  for (int i = 0; i < 2; i++) {
+    lk_doc *doc = twins[i].doc;
+    if (i == 1) doc->held_type = 0;
+    if (what < 3) CHECK_OK(lk_doc_text_insert(doc, nodes[i], at, LK_LIT("xyz"), &given));
+    else if (what == 3) CHECK_OK(lk_doc_text_insert(doc, nodes[i], at, LK_LIT("uv"), NULL));
+    else if (what == 4) CHECK_OK(lk_doc_text_format(doc, nodes[i], at, length, &given));
+    else if (what == 5 || length == 0) CHECK_OK(lk_doc_text_delete(doc, nodes[i], at, length));
+    else {
+      /* with an edit that fails: all of it is taken back */
+      doc->limits.doc_structs_count = doc->item_count + 1;
+      (void)!lk_doc_text_insert(doc, nodes[i], at, LK_LIT("w"), &given);
+      (void)!lk_doc_text_format(doc, nodes[i], at, length, &given);
+      doc->limits = lk_limits_default();
+      CHECK_OK(lk_doc_text_delete(doc, nodes[i], at, 1));
+    }
+  }
+}
+
+static void exchange(lk_doc *from, lk_doc *to) {
+  lk_buf sv, update;
+  lk_buf_init(&sv, test_alloc(), 1 << 20);
+  lk_buf_init(&update, test_alloc(), 1 << 24);
+  CHECK_OK(lk_doc_state_vector(to, &sv));
+  CHECK_OK(lk_doc_encode(from, LK_UPDATE_V1, lk_buf_slice(&sv), &update));
+  CHECK_OK(lk_doc_apply(to, LK_UPDATE_V1, lk_buf_slice(&update), 0));
+  lk_buf_deinit(&sv);
+  lk_buf_deinit(&update);
+}
+
+PROPERTY_SLOW(what_is_remembered_of_formatting_changes_nothing, 8) {
+  replica twins[2], peer;
+  lk_node nodes[2], other;
+  open_replica(&twins[0], 1, false);
+  open_replica(&twins[1], 1, false);
+  open_replica(&peer, 2, false);
+  CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &other));
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(lk_doc_root(twins[i].doc, LK_LIT("t"), LK_NODE_TEXT, &nodes[i]));
+    CHECK_OK(lk_order_build(twins[i].doc, nodes[i].slot));
+  }
+  lk_attribute strong = { .key = LK_LIT("a"), .value = { .kind = LK_VALUE_NUMBER, .number = 1 } };
+  lk_attributes given = { .items = &strong, .count = 1 };
+  for (uint32_t turns = gen_below(g, 60); turns > 0; turns--) {
+    lk_buf a, b;
+    for (int i = 0; i < 2; i++) CHECK_OK(lk_doc_begin(twins[i].doc, 0));
+    for (uint32_t edits = 1 + gen_below(g, 3); edits > 0; edits--) format_once(g, twins, nodes);
+    for (int i = 0; i < 2; i++) lk_doc_commit(twins[i].doc);
+    if (gen_chance(g, 1, 4)) {
+      exchange(twins[0].doc, peer.doc);
+      uint64_t units = lk_doc_node_length(peer.doc, other);
+      uint64_t at = gen_below(g, (uint32_t)units + 1);
+      strong.value.number = gen_below(g, 2);
+      CHECK_OK(lk_doc_text_insert(peer.doc, other, at, LK_LIT("pq"), &given));
+      CHECK_OK(lk_doc_text_format(peer.doc, other, at / 2, units - at / 2, &given));
+      CHECK_OK(lk_doc_text_delete(peer.doc, other, at / 2, 1));
+      exchange(peer.doc, twins[0].doc);
+      exchange(peer.doc, twins[1].doc);
+    }
+    lk_buf_init(&a, test_alloc(), 1 << 24);
+    lk_buf_init(&b, test_alloc(), 1 << 24);
+    CHECK_OK(lk_doc_encode(twins[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &a));
+    CHECK_OK(lk_doc_encode(twins[1].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &b));
+    CHECK_SLICE(lk_buf_slice(&a), lk_buf_slice(&b));
+    lk_buf_deinit(&a);
+    lk_buf_deinit(&b);
+  }
+  CHECK_DOC(twins[0].doc);
+  for (int i = 0; i < 2; i++) close_replica(&twins[i]);
+  close_replica(&peer);
 }

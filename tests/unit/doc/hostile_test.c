@@ -53,13 +53,15 @@ static void state_of(const victim *self, lk_buf *out) {
   CHECK_OK(lk_doc_encode(self->doc, LK_UPDATE_V1, LK_SLICE_EMPTY, out));
 }
 
-/* A document that is told all at once what |self| was told bit by bit. */
-static void check_loads_again(const victim *self) {
+/* A document that is told all at once what |self| was told bit by bit; |honest|: within the steps of an update. */
+static void check_tells_again(const victim *self, bool honest) {
   victim other;
   lk_buf state, again;
   open_victim(&other, 999999);
   state_of(self, &state);
-  CHECK_OK(lk_doc_load(other.doc, LK_UPDATE_V1, lk_buf_slice(&state), 0));
+  lk_err (*take)(lk_doc *, lk_update_format, lk_slice, uint64_t) = honest ? lk_doc_apply
+                                                                          : lk_doc_load;
+  CHECK_OK(take(other.doc, LK_UPDATE_V1, lk_buf_slice(&state), 0));
   CHECK_DOC(other.doc);
   state_of(&other, &again);
   CHECK_SLICE(lk_buf_slice(&again), lk_buf_slice(&state));
@@ -67,6 +69,8 @@ static void check_loads_again(const victim *self) {
   lk_buf_deinit(&again);
   close_victim(&other);
 }
+
+static void check_loads_again(const victim *self) { check_tells_again(self, false); }
 
 /* ---- what honest documents grow to ---- */
 
@@ -179,8 +183,10 @@ TEST(one_key_set_by_thousands_at_once_is_taken_in_any_order) {
     craft_client(&u, 10 + i, 0);
     craft_entry(&u, CRAFT_NONE, "m", "k", lk_slice_of(one, sizeof one));
     CHECK_OK(feed(&a, &u));
+    CHECK(a.doc->steps <= 64);
   }
   check_loads_again(&a);
+  check_tells_again(&a, true);
   close_victim(&a);
 }
 
@@ -454,6 +460,198 @@ TEST(an_update_beyond_a_limit_is_refused_and_the_limit_is_named) {
   }
 }
 
+/* What fits exactly, and what does not: |edge| is the least limit at which |write| is taken in. */
+typedef struct edge_case {
+  const char *name;
+  size_t limit; /* offset in lk_limits */
+  uint32_t edge;
+  void (*write)(craft *u);
+  lk_update_format format;
+} edge_case;
+
+static void write_subdocs(craft *u) {
+  static const uint8_t options[] = { 0x76, 0x00 };
+  at_client(u);
+  for (uint32_t i = 0; i < 5; i++) {
+    lk_struct view = craft_view(CRAFT_NONE, i == 0 ? CRAFT_NONE : AT(7, i - 1), LK_CONTENT_DOC, 1);
+    view.key = LK_LIT("guid");
+    view.value = lk_slice_of(options, sizeof options);
+    craft_put(u, &view);
+  }
+}
+static void write_gc(craft *u) {
+  at_client(u);
+  for (uint32_t i = 0; i < 20; i++) craft_gc(u, 1);
+}
+
+#define LIMIT_AT(name_) #name_, offsetof(lk_limits, name_)
+
+static void set_limit(lk_doc *doc, const edge_case *at, uint32_t value) {
+  memcpy((uint8_t *)&doc->limits + at->limit, &value, sizeof value);
+}
+
+static void write_edge(craft *u, const edge_case *at) {
+  craft_begin(u, at->format);
+  at->write(u);
+}
+
+/* A document with something in it is told it within one less than the edge, which it refuses without a trace, and then
+ * within the edge. */
+static void check_edge(const edge_case *at) {
+  victim a;
+  craft u;
+  lk_buf before, after;
+  test_note("%s", at->name);
+  open_victim(&a, 1);
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 3, 0);
+  craft_text(&u, CRAFT_NONE, CRAFT_NONE, "ab");
+  CHECK_OK(feed(&a, &u));
+  state_of(&a, &before);
+  set_limit(a.doc, at, at->edge - 1);
+  write_edge(&u, at);
+  lk_slice update = craft_end(&u);
+  CHECK_ERR(lk_doc_apply(a.doc, at->format, update, 0), LK_ERR_LIMIT);
+  CHECK_SLICE(lk_slice_cstr(lk_doc_limit_hit(a.doc)), lk_slice_cstr(at->name));
+  CHECK_DOC(a.doc);
+  lk_doc_pending pending = lk_doc_get_pending(a.doc);
+  CHECK_U64(pending.structs + pending.delete_ranges + pending.bytes, 0);
+  lk_limits limits = a.doc->limits;
+  a.doc->limits = lk_limits_default();
+  state_of(&a, &after);
+  CHECK_SLICE(lk_buf_slice(&after), lk_buf_slice(&before));
+  a.doc->limits = limits;
+  set_limit(a.doc, at, at->edge);
+  CHECK_OK(lk_doc_apply(a.doc, at->format, update, 0));
+  CHECK_DOC(a.doc);
+  craft_free(&u);
+  lk_buf_deinit(&before);
+  lk_buf_deinit(&after);
+  close_victim(&a);
+}
+
+TEST(what_just_fits_into_a_limit_is_taken_and_one_more_is_not) {
+  /* client 3 and its text of two characters are there already, and so is root "r" */
+  static const edge_case cases[] = {
+    { LIMIT_AT(doc_update_bytes), 20, write_text, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_clients_count), 21, write_clients, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_structs_count), 21, write_structs, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_structs_count), 21, write_late, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_update_structs_count), 20, write_gc, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_update_structs_count), 20, write_gc, LK_UPDATE_V2 },
+    { LIMIT_AT(doc_clock), 5000, write_long, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_units_count), 5002, write_long, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_units_count), 12, write_text, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_depth), 21, write_nested, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_nodes_count), 21, write_nodes, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_roots_count), 7, write_roots, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_subdocs_count), 5, write_subdocs, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_subdocs_count), 5, write_subdocs, LK_UPDATE_V2 },
+    { LIMIT_AT(doc_names_bytes), 22, write_entries, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_text_bytes), 12, write_text, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_values_bytes), 20, write_entries, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_pending_bytes), 20 * (sizeof(lk_item) + sizeof(lk_pending_struct) + 1),
+      write_late, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_pending_count), 20, write_late, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_pending_count), 20, write_late_deletes, LK_UPDATE_V1 },
+    { LIMIT_AT(doc_delete_ranges_count), 20, write_late_deletes, LK_UPDATE_V1 },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_edge(&cases[i]);
+}
+
+TEST(a_subdocument_that_is_deleted_makes_room_for_another) {
+  victim a;
+  craft u;
+  open_victim(&a, 1);
+  a.doc->limits.doc_subdocs_count = 5;
+  craft_begin(&u, LK_UPDATE_V1);
+  write_subdocs(&u);
+  CHECK_OK(feed(&a, &u));
+  for (uint32_t i = 0; i < 3; i++) {
+    /* one more, and only then the deletion: too many, and all of it is taken back */
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 8, 0);
+    lk_struct view = craft_view(AT(7, 0), CRAFT_NONE, LK_CONTENT_DOC, 1);
+    view.key = LK_LIT("guid");
+    view.value = LK_LIT("\x76\x00");
+    craft_put(&u, &view);
+    craft_deletes(&u);
+    craft_delete(&u, 7, 1, 1);
+    CHECK_ERR(feed(&a, &u), LK_ERR_LIMIT);
+    CHECK_U64(a.doc->subdocs, 5);
+  }
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_deletes(&u);
+  craft_delete(&u, 7, 1, 1);
+  CHECK_OK(feed(&a, &u));
+  CHECK_U64(a.doc->subdocs, 4);
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 9, 0);
+  lk_struct view = craft_view(AT(7, 0), CRAFT_NONE, LK_CONTENT_DOC, 1);
+  view.key = LK_LIT("guid");
+  view.value = LK_LIT("\x76\x00");
+  craft_put(&u, &view);
+  CHECK_OK(feed(&a, &u));
+  CHECK_U64(a.doc->subdocs, 5);
+  CHECK_DOC(a.doc);
+  close_victim(&a);
+}
+
+static void on_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  (void)ctx, (void)doc, (void)update, (void)origin, (void)local;
+}
+
+TEST(a_document_has_as_many_observers_as_it_may) {
+  victim a;
+  uint32_t id;
+  open_victim(&a, 1);
+  a.doc->limits.doc_observers_count = 3;
+  for (uint32_t i = 0; i < 3; i++)
+    CHECK_OK(lk_doc_on_update(a.doc, LK_UPDATE_V1, on_update, NULL, &id));
+  CHECK_ERR(lk_doc_on_update(a.doc, LK_UPDATE_V2, on_update, NULL, NULL), LK_ERR_LIMIT);
+  CHECK_SLICE(lk_slice_cstr(lk_doc_limit_hit(a.doc)), LK_LIT("doc_observers_count"));
+  CHECK_U64(a.doc->observers.count, 3);
+  lk_doc_off(a.doc, id);
+  CHECK_OK(lk_doc_on_update(a.doc, LK_UPDATE_V2, on_update, NULL, NULL));
+  close_victim(&a);
+}
+
+TEST(an_edit_beyond_a_limit_changes_nothing) {
+  victim a;
+  lk_node text, map;
+  lk_buf before, after;
+  lk_value doc = { .kind = LK_VALUE_DOC, .bytes = LK_LIT("guid"), .options = LK_LIT("\x76\x00") };
+  open_victim(&a, 1);
+  CHECK_OK(lk_doc_root(a.doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_doc_root(a.doc, LK_LIT("m"), LK_NODE_MAP, &map));
+  CHECK_OK(lk_doc_text_insert(a.doc, text, 0, LK_LIT("abc"), NULL));
+  CHECK_OK(lk_doc_map_set(a.doc, map, LK_LIT("k"), &doc));
+  state_of(&a, &before);
+  a.doc->limits.doc_subdocs_count = 1;
+  CHECK_ERR(lk_doc_map_set(a.doc, map, LK_LIT("l"), &doc), LK_ERR_LIMIT);
+  CHECK_SLICE(lk_slice_cstr(lk_doc_limit_hit(a.doc)), LK_LIT("doc_subdocs_count"));
+  a.doc->limits.doc_units_count = 5;
+  CHECK_ERR(lk_doc_text_insert(a.doc, text, 1, LK_LIT("xy"), NULL), LK_ERR_LIMIT);
+  CHECK_SLICE(lk_slice_cstr(lk_doc_limit_hit(a.doc)), LK_LIT("doc_units_count"));
+  a.doc->limits = lk_limits_default();
+  a.doc->limits.doc_clock = 5;
+  CHECK_ERR(lk_doc_text_insert(a.doc, text, 1, LK_LIT("xy"), NULL), LK_ERR_LIMIT);
+  CHECK_SLICE(lk_slice_cstr(lk_doc_limit_hit(a.doc)), LK_LIT("doc_clock"));
+  a.doc->limits = lk_limits_default();
+  CHECK_DOC(a.doc);
+  state_of(&a, &after);
+  CHECK_SLICE(lk_buf_slice(&after), lk_buf_slice(&before));
+  /* what takes the place of another is one, as before */
+  a.doc->limits.doc_subdocs_count = 1;
+  a.doc->limits.doc_units_count = 6;
+  CHECK_OK(lk_doc_map_set(a.doc, map, LK_LIT("k"), &doc));
+  CHECK_OK(lk_doc_text_insert(a.doc, text, 1, LK_LIT("x"), NULL));
+  CHECK_DOC(a.doc);
+  lk_buf_deinit(&before);
+  lk_buf_deinit(&after);
+  close_victim(&a);
+}
+
 /* ---- floods ---- */
 
 TEST(thousands_of_rivals_find_their_places_in_few_steps) {
@@ -476,6 +674,110 @@ TEST(thousands_of_rivals_find_their_places_in_few_steps) {
   }
 }
 
+/* |clients| replicas that were apart, each of which wrote |count| items at the front of the list, of which each has the one
+ * before for its right origin. */
+static void feed_prepends(victim *a, uint32_t clients, uint32_t count, bool falling) {
+  for (uint32_t i = 0; i < clients; i++) {
+    uint32_t client = falling ? 1000 - i : 10 + i;
+    for (uint32_t clock = 0; clock < count; clock++) {
+      craft u;
+      craft_begin(&u, LK_UPDATE_V1);
+      craft_client(&u, client, clock);
+      craft_text(&u, CRAFT_NONE, clock == 0 ? CRAFT_NONE : AT(client, clock - 1), "x");
+      CHECK_OK(feed(a, &u));
+      CHECK(a->doc->steps <= 64);
+    }
+  }
+}
+
+TEST(what_many_write_at_the_front_finds_its_place_in_few_steps) {
+  static const uint32_t clients[] = { 2, 20, 200 };
+  for (uint32_t i = 0; i < 6; i++) {
+    victim a;
+    open_victim(&a, 1);
+    feed_prepends(&a, clients[i / 2], 6000 / clients[i / 2], i % 2 == 0);
+    CHECK_DOC(a.doc);
+    check_loads_again(&a);
+    check_tells_again(&a, true);
+    close_victim(&a);
+  }
+}
+
+TEST(rivals_with_other_right_origins_find_their_places_in_few_steps) {
+  for (uint32_t way = 0; way < 3; way++) {
+    victim a;
+    craft u;
+    open_victim(&a, 1);
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 90000, 0);
+    for (uint32_t i = 0; i < 4000; i++)
+      craft_text(&u, i == 0 ? CRAFT_NONE : AT(90000, i - 1), CRAFT_NONE, "x");
+    CHECK_OK(feed(&a, &u));
+    for (uint32_t i = 0; i < 4000; i++) {
+      craft_begin(&u, LK_UPDATE_V1);
+      craft_client(&u, 10 + (way == 0 ? i : way == 1 ? 4000 - i : i * 2401 % 4000), 0);
+      craft_text(&u, AT(90000, 0), AT(90000, 1 + i * 7 % 3999), "y");
+      CHECK_OK(feed(&a, &u));
+      CHECK(a.doc->steps <= 64);
+    }
+    CHECK_DOC(a.doc);
+    check_tells_again(&a, true);
+    close_victim(&a);
+  }
+}
+
+/* Of |clients| replicas that were apart each sets two keys in turn, |count| times: none of its values are one struct. */
+TEST(values_of_keys_that_were_set_again_and_again_apart_are_taken_in_few_steps) {
+  static const uint8_t one[] = { 0x7D, 0x01 };
+  for (uint32_t way = 0; way < 2; way++) {
+    victim a;
+    open_victim(&a, 1);
+    for (uint32_t i = 0; i < 10; i++) {
+      uint32_t client = way == 0 ? 10 + i : 1000 - i;
+      for (uint32_t clock = 0; clock < 1000; clock++) {
+        craft u;
+        craft_begin(&u, LK_UPDATE_V1);
+        craft_client(&u, client, clock);
+        craft_entry(&u, clock < 2 ? CRAFT_NONE : AT(client, clock - 2), "m",
+                    clock % 2 == 0 ? "k" : "l", lk_slice_of(one, sizeof one));
+        CHECK_OK(feed(&a, &u));
+        CHECK(a.doc->steps <= 64);
+      }
+    }
+    CHECK_DOC(a.doc);
+    check_loads_again(&a);
+    check_tells_again(&a, true);
+    close_victim(&a);
+  }
+}
+
+TEST(a_place_among_rivals_that_is_taken_back_is_found_again) {
+  static const uint8_t one[] = { 0x7D, 0x01 };
+  victim a;
+  craft u;
+  open_victim(&a, 1);
+  for (uint32_t i = 0; i < 200; i++) {
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 10 + i, 0);
+    craft_entry(&u, CRAFT_NONE, "m", "k", lk_slice_of(one, sizeof one));
+    CHECK_OK(feed(&a, &u));
+  }
+  CHECK_U64(a.doc->entry_orders, 1);
+  for (uint32_t i = 0; i < 3; i++) {
+    /* into the map, and then something that makes it all fail */
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 5, 0);
+    craft_entry(&u, CRAFT_NONE, "m", "k", lk_slice_of(one, sizeof one));
+    for (uint32_t k = 0; k < 100; k++) craft_entry(&u, AT(5, k), "m", "k", lk_slice_of(one, 2));
+    if (i < 2) craft_text(&u, AT(5, 1000), CRAFT_NONE, "x"); /* itself, later */
+    lk_err err = feed(&a, &u);
+    if (i < 2) CHECK_ERR(err, LK_ERR_DEPENDENCY);
+    else CHECK_OK(err);
+    CHECK_DOC(a.doc);
+  }
+  close_victim(&a);
+}
+
 TEST(a_chain_of_pending_structs_that_came_backwards_is_taken_in_once) {
   victim a;
   craft u;
@@ -496,6 +798,34 @@ TEST(a_chain_of_pending_structs_that_came_backwards_is_taken_in_once) {
   CHECK(a.doc->steps < 20000 * 8);
   CHECK(a.peak < 64 * 20000 * 14);
   CHECK_DOC(a.doc);
+  close_victim(&a);
+}
+
+TEST(what_waited_is_paid_for_by_the_bytes_that_it_kept) {
+  victim a;
+  craft u;
+  open_victim(&a, 1);
+  for (uint32_t i = 0; i < 60000; i++) {
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 101 + i, 0);
+    craft_text(&u, AT(100 + i, 0), CRAFT_NONE, "x");
+    CHECK_OK(feed(&a, &u));
+  }
+  uint64_t released = lk_doc_get_pending(a.doc).bytes;
+  size_t calls = a.calls;
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 100, 0);
+  craft_text(&u, CRAFT_NONE, CRAFT_NONE, "x");
+  CHECK_OK(feed(&a, &u));
+  CHECK_U64(lk_doc_get_pending(a.doc).bytes, 0);
+  CHECK(a.doc->steps <= released);    /* of ten for each byte */
+  CHECK(a.calls - calls < 60000 * 3); /* two for the first item of a client */
+  /* and is spent: the same again costs as much as any update that is known */
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 100, 0);
+  craft_text(&u, CRAFT_NONE, CRAFT_NONE, "x");
+  CHECK_OK(feed(&a, &u));
+  CHECK(a.doc->steps <= 10);
   close_victim(&a);
 }
 
@@ -537,6 +867,147 @@ TEST(a_text_of_many_pieces_is_put_together_once) {
   CHECK_OK(feed(&a, &u));
   CHECK_DOC(a.doc);
   CHECK_U64(lk_doc_get_size(a.doc).structs, 1);
+  close_victim(&a);
+}
+
+/* ---- what is paid for once ---- */
+
+/* |count| nodes of client 6 side by side in node 5:0, which is the value of key "k" of root "m". */
+static void feed_children(victim *a, uint32_t count) {
+  craft u;
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 5, 0);
+  lk_struct view = craft_view(CRAFT_NONE, CRAFT_NONE, LK_CONTENT_TYPE, 1);
+  view.info |= LK_INFO_SUB;
+  view.sub = LK_LIT("k");
+  view.parent_name = LK_LIT("m");
+  craft_put(&u, &view);
+  CHECK_OK(feed(a, &u));
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 6, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    view = craft_view(i == 0 ? CRAFT_NONE : AT(6, i - 1), CRAFT_NONE, LK_CONTENT_TYPE, 1);
+    if (i == 0) {
+      view.parent_form = LK_PARENT_ITEM;
+      view.parent_id = AT(5, 0);
+    }
+    craft_put(&u, &view);
+  }
+  CHECK_OK(feed(a, &u));
+}
+
+/* Deletes all of it, with its node or by the value that replaces that, and is cut off behind that. */
+static void write_deletion(craft *u, bool replaces) {
+  craft_begin(u, LK_UPDATE_V1);
+  if (replaces) {
+    craft_client(u, 9, 0);
+    craft_deleted(u, AT(5, 0), CRAFT_NONE, 1);
+    craft_gc(u, 1);
+  } else {
+    craft_deletes(u);
+    lk_update_write_delete_client(&u->writer, 5, 2);
+    lk_update_write_delete(&u->writer, 0, 1);
+    lk_update_write_delete(&u->writer, 5, 1);
+  }
+}
+
+TEST(an_update_that_fails_behind_a_large_deletion_has_deleted_little) {
+  for (uint32_t way = 0; way < 2; way++) {
+    victim a;
+    craft u;
+    lk_buf before, after;
+    open_victim(&a, 1);
+    feed_children(&a, 20000);
+    state_of(&a, &before);
+    write_deletion(&u, way == 1);
+    lk_slice update = craft_end(&u);
+    for (uint32_t i = 0; i < 2; i++) { /* the first one makes room for items */
+      a.peak = a.now;
+      size_t had = a.now;
+      lk_err err = lk_doc_apply(a.doc, LK_UPDATE_V1, lk_slice_first(update, update.len - 2), 0);
+      CHECK(err != LK_OK);
+      /* each deletion would be noted in the journal, with 16 bytes */
+      CHECK(i == 0 || a.peak - had < 65536);
+    }
+    CHECK_DOC(a.doc);
+    state_of(&a, &after);
+    CHECK_SLICE(lk_buf_slice(&after), lk_buf_slice(&before));
+    /* and what does not fail deletes all */
+    CHECK_OK(lk_doc_apply(a.doc, LK_UPDATE_V1, update, 0));
+    CHECK_DOC(a.doc);
+    CHECK(a.doc->item_live < 10);
+    craft_free(&u);
+    lk_buf_deinit(&before);
+    lk_buf_deinit(&after);
+    close_victim(&a);
+  }
+}
+
+/* Items that the clean-up of formatting walked over last. */
+static uint32_t walked(const lk_doc *doc) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < doc->marks_cap; i++) count += doc->marks[i] == doc->mark_next;
+  return count;
+}
+
+TEST(formatting_among_what_was_deleted_long_ago_is_not_looked_for_very_far) {
+  victim a;
+  craft u;
+  lk_node text;
+  open_victim(&a, 1);
+  CHECK_OK(lk_doc_root(a.doc, LK_LIT("r"), LK_NODE_TEXT, &text));
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 5, 0);
+  craft_text(&u, CRAFT_NONE, CRAFT_NONE, "ab");
+  craft_client(&u, 4, 0);
+  for (uint32_t i = 0; i < 50000; i++) /* each in front of the other: they are not one */
+    craft_deleted(&u, CRAFT_NONE, i == 0 ? AT(5, 0) : AT(4, i - 1), 1);
+  CHECK_OK(feed(&a, &u));
+  for (uint32_t i = 0; i < 10; i++) {
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_client(&u, 6, 2 * i);
+    lk_struct view = craft_view(AT(5, 1), CRAFT_NONE, LK_CONTENT_FORMAT, 1);
+    view.key = LK_LIT("b");
+    view.value = LK_LIT("true");
+    view.value_is_json = true;
+    if (i == 0) craft_put(&u, &view);
+    else craft_text(&u, AT(6, 0), CRAFT_NONE, "y");
+    craft_text(&u, AT(4, 25000), AT(4, 24999), "z");
+    CHECK_OK(feed(&a, &u));
+    craft_begin(&u, LK_UPDATE_V1);
+    craft_deletes(&u);
+    craft_delete(&u, 6, 2 * i + 1, 1);
+    CHECK_OK(feed(&a, &u));
+    CHECK(walked(a.doc) <= 4096 + 64 * 2);
+    CHECK_DOC(a.doc);
+  }
+  close_victim(&a);
+}
+
+/* The struct that undo managers make one item of, so that it can be kept as one. */
+TEST(a_struct_of_thousands_of_items_becomes_one_in_one_go) {
+  victim a;
+  craft u;
+  open_victim(&a, 1);
+  craft_begin(&u, LK_UPDATE_V1);
+  craft_client(&u, 5, 0);
+  for (uint32_t i = 0; i < 6000; i++) {
+    lk_struct view = craft_view(i == 0 ? CRAFT_NONE : AT(5, i - 1), CRAFT_NONE, LK_CONTENT_STRING,
+                                1);
+    view.text.text = i % 2 == 0 ? LK_LIT("a") : LK_LIT("\xC3\xA9");
+    craft_put(&u, &view);
+  }
+  CHECK_OK(feed(&a, &u));
+  uint32_t item = lk_client_item(a.doc, 0, 4000), text = a.doc->text_len;
+  CHECK(a.doc->item_live > 1000);
+  a.calls = 0;
+  CHECK_OK(lk_item_unite(a.doc, &item));
+  CHECK_U64(a.doc->items[item].len, 6000);
+  CHECK_U64(a.doc->item_live, 1);
+  CHECK(a.doc->text_len <= text + 6000 * 2 + 2);
+  CHECK(a.calls <= 1);
+  CHECK_DOC(a.doc);
+  check_loads_again(&a);
   close_victim(&a);
 }
 

@@ -1,6 +1,8 @@
 /* Goal: what is read of a document is what Yjs reads, and reading leaves everything as it was.
  * Method: documents of real Yjs with what it said of them (vectors); small documents made here for each rule; every
  * buffer too small, and every allocation failed once. */
+#include "codec/any.h"
+#include "codec/hex.h"
 #include "doc/engine.h"
 #include "doc/read.h"
 #include "unit/codec/vectors.h"
@@ -292,6 +294,57 @@ TEST(nodes_that_were_deleted_are_gone_for_every_reader) {
   CHECK(lk_doc_node_length(doc, child) == 0 && lk_doc_map_count(doc, child) == 0);
   CHECK(out.len == 0);
   lk_buf_deinit(&out);
+  lk_doc_close(doc);
+}
+
+/* ---- content of the first versions of Yjs ---- */
+
+static void append_as_any(const lk_value *value, lk_buf *out) {
+  switch (value->kind) {
+  case LK_VALUE_UNDEFINED: lk_any_encode_undefined(out); break;
+  case LK_VALUE_NUMBER: lk_any_encode_number(out, value->number); break;
+  case LK_VALUE_STRING: lk_any_encode_string(out, value->bytes); break;
+  case LK_VALUE_ANY: lk_buf_append(out, value->bytes); break;
+  default: CHECK(false);
+  }
+}
+
+/* An array of 1, {"b":1,"a":[1,"x"],"2":null}, "a\"b", [null], undefined, "plain" and "\ud83d\ude42",
+ * each kept as JSON text; |want| is what Yjs has for it, in lib0's any. */
+TEST(json_of_old_documents_is_given_as_the_values_that_it_says) {
+  lk_slice update = LK_LIT("01010100020101610701311c7b2262223a312c2261223a5b312c2278225d2c2232223a6"
+                           "e756c6c7d0622615c226222065b6e75"
+                           "6c6c5d09756e646566696e65640722706c61696e220e225c75643"
+                           "833645c75646534322200");
+  const lk_slice want[] = { LK_LIT("7d01"),        LK_LIT("760301327e01627d01016175027d01770178"),
+                            LK_LIT("7703612262"),  LK_LIT("75017e"),
+                            LK_LIT("7f"),          LK_LIT("7705706c61696e"),
+                            LK_LIT("7704f09f9982") };
+  lk_env env;
+  lk_doc *doc = open_doc(&env);
+  lk_node array = root_of(doc, LK_LIT("a"), LK_NODE_ARRAY);
+  lk_buf any = new_buf(), hex = new_buf();
+  lk_value first, value;
+  CHECK_OK(lk_hex_decode(&hex, update));
+  CHECK_OK(lk_doc_apply(doc, LK_UPDATE_V1, lk_buf_slice(&hex), 0));
+  CHECK_OK(lk_doc_list_get(doc, array, 1, &first));
+  for (size_t round = 0; round < 2; round++) {
+    for (uint32_t i = 0; i < 7; i++) {
+      CHECK_OK(lk_doc_list_get(doc, array, i, &value));
+      lk_buf_truncate(&any, 0);
+      lk_buf_truncate(&hex, 0);
+      append_as_any(&value, &any);
+      CHECK_OK(lk_hex_encode(&hex, lk_buf_slice(&any)));
+      CHECK_SLICE(lk_buf_slice(&hex), want[i]);
+    }
+    CHECK(value.bytes.ptr != NULL);
+    CHECK_OK(lk_doc_list_get(doc, array, 1, &value));
+    CHECK(round > 0 || value.bytes.ptr == first.bytes.ptr); /* parsed once */
+    value = number_value(1);
+    CHECK_OK(lk_doc_list_push(doc, array, &value, 1));
+  }
+  lk_buf_deinit(&any);
+  lk_buf_deinit(&hex);
   lk_doc_close(doc);
 }
 
