@@ -13,7 +13,8 @@ PREFIX ?= /usr/local
 SECONDS_EACH ?= 20
 SEEDS ?= 2000
 HISTORIES ?= 100000
-SESSIONS ?= 100000
+EDITORS ?=
+SESSIONS ?= $(if $(EDITORS),2000,100000)
 SEED ?= $(shell date +%s)
 
 # A line for each step on a terminal, elsewhere only what goes wrong; nothing where there is nothing to do.
@@ -95,14 +96,14 @@ sim: build-sim histories ## SEEDS=2000 simulated clusters, and `make histories`
 histories: build/release/build.ninja ## HISTORIES=100000 of CRDTs against their specification, SEED=time
 	@$(call ninja,release,test_crdt)
 	@build/release/test_crdt --filter are_what_the_model_says --seed $(SEED) --cases $$(($(HISTORIES) * 2 / 7 + 4))
-conformance: build-sim ## SESSIONS=100000 of real Yjs played again on our documents, SEED=time
-	@LK_SEED=$(SEED) LK_SESSIONS=$(SESSIONS) node --test tests/conformance/doc/
+conformance: build-sim ## SESSIONS=100000 of real Yjs played again on our documents, SEED=time; EDITORS=1: 2000 of editors
+	@LK_SEED=$(SEED) LK_SESSIONS=$(SESSIONS) LK_EDITORS=$(EDITORS) node --test tests/conformance/doc/doc.test.mjs
 fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, SECONDS_EACH=20
-	@$(call ninja,fuzz,tests)
+	@$(call ninja,fuzz,tests doc_conformance)
 	@node tools/fuzz.mjs --seconds $(SECONDS_EACH)
-bench: build-program bench-peers ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json
+bench: build-program bench-peers ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json; QUICK=1
 	@$(call ninja,release,benchmarks)
-	@node tools/bench.mjs
+	@node tools/bench.mjs $(if $(QUICK),--quick)
 bench-crdt bench-doc: bench-peers
 # Libraries of others, which nothing else needs: where they cannot be had, their rows are left out.
 bench-peers:
@@ -113,7 +114,7 @@ bench-peers:
 	  || echo "laniakea: npm could not install it ($$(sed -n 's/^npm \(ERR!\|error\) *//p' $$log | head -n 1)); those rows are left out"; fi; done
 bench-%: build-program
 	@$(call ninja,release,benchmarks)
-	@node tools/bench.mjs $*
+	@node tools/bench.mjs $(if $(QUICK),--quick) $*
 
 # ---- keeping order
 

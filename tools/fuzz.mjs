@@ -6,10 +6,14 @@
 // this one stopped. An input that fails is written to build/fuzz-failures/ and named with the
 // command that repeats it. A canary runs first: a property of the harness that must fail within
 // seconds shows that the plant finds anything at all.
+//
+// Beside them sessions of real Yjs are played on our documents (tests/conformance/doc/), for as long as a target
+// and with a seed of their own each time.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { install } from '../tests/conformance/doc/install.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const CANARY = 'fuzz_canary'
@@ -55,6 +59,40 @@ function fuzz({ binary, name }, limit) {
   })
 }
 
+// ---- sessions of Yjs
+
+const seed = Math.floor(Date.now() / 1000)
+const sessions = 'tests/conformance/doc'
+const runner = 'build/fuzz/doc_conformance'
+const campaigns = [
+  { name: 'conformance_doc_sessions', command: (limit) => `node ${sessions}/sessions.mjs --seed ${seed} --count 0${limit} | ${runner} --stop-after 5` },
+  { name: 'conformance_doc_interleave', command: (limit) => `node ${sessions}/interleave.mjs --seed ${seed} --count 1000000000${limit} ${runner} --serve` },
+  { name: 'conformance_doc_editors', command: (limit) => `node ${sessions}/editors/sessions.mjs --seed ${seed} --count 0${limit} 2> /dev/null | ${runner} --stop-after 5`,
+    folder: `${sessions}/editors` },
+]
+
+/** The sessions that there is time for. What differs is said with its session, which --only plays again. */
+function play({ name, command }, limit) {
+  return new Promise((resolve) => {
+    const child = spawn('sh', ['-c', command(` --seconds ${limit}`)], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    const take = (chunk) => (output = (output + chunk).slice(-40000))
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    child.on('close', (code) => {
+      const [played, passed] = [/^(\d+) sessions/m, /^(\d+) passed/m].map((pattern) => Number(pattern.exec(output)?.[1] ?? 0))
+      const runs = played || passed
+      resolve({ name: `${name}, seed ${seed}`, failed: code !== 0 || runs === 0, runs, output, again: `${command('')}    (--only N: session N alone)` })
+    })
+  })
+}
+
+const plays = (name) => name.includes(only)
+const queued = campaigns.filter(({ name, folder }) => plays(name) && (folder === undefined || existsSync(join(root, folder, 'node_modules'))))
+if (queued.length > 0) install(join(root, sessions))
+
+// ---- all of them
+
 const canary = targets.find((target) => target.name === CANARY)
 if (canary === undefined || !(await fuzz(canary, 60)).failed) {
   console.error('the canary was not found: this build cannot find bugs')
@@ -62,18 +100,18 @@ if (canary === undefined || !(await fuzz(canary, 60)).failed) {
 }
 console.log('ok   the canary was found')
 
-const queue = targets.filter((target) => target.name !== CANARY && target.name.includes(only))
+const queue = [...queued, ...targets.filter((target) => target.name !== CANARY && plays(target.name))]
 let failed = 0
 let runs = 0
 const passed = []
 const worker = async () => {
   for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
-    const result = await fuzz(target, seconds)
+    const result = await (target.command ? play : fuzz)(target, seconds)
     runs += result.runs
     if (result.failed) {
       failed++
       console.log(`FAIL ${result.name}\n${result.output.replace(/^/gm, '  ')}`)
-      console.log(`  repeat: LK_FUZZ=${result.name} ${result.program} ${result.artifact ?? ''}`)
+      console.log(`  repeat: ${result.again ?? `LK_FUZZ=${result.name} ${result.program} ${result.artifact ?? ''}`}`)
     } else {
       passed.push(result.name)
       console.log(`ok   ${result.name}: ${result.runs} runs`)

@@ -1,14 +1,17 @@
 // tests/conformance/doc/doc.test.mjs -- our documents do what Yjs' documents do, byte for byte.
 //
-//   LK_BUILD=build/dev LK_SEED=7 LK_SESSIONS=100000 node --test tests/conformance/doc/
+//   LK_BUILD=build/dev LK_SEED=7 LK_SESSIONS=100000 node --test tests/conformance/doc/doc.test.mjs
 //
-// Yjs itself is installed by this folder's package-lock.json, the first time.
+// Yjs itself is installed by this folder's package-lock.json, the first time. Sessions of editors are played from
+// a recording; with LK_EDITORS=1 editors are installed as well, and as many sessions are new ones of theirs.
 import assert from 'node:assert/strict'
-import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
+import { brotliDecompressSync } from 'node:zlib'
+import { install } from './install.mjs'
 
 const here = import.meta.dirname
 const root = join(here, '../../..')
@@ -18,17 +21,15 @@ assert.ok(program, `no doc_conformance in ${candidates.join(', ')}: build it, or
 const seed = process.env.LK_SEED ?? '1'
 const sessions = Number(process.env.LK_SESSIONS ?? 2000)
 
-const installed = join(here, 'node_modules/.package-lock.json')
-if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(here, 'package-lock.json')).mtimeMs) {
-  const quiet = ['--no-update-notifier', '--fetch-retries=1', '--fetch-timeout=60000', '--loglevel=error', '--no-audit', '--no-fund']
-  execFileSync('npm', ['ci', ...quiet], { cwd: here, stdio: 'inherit' })
-}
+install(here)
 
 /** Resolves to the exit code and what was written, as text or, with `binary`, as bytes. */
-async function run(command, args, { binary = false } = {}) {
+async function run(command, args, { binary = false, input } = {}) {
   const encoding = binary ? 'buffer' : 'utf8'
+  const running = promisify(execFile)(command, args, { cwd: here, encoding, maxBuffer: 1 << 30 })
+  if (input) running.child.stdin.end(input)
   try {
-    return { code: 0, ...(await promisify(execFile)(command, args, { cwd: here, encoding, maxBuffer: 1 << 30 })) }
+    return { code: 0, ...(await running) }
   } catch (error) {
     assert.equal(typeof error.code, 'number', `${command} did not run to its end: ${error.message}`)
     return error
@@ -38,11 +39,37 @@ const node = (args, options) => run(process.execPath, args, options)
 const generated = async (...args) => (await node(['sessions.mjs', ...args], { binary: true })).stdout
 
 /** The sessions that `args` ask for, through a pipe; the exit code is the runner's. */
-const piped = (args, runnerArgs) =>
-  run('sh', ['-c', `"$0" sessions.mjs ${args.join(' ')} | "$1" ${runnerArgs.join(' ')}`, process.execPath, program])
+const piped = (args, runnerArgs, generator = 'sessions.mjs') =>
+  run('sh', ['-c', `"$0" ${generator} ${args.join(' ')} | "$1" ${runnerArgs.join(' ')}`, process.execPath, program])
 
 test(`${sessions} sessions of Yjs, done and received by ours, give the same documents and the same bytes`, async (t) => {
   const { code, stdout, stderr } = await piped(['--seed', seed, '--count', sessions], ['--stop-after', '5'])
+  assert.equal(code, 0, stdout + stderr)
+  assert.match(stdout, new RegExp(`^${sessions} sessions`, 'm'), 'the generator went on to its end')
+  t.diagnostic(stdout)
+})
+
+/** Seeds and sessions in which a campaign found that we differed. */
+const FINDS = [[1000009, 1073], [1000007, 1074], [1000019, 1086], [1000044, 903], [1000044, 1915], [1000055, 1620], [1000061, 1360]]
+
+for (const [found, session] of FINDS) {
+  test(`session ${session} of seed ${found}, in which we differed once, is as Yjs has it`, async () => {
+    const { code, stdout, stderr } = await piped(['--seed', found, '--only', session], [])
+    assert.equal(code, 0, stdout + stderr)
+  })
+}
+
+test('32 sessions of BlockNote, y-prosemirror, Quill and CodeMirror, recorded', async () => {
+  const input = brotliDecompressSync(readFileSync(join(here, 'editors/recorded.br')))
+  const { code, stdout, stderr } = await run(program, [], { input })
+  assert.equal(code, 0, stdout + stderr)
+  assert.match(stdout, /^32 sessions/m)
+  for (const level of 'LV') assert.match(stdout, new RegExp(`^${level} +[1-9]\\d{2,} `, 'm'), 'operations of editors are done again')
+})
+
+test(`${sessions} sessions of editors that are at work now`, { skip: !process.env.LK_EDITORS && 'LK_EDITORS is not set' }, async (t) => {
+  install(join(here, 'editors'))
+  const { code, stdout, stderr } = await piped(['--seed', seed, '--count', sessions], ['--stop-after', '5'], 'editors/sessions.mjs')
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, new RegExp(`^${sessions} sessions`, 'm'), 'the generator went on to its end')
   t.diagnostic(stdout)

@@ -2,6 +2,7 @@
 //
 //   node interleave.mjs --seed 1 --count 200 build/release/doc_conformance --serve
 //   node interleave.mjs --seed 1 --only 17 --verbose PROGRAM...
+//   node interleave.mjs --seed 7 --count 1000000 --seconds 60 PROGRAM...
 //
 // Half of a session's clients are Yjs, here; the other half are replicas in the program, which is given
 // commands through a pipe (serve.h). They edit, receive each other's updates late, twice and in another
@@ -13,12 +14,14 @@
 //
 // What our clients do is decided by looking at their twins: a Yjs that does and receives the same, and that no
 // one hears. Where Yjs' clients and twins end differently among themselves, which pairs that were cut
-// can make them do, the session says nothing: it is skipped and counted.
+// can make them do, the session says nothing: it is skipped and counted. So it is where a twin is stuck, and decides
+// on something that is not what its client has.
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import * as Y from 'yjs'
 import { execute, makeClient, makeOp, ordered, PROFILES, statesOf } from './model.mjs'
 import { Random } from './random.mjs'
+import { isStuck } from './session.mjs'
 import { bytes, Cursor, Cutter, record, str } from './stream.mjs'
 
 const { values: options, positionals: program } = parseArgs({
@@ -28,6 +31,7 @@ const { values: options, positionals: program } = parseArgs({
     seed: { type: 'string', default: '1' },
     count: { type: 'string', default: '100' },
     only: { type: 'string' },
+    seconds: { type: 'string', default: 'Infinity' },
     profile: { type: 'string' },
     verbose: { type: 'boolean' },
   },
@@ -36,7 +40,7 @@ const { values: options, positionals: program } = parseArgs({
 
 /** The program's own options are not ours. */
 function separated(args) {
-  const at = args.findIndex((arg, i) => !arg.startsWith('--') && (i === 0 || !/^--(seed|count|only|profile)$/.test(args[i - 1])))
+  const at = args.findIndex((arg, i) => !arg.startsWith('--') && (i === 0 || !/^--(seed|count|only|profile|seconds)$/.test(args[i - 1])))
   return at < 0 ? args : [...args.slice(0, at), '--', ...args.slice(at)]
 }
 
@@ -77,6 +81,8 @@ class Engine {
     this.#child.stdin.end()
   }
 }
+
+class Stuck extends Error {}
 
 // ---- clients of both kinds, with the same methods
 
@@ -129,7 +135,8 @@ class OurClient {
     const sent = []
     for (const op of ops()) {
       this.viewed.transact(() => execute(this.viewed, this.profile.roots, op), 'local')
-      sent.push(...this.#sentIn(await this.#engine.call('l', this.#index, str(ordered([op])))))
+      const answer = this.#engine.call('l', this.#index, str(ordered([op])))
+      sent.push(...this.#sentIn(await answer.catch((error) => { throw isStuck(this.viewed) ? new Stuck() : error })))
     }
     return sent
   }
@@ -252,13 +259,19 @@ const sortedVector = (vector) => [...Y.decodeStateVector(vector)].sort(([a], [b]
 /** Undo is not among the commands. */
 const names = options.profile ? options.profile.split(',') : Object.keys(PROFILES).filter((name) => !PROFILES[name].undo)
 
+/** False where the session says nothing. */
 async function play(engine, seed, index) {
   const session = new Session(engine, seed, index, PROFILES[names[index % names.length]])
   await session.open()
-  for (let steps = session.random.range(10, 40); steps > 0; steps--) await session.step()
-  const agreed = (await session.exchangeAll()) && (await session.check())
-  await session.close()
-  return agreed
+  try {
+    for (let steps = session.random.range(10, 40); steps > 0; steps--) await session.step()
+    return (await session.exchangeAll()) && (await session.check())
+  } catch (error) {
+    if (!(error instanceof Stuck)) throw error
+    return false
+  } finally {
+    await session.close()
+  }
 }
 
 const seed = Number(options.seed)
@@ -266,7 +279,8 @@ const first = Number(options.only ?? 0)
 const count = options.only === undefined ? Number(options.count) : 1
 const tally = { passed: 0, failed: 0, skipped: 0 }
 let engine = new Engine(program)
-for (let i = first; i < first + count; i++) {
+const end = performance.now() + 1000 * Number(options.seconds)
+for (let i = first; i < first + count && performance.now() < end; i++) {
   try {
     tally[(await play(engine, seed, i)) ? 'passed' : 'skipped']++
   } catch (error) {

@@ -10,6 +10,7 @@
 #include "tests/conformance/doc/replay.h"
 
 #include "laniakea/doc.h"
+#include "laniakea/doc_events.h"
 #include "laniakea/doc_history.h"
 #include "laniakea/update.h"
 #include "tests/conformance/doc/dump.h"
@@ -30,6 +31,20 @@ typedef struct sent {
   struct sent *next;
 } sent;
 
+/* What an observer was told. */
+typedef struct told {
+  const root *about;
+  lk_slice delta; /* JSON; empty where it could not be had */
+  struct told *next;
+} told;
+
+struct client;
+
+typedef struct observer {
+  struct client *of;
+  const root *about;
+} observer;
+
 typedef struct client {
   lk_doc *doc;
   lk_undo *undo; /* in sessions that undo, where there are undo managers */
@@ -38,6 +53,8 @@ typedef struct client {
   level at;
   sent *queues[2]; /* V1, V2 */
   sent **ends[2];
+  told *heard;
+  told **heard_end;
   lk_arena *arena;
 } client;
 
@@ -53,6 +70,7 @@ typedef struct session {
   bool diverged;
   bool undo;     /* undo managers keep deleted content, and so change bytes from the beginning */
   bool scripted; /* there are L records */
+  bool asks;     /* there are V records */
   lk_slice profile;
   client clients[CLIENTS_MAX];
   size_t client_count;
@@ -203,9 +221,38 @@ static void queue_v2(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, b
   queue(ctx, 1, update, origin);
 }
 
+/* As bindings do: they know what they did themselves. */
+static void ask(void *ctx, lk_doc *doc, const lk_event *event) {
+  const observer *from = ctx;
+  client *self = from->of;
+  (void)doc;
+  if (lk_event_origin(event) == ORIGIN_LOCAL) return;
+  lk_buf delta;
+  buf_open(&delta);
+  told *made = push(self->arena, sizeof *made);
+  *made = (told){ .about = from->about };
+  if (lk_event_delta(event, &delta) == LK_OK)
+    must(lk_arena_copy(self->arena, lk_buf_slice(&delta), &made->delta), "keep a delta");
+  lk_buf_deinit(&delta);
+  *self->heard_end = made;
+  self->heard_end = &made->next;
+}
+
+static void observe_texts(const session *now, client *self) {
+  for (size_t i = 0; i < now->root_count; i++) {
+    const root *about = &now->roots[i];
+    if (about->kind != LK_NODE_TEXT) continue;
+    observer *made = push(self->arena, sizeof *made);
+    *made = (observer){ self, about };
+    lk_node node;
+    must(lk_doc_root(self->doc, about->name, about->kind, &node), "open a root");
+    must(lk_doc_observe(self->doc, node, ask, made, NULL), "observe");
+  }
+}
+
 static bool plays_clients(const replay *self) {
-  return wants(self, LEVEL_LOCAL) || wants(self, LEVEL_CLEANUP) || wants(self, LEVEL_CHECKPOINT) ||
-         wants(self, LEVEL_FINAL) || wants(self, LEVEL_DOCDIFF) ||
+  return wants(self, LEVEL_LOCAL) || wants(self, LEVEL_CLEANUP) || wants(self, LEVEL_EVENT) ||
+         wants(self, LEVEL_CHECKPOINT) || wants(self, LEVEL_FINAL) || wants(self, LEVEL_DOCDIFF) ||
          wants(self, LEVEL_POSITION);
 }
 
@@ -213,6 +260,7 @@ static void open_client(replay *self, client *made, uint64_t id) {
   *made = (client){ .arena = &self->arena, .lost = !plays_clients(self) || !self->now.scripted };
   made->ends[0] = &made->queues[0];
   made->ends[1] = &made->queues[1];
+  made->heard_end = &made->heard;
   if (made->lost) return;
   made->doc = open_doc(self, id, true);
   if (self->now.undo) {
@@ -221,6 +269,7 @@ static void open_client(replay *self, client *made, uint64_t id) {
   }
   must(lk_doc_on_update(made->doc, LK_UPDATE_V1, queue_v1, made, NULL), "observe");
   must(lk_doc_on_update(made->doc, LK_UPDATE_V2, queue_v2, made, NULL), "observe");
+  if (self->now.asks) observe_texts(&self->now, made);
 }
 
 static const js_value *header_member(const js_value *header, const char *name, value_kind kind) {
@@ -247,6 +296,7 @@ static bool begin_session(replay *self, record *from) {
   now->diverged = header_flag(header, "diverged");
   now->scripted = value_member(header, "undo") != NULL;
   now->undo = header_flag(header, "undo");
+  now->asks = header_flag(header, "asks");
   if (self->options->one_session && now->number != self->options->session) return false;
   const js_value *roots = header_member(header, "roots", VALUE_ARRAY);
   const js_value *ids = header_member(header, "clients", VALUE_ARRAY);
@@ -277,11 +327,20 @@ static lk_slice update_at(const replay *self, uint64_t id, int version) {
 
 /* ---- clients ---- */
 
+static void settle_heard(replay *self, client *from) {
+  const told *extra = from->heard;
+  if (from->lost || extra == NULL) return;
+  if (wants(self, LEVEL_EVENT) && fail(self, LEVEL_EVENT, "before this an observer was told more"))
+    dump_text_difference(self->options->report, LK_SLICE_EMPTY, extra->delta);
+  from->lost = true;
+}
+
 /* What was sent that Yjs did not send. */
 static void settle(replay *self) {
   for (size_t i = 0; i < self->now.client_count; i++) {
     client *from = &self->now.clients[i];
     from->acts = false;
+    settle_heard(self, from);
     if (from->lost || (from->queues[0] == NULL && from->queues[1] == NULL)) continue;
     if (wants(self, from->at) &&
         fail(self, from->at, "an update before this was sent by us alone")) {
@@ -369,6 +428,38 @@ static void play_update(replay *self, record *from) {
     if (!wants(self, who->at)) continue;
     if (!check_bytes(self, who->at, whats[i], (int)i + 1, bytes[i], got)) who->lost = true;
   }
+}
+
+/* Both as JSON with sorted members. */
+static bool same_delta(replay *self, lk_slice expected, lk_slice got) {
+  const js_value *values[2] = { value_of_json(expected, &self->scratch),
+                                value_of_json(got, &self->scratch) };
+  lk_buf texts[2];
+  for (size_t i = 0; i < 2; i++) {
+    buf_open(&texts[i]);
+    if (values[i] != NULL) value_print(values[i], &texts[i], &self->scratch);
+  }
+  bool same = check_text(self, LEVEL_EVENT, "a delta", lk_buf_slice(&texts[0]),
+                         lk_buf_slice(&texts[1]));
+  for (size_t i = 0; i < 2; i++) lk_buf_deinit(&texts[i]);
+  return same;
+}
+
+static void play_told(replay *self, record *from) {
+  client *who = take_client(self, from);
+  lk_slice name = take_bytes(from);
+  lk_slice expected = take_bytes(from);
+  if (who->lost) {
+    skip(self, LEVEL_EVENT);
+    return;
+  }
+  const told *got = who->heard;
+  if (got != NULL && (who->heard = got->next) == NULL) who->heard_end = &who->heard;
+  if (!wants(self, LEVEL_EVENT)) return;
+  bool right = got != NULL && lk_slice_equal(got->about->name, name);
+  if (!right && fail(self, LEVEL_EVENT, "an observer is not told"))
+    dump_text_difference(self->options->report, expected, LK_SLICE_EMPTY);
+  if (!right || !same_delta(self, expected, got->delta)) who->lost = true;
 }
 
 /* ---- how documents read ---- */
@@ -661,7 +752,8 @@ static void go_back(replay *self, int version, lk_slice snapshot) {
   lk_update_format to = version == 1 ? LK_UPDATE_V2 : LK_UPDATE_V1;
   lk_buf update;
   buf_open(&update);
-  lk_err err = lk_doc_at_snapshot(self->now.replica, (lk_update_format)version, snapshot, to, &update);
+  lk_err err = lk_doc_at_snapshot(self->now.replica, (lk_update_format)version, snapshot, to,
+                                  &update);
   bool had = check_ok(self, LEVEL_SNAPSHOT, "the snapshot cannot be opened", err);
   new_replica(self, LK_LIT("snapshot"), SNAPSHOT_CLIENT + 1, true);
   if (had) {
@@ -704,7 +796,8 @@ static void check_position_json(replay *self, lk_doc *doc, lk_node node, uint64_
   for (size_t i = 0; i < 2; i++) lk_buf_deinit(&texts[i]);
 }
 
-static void check_resolved(replay *self, lk_doc *doc, lk_slice position, lk_node node, uint64_t expected) {
+static void check_resolved(replay *self, lk_doc *doc, lk_slice position, lk_node node,
+                           uint64_t expected) {
   uint64_t index = UINT32_MAX;
   lk_node found = node;
   lk_err err = lk_doc_resolve_position(doc, position, &found, &index);
@@ -743,7 +836,8 @@ static void play_position(replay *self, record *from) {
   lk_buf_truncate(&position, 0);
   err = lk_position_of_json(conformance_env(), json, &position);
   if (check_ok(self, LEVEL_POSITION, "no position of the JSON", err)) {
-    (void)check_bytes(self, LEVEL_POSITION, "the position of the JSON", 0, expected, lk_buf_slice(&position));
+    (void)check_bytes(self, LEVEL_POSITION, "the position of the JSON", 0, expected,
+                      lk_buf_slice(&position));
   }
   lk_buf_deinit(&position);
 }
@@ -836,12 +930,13 @@ static void play_convert(replay *self, record *from) {
 /* ---- the stream ---- */
 
 static void play(replay *self, record *from) {
-  if (from->tag != 'U') settle(self);
+  if (from->tag != 'U' && from->tag != 'V') settle(self);
   switch (from->tag) {
   case 'L': play_local(self, from); break;
   case 'I': play_receive(self, from); break;
   case 'B': play_receive_bytes(self, from); break;
   case 'U': play_update(self, from); break;
+  case 'V': play_told(self, from); break;
   case 'K': play_checkpoint(self, from); break;
   case 'R': play_replica(self, from); break;
   case 'E': play_encoded(self, from); break;

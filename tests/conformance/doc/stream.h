@@ -5,13 +5,16 @@
  *
  *   H  str json                        once, at the beginning
  *   S  str json                        a session begins: {session, profile, gc, clients: [id...],
- *                                      roots: [[name, "text"|"array"|"map"|"xml"]...], undo,
+ *                                      roots: [[name, "text"|"array"|"map"|"xml"]...], undo, asks,
  *                                      diverged: Yjs' own clients end differently}
  *                                      Where there is no |undo|, there are no L either.
  *   L  client, str operations          a client (an index) does this, in one transaction of origin "local"
  *   I  client, list updates            a client receives these, one transaction each, of origin "remote"
  *   B  client, version, bytes          the same for an update that nobody sent out as such
  *   U  client, number, bytes v1, v2    what the client sent out in that L, I or B; none, one or several
+ *   V  client, str root, str delta     what an observer of a text was told of the last L, I or B, or of what
+ *                                      followed from it. In sessions whose header says |asks|, each client's
+ *                                      texts have one that asks for it, unless its own doings are told
  *   K  client, bytes sv, str states    how the client's document is then, all roots joined by newlines
  *   !  str                             what |diverged| says, for those who cannot tell at the beginning
  *   R  str label, version, list        a fresh replica, client 4000000000, received these; where the
