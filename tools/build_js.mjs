@@ -3,7 +3,7 @@
 //
 //   node tools/build_js.mjs
 //
-// Needs build/laniakea.wasm and build/laniakea-doc.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
+// Needs build/laniakea{,-doc,-update}.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -20,7 +20,7 @@ function tsc(project) {
 const { version } = JSON.parse(readFileSync(inRoot('js/packages/sdk/package.json'), 'utf8'))
 const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
 if (version !== wanted) throw new Error(`js/packages/sdk/package.json says ${version}, VERSION says ${wanted}`)
-const modules = ['laniakea.wasm', 'laniakea-doc.wasm']
+const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-update.wasm']
 for (const name of modules) if (!existsSync(inRoot(`build/${name}`))) throw new Error(`build/${name} is not there; run \`make build-wasm\``)
 
 rmSync(inRoot('js/packages/sdk/dist'), { recursive: true, force: true })

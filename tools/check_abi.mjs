@@ -7,6 +7,9 @@
 //   abi/symbols.txt        liblaniakea.so exports these, and liblaniakea.a defines these globally
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
+//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt
+//                          laniakea-doc.wasm and laniakea-update.wasm export these; they may want nothing
+//   abi/wasm-gzip-max.txt  a module has no more bytes than that, compressed as by gzip -9
 //
 // The archive is read twice: an object made for link-time optimisation can be linked only by the
 // compiler that made it, so none may be inside.
@@ -14,10 +17,12 @@
 // When it fails: a name that was added by intent goes into the list by --update, in the same commit.
 // A name that went away, or an export whose type changed, breaks programs that were built before:
 // keep the old one beside the new, or raise the major version. A name that nobody meant to export
-// lacks `static`, or has an LK_API too many.
+// lacks `static`, or has an LK_API too many. Each byte of a module is loaded by each visitor of a page: its
+// limit is written by hand, downwards where it has become smaller.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { createReport, gateArgs, readText, run } from './lib.mjs'
 
 // ---- native ----
@@ -114,7 +119,12 @@ const HEADS = {
   'abi/symbols.txt': 'what liblaniakea.so and liblaniakea.a offer',
   'abi/wasm-exports.txt': 'what laniakea.wasm offers',
   'abi/wasm-imports.txt': 'what laniakea.wasm wants from its host',
+  'abi/wasm-doc-exports.txt': 'what laniakea-doc.wasm offers',
+  'abi/wasm-update-exports.txt': 'what laniakea-update.wasm offers',
 }
+/** Modules that want nothing, by their lists. */
+const ALONE = { 'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm', 'abi/wasm-update-exports.txt': 'laniakea-update.wasm' }
+const SIZES = 'abi/wasm-gzip-max.txt'
 
 function readList(root, path) {
   if (!existsSync(join(root, path))) return []
@@ -141,6 +151,17 @@ function compare(report, root, path, names, binary) {
   for (const name of names) {
     if (listed.some(({ text }) => text === name)) continue
     report.add(path, 0, `${binary} has \`${name}\`, which is not in the list; hide it, or use --update`)
+  }
+}
+
+/** Lines of a module and a number. */
+function checkSizes(report, root, present, build) {
+  for (const { text, line } of readList(root, SIZES)) {
+    const [name, most] = text.split(/\s+/)
+    const path = `${build}/${name}`
+    if (!present(path, 'make build-wasm')) continue
+    const size = gzipSync(readFileSync(join(root, path)), { level: 9 }).length
+    if (size > Number(most)) report.add(SIZES, line, `${path} has ${size} bytes, compressed; it may have ${most}`)
   }
 }
 
@@ -172,6 +193,15 @@ function main() {
     handle('abi/wasm-exports.txt', exports, module)
     handle('abi/wasm-imports.txt', imports, module)
   }
+  for (const [list, name] of Object.entries(ALONE)) {
+    const path = `${build}/${name}`
+    const isExpected = existsSync(join(root, list)) || (args.update && existsSync(join(root, path)))
+    if (!isExpected || !present(path, 'make build-wasm')) continue
+    const { exports, imports } = readModule(readFileSync(join(root, path)))
+    handle(list, exports, path)
+    for (const wanted of imports) report.add(path, 0, `wants \`${wanted}\` from its host, and may want nothing`)
+  }
+  if (!args.update) checkSizes(report, root, present, build)
   report.finish(args.update ? 'lists are up to date' : 'symbols, exports and imports are those of abi/')
 }
 

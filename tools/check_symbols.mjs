@@ -5,8 +5,8 @@
 //   ... [root] --wasm DIR       also the objects of a WebAssembly build (default build/wasm, if there)
 //
 // Names in the source can be disguised by macros; names in objects cannot. Checked:
-//   1. Core objects need memcpy, memmove, memset, memcmp, what the core itself defines, lk_panic and
-//      lk_covered, and nothing else: no allocator, clock, file or helper of the compiler's library.
+//   1. Core objects need memcpy, memmove, memset, memcmp, what the core itself defines, lk_panic, lk_panic_at
+//      and lk_covered, and nothing else: no allocator, clock, file or helper of the compiler's library.
 //   2. Core objects hold no variable that can change: no .data, .bss, .tdata, .tbss, no common symbol.
 //      (.data.rel.ro holds constants with addresses in them.)
 //   3. Every global symbol is named lk_..., so that the library never collides with a program.
@@ -17,12 +17,13 @@
 // When it fails: pass in what the core lacks (lk_alloc, lk_env, a function pointer), move state into
 // a struct that the caller owns, make a helper static. `__popcountdi2` and the like come from the
 // compiler: write the operation in plain arithmetic.
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { MEM_FUNCTIONS, blankC, createReport, gateArgs, hasProgram, isCore } from './lib.mjs'
 import { lineAt, readFloors, readText, run, walk } from './lib.mjs'
 
-const GIVEN_BY_PLATFORM = ['lk_panic', 'lk_covered']
+const GIVEN_BY_PLATFORM = ['lk_panic', 'lk_panic_at', 'lk_covered']
 /** References that the compiler makes and the linker resolves; no code is behind them. */
 const LINKER_MADE = ['_GLOBAL_OFFSET_TABLE_', '__stack_pointer', '__indirect_function_table']
   .concat('__memory_base', '__table_base', '__linear_memory')
@@ -86,16 +87,28 @@ function readLibrary(path) {
 /** One WebAssembly object. Its data segments are named .bss.x and so on, as sections are. */
 const sourceOfObject = (path) => path.replace(/^.*?\.dir\//, '').replace(/\.(o|obj)$/, '')
 
-function readWasmObject(path) {
+/** What was built for link-time optimisation is compiled to the end here, in `folder`: only then is it seen what the
+ * compiler calls and where variables lie. */
+function compiled(path, folder) {
+  const isBitcode = readFileSync(join(root, path)).subarray(0, 2).toString() === 'BC'
+  if (!isBitcode) return join(root, path)
+  const object = join(folder, path.replaceAll('/', '_'))
+  const { status, stderr } = run('llc-22', ['-O1', '-filetype=obj', join(root, path), '-o', object])
+  if (status !== 0) report.add(sourceOfObject(path), 0, `${path} cannot be compiled by llc-22: ${stderr}`)
+  return object
+}
+
+function readWasmObject(path, folder) {
   const source = sourceOfObject(path)
+  const file = compiled(path, folder)
   const object = { source, floor: floorOf(source), needs: [], defines: [], changeable: [] }
-  for (const [, name, letter] of run('llvm-nm-22', ['-P', join(root, path)]).stdout.matchAll(/^(\S+) (\S) /gm)) {
+  for (const [, name, letter] of run('llvm-nm-22', ['-P', file]).stdout.matchAll(/^(\S+) (\S) /gm)) {
     if (/[Uw]/.test(letter)) object.needs.push(name)
     else if (/[A-Z]/.test(letter)) object.defines.push(name)
   }
-  const sections = run('llvm-readobj-22', ['--sections', join(root, path)])
+  const sections = run('llvm-readobj-22', ['--sections', file])
   if (!sections.stdout.includes('Format: WASM')) {
-    report.add(source, 0, `${path} is not a WebAssembly object; build it without link-time optimisation`)
+    report.add(source, 0, `${path} is not a WebAssembly object`)
   }
   for (const [, segment] of sections.stdout.matchAll(/^\s+Name: (\.\S+)$/gm)) {
     const [, section, name = ''] = segment.match(/^(\.[a-z]+)\.?(.*)/)
@@ -187,7 +200,11 @@ if (args.wasm && wasmPaths.length === 0) {
   report.add(wasmBuild, 0, 'has no objects; run `cmake --preset wasm && ninja -C build/wasm`')
 }
 const readsWasm = wasmPaths.length > 0 && hasProgram('llvm-nm-22')
-if (readsWasm) checkObjects(wasmPaths.map(readWasmObject), 'wasm32')
+if (readsWasm) {
+  const folder = mkdtempSync(join(tmpdir(), 'lk-symbols-'))
+  checkObjects(wasmPaths.map((path) => readWasmObject(path, folder)), 'wasm32')
+  rmSync(folder, { recursive: true })
+}
 const wasmNote = readsWasm ? `, ${wasmPaths.length} wasm objects` : ', no wasm objects here'
 const total = `${objects.length} objects of ${libraries.length} libraries`
 report.finish(`${total}${wasmNote}: names, needs and data are in order`)

@@ -1,4 +1,4 @@
-// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def and wasm/doc.def.
+// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def, doc.def and update.def.
 //
 //   node tools/gen_bindings.mjs           writes js/packages/sdk/src/internal/bindings.gen.ts
 //   node tools/gen_bindings.mjs --check   writes nothing; exits 1 if the file is stale
@@ -11,13 +11,12 @@ import { defEntries } from './lib.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = 'wasm/exports.def'
-const docSource = 'wasm/doc.def'
 const target = 'js/packages/sdk/src/internal/bindings.gen.ts'
 const TYPES = { u32: 'number', u64: 'bigint', ms: 'number', void: 'void' }
 
 const read = (path) => defEntries(readFileSync(join(root, path), 'utf8')).map((entry) => ({ ...entry, path }))
 const entries = read(source)
-const docEntries = existsSync(join(root, docSource)) ? read(docSource) : []
+const readOther = (path) => (existsSync(join(root, path)) ? read(path) : [])
 const of = (macro) => entries.filter((entry) => entry.macro === macro)
 
 function typeOf(name, { path, line }) {
@@ -52,7 +51,12 @@ ${of('EXPORT').map(signature).join('\n')}
 
 /** What laniakea-doc.wasm offers beside the first of those. */
 export interface DocExports {
-${docEntries.map(signature).join('\n')}
+${readOther('wasm/doc.def').map(signature).join('\n')}
+}
+
+/** What laniakea-update.wasm offers beside them. */
+export interface UpdateExports {
+${readOther('wasm/update.def').map(signature).join('\n')}
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

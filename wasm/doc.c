@@ -128,17 +128,6 @@ u32 lk_wasm_doc_limit_hit(u32 doc) {
 
 u32 lk_wasm_doc_board_at(void) { return (u32)(uintptr_t)&lk_wasm_doc_board; }
 
-static lk_slice take(lk_slice *input, size_t len) {
-  lk_slice part = lk_slice_first(*input, len);
-  *input = lk_slice_skip(*input, len);
-  return part;
-}
-
-u32 lk_wasm_answer(lk_err err, const lk_buf *out) {
-  lk_wasm_hand_out(err == LK_OK ? lk_buf_slice(out) : LK_SLICE_EMPTY);
-  return err;
-}
-
 /* The document, and what the host wrote; false where there is no such document, or it never asked for as many. */
 static bool begin(u32 doc, uint64_t len, lk_doc **self, lk_slice *input) {
   *self = lk_wasm_doc_of(doc);
@@ -409,10 +398,10 @@ u32 lk_wasm_doc_text_insert(u32 doc, u32 slot, u32 check, u32 index, u32 text_le
   lk_slice input;
   attributes given;
   if (!begin(doc, (uint64_t)text_len + attributes_len, &self, &input)) return LK_ERR_INVALID;
-  lk_slice text = take(&input, text_len);
+  lk_slice text = lk_wasm_take(&input, text_len);
   lk_node node = lk_wasm_node(slot, check);
   if (attributes_len == 0) return lk_doc_text_insert(self, node, index, text, NULL);
-  lk_err err = read_attributes(take(&input, attributes_len), &given);
+  lk_err err = read_attributes(lk_wasm_take(&input, attributes_len), &given);
   if (err != LK_OK) return err;
   err = lk_doc_text_insert(self, node, index, text, list_of(&given));
   free_attributes(&given);
@@ -426,8 +415,8 @@ u32 lk_wasm_doc_text_embed(u32 doc, u32 slot, u32 check, u32 index, u32 value_le
   lk_value value;
   attributes given;
   if (!begin(doc, (uint64_t)value_len + attributes_len, &self, &input)) return LK_ERR_INVALID;
-  lk_err err = read_one(take(&input, value_len), &value);
-  if (err == LK_OK) err = read_attributes(take(&input, attributes_len), &given);
+  lk_err err = read_one(lk_wasm_take(&input, value_len), &value);
+  if (err == LK_OK) err = read_attributes(lk_wasm_take(&input, attributes_len), &given);
   if (err != LK_OK) return err;
   err = lk_doc_text_insert_embed(self, lk_wasm_node(slot, check), index, &value, list_of(&given));
   free_attributes(&given);
@@ -441,8 +430,8 @@ u32 lk_wasm_doc_text_insert_node(u32 doc, u32 slot, u32 check, u32 index, u32 ki
   lk_node made = { 0, 0 };
   attributes given;
   if (!begin(doc, (uint64_t)name_len + attributes_len, &self, &input)) return LK_ERR_INVALID;
-  lk_slice name = take(&input, name_len);
-  lk_err err = read_attributes(take(&input, attributes_len), &given);
+  lk_slice name = lk_wasm_take(&input, name_len);
+  lk_err err = read_attributes(lk_wasm_take(&input, attributes_len), &given);
   if (err != LK_OK) return err;
   err = lk_doc_text_insert_node(self, lk_wasm_node(slot, check), index, (lk_node_kind)kind, name,
                                 list_of(&given), &made);
@@ -562,8 +551,8 @@ u32 lk_wasm_doc_map_set(u32 doc, u32 slot, u32 check, u32 key_len, u32 value_len
   lk_slice input;
   lk_value value;
   if (!begin(doc, (uint64_t)key_len + value_len, &self, &input)) return LK_ERR_INVALID;
-  lk_slice key = take(&input, key_len);
-  lk_err err = read_one(take(&input, value_len), &value);
+  lk_slice key = lk_wasm_take(&input, key_len);
+  lk_err err = read_one(lk_wasm_take(&input, value_len), &value);
   return err == LK_OK ? lk_doc_map_set(self, lk_wasm_node(slot, check), key, &value) : err;
 }
 
@@ -572,7 +561,7 @@ u32 lk_wasm_doc_map_set_node(u32 doc, u32 slot, u32 check, u32 key_len, u32 kind
   lk_slice input;
   lk_node made = { 0, 0 };
   if (!begin(doc, (uint64_t)key_len + name_len, &self, &input)) return LK_ERR_INVALID;
-  lk_slice key = take(&input, key_len), name = take(&input, name_len);
+  lk_slice key = lk_wasm_take(&input, key_len), name = lk_wasm_take(&input, name_len);
   lk_err err = lk_doc_map_set_node(self, lk_wasm_node(slot, check), key, (lk_node_kind)kind, name,
                                    &made);
   return made_node(err, self, made);
@@ -626,15 +615,6 @@ u32 lk_wasm_doc_apply(u32 doc, u32 format, u32 len, u32 origin) {
   return lk_doc_apply(self, (lk_update_format)format, update, origin);
 }
 
-/* The next of several things that stand behind their lengths. */
-static lk_err take_record(lk_slice *records, lk_slice *out) {
-  if (records->len < 4) return LK_ERR_TRUNCATED;
-  u32 len = lk_load_le32(take(records, 4).ptr);
-  if (len > records->len) return LK_ERR_TRUNCATED;
-  *out = take(records, len);
-  return LK_OK;
-}
-
 u32 lk_wasm_doc_apply_all(u32 doc, u32 format, u32 records_len, u32 origin) {
   lk_doc *self;
   lk_slice records, update;
@@ -642,7 +622,7 @@ u32 lk_wasm_doc_apply_all(u32 doc, u32 format, u32 records_len, u32 origin) {
   lk_wasm_doc_board.count = 0;
   if (!begin(doc, records_len, &self, &records)) return LK_ERR_INVALID;
   while (err == LK_OK && records.len > 0) {
-    err = take_record(&records, &update);
+    err = lk_wasm_take_record(&records, &update);
     if (err == LK_OK) err = lk_doc_apply(self, (lk_update_format)format, update, origin);
     if (err == LK_OK) lk_wasm_doc_board.count++;
   }
@@ -676,59 +656,4 @@ u32 lk_wasm_doc_size(u32 doc) {
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     (void)lk_buf_append_le64(out, numbers[i]);
   return lk_wasm_answer(lk_buf_err(out), out);
-}
-
-/* ---- updates without a document ---- */
-
-typedef lk_err (*joining)(const lk_env *env, lk_update_format format, const lk_slice *updates,
-                          size_t count, lk_buf *out);
-
-static lk_err join(u32 format, u32 count, u32 records_len, joining how, lk_buf *out) {
-  lk_slice records;
-  if (lk_wasm_input(records_len, &records) != LK_OK || count > records_len / 4)
-    return LK_ERR_INVALID;
-  if (count == 0) return how(lk_wasm_doc_env(), (lk_update_format)format, NULL, 0, out);
-  lk_slice *updates = lk_alloc_array(lk_wasm_doc_env()->alloc, count, sizeof *updates);
-  if (updates == NULL) return LK_ERR_NOMEM;
-  lk_err err = LK_OK;
-  for (u32 i = 0; i < count && err == LK_OK; i++) err = take_record(&records, &updates[i]);
-  if (err == LK_OK) err = how(&env, (lk_update_format)format, updates, count, out);
-  lk_free_array(env.alloc, updates, count, sizeof *updates);
-  return err;
-}
-
-u32 lk_wasm_update_merge(u32 format, u32 count, u32 records_len) {
-  lk_buf *out = lk_wasm_result(LK_WASM_DOC_BYTES_MAX);
-  return lk_wasm_answer(join(format, count, records_len, lk_update_merge, out), out);
-}
-
-u32 lk_wasm_update_compact(u32 format, u32 count, u32 records_len) {
-  lk_buf *out = lk_wasm_result(LK_WASM_DOC_BYTES_MAX);
-  return lk_wasm_answer(join(format, count, records_len, lk_update_compact, out), out);
-}
-
-u32 lk_wasm_update_diff(u32 format, u32 update_len, u32 sv_len) {
-  lk_slice input;
-  if (lk_wasm_input((uint64_t)update_len + sv_len, &input) != LK_OK) return LK_ERR_INVALID;
-  lk_slice update = take(&input, update_len), sv = take(&input, sv_len);
-  lk_buf *out = lk_wasm_result(LK_WASM_DOC_BYTES_MAX);
-  return lk_wasm_answer(
-      lk_update_diff(lk_wasm_doc_env(), (lk_update_format)format, update, sv, out), out);
-}
-
-u32 lk_wasm_update_state_vector(u32 format, u32 len) {
-  lk_slice update;
-  if (lk_wasm_input(len, &update) != LK_OK) return LK_ERR_INVALID;
-  lk_buf *out = lk_wasm_result(LK_WASM_DOC_BYTES_MAX);
-  return lk_wasm_answer(
-      lk_update_state_vector(lk_wasm_doc_env(), (lk_update_format)format, update, out), out);
-}
-
-u32 lk_wasm_update_convert(u32 from, u32 len, u32 to) {
-  lk_slice update;
-  if (lk_wasm_input(len, &update) != LK_OK) return LK_ERR_INVALID;
-  lk_buf *out = lk_wasm_result(LK_WASM_DOC_BYTES_MAX);
-  lk_err err = lk_update_convert(lk_wasm_doc_env(), (lk_update_format)from, update,
-                                 (lk_update_format)to, out);
-  return lk_wasm_answer(err, out);
 }

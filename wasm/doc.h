@@ -37,7 +37,4 @@ void lk_wasm_show_node(const lk_doc *doc, lk_node node);
 /* slot:u32 check:u32 kind:u8 */
 void lk_wasm_append_node(const lk_doc *doc, lk_node node, lk_buf *out);
 
-/* Hands out |out|, or nothing where |err| says so. */
-u32 lk_wasm_answer(lk_err err, const lk_buf *out);
-
 #endif

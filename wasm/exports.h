@@ -1,4 +1,4 @@
-/* wasm/exports.h -- the words of exports.def, doc.def and vectors.def in C, and what all modules share. */
+/* wasm/exports.h -- the words of exports.def, doc.def, update.def and vectors.def in C, and what all modules share. */
 #ifndef LK_WASM_EXPORTS_H
 #define LK_WASM_EXPORTS_H
 
@@ -16,6 +16,7 @@ typedef double ms;
 #define PEER_STATE(name, number)
 #include "wasm/exports.def"
 #include "wasm/doc.def"
+#include "wasm/update.def"
 #undef EXPORT
 #undef ABI
 #undef PEER_EVENT
@@ -37,6 +38,19 @@ lk_err lk_wasm_input(uint64_t len, lk_slice *out) LK_MUST_USE;
 
 /* Sets what out_ptr() and out_len() say. */
 void lk_wasm_hand_out(lk_slice bytes);
+
+/* The next |len| bytes of what the host wrote, which are there. */
+static inline lk_slice lk_wasm_take(lk_slice *input, size_t len) {
+  lk_slice part = lk_slice_first(*input, len);
+  *input = lk_slice_skip(*input, len);
+  return part;
+}
+
+/* The next of several things that stand behind their lengths (u32, little endian). */
+lk_err lk_wasm_take_record(lk_slice *records, lk_slice *out) LK_MUST_USE;
+
+/* Hands out |out|, or nothing where |err| says so; gives |err|. */
+u32 lk_wasm_answer(lk_err err, const lk_buf *out);
 
 /* An empty buffer of |max| bytes at most that stays until the next call of this; for results. */
 lk_buf *lk_wasm_result(size_t max);

@@ -48,6 +48,19 @@ lk_buf *lk_wasm_result(size_t max) {
 
 void lk_wasm_hand_out(lk_slice bytes) { handed_out = bytes; }
 
+u32 lk_wasm_answer(lk_err err, const lk_buf *out) {
+  lk_wasm_hand_out(err == LK_OK ? lk_buf_slice(out) : LK_SLICE_EMPTY);
+  return err;
+}
+
+lk_err lk_wasm_take_record(lk_slice *records, lk_slice *out) {
+  if (records->len < 4) return LK_ERR_TRUNCATED;
+  u32 len = lk_load_le32(lk_wasm_take(records, 4).ptr);
+  if (len > records->len) return LK_ERR_TRUNCATED;
+  *out = lk_wasm_take(records, len);
+  return LK_OK;
+}
+
 u32 lk_wasm_out_ptr(void) { return (u32)(uintptr_t)handed_out.ptr; }
 u32 lk_wasm_out_len(void) { return (u32)handed_out.len; }
 u32 lk_wasm_abi(void) { return LK_WASM_ABI; }

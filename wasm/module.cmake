@@ -2,12 +2,13 @@
 #
 #   build/laniakea.wasm           what browsers load: the exports of wasm/exports.def, no imports
 #   build/laniakea-doc.wasm       documents, the exports of wasm/doc.def: who has none of them loads none of it
+#   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-vectors.wasm   tests only: the same core behind wasm/vectors.def
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
 # its own choosing has been seen to succeed without an output: clang compiles, wasm-ld links,
 # wasm-opt (npm's binaryen, pinned) makes it smaller. The same sources give the same bytes, in whatever
-# folder they lie. No link-time optimisation: it made modules larger.
+# folder they lie.
 find_program(LK_WASM_LD NAMES wasm-ld-22 REQUIRED)
 find_program(LK_WASM_OPT NAMES wasm-opt PATHS ${CMAKE_SOURCE_DIR}/node_modules/.bin
   NO_DEFAULT_PATH REQUIRED DOC "npm ci")
@@ -17,8 +18,6 @@ find_program(LK_NODE NAMES node REQUIRED)
 
 set(LK_WASM_STACK 262144)
 set(LK_WASM_MEMORY_MAX 268435456)
-set(LK_WASM_DOC_FAST apply.c cleanup.c delete_set.c integrate.c list.c order.c read.c store.c text.c text_fast.c
-  transact.c update_reader.c)
 set(LK_WASM_FEATURES -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals)
 set(LK_WASM_OPT_FEATURES --enable-bulk-memory --enable-bulk-memory-opt --enable-sign-ext
   --enable-nontrapping-float-to-int --enable-mutable-globals --enable-multivalue
@@ -40,32 +39,65 @@ add_library(lk_wasm_core OBJECT ${core} ${platform} wasm/memory.c)
 # The compiler may not find a loop in mem.c to be one of the functions that it defines.
 set_source_files_properties(platform/wasm/mem.c PROPERTIES COMPILE_OPTIONS -fno-builtin)
 
-# A keystroke in a document is some ten nanoseconds. What it and what updates run through is made to be fast, all
-# else of documents to be small: together a tenth larger than small alone, and an eighth smaller than fast alone.
-file(GLOB documents CONFIGURE_DEPENDS src/doc/*.c)
-set_source_files_properties(${documents} PROPERTIES COMPILE_OPTIONS -Oz)
-list(TRANSFORM LK_WASM_DOC_FAST PREPEND src/doc/)
-set_source_files_properties(${LK_WASM_DOC_FAST} wasm/doc.c wasm/doc_watch.c PROPERTIES COMPILE_OPTIONS -O2)
+# Documents are large, and each byte of theirs is loaded over a network (abi/wasm-gzip-max.txt has the limits), so their
+# modules are made of objects of their own. What each setting gave of 110 kB gzip: docs/decisions/013.
+#
+#   -Oz -flto       a fifth: all is seen at once, and what is called once is put where it is called
+#   LK_SMALL        few bytes instead of the last nanosecond: base/check.h, update_reader.c
+#   experimental-mv small structs, such as slices, are passed and returned as values, not through memory:
+#                   also what made -Oz as fast as -O2 was without it
+#   -disable-lsr    loops count one variable, not one for each address in them; likewise the other three: what
+#                   is computed again is shorter than what is kept
+#   -inline-...     only what is called once is put where it is called
+#
+# No such gain in laniakea.wasm, whose parts are small: link-time optimisation made it larger.
+set(LK_WASM_SMALL -Oz -flto -DLK_SMALL -mmultivalue
+  "SHELL:-Xclang -target-abi -Xclang experimental-mv")
+set(LK_WASM_SMALL_LINK "")
+foreach(option disable-lsr disable-machine-licm disable-machine-cse enable-pre=false inline-threshold=-100)
+  list(APPEND LK_WASM_SMALL_LINK -mllvm -${option})
+endforeach()
+# A keystroke is some ten nanoseconds, and runs through this file.
+set(LK_WASM_FAST src/doc/text_fast.c)
 
-function(lk_add_module name)
+set(documents "")
+foreach(floor base codec doc)
+  file(GLOB sources CONFIGURE_DEPENDS src/${floor}/*.c)
+  list(APPEND documents ${sources})
+endforeach()
+add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
+set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS -O2)
+
+# lk_add_module(NAME core|documents SOURCES...)
+function(lk_add_module name objects)
   add_library(lk_wasm_${name} OBJECT ${ARGN})
   set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.linked.wasm)
   set(output ${CMAKE_SOURCE_DIR}/build/${name}.wasm)
   if(NOT CMAKE_CURRENT_BINARY_DIR STREQUAL "${CMAKE_SOURCE_DIR}/build/wasm")
     set(output ${CMAKE_CURRENT_BINARY_DIR}/${name}.wasm)
   endif()
+  set(link_flags "")
+  set(opt_flags -Os)
+  if("${objects}" STREQUAL "documents")
+    target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_SMALL})
+    set(link_flags ${LK_WASM_SMALL_LINK})
+    # The stack comes first and grows down, so its lowest kilobyte is in use only where it is about to end.
+    set(opt_flags -Oz --converge --low-memory-unused --skip-pass=local-cse)
+  endif()
   add_custom_command(OUTPUT ${output}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${linked} ${output}
     COMMAND ${LK_WASM_LD} --no-entry --gc-sections --strip-all --stack-first --fatal-warnings
-      -z stack-size=${LK_WASM_STACK} --max-memory=${LK_WASM_MEMORY_MAX}
-      $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_core> -o ${linked}
-    COMMAND ${LK_NODE} ${LK_WASM_OPT} -Os ${LK_WASM_OPT_FEATURES} ${linked} -o ${output}
+      -z stack-size=${LK_WASM_STACK} --max-memory=${LK_WASM_MEMORY_MAX} ${link_flags}
+      $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}> -o ${linked}
+    COMMAND ${LK_NODE} ${LK_WASM_OPT} ${opt_flags} ${LK_WASM_OPT_FEATURES} ${linked} -o ${output}
     COMMAND test -s ${output}
-    DEPENDS lk_wasm_${name} lk_wasm_core $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_core>
+    DEPENDS lk_wasm_${name} lk_wasm_${objects} $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}>
     COMMENT "Linking ${name}.wasm" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
 
-lk_add_module(laniakea wasm/exports.c wasm/crdts.c)
-lk_add_module(laniakea-doc wasm/doc.c wasm/doc_watch.c)
-lk_add_module(laniakea-vectors wasm/vectors.c)
+lk_add_module(laniakea core wasm/exports.c wasm/crdts.c)
+lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c)
+lk_add_module(laniakea-update documents wasm/update.c)
+lk_add_module(laniakea-vectors core wasm/vectors.c)

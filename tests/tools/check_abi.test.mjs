@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { must, tool, tree, write } from './fixture.mjs'
 
 // ---- a wasm module by hand ----
@@ -86,6 +87,26 @@ test('an import that is not in the list is refused', (t) => {
   const { status, stdout } = tool('check_abi', build(tree(t, { ...lists, 'abi/wasm-imports.txt': 'memory env.memory at least 1, at most 16\n' })))
   assert.match(stdout, /^abi\/wasm-imports\.txt:1: .* has `function env\.now \(\) -> i64`/m)
   assert.equal(status, 1)
+})
+
+test('a module of its own may want nothing, and exports what its list says', (t) => {
+  const root = build(tree(t, { ...lists, 'abi/wasm-doc-exports.txt': 'function lk_add (i32, i32) -> i32\nmemory memory\n' }))
+  assert.match(tool('check_abi', root).stdout, /^build\/laniakea-doc\.wasm:1: is not built/m)
+  write(root, { 'build/laniakea-doc.wasm': module([I32, I64]) })
+  const { status, stdout } = tool('check_abi', root)
+  assert.match(stdout, /^abi\/wasm-doc-exports\.txt:1: build\/laniakea-doc\.wasm no longer has `function lk_add \(i32, i32\) -> i32`/m)
+  assert.match(stdout, /^build\/laniakea-doc\.wasm:1: wants `function env\.now \(\) -> i64` from its host/m)
+  assert.equal(status, 1)
+})
+
+test('a module that has grown beyond its limit is named at its line', (t) => {
+  const size = gzipSync(module(), { level: 9 }).length
+  const root = build(tree(t, { ...lists, 'abi/wasm-gzip-max.txt': `# bytes\nlaniakea.wasm ${size - 1}\n` }))
+  const { status, lines } = tool('check_abi', root)
+  assert.deepEqual(lines, [`abi/wasm-gzip-max.txt:2: build/laniakea.wasm has ${size} bytes, compressed; it may have ${size - 1}`])
+  assert.equal(status, 1)
+  write(root, { 'abi/wasm-gzip-max.txt': `laniakea.wasm ${size}\n` })
+  assert.equal(tool('check_abi', root).status, 0)
 })
 
 test('a function without a result, and a Node module agrees about names', (t) => {

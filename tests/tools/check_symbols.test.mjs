@@ -101,13 +101,13 @@ try {
   clang = false
 }
 
-test('wasm objects obey the same rules', { skip: clang ? false : 'clang-22 is not installed' }, (t) => {
+for (const more of [[], ['-flto']]) test(`wasm objects obey the same rules ${more}`, { skip: clang ? false : 'clang-22 is not installed' }, (t) => {
   const root = build(tree(t, clean))
   const objects = 'build/wasm/CMakeFiles/core.dir/src/codec'
   mkdirSync(join(root, objects), { recursive: true })
   const compile = (text) => {
     write(root, { 'src/codec/w.c': text })
-    must('clang-22', ['--target=wasm32-unknown-unknown', '-O2', '-ffreestanding', '-nostdlib', '-c', 'src/codec/w.c', '-o', `${objects}/w.c.o`], { cwd: root })
+    must('clang-22', ['--target=wasm32-unknown-unknown', '-O2', '-ffreestanding', '-nostdlib', ...more, '-c', 'src/codec/w.c', '-o', `${objects}/w.c.o`], { cwd: root })
     build(root)
     return tool('check_symbols', root)
   }

@@ -5,7 +5,8 @@ import { loadCore, type Core } from './internal/core.ts'
 import type { Counter } from './internal/counter.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 import { createDocsWith } from './internal/doc.ts'
-import type { Docs } from './internal/doc_types.ts'
+import type { Docs, Updates } from './internal/doc_types.ts'
+import { createUpdatesWith } from './internal/updates.ts'
 
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
 export { LaniakeaError } from './internal/errors.ts'
@@ -43,8 +44,16 @@ export async function createDocs(options: { readonly core?: Core } = {}): Promis
   return createDocsWith(module)
 }
 
+/** Work on updates without a document: merging, compacting, diffs, state vectors, the other format. Its core is a third one,
+ * laniakea-update.wasm, so that who only edits does not load it. Rejects with what loadCore() says. */
+export async function createUpdates(options: { readonly core?: Core } = {}): Promise<Updates> {
+  const { module } = options.core ?? (await loadUpdateCore())
+  return createUpdatesWith(module)
+}
+
 let ownCore: Promise<Core> | undefined
 let docCore: Promise<Core> | undefined
+let updateCore: Promise<Core> | undefined
 
 function loadOwnCore(): Promise<Core> {
   ownCore ??= readFile(new URL('./laniakea.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
@@ -56,4 +65,10 @@ function loadDocCore(): Promise<Core> {
   docCore ??= readFile(new URL('./laniakea-doc.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
   docCore.catch(() => (docCore = undefined))
   return docCore
+}
+
+function loadUpdateCore(): Promise<Core> {
+  updateCore ??= readFile(new URL('./laniakea-update.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
+  updateCore.catch(() => (updateCore = undefined))
+  return updateCore
 }

@@ -200,6 +200,10 @@ export interface DocExports {
   readonly doc_undo_origin: (doc: number, undo: number) => number
   /** an lk_err; its items are queued from now on */
   readonly doc_undo_watch: (doc: number, undo: number) => number
+}
+
+/** What laniakea-update.wasm offers beside them. */
+export interface UpdateExports {
   /** scratch: updates, each behind its length; an lk_err; hands out one update */
   readonly update_merge: (format: number, count: number, recordsLen: number) => number
   /** the same, as small as it can be */

@@ -159,8 +159,9 @@ class Document implements Doc, NodeOwner, UndoOwner {
     }
   }
 
-  undo(scope: DocNode | readonly DocNode[] = [], { captureTimeout = CAPTURE_MS, trackedOrigins, ignoreRemoteMapChanges = false }: UndoOptions = {}): UndoManager {
-    const nodes = scope instanceof NodeHandle ? [scope] : (scope as readonly DocNode[])
+  undo(scope?: DocNode | readonly DocNode[], { captureTimeout = CAPTURE_MS, trackedOrigins, ignoreRemoteMapChanges = false }: UndoOptions = {}): UndoManager {
+    const nodes = scope instanceof NodeHandle ? [scope] : ((scope ?? []) as readonly DocNode[])
+    if (scope !== undefined && nodes.length === 0) throw new LaniakeaError('LK_ERR_INVALID', 'no node to undo in; the whole document is what no scope means')
     const words = nodes.flatMap((node) => {
       const { slot, check } = this.place(node as DocNode)
       return [slot, check]
@@ -437,44 +438,12 @@ class Documents implements Docs {
     return new Document(this.#core, this.#core.exports.out_ptr())
   }
 
-  merge(updates: readonly Uint8Array[], format: UpdateFormat = 1): Bytes {
-    const length = this.#core.putAll(updates)
-    return this.#bytes((core) => core.update_merge(format, updates.length, length))
-  }
-
-  compact(updates: readonly Uint8Array[], format: UpdateFormat = 1): Bytes {
-    const length = this.#core.putAll(updates)
-    return this.#bytes((core) => core.update_compact(format, updates.length, length))
-  }
-
-  diff(update: Uint8Array, stateVector: Uint8Array, format: UpdateFormat = 1): Bytes {
-    const at = this.#core.room(update.length + stateVector.length)
-    this.#core.memory.set(update, at)
-    this.#core.memory.set(stateVector, at + update.length)
-    return this.#bytes((core) => core.update_diff(format, update.length, stateVector.length))
-  }
-
-  stateVectorOf(update: Uint8Array, format: UpdateFormat = 1): Bytes {
-    const length = this.#core.put(update)
-    return this.#bytes((core) => core.update_state_vector(format, length))
-  }
-
-  convert(update: Uint8Array, from: UpdateFormat, to: UpdateFormat): Bytes {
-    const length = this.#core.put(update)
-    return this.#bytes((core) => core.update_convert(from, length, to))
-  }
-
   close(): void {
     this.#core.close()
   }
 
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  #bytes(call: (core: DocModule) => number): Bytes {
-    this.#core.check(call)
-    return this.#core.result().slice()
   }
 }
 

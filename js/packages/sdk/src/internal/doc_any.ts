@@ -16,6 +16,9 @@ export class Subdocument {
   }
 }
 
+/** What a document's nodes have in common here: they are no values. */
+export class Placed {}
+
 const BYTES = 116
 const ARRAY = 117
 const OBJECT = 118
@@ -43,6 +46,13 @@ const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   throw new LaniakeaError('LK_ERR_TYPE', `a ${typeof value} where text is wanted`)
+}
+
+/** An ArrayBuffer, which is what sockets hand out, would be taken for no bytes, and text for zeros. Those of another realm
+ * are no instance of ours. */
+export function bytesOf(value: Uint8Array): Uint8Array {
+  if (ArrayBuffer.isView(value) && (value as Uint8Array).BYTES_PER_ELEMENT === 1) return value
+  throw new LaniakeaError('LK_ERR_TYPE', `${Object.prototype.toString.call(value).slice(8, -1)} where a Uint8Array is wanted`)
 }
 
 // ---- writing ----
@@ -162,6 +172,8 @@ export class Writer {
       this.#byte(SUBDOCUMENT)
       this.string(value.guid)
       this.value(value.options, 1)
+    } else if (value instanceof Placed) {
+      throw new LaniakeaError('LK_ERR_TYPE', 'a node lies where insertNode() or setNode() made it, and nowhere else')
     } else if (Object.prototype.toString.call(value) === '[object Object]') {
       this.#byte(OBJECT)
       this.pairs(value, depth + 1)

@@ -5,7 +5,7 @@
 // (wasm/doc.h), words in its memory, for what else it has to say. When the memory grows, views of it
 // become empty: then a word of the board is undefined, which is not 0, and whoever finds that calls refresh().
 import type { CoreExports, DocExports } from './bindings.gen.ts'
-import { Writer } from './doc_any.ts'
+import { Writer, bytesOf } from './doc_any.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
 import { Instance, Trap } from './instance.ts'
 
@@ -93,9 +93,10 @@ export class DocCore {
 
   /** Puts bytes there; how many. */
   put(bytes: Uint8Array): number {
-    const at = this.room(bytes.length)
+    const { length } = bytesOf(bytes)
+    const at = this.room(length)
     copy(bytes, this.memory, at)
-    return bytes.length
+    return length
   }
 
   /** Puts text there, as UTF-8, and what the writer holds behind it; how many bytes of text. */
@@ -142,22 +143,14 @@ export class DocCore {
     for (let begin = 0; begin < list.length; ) {
       let end = begin
       let length = 0
-      do length += 4 + (list[end++] as Uint8Array).length
-      while (end < list.length && length + 4 + (list[end] as Uint8Array).length <= BATCH)
+      do length += 4 + bytesOf(list[end++] as Uint8Array).length
+      while (end < list.length && length + 4 + ((list[end] as Uint8Array)?.length ?? 0) <= BATCH)
       this.#putRecords(list, begin, end, length)
       const result = take(length, end - begin)
       if (result !== 0) return result
       begin = end
     }
     return 0
-  }
-
-  /** All of them at once; how many bytes. */
-  putAll(list: readonly Uint8Array[]): number {
-    let length = 0
-    for (const bytes of list) length += 4 + bytes.length
-    this.#putRecords(list, 0, list.length, length)
-    return length
   }
 
   #putRecords(list: readonly Uint8Array[], begin: number, end: number, length: number): void {

@@ -1,5 +1,5 @@
 // Texts, arrays, maps and XML nodes: handles, and the calls that each kind knows.
-import { textOf, type Reader, type Subdocument, type Value } from './doc_any.ts'
+import { Placed, textOf, type Reader, type Subdocument, type Value } from './doc_any.ts'
 import { QUEUED, LOST, type DocCore, type DocModule } from './doc_core.ts'
 import type { Attributes, Content, DeltaOperation, Doc, DocEvent, DocNode, NodeKind, NodeTypes, XmlElement, XmlText } from './doc_types.ts'
 import { LaniakeaError } from './errors.ts'
@@ -33,13 +33,14 @@ export function numberOf(kind: NodeKind): number {
 const INVALID = 2
 const NOT_FOUND = 10
 
-export class NodeHandle {
+export class NodeHandle extends Placed {
   readonly doc: Owner
   readonly slot: number
   readonly check: number
   readonly kind: NodeKind | 'unknown'
 
   constructor(doc: Owner, slot: number, check: number, kind: NodeKind | 'unknown') {
+    super()
     this.doc = doc
     this.slot = slot
     this.check = check

@@ -28,12 +28,18 @@ export interface DocSize {
   readonly pending: { readonly structs: number; readonly bytes: number; readonly deleteRanges: number }
 }
 
-/** Makes documents, which live in one instance of the core, and works on updates without a document. */
+/** Makes documents, which live in one instance of the core. */
 export interface Docs extends Disposable {
   /** A new document, empty: what is known elsewhere comes by apply(). LK_ERR_RANGE for a client that is none,
    * LK_ERR_NOMEM; LK_ERR_LIMIT for more than 65,536 at once. */
   open(options?: DocOptions): Doc
 
+  /** Gives everything back; the documents throw LK_ERR_STATE from now on. Also by `using`. */
+  close(): void
+}
+
+/** Works on updates without a document. What is no update is refused with what is wrong with it, such as LK_ERR_TRUNCATED. */
+export interface Updates extends Disposable {
   /** One update that says what many say, in the bytes of Yjs' mergeUpdates. */
   merge(updates: readonly Uint8Array[], format?: UpdateFormat): Uint8Array<ArrayBuffer>
   /** The same, as small as it can be without the document. Not for documents that keep what was deleted. */
@@ -43,7 +49,7 @@ export interface Docs extends Disposable {
   stateVectorOf(update: Uint8Array, format?: UpdateFormat): Uint8Array<ArrayBuffer>
   convert(update: Uint8Array, from: UpdateFormat, to: UpdateFormat): Uint8Array<ArrayBuffer>
 
-  /** Gives everything back; the documents throw LK_ERR_STATE from now on. Also by `using`. */
+  /** Gives the memory back; every call throws LK_ERR_STATE from now on. Also by `using`. */
   close(): void
 }
 
@@ -129,7 +135,8 @@ export interface Doc extends Disposable {
   transact<T>(body: () => T, origin?: unknown): T
 
   /** Takes in an update, which may come from anybody. What depends on updates that have not come yet
-   * waits for them. LK_ERR_CORRUPT and others of decoding, LK_ERR_STEPS, LK_ERR_LIMIT. */
+   * waits for them. LK_ERR_CORRUPT and others of decoding, LK_ERR_STEPS, LK_ERR_LIMIT; LK_ERR_TYPE for what is no
+   * Uint8Array, such as the ArrayBuffer of a socket. */
   apply(update: Uint8Array, origin?: unknown, format?: UpdateFormat): void
   /** The same for many updates, each a transaction, with few calls to the core. Where one throws, those
    * before it are applied. */
@@ -143,7 +150,8 @@ export interface Doc extends Disposable {
    * returns is called. Listeners may change the document: that is a transaction of its own. */
   onUpdate(listener: UpdateListener, format?: UpdateFormat): () => void
 
-  /** An undo manager for some nodes and all in them, or for the whole document. */
+  /** An undo manager for some nodes and all in them, or, without a scope, for the whole document. LK_ERR_INVALID for a
+   * scope that has none: that is more likely to be meant as nothing than as everything. */
   undo(scope?: DocNode | readonly DocNode[], options?: UndoOptions): UndoManager
 
   /** What the document holds, by root, as JSON can say it. */
