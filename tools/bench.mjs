@@ -2,6 +2,7 @@
 //
 //   node tools/bench.mjs [suite ...]      the suites named, or every folder of bench/
 //   ... --runs N                          how often each program runs (default 5)
+//   ... --quick                           once, and programs that take long leave something out
 //   ... --build DIR                       where the native programs are (default build/release)
 //
 // A suite is a folder bench/<suite>/. Its programs are the native bench_<suite> and bench_<suite>_...
@@ -10,10 +11,14 @@
 //   {"suite", "name", "unit", "value", "peer", "peer_value", "bar", "better": "lower" | "higher"}
 //
 // of which a line may hold our half or a peer's: lines of one suite and name are put together, as one
-// result for each peer. A peer's bar counts before ours. The programs take turns, run after run, so that a machine that slows down slows all of them; the median
-// of each value counts. `ratio` says how many times better than the peer we are (above 1 is better,
-// whichever direction that is for the unit); a row is ok if it reaches its `bar`. Without a peer the
+// result for each peer. A peer's bar counts before ours. The programs take turns, run after run, so that a machine that
+// slows down slows all of them; the median of each value counts. A program learns by LK_BENCH_TURN, from 0 up, which
+// turn it is, and by LK_BENCH_QUICK=1 of --quick. `ratio` says how many times better than the peer we are (above 1 is
+// better, whichever direction that is for the unit); a row is ok if it reaches its `bar`. Without a peer the
 // bar is for the value itself, and without a bar there is nothing to reach.
+//
+// A suite with many peers has bench/<suite>/shared/report.mjs, which exports judge(results), the results with bars of its
+// own; table(results), instead of the one here; and plotted(results), those that are drawn.
 //
 // Written: build/bench/results.json, and build/bench/<suite>.svg for each suite. A row that falls
 // short is marked, not an error: benchmarks inform, machines differ. The exit code is 1 if nothing
@@ -21,10 +26,11 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from './lib.mjs'
 
-const RUN_MS_MAX = 300_000
+const RUN_MS_MAX = 1_200_000
+const OUTPUT_BYTES_MAX = 1 << 26
 
 // ---- finding and running programs ----
 
@@ -55,9 +61,10 @@ function programsOf(root, build, suite) {
 }
 
 /** The lines that one run of a program printed; null, and a word about it, where it failed. */
-function runOnce(root, { title, command, args }) {
+function runOnce(root, { title, command, args }, env) {
   const stdio = ['ignore', 'pipe', 'inherit']
-  const done = spawnSync(command, args, { cwd: root, encoding: 'utf8', timeout: RUN_MS_MAX, stdio })
+  const options = { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', timeout: RUN_MS_MAX, maxBuffer: OUTPUT_BYTES_MAX, stdio }
+  const done = spawnSync(command, args, options)
   if (done.error || done.status !== 0) {
     const why = done.error?.message ?? `ended with ${done.signal ?? `status ${done.status}`}`
     console.error(`${title}: ${why}; left out`)
@@ -120,7 +127,8 @@ function judge({ suite, name, unit, values, peerValues, peer, bar = null, better
   const ratio = peerValue === null ? null : better === 'higher' ? value / peerValue : peerValue / value
   const reached = ratio !== null ? ratio >= bar : better === 'higher' ? value >= bar : value <= bar
   const ok = bar === null || reached
-  return { suite, name, unit, value, peer: peerValue === null ? null : peer, peer_value: peerValue, ratio, bar, ok }
+  const runs = { runs: values.length, ...(peerValue === null ? {} : { peer_runs: peerValues.length }) }
+  return { suite, name, unit, value, peer: peerValue === null ? null : peer, peer_value: peerValue, ratio, bar, ok, ...runs }
 }
 
 // ---- showing ----
@@ -197,10 +205,18 @@ ${rows.join('\n')}
 
 // ---- main ----
 
-function main() {
-  const args = parseArgs({ values: ['runs', 'build'] })
+const plain = { judge: (results) => results, table, plotted: (results) => results }
+
+/** How a suite shows its results. */
+async function reportOf(root, suite) {
+  const path = join(root, 'bench', suite, 'shared/report.mjs')
+  return existsSync(path) ? import(pathToFileURL(path)) : plain
+}
+
+async function main() {
+  const args = parseArgs({ values: ['runs', 'build'], flags: ['quick'] })
   const root = resolve(args.root)
-  const runs = Number(args.runs ?? 5)
+  const runs = args.quick ? 1 : Number(args.runs ?? 5)
   if (!Number.isInteger(runs) || runs < 1) {
     console.error('--runs wants a number from 1 up')
     process.exit(2)
@@ -216,15 +232,23 @@ function main() {
 
   const failed = new Set()
   const rows = []
+  const began = performance.now()
   for (let turn = 0; turn < runs; turn++) {
     for (const program of programs.filter((one) => !failed.has(one))) {
-      const printed = runOnce(root, program)
+      console.error(`turn ${turn + 1} of ${runs}, ${((performance.now() - began) / 1000).toFixed(0)} s: ${program.title}`)
+      const printed = runOnce(root, program, { LK_BENCH_TURN: String(turn), ...(args.quick ? { LK_BENCH_QUICK: '1' } : {}) })
       if (printed === null) failed.add(program)
       else rows.push(...printed)
     }
   }
 
-  const results = combine(rows)
+  const all = Map.groupBy(combine(rows), ({ suite }) => suite)
+  const reported = []
+  for (const [suite, some] of all) {
+    const report = await reportOf(root, suite)
+    reported.push({ suite, report, results: report.judge(some) })
+  }
+  const results = reported.flatMap((one) => one.results)
   if (results.length === 0) {
     console.error('nothing was measured')
     process.exitCode = 1
@@ -233,14 +257,17 @@ function main() {
   const output = join(root, 'build/bench')
   mkdirSync(output, { recursive: true })
   writeFileSync(join(output, 'results.json'), `${JSON.stringify(results, null, 2)}\n`)
-  for (const suite of new Set(results.map((r) => r.suite))) {
-    const name = suite.replace(/[^\w.-]/g, '_')
-    writeFileSync(join(output, `${name}.svg`), plot(suite, results.filter((r) => r.suite === suite)))
+  for (const one of reported) {
+    const name = one.suite.replace(/[^\w.-]/g, '_')
+    writeFileSync(join(output, `${name}.svg`), plot(one.suite, one.report.plotted(one.results)))
   }
   const short = results.filter((r) => !r.ok).length
-  console.log(table(results))
+  const together = reported.filter(({ report }) => report === plain).flatMap((one) => one.results)
+  if (together.length > 0) console.log(table(together))
+  for (const { report, results: own } of reported.filter((one) => one.report !== plain)) console.log(`\n${report.table(own)}`)
   const verdict = short === 0 ? 'none falls' : short === 1 ? '1 falls' : `${short} fall`
   console.log(`\n${results.length} results, ${verdict} short; build/bench/results.json`)
 }
 
+// Not awaited: a suite's report may want something of this module, which must be complete then.
 if (process.argv[1] === fileURLToPath(import.meta.url)) main()

@@ -63,11 +63,16 @@ static size_t decode(const uint8_t *utf8, uint16_t *units, size_t *count) {
   return len;
 }
 
+/* Nearly every edit is one ASCII character, or none, where the gap is: that much and no more is done on the way. */
 void gapbuf_edit(gapbuf *self, size_t at, size_t deleted, lk_slice utf8) {
   if (at != self->gap) move_gap(self, at);
   self->gap_end += deleted;
   if (self->gap_end - self->gap < utf8.len) grow(self, utf8.len);
-  for (size_t i = 0; i < utf8.len;) i += decode(utf8.ptr + i, self->units, &self->gap);
+  uint16_t *out = self->units + self->gap;
+  size_t ascii = 0;
+  for (; ascii < utf8.len && utf8.ptr[ascii] < 0x80; ascii++) out[ascii] = utf8.ptr[ascii];
+  self->gap += ascii;
+  for (size_t i = ascii; i < utf8.len;) i += decode(utf8.ptr + i, self->units, &self->gap);
 }
 
 static uint32_t unit_at(const gapbuf *self, size_t index, size_t len) {

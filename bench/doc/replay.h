@@ -7,7 +7,7 @@
 #define LK_BENCH_DOC_REPLAY_H
 
 #include "bench/doc/trace.h"
-#include "laniakea/doc.h"
+#include "laniakea/doc_undo.h"
 
 #include <stdio.h>
 
@@ -24,12 +24,14 @@ void bench_expect(bool is_true, const char *what);
 bool bench_equal(lk_slice a, lk_slice b);
 
 double bench_cpu_ms(void);
+/* Takes less time itself, for what takes microseconds. */
+double bench_wall_ms(void);
 
 /* Milliseconds of |run|. |check| gets what it returned, and is not measured. */
 typedef void *bench_run(void *ctx);
 typedef void bench_check(void *ctx, void *result);
 double bench_fastest(bench_run *run, bench_check *check, void *ctx, int rounds);
-#define BENCH_ROUNDS 5
+#define BENCH_ROUNDS 10
 
 /* Rows of the suite "doc"; the name is |session|: |task|, or |task| alone where |session| is NULL. */
 void bench_show(const char *session, const char *task, const char *unit, double value);
@@ -40,12 +42,16 @@ void bench_show_limit(const char *session, const char *task, const char *unit, d
 typedef struct replica {
   lk_doc *doc;
   lk_node text;
+  lk_undo *undo; /* NULL where nobody watches */
 } replica;
 
-/* A replica where a document observer and an undo manager sit on the text, once there are such. */
 replica bench_open(uint64_t client);
+/* What an editor adds: an observer of the text, and an undo manager that puts together what was typed within half
+ * a second. Both are given what happened and do nothing with it. */
+void bench_watch(replica *self);
 void bench_close(replica *self);
 void bench_edit(const replica *self, const trace_edit *edit);
+/* What is applied has an origin, as what comes from elsewhere should: undo managers leave it alone. */
 void bench_apply(const replica *self, lk_update_format format, lk_slice update);
 /* Ends the program where the text is not |text|. */
 void bench_expect_text(const replica *self, lk_slice text);

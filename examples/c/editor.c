@@ -37,15 +37,15 @@ typedef struct editor {
   struct editor *peer; /* whom changes are sent to; NULL: offline */
 } editor;
 
-/* Where a change came from: those of the peer are not sent back to it. */
-enum { TYPED = 1, RECEIVED = 2 };
+/* The origin of what the peer did, by which an undo manager (laniakea/doc_undo.h) would know to leave it alone. */
+enum { RECEIVED = 1 };
 
-/* After each change. A real editor would write |update| to a socket. */
+/* After each change; those of the peer are not sent back to it. A real editor would write |update| to a socket. */
 static void send_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
   editor *self = ctx;
   (void)doc;
-  (void)local;
-  if (origin == RECEIVED || self->peer == NULL) return;
+  (void)origin;
+  if (!local || self->peer == NULL) return;
   check(lk_doc_apply(self->peer->doc, LK_UPDATE_V1, update, RECEIVED));
 }
 
@@ -59,9 +59,7 @@ static void editor_open(editor *self, const char *name, uint64_t client) {
 }
 
 static void type(editor *self, uint64_t at, const char *what) {
-  check(lk_doc_begin(self->doc, TYPED));
   check(lk_doc_text_insert(self->doc, self->text, at, slice(what), NULL));
-  lk_doc_commit(self->doc);
 }
 
 static void erase(editor *self, uint64_t at, uint64_t length) {

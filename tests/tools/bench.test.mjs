@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { judge as judgeDocs, table as tableOfDocs } from '../../bench/doc/shared/report.mjs'
 import { combine, median, plot } from '../../tools/bench.mjs'
 import { must, source, tool, tree } from './fixture.mjs'
 
@@ -18,7 +19,7 @@ test('our half and the peer\'s half make one result', (t) => {
   const root = tree(t, { 'bench/fake/a.mjs': print(ours), 'bench/fake/b.mjs': print(peer), 'bench/bench.h': '' })
   const { status, stdout } = tool('bench', root, '--runs', '2')
   assert.equal(status, 0)
-  assert.deepEqual(read(root), [{ suite: 'fake', name: ours.name, unit: 'ns', value: 10, peer: 'other', peer_value: 15, ratio: 1.5, bar: 2, ok: false }])
+  assert.deepEqual(read(root), [{ suite: 'fake', name: ours.name, unit: 'ns', value: 10, peer: 'other', peer_value: 15, ratio: 1.5, bar: 2, ok: false, runs: 2, peer_runs: 2 }])
   assert.match(stdout, /^suite +name +value +unit +peer +peer value +ratio$/m)
   assert.match(stdout, /^fake +a <b> & "c" +10 +ns +other +15 +1\.5x +falls short: 2x wanted$/m)
   assert.match(stdout, /^1 results, 1 falls short/m)
@@ -111,6 +112,66 @@ int main(void) {
   assert.ok(Math.abs(row.ratio - 2) < 0.01 && row.ok)
   chmodSync(join(root, 'build/release/bench_fake'), 0o644)
   assert.equal(tool('bench', root, 'fake', '--runs', '1').status, 1, 'what cannot be executed is no program')
+})
+
+test('a program learns which turn it is, and whether to be quick', (t) => {
+  const script = `import { appendFileSync } from 'node:fs'
+appendFileSync('said', process.env.LK_BENCH_TURN + (process.env.LK_BENCH_QUICK ?? '-'))
+${print(ours)}`
+  const root = tree(t, { 'bench/fake/a.mjs': script })
+  const { stderr } = tool('bench', root, '--runs', '2')
+  assert.match(stderr, /^turn 2 of 2, \d+ s: bench\/fake\/a\.mjs$/m)
+  assert.equal(tool('bench', root, '--quick').status, 0)
+  assert.equal(readFileSync(join(root, 'said'), 'utf8'), '0-1-01')
+})
+
+test('a suite may judge its results and show them by itself', (t) => {
+  const report = `export const judge = (results) => results.map((result) => ({ ...result, bar: 1, ok: true }))
+export const table = (results) => 'all of ' + results.length
+export const plotted = () => []
+`
+  const root = tree(t, { 'bench/fake/a.mjs': print(ours, peer), 'bench/fake/shared/report.mjs': report, 'bench/other/a.mjs': print({ ...ours, suite: 'other', value: 1, bar: 2 }) })
+  const { stdout } = tool('bench', root, '--runs', '1')
+  assert.match(stdout, /^other +a <b> & "c" +1 +ns$/m)
+  assert.match(stdout, /^all of 1$/m)
+  assert.match(stdout, /^2 results, none falls short/m)
+  assert.equal(read(root).find(({ suite }) => suite === 'fake').bar, 1)
+  assert.doesNotMatch(readFileSync(join(root, 'build/bench/fake.svg'), 'utf8'), /<rect/)
+})
+
+/* Goal: each bar of documents is where it belongs: by task, peer and engine, not beside others. */
+test('rows about documents have the bars that were asked for', () => {
+  const row = (name, value, peers = {}, unit = 'ms') => [
+    { suite: 'doc', name, unit, value, better: 'lower' },
+    ...Object.entries(peers).map(([other, peer_value]) => ({ suite: 'doc', name, unit, peer: other, peer_value })),
+  ]
+  const results = judgeDocs(combine([
+    row('automerge-paper: each edit a transaction', 5, { 'bare gap buffer': 1, yjs: 600, ywasm: 1 }),
+    row('automerge-paper, first 2,000 edits: each edit a transaction', 5, { yjs: 5 }),
+    row('SDK: automerge-paper: each edit a transaction', 5, { yjs: 299, 'diamond-types': 10 }),
+    row('sveltecomponent: load the document (v1) and read its text, observer and undo manager attached', 1, { yjs: 24, loro: 1 }),
+    row('automerge-paper: merge the updates without a document', 15, { 'yjs, extrapolated': 1000 }),
+    row('SDK: automerge-paper: merge the updates without a document', 46),
+    row('typing: memory of the loaded document', 900_000, {}, 'bytes'),
+    row("one author's run of 5 MB: append 20 characters that come one by one", 6, { yjs: 100 }, 'us'),
+    row('SDK: B2.1 two insert strings of 6,000 at the same place', 1, { yjs: 15 }),
+  ].flat()))
+  assert.deepEqual(results.filter(({ bar }) => bar !== null).map(({ name, peer, bar, ok }) => [name.slice(0, 24), peer, bar, ok]), [
+    ['automerge-paper: each ed', 'bare gap buffer', 0.25, false],
+    ['automerge-paper: each ed', 'yjs', 120, true],
+    ['SDK: automerge-paper: ea', 'yjs', 60, false],
+    ['SDK: automerge-paper: ea', 'diamond-types', 2, true],
+    ['sveltecomponent: load th', 'yjs', 25, false],
+    ['sveltecomponent: load th', 'loro', 1, true],
+    ['SDK: B2.1 two insert str', 'yjs', 15, true],
+    ['automerge-paper: merge t', 'at most', 1, true],
+    ['SDK: automerge-paper: me', 'at most', 1, false],
+    ["one author's run of 5 MB", 'at most', 1, false],
+  ])
+  const shown = tableOfDocs(results)
+  assert.match(shown, /^each edit a transaction +5 +ms +1 +600 +1 +120x +0\.2x ywasm +5x +4x the gap buffer: NO, 120x yjs: yes$/m)
+  assert.match(shown, /~1,000/)
+  assert.match(shown, /of 10 bars are reached$/)
 })
 
 test('the plot of a row without a peer, or of nothing but zeros, is well formed', () => {

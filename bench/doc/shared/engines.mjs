@@ -6,9 +6,11 @@
 //   encode(doc), load(bytes), text(doc), free(doc)
 //
 // and where a library has it: encode2/load2 (its other format), merge (changes put together without a document),
-// watch (an observer and an undo manager on the text), push (a number into an array), insertAt, set (a key of a map),
+// watch (an observer and an undo manager on the text, which do nothing with what they are told), applyFrom (apply with an
+// origin, which an undo manager leaves alone), push (a number into an array), insertAt, set (a key of a map),
 // applyAll (many at once, for which some have a faster way). `short` has the number of edits for tasks that take too
-// long with all of a session's; `without` names the parts (parts.mjs) and shapes that take minutes even then.
+// long with all of a session's; `without` names the parts (parts.mjs) and shapes that take minutes even then; `turns`
+// is how often a slow one runs.
 import { createRequire } from 'node:module'
 
 const require = createRequire(new URL('../package.json', import.meta.url))
@@ -27,6 +29,7 @@ async function yjs() {
   }
   return {
     title: 'yjs',
+    turns: 3,
     short: { merge: 8_000 },
     make(id, listen, format = 1) {
       const self = open()
@@ -48,8 +51,8 @@ async function yjs() {
       self.undo = new Y.UndoManager(self.text)
     },
     text: ({ text }) => text.toString(),
-    json: ({ doc }) => JSON.stringify([doc.getText('text'), doc.getArray('list'), doc.getMap('map')]),
     apply: ({ doc }, bytes) => Y.applyUpdate(doc, bytes),
+    applyFrom: ({ doc }, bytes, origin) => Y.applyUpdate(doc, bytes, origin),
     apply2: ({ doc }, bytes) => Y.applyUpdateV2(doc, bytes),
     encode: ({ doc }) => Y.encodeStateAsUpdate(doc),
     encode2: ({ doc }) => Y.encodeStateAsUpdateV2(doc),
@@ -77,7 +80,8 @@ async function ywasm() {
   }
   return {
     title: 'ywasm',
-    short: { local: 8_000, localUpdates: 8_000 },
+    turns: 1,
+    short: { local: 8_000, localUpdates: 8_000, watched: 2_000 },
     make(id, listen, format = 1) {
       const self = open({ clientID: id })
       if (listen && format === 1) self.doc.onUpdate(listen)
@@ -94,9 +98,14 @@ async function ywasm() {
       } else if (count > 0) text.delete(at, count)
       else if (inserted) text.insert(at, inserted)
     },
+    watch(self) {
+      self.observer = self.text.observe(nothing)
+      self.undo = new Y.YUndoManager(self.doc, self.text, {})
+    },
     text: ({ text }) => text.toString(),
     apply: ({ doc }, bytes) => Y.applyUpdate(doc, bytes),
     apply2: ({ doc }, bytes) => Y.applyUpdateV2(doc, bytes),
+    applyFrom: ({ doc }, bytes, origin) => Y.applyUpdate(doc, bytes, origin),
     encode: ({ doc }) => Y.encodeStateAsUpdate(doc),
     encode2: ({ doc }) => Y.encodeStateAsUpdateV2(doc),
     load: load(Y.applyUpdate),
@@ -104,14 +113,14 @@ async function ywasm() {
     push: ({ list }, values) => list.push(values),
     insertAt: ({ list }, at, values) => list.insert(at, values),
     set: ({ map }, key, value) => map.set(key, value),
-    free({ doc, text, list, map }) {
-      for (const each of [text, list, map, doc]) each.free()
+    free({ doc, text, list, map, observer, undo }) {
+      for (const each of [undo, observer, text, list, map, doc]) each?.free()
     },
   }
 }
 
 async function loro() {
-  const { LoroDoc } = require('loro-crdt')
+  const { LoroDoc, UndoManager } = require('loro-crdt')
   const open = (doc) => ({ doc, text: doc.getText('text'), list: doc.getList('list'), map: doc.getMap('map') })
   const load = (bytes) => {
     const doc = new LoroDoc()
@@ -124,7 +133,8 @@ async function loro() {
   }
   return {
     title: 'loro-crdt',
-    short: {},
+    turns: 1,
+    short: { watched: 8_000 },
     make(id, listen) {
       const doc = new LoroDoc()
       doc.setPeerId(BigInt(id))
@@ -135,6 +145,10 @@ async function loro() {
       if (count > 0) text.delete(at, count)
       if (inserted) text.insert(at, inserted)
     }),
+    watch(self) {
+      self.text.subscribe(nothing)
+      self.undo = new UndoManager(self.doc, { mergeInterval: 500 })
+    },
     text: ({ text }) => text.toString(),
     apply: ({ doc }, bytes) => doc.import(bytes),
     applyAll: ({ doc }, updates) => doc.importBatch(updates),
@@ -143,8 +157,8 @@ async function loro() {
     push: change(({ list }, values) => values.forEach((value) => list.push(value))),
     insertAt: change(({ list }, at, values) => values.forEach((value, i) => list.insert(at + i, value))),
     set: change(({ map }, key, value) => map.set(key, value)),
-    free({ doc, text, list, map }) {
-      for (const each of [text, list, map, doc]) each.free()
+    free({ doc, text, list, map, undo }) {
+      for (const each of [undo, text, list, map, doc]) each?.free()
     },
   }
 }
@@ -160,6 +174,7 @@ async function automerge() {
   }
   return {
     title: 'automerge',
+    turns: 1,
     short: { local: 2_000, localUpdates: 2_000, remote: 2_000, state: 2_000 },
     without: ['append', 'shapes', 'concurrent'],
     make: (id, listen) => ({ doc: A.load(bytes, { actor: actor(id) }), listen }),

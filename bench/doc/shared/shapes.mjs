@@ -5,8 +5,10 @@
 // updates. B3: many replicas make one change each, and what is measured is one replica that takes all of them in.
 // Yjs and what speaks its protocol use V2, as there.
 import { fastest } from './clock.mjs'
-import { receive } from './tasks.mjs'
 import { Random, letter, word } from './trace.mjs'
+
+// The same copy of its functions as of these (parts.mjs).
+const { receive } = await import(`./tasks.mjs${new URL(import.meta.url).search}`)
 
 const COUNT = 6_000
 const MANY = Math.floor(Math.sqrt(COUNT)) * 20

@@ -7,6 +7,8 @@ const SHORT = 8_000 // updates that the Yjs of version 13 can still merge in les
 const SEVERAL = 8
 const LONG_RUN = 5_000_000
 const APPENDED = 20
+const ELSEWHERE = 'elsewhere' // the origin of what comes to a document with an undo manager
+const watching = ', observer and undo manager attached'
 
 function expect(isTrue, what) {
   if (!isTrue) throw new Error(what)
@@ -19,16 +21,24 @@ function replay(engine, edits, { listen, isWatched = false } = {}) {
   return doc
 }
 
-function applyAll(engine, updates, isWatched = false) {
+function applyAll(engine, updates) {
   const doc = engine.make(99)
-  if (isWatched) engine.watch(doc)
   for (const update of updates) engine.apply(doc, update)
   return doc
 }
 
+function applyAllWatched(engine, updates) {
+  const doc = engine.make(99)
+  const apply = engine.applyFrom ?? engine.apply
+  engine.watch(doc)
+  for (const update of updates) apply(doc, update, ELSEWHERE)
+  return doc
+}
+
 /** Takes in what came at once, in the library's fastest way. */
-export function receive(engine, doc, updates) {
-  if (engine.applyAll) engine.applyAll(doc, updates)
+export function receive(engine, doc, updates, isWatched = false) {
+  if (isWatched && engine.applyFrom) for (const update of updates) engine.applyFrom(doc, update, ELSEWHERE)
+  else if (engine.applyAll) engine.applyAll(doc, updates)
   else for (const update of updates) engine.apply(doc, update)
 }
 
@@ -66,6 +76,13 @@ function measureState(engine, { name, text }, doc, print) {
     print(`${name}: load the document (${form}) and read its text`, 'ms', fastest(() => read(load, bytes), { rounds, check }))
     print(`${name}: bytes of the document (${form})`, 'bytes', bytes.length)
   }
+  if (!engine.watch) return
+  const bytes = engine.encode(doc)
+  const run = () => {
+    const loaded = applyAllWatched(engine, [bytes])
+    return { loaded, text: engine.text(loaded) }
+  }
+  print(`${name}: load the document (v1) and read its text${watching}`, 'ms', fastest(run, { rounds, check }))
 }
 
 /** The merge of Yjs takes more than linear time, so all updates are a guess: each doubling takes what the last one took. The
@@ -82,8 +99,6 @@ function measureMerge(engine, trace, updates, print) {
   console.error(`${trace.name}: ${engine.title} merges 2,000, 4,000 and 8,000 updates in ${measured} ms: exponent ${exponent.toFixed(2)}`)
 }
 
-const watching = ', observer and undo manager attached'
-
 /** Changes that are made here. */
 function measureLocal(engine, of, print) {
   const measured = (task, options) => {
@@ -97,7 +112,10 @@ function measureLocal(engine, of, print) {
   print(`${of('local').name}: each edit a transaction`, 'ms', measured('local', () => ({})))
   print(`${of('localUpdates').name}: each edit a transaction, its update encoded`, 'ms', measured('localUpdates', listening))
   if (!engine.watch) return
-  print(`${of('local').name}: each edit a transaction${watching}`, 'ms', measured('local', () => ({ isWatched: true })))
+  const watched = of('watched').name
+  print(`${watched}: each edit a transaction${watching}`, 'ms', measured('watched', () => ({ isWatched: true })))
+  const both = () => ({ ...listening(), isWatched: true })
+  print(`${watched}: each edit a transaction, its update encoded${watching}`, 'ms', measured('watched', both))
 }
 
 /** Changes that come from elsewhere. */
@@ -105,8 +123,11 @@ function measureRemote(engine, { name, text }, updates, print) {
   const check = checked(engine, text)
   print(`${name}: bytes of the updates`, 'bytes', updates.reduce((sum, update) => sum + update.length, 0))
   print(`${name}: apply the updates one by one`, 'ms', fastest(() => applyAll(engine, updates), { check }))
-  if (!engine.watch) return
-  print(`${name}: apply the updates one by one${watching}`, 'ms', fastest(() => applyAll(engine, updates, true), { check }))
+}
+
+function measureRemoteWatched(engine, { name, text }, updates, print) {
+  const check = checked(engine, text)
+  print(`${name}: apply the updates one by one${watching}`, 'ms', fastest(() => applyAllWatched(engine, updates), { check }))
 }
 
 export function measureSession(engine, trace, print) {
@@ -121,6 +142,10 @@ export function measureSession(engine, trace, print) {
   engine.free(doc)
   const updates = recordUpdates(source, of('remote'))
   measureRemote(engine, of('remote'), updates, print)
+  if (engine.watch) {
+    const watched = of('watched')
+    measureRemoteWatched(engine, watched, watched.edits.length < updates.length ? recordUpdates(source, watched) : updates, print)
+  }
   if (engine.merge) measureMerge(engine, trace, updates, print)
 }
 
@@ -128,13 +153,15 @@ export function measureSession(engine, trace, print) {
 
 /** Hands each replica what it has not seen of the changes that a change builds on, and the changes themselves. */
 class Exchange {
-  constructor(engine, { agents, txns }) {
+  constructor(engine, { agents, txns }, isWatched = false) {
     this.engine = engine
+    this.isWatched = isWatched
     this.txns = txns
     this.log = txns.map(() => [])
     this.seen = Array.from({ length: agents }, () => new Uint8Array(txns.length))
     this.sink = []
     this.docs = Array.from({ length: agents }, (_, i) => engine.make(i + 1, (update) => this.sink.push(update)))
+    if (isWatched) for (const doc of this.docs) engine.watch(doc)
   }
   catchUp(agent, parents) {
     const seen = this.seen[agent]
@@ -149,7 +176,7 @@ class Exchange {
     }
     this.sink = []
     const updates = missing.sort((a, b) => a - b).flatMap((at) => this.log[at])
-    if (updates.length > 0) receive(this.engine, this.docs[agent], updates)
+    if (updates.length > 0) receive(this.engine, this.docs[agent], updates, this.isWatched)
   }
   run() {
     for (const [at, { agent, parents, edits }] of this.txns.entries()) {
@@ -170,10 +197,15 @@ export function measureConcurrent(engine, trace, print) {
   const recorded = new Exchange(engine, trace).run()
   const updates = recorded.log.flat()
   recorded.free()
-  const exchange = () => new Exchange(engine, trace).run()
-  print(`${trace.name}: ${trace.agents} replicas write and exchange updates`, 'ms', fastest(exchange, { rounds: 3, check: (each) => each.free() }))
+  const exchanging = `${trace.name}: ${trace.agents} replicas write and exchange updates`
+  const exchange = (isWatched) => fastest(() => new Exchange(engine, trace, isWatched).run(), { rounds: 3, check: (each) => each.free() })
+  print(exchanging, 'ms', exchange(false))
+  const canWatch = engine.watch && engine.short.watched === undefined // there are no first edits of this one
+  if (canWatch) print(`${exchanging}${watching}`, 'ms', exchange(true))
   const check = checked(engine, trace.text)
-  print(`${trace.name}: apply the updates one by one`, 'ms', fastest(() => applyAll(engine, updates), { rounds: 3, check }))
+  const applying = `${trace.name}: apply the updates one by one`
+  print(applying, 'ms', fastest(() => applyAll(engine, updates), { rounds: 3, check }))
+  if (canWatch) print(`${applying}${watching}`, 'ms', fastest(() => applyAllWatched(engine, updates), { rounds: 3, check }))
   const doc = applyAll(engine, updates)
   measureState(engine, trace, doc, print)
   engine.free(doc)
@@ -185,32 +217,45 @@ export function measureConcurrent(engine, trace, print) {
 // ---- a long run of one author ----
 
 export function measureAppend(engine, print) {
+  appendTo(engine, print, false)
+  if (engine.watch) appendTo(engine, print, true)
+}
+
+/** The second time: what the processor has forgotten over the long run is not what is asked for. */
+function appendTo(engine, print, isWatched) {
   const long = 'x'.repeat(LONG_RUN)
   const updates = []
+  const appending = (from) => (doc) => {
+    for (let i = 0; i < APPENDED; i++) engine.edit(doc, from + i, 0, 'y')
+    return doc
+  }
   const prepare = () => {
     updates.length = 0
     const doc = engine.make(1, (update) => updates.push(update))
     engine.edit(doc, 0, 0, long)
-    return doc
+    if (isWatched) engine.watch(doc)
+    return appending(LONG_RUN)(doc)
   }
-  const append = (doc) => {
-    for (let i = 0; i < APPENDED; i++) engine.edit(doc, LONG_RUN + i, 0, 'y')
-    return doc
-  }
-  const check = checked(engine, long + 'y'.repeat(APPENDED))
+  const append = appending(LONG_RUN + APPENDED)
+  const check = checked(engine, long + 'y'.repeat(2 * APPENDED))
+  const clock = () => performance.now()
   const run = `one author's run of 5 MB: append ${APPENDED} characters`
-  print(`${run}, each update encoded`, 'us', 1000 * fastest(append, { prepare, check }))
-  const [first, ...later] = updates.splice(0)
+  const behind = isWatched ? watching : ''
+  print(`${run}, each update encoded${behind}`, 'us', 1000 * fastest(append, { prepare, check, clock }))
+  const sent = updates.splice(0)
+  const one = (isWatched && engine.applyFrom) || engine.apply
+  const applying = (some) => (doc) => {
+    for (const update of some) one(doc, update, ELSEWHERE)
+    return doc
+  }
+  const apply = applying(sent.slice(1 + APPENDED))
   const open = () => {
     const doc = engine.make(2)
-    engine.apply(doc, first)
-    return doc
+    engine.apply(doc, sent[0])
+    if (isWatched) engine.watch(doc)
+    return applying(sent.slice(1, 1 + APPENDED))(doc)
   }
-  const apply = (doc) => {
-    for (const update of later) engine.apply(doc, update)
-    return doc
-  }
-  print(`${run} that come one by one`, 'us', 1000 * fastest(apply, { prepare: open, check }))
+  print(`${run} that come one by one${behind}`, 'us', 1000 * fastest(apply, { prepare: open, check, clock }))
 }
 
 // ---- memory; wants `node --expose-gc` and a process of its own ----
