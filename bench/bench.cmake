@@ -12,6 +12,8 @@ foreach(folder ${bench_folders})
     target_link_libraries(bench_${suite} PRIVATE ${LK_PLATFORM} ${LK_CORE_TOP})
     # The floors call lk_panic, which lies in a library before theirs: ask for it at once.
     target_link_options(bench_${suite} PRIVATE LINKER:-u,lk_panic)
+    # What is measured is what is shipped: the program and the shared library are linked like this.
+    target_link_options(bench_${suite} PRIVATE ${lto_link})
     add_dependencies(benchmarks bench_${suite})
   endif()
 endforeach()

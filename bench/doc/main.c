@@ -7,6 +7,7 @@
 #include "bench/doc/gapbuf.h"
 #include "bench/doc/replay.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -526,6 +527,13 @@ static void bench_trace(const recording *trace) {
   bench_cut(trace, 8000, "8,000");
 }
 
+/* The heap keeps what was given back, as that of a process that opens one document after the other, and as Node's does
+ * where the peers are measured: else half the time of a load would be that of fresh pages. */
+static void keep_memory(void) {
+  bench_expect(mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1, "mallopt");
+  bench_expect(mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1, "mallopt");
+}
+
 int main(void) {
   static const char *const recorded[][2] = {
     { "automerge-paper", "ltr" },
@@ -535,6 +543,7 @@ int main(void) {
   };
   const char *folder = getenv("LK_TRACES");
   recording trace;
+  keep_memory();
   if (folder == NULL || folder[0] == '\0') {
     trace_generate(&trace);
     bench_trace(&trace);

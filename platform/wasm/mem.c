@@ -4,6 +4,7 @@
  * memory.fill, which an engine carries out as fast as the machine can. A body written as a loop
  * would be worse: the compiler recognises it and replaces it by a call of the very function that
  * it stands in. tests/vectors/wasm.test.mjs moves overlapping bytes through all of them. */
+#define LK_MEM_DEFINES
 #include "base/mem.h"
 
 #include <stdint.h>

@@ -12,4 +12,13 @@ void *memmove(void *to, const void *from, size_t len);
 void *memset(void *to, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 
+/* Freestanding, a compiler takes these for functions like any other, and calls them to move eight bytes. By their other
+ * names it knows what they do. Who defines them says LK_MEM_DEFINES. */
+#if defined(__GNUC__) && !defined(LK_MEM_DEFINES)
+#define memcpy __builtin_memcpy
+#define memmove __builtin_memmove
+#define memset __builtin_memset
+#define memcmp __builtin_memcmp
+#endif
+
 #endif

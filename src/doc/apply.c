@@ -708,6 +708,7 @@ static lk_err check_deletes(const lk_applying *self) {
   lk_update_reader ahead = self->in;
   uint64_t id, count, clock, len;
   lk_err err;
+  if (lk_deletes_are_plain(self)) return LK_OK;
   while ((err = lk_update_next_delete_client(&ahead, &id, &count)) == LK_OK) {
     do err = lk_update_next_delete(&ahead, &clock, &len);
     while (err == LK_OK);

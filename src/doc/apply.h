@@ -64,6 +64,8 @@ void lk_section_note(lk_applying *self, lk_section *section, uint32_t number);
  * |section| is open. As long as |direct| they are integrated, then they become loose. */
 lk_err lk_take_plain_run(lk_applying *self, lk_section *section) LK_MUST_USE;
 
+/* Whether all deleted ranges that follow can be read, in V1; false also where that takes a closer look. */
+bool lk_deletes_are_plain(const lk_applying *self);
 /* Passes over deleted ranges of |client|, in V1, that this update's own structs said to be deleted; gives how many.
  * |*range| is where in the transaction's ranges to look first, and where it ended. */
 uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *range);

@@ -27,6 +27,7 @@
 #define HEAD_MAX                                                                                   \
   48 /* more than info, two ids and a length take, and what loads by words reach beyond */
 #define TEXT_ROOM 32
+#define TAIL_MAX 16 /* more than two numbers take, and what loads by words reach beyond */
 #define OWN_WALK 64
 #define MAP_WALK 16 /* items that are looked at from where the map points */
 #define MAP_SHIFT 5
@@ -34,18 +35,19 @@
 /* ---- the map of clocks ---- */
 
 /* Every other stretch goes. */
-static OUT_OF_LINE void map_coarsen(lk_clock_map *map) {
-  map->shift++;
-  map->count = (map->count + 1) / 2;
-  for (uint32_t i = 1; i < map->count; i++) map->at[i] = map->at[2 * (size_t)i];
-  map->next = map->from + ((uint64_t)map->count << map->shift);
+static OUT_OF_LINE lk_clock_map map_coarsened(lk_clock_map map) {
+  map.shift++;
+  map.count = (map.count + 1) / 2;
+  for (uint32_t i = 1; i < map.count; i++) map.at[i] = map.at[2 * (size_t)i];
+  map.next = map.from + ((uint64_t)map.count << map.shift);
+  return map;
 }
 
 /* |number| stands for what begins before |end|. */
 static ALWAYS_INLINE void map_note(lk_clock_map *map, uint32_t number, uint32_t end) {
   while (map->next < end) {
     if (UNLIKELY(map->count == map->cap)) {
-      map_coarsen(map);
+      *map = map_coarsened(*map);
       continue;
     }
     map->at[map->count++] = number;
@@ -88,14 +90,26 @@ static OUT_OF_LINE uint32_t find(const lk_applying *self, uint16_t client, uint3
 
 /* ---- reading ---- */
 
-static OUT_OF_LINE bool read_other_u32(const uint8_t **at, uint32_t *out) {
-  uint32_t word = lk_load_le32(*at), ends = ~word & 0x80808080;
-  if (ends == 0) return false;
+/* What was read, and what comes behind it; |at| NULL where it is something else. By value, so that the cursor of who reads
+ * has no address and stays in a register. */
+typedef struct word_at {
+  const uint8_t *at;
+  uint32_t value;
+} word_at;
+
+static OUT_OF_LINE word_at read_other_u32(const uint8_t *at) {
+  uint32_t word = lk_load_le32(at), ends = ~word & 0x80808080;
+  if (ends == 0) return (word_at){ NULL, 0 };
   uint32_t bits = lk_ctz_u32(ends) + 1;
   word &= UINT32_MAX >> (32 - bits);
-  *out = (word & 0x7F) | (word >> 1 & 0x3F80) | (word >> 2 & 0x1FC000) | (word >> 3 & 0xFE00000);
-  *at += bits / 8;
-  return true;
+  word = (word & 0x7F) | (word >> 1 & 0x3F80) | (word >> 2 & 0x1FC000) | (word >> 3 & 0xFE00000);
+  return (word_at){ at + bits / 8, word };
+}
+
+static ALWAYS_INLINE bool take_word(word_at read, const uint8_t **at, uint32_t *out) {
+  *at = read.at;
+  *out = read.value;
+  return read.at != NULL;
 }
 
 /* Clocks have three bytes as a rule, in short documents two. */
@@ -111,32 +125,39 @@ static ALWAYS_INLINE bool read_clock(const uint8_t **at, uint32_t *out) {
     *at += 2;
     return true;
   }
-  return read_other_u32(at, out);
+  return take_word(read_other_u32(*at), at, out);
 }
 
 /* And lengths one. */
 static ALWAYS_INLINE bool read_len(const uint8_t **at, uint32_t *out) {
-  *out = **at;
-  if (UNLIKELY(*out >= 0x80)) return read_other_u32(at, out);
-  *at += 1;
+  if (UNLIKELY(**at >= 0x80)) return take_word(read_other_u32(*at), at, out);
+  *out = *(*at)++;
   return true;
 }
 
 /* A client that is no new one. Its bytes are known from now on. */
-static OUT_OF_LINE bool read_other(lk_applying *self, const uint8_t **at, uint16_t *client) {
-  lk_reader in = lk_reader_of(lk_slice_of(*at, LK_VARUINT_LEN_MAX));
+static OUT_OF_LINE word_at read_other(lk_applying *self, const uint8_t *at) {
+  lk_reader in = lk_reader_of(lk_slice_of(at, LK_VARUINT_LEN_MAX));
   uint64_t id;
-  if (lk_varuint_decode(&in, LK_VARUINT_MAX_SAFE, &id) != LK_OK || in.pos > 8) return false;
-  *client = lk_client_find(self->doc, id);
-  if (*client == LK_NO_CLIENT) return false;
+  word_at none = { NULL, 0 };
+  if (lk_varuint_decode(&in, LK_VARUINT_MAX_SAFE, &id) != LK_OK || in.pos > 8) return none;
+  uint16_t client = lk_client_find(self->doc, id);
+  if (client == LK_NO_CLIENT) return none;
   uint64_t mask = UINT64_MAX >> (64 - 8 * in.pos);
-  self->other = (lk_id_bytes){ lk_load_le64(*at) & mask, mask, (uint8_t)in.pos, *client };
-  *at += in.pos;
-  return true;
+  self->other = (lk_id_bytes){ lk_load_le64(at) & mask, mask, (uint8_t)in.pos, client };
+  return (word_at){ at + in.pos, client };
+}
+
+/* Any client. */
+static OUT_OF_LINE word_at skip_client(const uint8_t *at) {
+  lk_reader in = lk_reader_of(lk_slice_of(at, LK_VARUINT_LEN_MAX));
+  uint64_t id;
+  if (lk_varuint_decode(&in, LK_VARUINT_MAX_SAFE, &id) != LK_OK) return (word_at){ NULL, 0 };
+  return (word_at){ at + in.pos, 0 };
 }
 
 static ALWAYS_INLINE bool read_id(lk_applying *self, const lk_id_bytes *own, const uint8_t **at,
-                                  uint16_t *client, uint32_t *clock) {
+                                  uint32_t *client, uint32_t *clock) {
   uint64_t word = lk_load_le64(*at);
   if ((word & own->mask) == own->word) {
     *client = own->client;
@@ -144,7 +165,7 @@ static ALWAYS_INLINE bool read_id(lk_applying *self, const lk_id_bytes *own, con
   } else if ((word & self->other.mask) == self->other.word && self->other.mask != 0) {
     *client = self->other.client;
     *at += self->other.len;
-  } else if (!read_other(self, at, client)) {
+  } else if (!take_word(read_other(self, *at), at, client)) {
     return false;
   }
   return read_clock(at, clock);
@@ -240,21 +261,22 @@ static ALWAYS_INLINE void read_structs(lk_applying *self, const lk_id_bytes *own
   for (; item < last && at <= end; item++) {
     const uint8_t *begin = at;
     uint8_t info = *at++, kind = info & (LK_INFO_CONTENT | LK_INFO_SUB);
-    uint16_t right_client = LK_NO_CLIENT;
     uint32_t right_clock = 0, len;
     if (kind != LK_CONTENT_STRING && kind != LK_CONTENT_DELETED) break;
     if ((info & LK_INFO_ORIGIN) == 0) break;
     item->left = (uint32_t)(begin - base);
-    if (!read_id(self, &own, &at, &item->origin_client, &item->origin_clock)) break;
-    if ((info & LK_INFO_RIGHT) != 0 && !read_id(self, &own, &at, &right_client, &right_clock))
-      break;
+    uint32_t origin_client, origin_clock, right = LK_NO_CLIENT;
+    if (!read_id(self, &own, &at, &origin_client, &origin_clock)) break;
+    if ((info & LK_INFO_RIGHT) != 0 && !read_id(self, &own, &at, &right, &right_clock)) break;
     if (!read_len(&at, &len) || len == 0) break;
+    item->origin_client = (uint16_t)origin_client;
+    item->origin_clock = origin_clock;
     item->clock = (uint32_t)clock;
     item->len = len;
     item->right_clock = right_clock;
     item->content = text_len;
     item->client = own.client;
-    item->right_client = right_client;
+    item->right_client = (uint16_t)right;
     item->kind = kind;
     item->flags = 0;
     if (kind == LK_CONTENT_STRING) {
@@ -336,41 +358,45 @@ static ALWAYS_INLINE bool may_be_one(const lk_item *last, const lk_item *item) {
 }
 
 /* What was deleted by who wrote it; there is room. */
-static ALWAYS_INLINE void note_deleted(lk_tx *tx, const lk_item *item) {
-  if (tx->ranges.count > tx->range_floor) {
-    lk_range *last = &tx->ranges.at[tx->ranges.count - 1];
-    if (last->clock + last->len == item->clock && last->client == item->client) {
-      last->len += item->len;
-      return;
-    }
+static ALWAYS_INLINE void note_deleted(lk_tx *tx, uint16_t client, uint32_t clock, uint32_t len) {
+  uint32_t count = tx->ranges.count;
+  lk_range *last = tx->ranges.at + count;
+  if (count > tx->range_floor && last[-1].clock + last[-1].len == clock &&
+      last[-1].client == client) {
+    last[-1].len += len;
+    return;
   }
-  tx->ranges.at[tx->ranges.count++] = (lk_range){ item->client, item->clock, item->len };
+  *last = (lk_range){ client, clock, len };
+  tx->ranges.count = count + 1;
 }
 
 /* Links those of the chunk that stand between neighbours; gives how many, from the first on. Room for what they note is
  * made. */
 static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last, const chunk *in) {
   lk_doc *doc = self->doc;
-  lk_item *items = doc->items;
+  lk_item *const items = doc->items;
   lk_tx *tx = doc->tx;
+  lk_clock_map map = section->map;
   uint32_t number = in->first, end = in->first + in->count, known = self->known, shown = 0;
   uint32_t noted = number; /* items from here on are not in the map yet */
-  uint16_t own = section->client;
+  const uint16_t own = section->client;
   for (; number < end; last = number++) {
     lk_item *item = &items[number];
-    uint32_t left = last, origin_clock = item->origin_clock;
+    const uint32_t origin_clock = item->origin_clock, clock = item->clock, len = item->len;
+    uint32_t left = last;
     bool goes_on = false;
     if (UNLIKELY(item->origin_client != own)) {
       if (origin_clock >= doc->clients.at[item->origin_client].clock) break;
       left = find(self, item->origin_client, origin_clock);
-    } else if (origin_clock + 1 != item->clock) {
-      left = find_own(items, number, &section->map, noted, origin_clock);
+    } else if (origin_clock + 1 != clock) {
+      left = find_own(items, number, &map, noted, origin_clock);
       if (left == LK_NONE || items[left].client != own) break;
     } else {
       goes_on = items[last].kind == item->kind && same_right(&items[last], item);
     }
     lk_item *l = &items[left];
-    if (l->clock + l->len != origin_clock + 1 || (l->flags & LK_ITEM_SUB) != 0) break;
+    const uint32_t left_len = l->len, right = l->right;
+    if (l->clock + left_len != origin_clock + 1 || (l->flags & LK_ITEM_SUB) != 0) break;
     if (UNLIKELY(l->parent != known)) {
       if (l->parent == LK_NONE || !is_open(doc, l->parent)) break;
       if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
@@ -378,7 +404,6 @@ static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last
       known = l->parent;
       doc->types.at[known].cursor = LK_NONE;
     }
-    uint32_t right = l->right;
     if (UNLIKELY(right == LK_NONE)) {
       if (item->right_client != LK_NO_CLIENT) break;
       doc->types.at[known].end = number;
@@ -388,26 +413,28 @@ static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last
       if ((r->flags & LK_ITEM_JOINED) != 0) break;
       r->left = number;
     }
+    bool deleted = item->kind == LK_CONTENT_DELETED;
     item->left = left;
     item->right = right;
     item->parent = known;
     item->leaf = LK_NONE;
-    item->depth = l->depth + l->len;
+    item->depth = l->depth + left_len;
     l->right = number;
     if (goes_on) /* they may become one when all is here */
-      tx->merges.at[tx->merges.count++] = (lk_merge_try){ own, item->clock, number };
-    if (item->kind == LK_CONTENT_STRING) {
-      shown += item->len;
-    } else {
+      tx->merges.at[tx->merges.count++] = (lk_merge_try){ own, clock, number };
+    if (deleted) {
       item->flags = LK_ITEM_DELETED;
-      note_deleted(tx, item);
+      note_deleted(tx, own, clock, len);
+    } else {
+      shown += len;
     }
     if (number - noted == MAP_GROUP - 1) {
-      map_note(&section->map, noted, lk_item_end(item));
+      map_note(&map, noted, clock + len);
       noted = number + 1;
     }
   }
-  if (number > noted) map_note(&section->map, noted, lk_item_end(&items[number - 1]));
+  if (number > noted) map_note(&map, noted, lk_item_end(&items[number - 1]));
+  section->map = map;
   if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
   self->known = known;
   return number - in->first;
@@ -565,6 +592,30 @@ lk_err lk_take_plain_run(lk_applying *self, lk_section *section) {
 }
 
 /* ---- what is deleted ---- */
+
+bool lk_deletes_are_plain(const lk_applying *self) {
+  const lk_reader *in = &self->in.in;
+  const uint8_t *at = in->bytes.ptr + in->pos, *end = in->bytes.ptr + in->bytes.len;
+  uint32_t clients, client, count, clock, len;
+  if (self->in.format != LK_UPDATE_V1 || end - at < TAIL_MAX || !read_len(&at, &clients))
+    return false;
+  for (; clients > 0; clients--) {
+    if (end - at < TAIL_MAX || !take_word(skip_client(at), &at, &client)) return false;
+    if (!read_len(&at, &count)) return false;
+    for (; count > 0 && end - at >= TAIL_MAX; count--) {
+      if (!read_clock(&at, &clock) || !read_len(&at, &len)) return false;
+    }
+    if (clients > 1 && count > 0) return false;
+    if (count == 0) continue;
+    /* the last few, with a look at the end before each byte */
+    lk_reader rest = lk_reader_of(lk_slice_of(at, (size_t)(end - at)));
+    for (uint64_t number, i = 0; i < 2 * (uint64_t)count; i++) {
+      if (lk_varuint_decode(&rest, UINT32_MAX, &number) != LK_OK) return false;
+    }
+    return lk_reader_left(&rest) == 0;
+  }
+  return at == end;
+}
 
 uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *range) {
   const lk_tx *tx = self->doc->tx;

@@ -162,6 +162,11 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
   lk_item_free(doc, right);
 }
 
+void lk_item_absorb(lk_doc *doc, uint32_t left, uint32_t right) {
+  const lk_item *r = &doc->items[right];
+  absorb(doc, left, right, lk_client_place(doc, r->client, r->clock));
+}
+
 static void put_units(const lk_doc *doc, const lk_item *item, uint8_t *to, bool wide) {
   if (((item->flags & LK_ITEM_WIDE) != 0) == wide) {
     memcpy(to, doc->text + item->content, text_bytes(item));
@@ -322,7 +327,8 @@ static bool next_struct(const lk_doc *doc, uint16_t client, lk_place *place) {
   return true;
 }
 
-void lk_merge_at(lk_doc *doc, uint16_t client, uint32_t clock) {
+/* Tries to merge the struct that holds |clock| with its neighbours. */
+static void merge_at(lk_doc *doc, uint16_t client, uint32_t clock) {
   lk_place place = lk_client_place(doc, client, clock), next = place;
   if (next_struct(doc, client, &next) && merge_lefts(doc, client, next) > 1) return;
   place = lk_client_place(doc, client, clock);
@@ -373,7 +379,7 @@ void lk_tx_merge(lk_doc *doc, lk_tx *tx) {
   }
   for (uint32_t i = tx->merges.count; i > 0; i--) {
     const lk_merge_try *at = &tx->merges.at[i - 1];
-    if (!is_new(doc, tx, at->client, at->clock)) lk_merge_at(doc, (uint16_t)at->client, at->clock);
+    if (!is_new(doc, tx, at->client, at->clock)) merge_at(doc, (uint16_t)at->client, at->clock);
     else if (came_whole(tx, doc->clients.at[at->client].before)) merge_border(doc, at);
   }
 }

@@ -212,7 +212,8 @@ typedef struct lk_tx {
   range_clients; /* clients of |ranges| in the order in which they came up; filled where
                                      somebody wants events or formats are cleaned */
   LK_VEC(lk_touched) touched; /* clients with new structs */
-  LK_VEC(lk_merge_try) merges; /* what was split, and new items that look like one with the item before them */
+  LK_VEC(lk_merge_try)
+  merges; /* what was split, and new items that look like one with the item before them */
   LK_VEC(lk_change) changed;
   LK_VEC(uint32_t) subdocs; /* items with DOC that came or went */
   struct lk_tx *next;       /* waiting for its clean-up, or free */
@@ -295,13 +296,15 @@ typedef struct lk_observer {
 /* Where the last keystroke was made, for the next one: text_fast.c. Whatever else changes the document makes it of no
  * use, see lk_typing_end(). */
 typedef struct lk_typing {
-  uint64_t types_at;   /* a character that is typed at that index goes on in |item|; UINT64_MAX for none */
+  uint64_t
+      types_at; /* a character that is typed at that index goes on in |item|; UINT64_MAX for none */
   uint64_t deletes_at; /* one that is deleted at that index is the last, or first, of |item| */
   lk_node node;
-  uint32_t item; /* LK_NONE where nothing goes on */
-  uint32_t gone; /* what was deleted stands there, beside |item| */
-  uint32_t room; /* what is typed goes on for so many units */
-  int32_t owed;  /* units that the order index does not know yet; they are |item|'s */
+  uint32_t item;   /* LK_NONE where nothing goes on */
+  uint32_t gone;   /* what was deleted stands there, beside |item| */
+  uint32_t beside; /* |item| as it will be, while something is deleted */
+  uint32_t room;   /* what is typed goes on for so many units */
+  int32_t owed;    /* units that the order index does not know yet; they are |item|'s */
 } lk_typing;
 
 struct lk_doc {
@@ -314,9 +317,9 @@ struct lk_doc {
   uint64_t seed[2];
   lk_prng prng;
   bool gc;
-  uint32_t units;  /* clocks of all clients together */
+  uint32_t units;   /* clocks of all clients together */
   uint32_t subdocs; /* items with DOC that are not deleted */
-  uint16_t client; /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
+  uint16_t client;  /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
   uint64_t client_id;
 
   lk_item *items;
@@ -749,8 +752,8 @@ bool lk_ranges_have(const lk_range *ranges, uint32_t count, uint32_t client, uin
 /* ---- clean-up (cleanup.c): after the observers, nothing fails ---- */
 void lk_tx_collect(lk_doc *doc, lk_tx *tx);
 void lk_tx_merge(lk_doc *doc, lk_tx *tx);
-/* Tries to merge the struct that holds |clock| with its neighbours. */
-void lk_merge_at(lk_doc *doc, uint16_t client, uint32_t clock);
+/* Makes |left| one with |right|, its neighbour and continuation; neither has content. */
+void lk_item_absorb(lk_doc *doc, uint32_t left, uint32_t right);
 /* Moves text and values together where too much of them is waste. */
 void lk_doc_tidy(lk_doc *doc);
 /* The bytes of its content are of no use any more. */

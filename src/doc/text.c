@@ -109,8 +109,8 @@ lk_err lk_doc_text_insert(lk_doc *doc, lk_node node, uint64_t index, lk_slice ut
                           const lk_attributes *attributes) {
   uint32_t type;
   text_call call;
-  lk_text_content content = { .kind = LK_CONTENT_STRING, .bytes = utf8 };
   if (attributes == NULL && lk_text_type_on(doc, node, index, utf8)) return LK_OK;
+  lk_text_content content = { .kind = LK_CONTENT_STRING, .bytes = utf8 };
   lk_err err = find_text(doc, node, index, 0, &type);
   if (err != LK_OK || utf8.len == 0) return err;
   if (attributes == NULL && lk_text_insert_fast(doc, type, (uint32_t)index, utf8)) return LK_OK;

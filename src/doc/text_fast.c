@@ -88,8 +88,8 @@ static void emit_delete(lk_doc *doc, uint32_t client, uint32_t clock, uint32_t l
 
 /* ---- items without a journal ---- */
 
-/* Room for two items more, of which one splits |item|; what is missing is left to the slow way. */
-static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item) {
+/* Room for two items more, of which one splits |item|, which stands at |*place|; what is missing is left to the slow way. */
+static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *place) {
   if (doc->item_free == LK_NONE && doc->item_cap - doc->item_count < 2) return false;
   if (doc->item_free != LK_NONE && doc->items[doc->item_free].left == LK_NONE &&
       doc->item_cap == doc->item_count) {
@@ -98,8 +98,8 @@ static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item) {
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
   if (item == LK_NONE) return true;
   const lk_client *client = &doc->clients.at[doc->items[item].client];
-  lk_place place = lk_client_place(doc, doc->items[item].client, doc->items[item].clock);
-  return client->blocks[place.block].cap - client->blocks[place.block].count >= 2;
+  *place = lk_client_place(doc, doc->items[item].client, doc->items[item].clock);
+  return client->blocks[place->block].cap - client->blocks[place->block].count >= 2;
 }
 
 static uint32_t take_item(lk_doc *doc) {
@@ -120,8 +120,9 @@ static void link(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number) {
   if (type->order != LK_NONE) lk_order_link(doc, slot, number);
 }
 
-/* The right half of a narrow text. */
-static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number, uint32_t offset) {
+/* The right half of a narrow text, which stands at |place|. */
+static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number, uint32_t offset,
+                      lk_place place) {
   uint32_t right = take_item(doc);
   lk_item *item = &doc->items[number];
   lk_item half = *item;
@@ -134,7 +135,6 @@ static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number
   half.left = number;
   half.flags &= (uint8_t)~LK_ITEM_JOINED;
   doc->items[right] = half;
-  lk_place place = lk_client_place(doc, item->client, item->clock);
   if (lk_client_insert(doc, item->client, place, right) != LK_OK) LK_UNREACHABLE();
   item->len = offset;
   if (type->order != LK_NONE) lk_order_add(doc, item->leaf, -(int32_t)half.len, 0);
@@ -194,9 +194,10 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   lk_block *block = &client->blocks[client->block_count - 1];
   if (block->count == block->cap || lk_text_reserve(doc, (uint32_t)text.len) != LK_OK)
     return LK_NONE;
-  if (!has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE)) return LK_NONE;
+  lk_place place;
+  if (!has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE, &place)) return LK_NONE;
   lk_type *type = &doc->types.at[slot];
-  if (offset > 0) right = split(doc, type, slot, left, offset);
+  if (offset > 0) right = split(doc, type, slot, left, offset, place);
   uint32_t made = take_item(doc);
   lk_item item = {
     .clock = client->clock,
@@ -297,16 +298,17 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
   lk_item *item = &doc->items[at->item];
   lk_client *client = &doc->clients.at[item->client];
   lk_type *type = &doc->types.at[text.slot];
-  uint32_t end = item->content + item->len, clock = client->clock;
-  doc->text[end] = utf8.ptr[0];
-  if (end == doc->text_len) doc->text_len++;
-  else client->text_used++;
-  item->len++;
+  uint32_t len = item->len, end = item->content + len, clock = client->clock, room = at->room - 1;
+  if (end == doc->text_len) doc->text_len = end + 1;
+  else client->text_used = end + 1;
+  item->len = len + 1;
   client->clock = clock + 1;
   doc->units++;
   type->length++;
-  at->owed += type->order != LK_NONE ? 1 : 0;
-  at->types_at = --at->room > 0 ? index + 1 : UINT64_MAX;
+  at->owed += type->order != LK_NONE;
+  at->room = room;
+  at->types_at = room > 0 ? index + 1 : UINT64_MAX;
+  doc->text[end] = utf8.ptr[0];
   if (doc->update_observers > 0)
     emit_insert(doc, item->client, clock, utf8, item->client, clock - 1, item->right);
   return true;
@@ -392,36 +394,45 @@ static inline void delete_head(lk_doc *doc, uint32_t number, uint32_t last, uint
   item->content += len;
 }
 
+/* The next deletion may go on in |number|, beside |gone|. */
+static void note_beside(lk_doc *doc, uint32_t number, uint32_t gone) {
+  doc->typing.beside = number;
+  doc->typing.gone = gone;
+}
+
 /* |len| units of |number|, from |offset| on. */
 static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
                            uint32_t len) {
   lk_type *type = &doc->types.at[slot];
   lk_item *item = &doc->items[number];
-  uint32_t clock = item->clock + offset, text = item->content + offset;
+  uint32_t text = item->content + offset;
   if (is_joined(doc, number) || is_joined(doc, item->right)) return false;
-  uint16_t client = item->client;
   bool head = offset == 0, tail = offset + len == item->len;
   if (tail && !head && continues(doc, number, item->right, item->right)) {
-    doc->typing.gone = item->right;
+    note_beside(doc, number, item->right);
     delete_tail(doc, number, item->right, len);
     shrink_units(doc, type, item->leaf, len);
   } else if (head && !tail && continues(doc, item->left, number, item->left)) {
-    doc->typing.gone = item->left;
+    note_beside(doc, number, item->left);
     delete_head(doc, number, item->left, len);
     shrink_units(doc, type, item->leaf, len);
   } else {
-    if (!(head && tail) && !has_room(doc, type, number)) return false;
+    lk_place place = { 0, 0 };
+    if (!(head && tail) && !has_room(doc, type, number, &place)) return false;
     type = &doc->types.at[slot];
-    uint32_t gone = head ? number : split(doc, type, slot, number, offset);
-    if (!tail) (void)split(doc, type, slot, gone, len);
+    uint32_t gone = head ? number : split(doc, type, slot, number, offset, place);
+    if (!head) place.at++;
+    uint32_t rest = tail ? LK_NONE : split(doc, type, slot, gone, len, place);
     lk_item *dead = &doc->items[gone];
     dead->kind = LK_CONTENT_DELETED;
     dead->flags = LK_ITEM_DELETED;
     shrink_units(doc, type, dead->leaf, len);
     if (head) type->cursor = LK_NONE;
-    if ((head && continues(doc, dead->left, gone, dead->left)) ||
-        (tail && continues(doc, gone, dead->right, dead->right)))
-      lk_merge_at(doc, client, clock);
+    if (tail && continues(doc, gone, dead->right, dead->right))
+      lk_item_absorb(doc, gone, dead->right);
+    if (head && continues(doc, dead->left, gone, dead->left)) lk_item_absorb(doc, dead->left, gone);
+    if (!head && tail) note_beside(doc, number, doc->items[number].right);
+    if (head && !tail) note_beside(doc, rest, doc->items[rest].left);
   }
   waste(doc, text, len);
   return true;
@@ -433,7 +444,10 @@ static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t 
   const lk_item *item = &doc->items[number];
   lk_type *type = &doc->types.at[slot];
   bool back = item->right == at->gone;
-  if (item->len == 1) return;
+  if (item->len == 1 || !is_plain(item)) return;
+  if (back ? !continues(doc, number, at->gone, at->gone)
+           : !continues(doc, at->gone, number, at->gone))
+    return;
   at->item = number;
   at->node = lk_node_of(doc, slot);
   at->deletes_at = back ? index - 1 : index;
@@ -470,7 +484,7 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   uint32_t client = item->client, clock = item->clock + (index - before);
   if (!is_plain(item) || len > item->len - (index - before)) return false;
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
-  if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, number);
+  if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);
   if (doc->update_observers > 0) emit_delete(doc, client, clock, len);
   return true;
 }
