@@ -24,13 +24,14 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNLIKELY(condition) (__builtin_expect((condition), 0))
 #define OUT_OF_LINE __attribute__((noinline))
-#define HEAD_MAX                                                                                   \
-  48 /* more than info, two ids and a length take, and what loads by words reach beyond */
-#define TEXT_ROOM 32
-#define TAIL_MAX 16 /* more than two numbers take, and what loads by words reach beyond */
+/* More than the info, two ids and a length take, or than two numbers, and what loads by words reach beyond. */
+#define HEAD_MAX 48
+#define TAIL_MAX 16
+#define TEXT_ROOM 32 /* text is copied so many bytes at a time */
+/* Items that are looked at from where the map points. */
 #define OWN_WALK 64
-#define MAP_WALK 16 /* items that are looked at from where the map points */
-#define MAP_SHIFT 5
+#define MAP_WALK 16
+#define MAP_SHIFT 5 /* of a map that nobody had to coarsen */
 
 /* ---- the map of clocks ---- */
 
@@ -242,7 +243,7 @@ static OUT_OF_LINE bool read_wide(lk_doc *doc, uint32_t *text_len, lk_slice text
   return err == LK_OK;
 }
 
-/* Reads up to |most| structs of a client that stands at |clock64| into free items of the pool; |out->count| is how many of
+/* Reads up to |most| structs of a client that stands at |clock| into free items of the pool; |out->count| is how many of
  * those that come next are plain. There is room for all text that may come. Where it is not |careful|, whether the text
  * is ASCII is left to be asked. */
 static ALWAYS_INLINE void read_structs(lk_applying *self, const lk_id_bytes *own_id, uint64_t clock,
@@ -329,9 +330,10 @@ static OUT_OF_LINE void read_chunk(lk_applying *self, const lk_id_bytes *own, ui
 
 /* ---- a run, straight in ---- */
 
-/* Four items share a note, so that nearly all are found within some steps. */
+/* So many items share a note. */
 #define MAP_GROUP 4
 
+/* The item that ends behind |clock|, among those of the pool before |count|; it may be another client's. */
 static ALWAYS_INLINE uint32_t find_own(const lk_item *items, uint32_t count,
                                        const lk_clock_map *map, uint32_t noted, uint32_t clock) {
   uint32_t slot = (clock - map->from) >> map->shift;
@@ -396,7 +398,8 @@ static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last
     }
     lk_item *l = &items[left];
     const uint32_t left_len = l->len, right = l->right;
-    if (l->clock + left_len != origin_clock + 1 || (l->flags & LK_ITEM_SUB) != 0) break;
+    if (l->clock + left_len != origin_clock + 1) break;
+    if ((l->flags & (LK_ITEM_SUB | LK_ITEM_LOOSE)) != 0) break;
     if (UNLIKELY(l->parent != known)) {
       if (l->parent == LK_NONE || !is_open(doc, l->parent)) break;
       if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
@@ -681,23 +684,18 @@ static inline lk_err append(lk_doc *doc, uint32_t number) {
   lk_client *client = &doc->clients.at[item->client];
   lk_block *block = &client->blocks[client->block_count - 1];
   lk_tx *tx = doc->tx;
-  lk_err err = LK_OK;
-  if (item->kind == LK_CONTENT_DELETED) err = LK_VEC_RESERVE(doc, tx->ranges, 1);
-  if (err == LK_OK && block->count == block->cap) {
-    err = lk_client_append(doc, item->client, number);
+  bool deleted = item->kind == LK_CONTENT_DELETED;
+  lk_err err = deleted ? LK_VEC_RESERVE(doc, tx->ranges, 1) : LK_OK;
+  if (err != LK_OK) return err;
+  if (block->count == block->cap) {
+    if ((err = lk_client_append(doc, item->client, number)) != LK_OK) return err;
   } else {
     block->items[block->count++] = number;
     block->dead = false;
   }
-  if (err != LK_OK) return err;
   client->clock += item->len;
   doc->units += item->len;
-  if (item->kind != LK_CONTENT_DELETED) return LK_OK;
-  lk_range *last = &tx->ranges.at[tx->ranges.count - 1u];
-  bool goes_on = tx->ranges.count > tx->range_floor && last->client == item->client &&
-                 last->clock + last->len == item->clock;
-  if (goes_on) last->len += item->len;
-  else tx->ranges.at[tx->ranges.count++] = (lk_range){ item->client, item->clock, item->len };
+  if (deleted) note_deleted(tx, item->client, item->clock, item->len);
   return LK_OK;
 }
 

@@ -672,7 +672,7 @@ static inline void lk_typing_end(lk_doc *doc) {
   if (doc->typing.item != LK_NONE) lk_typing_stop(doc);
 }
 /* The same for an update in V1. */
-bool lk_apply_fast(lk_doc *doc, lk_slice update);
+bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin);
 
 /* ---- order index (order.c) ---- */
 

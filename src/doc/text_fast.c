@@ -38,10 +38,17 @@ static bool is_ascii(lk_slice text) {
 
 static uint8_t *put(uint8_t *to, uint64_t value) { return to + lk_varuint_store(to, value); }
 
-static void emit(lk_doc *doc, const uint8_t *end) {
+/* Whose change it was: that of the caller's own call, or an update that came from |origin|. */
+typedef struct whose {
+  uint64_t origin;
+  bool local;
+} whose;
+static const whose OURS = { 0, true };
+
+static void emit(lk_doc *doc, whose who, const uint8_t *end) {
   doc->emit.len = end == NULL ? 0 : (size_t)(end - doc->emit.ptr);
   doc->cleaning = true; /* what observers change is cleaned up behind */
-  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, 0, true);
+  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, who.origin, who.local);
   doc->cleaning = false;
   if (doc->cleanups != NULL) lk_cleanups_run(doc);
 }
@@ -51,7 +58,7 @@ static uint8_t *emit_room(lk_doc *doc, size_t len) {
   return lk_buf_reserve(&doc->emit, len + 96) == LK_OK ? doc->emit.ptr : NULL;
 }
 
-static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice text,
+static void emit_insert(lk_doc *doc, whose who, uint32_t client, uint32_t clock, lk_slice text,
                         uint32_t origin_client, uint32_t origin_clock, uint32_t right) {
   uint8_t *to = emit_room(doc, text.len);
   if (to != NULL) {
@@ -71,10 +78,10 @@ static void emit_insert(lk_doc *doc, uint32_t client, uint32_t clock, lk_slice t
     to += text.len;
     *to++ = 0;
   }
-  emit(doc, to);
+  emit(doc, who, to);
 }
 
-static void emit_delete(lk_doc *doc, uint32_t client, uint32_t clock, uint32_t len) {
+static void emit_delete(lk_doc *doc, whose who, uint32_t client, uint32_t clock, uint32_t len) {
   uint8_t *to = emit_room(doc, 0);
   if (to != NULL) {
     *to++ = 0;
@@ -83,7 +90,7 @@ static void emit_delete(lk_doc *doc, uint32_t client, uint32_t clock, uint32_t l
     *to++ = 1;
     to = put(put(to, clock), len);
   }
-  emit(doc, to);
+  emit(doc, who, to);
 }
 
 /* ---- items without a journal ---- */
@@ -310,7 +317,7 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
   at->types_at = room > 0 ? index + 1 : UINT64_MAX;
   doc->text[end] = utf8.ptr[0];
   if (doc->update_observers > 0)
-    emit_insert(doc, item->client, clock, utf8, item->client, clock - 1, item->right);
+    emit_insert(doc, OURS, item->client, clock, utf8, item->client, clock - 1, item->right);
   return true;
 }
 
@@ -343,7 +350,7 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   if (doc->update_observers > 0) {
     const lk_item *item = &doc->items[made];
     bool own = item->clock != clock; /* it was there before */
-    emit_insert(doc, doc->client, clock, text, own ? doc->client : item->origin_client,
+    emit_insert(doc, OURS, doc->client, clock, text, own ? doc->client : item->origin_client,
                 own ? clock - 1 : item->origin_clock, right);
   }
   return true;
@@ -470,7 +477,7 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   type->length--;
   at->owed -= type->order != LK_NONE ? 1 : 0;
   at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
-  if (doc->update_observers > 0) emit_delete(doc, item->client, clock, 1);
+  if (doc->update_observers > 0) emit_delete(doc, OURS, item->client, clock, 1);
   return true;
 }
 
@@ -485,7 +492,7 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   if (!is_plain(item) || len > item->len - (index - before)) return false;
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);
-  if (doc->update_observers > 0) emit_delete(doc, client, clock, len);
+  if (doc->update_observers > 0) emit_delete(doc, OURS, client, clock, len);
   return true;
 }
 
@@ -551,7 +558,7 @@ static bool is_free(const lk_doc *doc, const lk_item *item) {
          !lk_type_deleted(doc, item->parent);
 }
 
-static bool apply_insert(lk_doc *doc, lk_reader *in) {
+static bool apply_insert(lk_doc *doc, whose who, lk_reader *in) {
   keystroke key;
   if (!read_insert(doc, in, &key) || !can_write(doc, key.client)) return false;
   const lk_client *origin = &doc->clients.at[key.origin_client];
@@ -577,11 +584,18 @@ static bool apply_insert(lk_doc *doc, lk_reader *in) {
     if (made == LK_NONE) return false;
   }
   doc->types.at[slot].cursor = LK_NONE;
+  if (doc->update_observers > 0) {
+    uint32_t right = key.right_client == LK_NO_CLIENT
+                         ? LK_NONE
+                         : lk_client_item(doc, key.right_client, (uint32_t)key.right_clock);
+    emit_insert(doc, who, key.client, (uint32_t)key.clock, key.text, key.origin_client,
+                (uint32_t)key.origin_clock, right);
+  }
   return true;
 }
 
 /* A stretch of one item. */
-static bool apply_delete(lk_doc *doc, lk_reader *in) {
+static bool apply_delete(lk_doc *doc, whose who, lk_reader *in) {
   uint64_t id, clock, len;
   uint8_t ranges;
   if (!read_uint(in, &id) || lk_reader_u8(in, &ranges) != LK_OK || ranges != 1) return false;
@@ -596,16 +610,18 @@ static bool apply_delete(lk_doc *doc, lk_reader *in) {
   if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
   lk_typing_end(doc);
   doc->types.at[slot].cursor = LK_NONE;
+  if (doc->update_observers > 0) emit_delete(doc, who, client, (uint32_t)clock, (uint32_t)len);
   return true;
 }
 
-bool lk_apply_fast(lk_doc *doc, lk_slice update) {
-  if (doc->tx != NULL || doc->cleaning || doc->observers.count > 0 || doc->clients.count == 0)
+bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin) {
+  whose who = { origin, false };
+  if (doc->tx != NULL || doc->cleaning || doc->event_observers > 0 || doc->clients.count == 0)
     return false;
   if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
   if (update.len < 4 || update.len > TYPED_MAX) return false;
   lk_typing_end(doc);
   lk_reader in = { update, 2 };
-  if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, &in);
-  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, &in);
+  if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, who, &in);
+  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, who, &in);
 }

@@ -390,6 +390,51 @@ static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   lk_buf_deinit(&v2);
 }
 
+/* The same where memory runs out at any time: several writers, so that some structs wait for others. */
+PROPERTY_SLOW(structs_in_bulk_without_memory_leave_no_trace, 48) {
+  static session s;
+  static replica r;
+  uint32_t at[REPLICAS] = { 0 };
+  snapshot empty, after, want;
+  bool first = true;
+  lk_buf state;
+  lk_buf_init(&state, test_alloc(), 1 << 26);
+  session_open(&s, false);
+  for (uint32_t turns = gen_range(g, 20, 160); turns > 0; turns--) {
+    uint32_t writer = gen_below(g, REPLICAS);
+    write_on(g, &s.r[writer], &at[writer]);
+    if (gen_below(g, 6) == 0) sync_one(g, &s.r[writer], &s.r[gen_below(g, REPLICAS)]);
+  }
+  sync_all(g, &s);
+  CHECK_OK(lk_doc_encode(s.r[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &state));
+  FAULT_LOOP(faults, test_alloc()) {
+    open_replica(&r, 77, false);
+    take_snapshot(r.doc, &empty);
+    r.now = faulty_alloc(&faults);
+    lk_err err = lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&state), 0);
+    r.now = test_alloc();
+    CHECK_DOC(r.doc);
+    if (err != LK_OK) {
+      take_snapshot(r.doc, &after);
+      check_same(&after, &empty);
+      snapshot_free(&after);
+      CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&state), 0));
+      CHECK_DOC(r.doc);
+    }
+    take_snapshot(r.doc, &after);
+    if (first) want = after;
+    else check_same(&after, &want);
+    if (!first) snapshot_free(&after);
+    first = false;
+    snapshot_free(&empty);
+    close_replica(&r);
+    if (faults.seen == 0) break;
+  }
+  snapshot_free(&want);
+  session_close(&s);
+  lk_buf_deinit(&state);
+}
+
 /* "a", and twenty stretches of 100 deleted clocks behind it. */
 static void put_stretches(lk_buf *out) {
   lk_buf_append(out, LK_LIT("\x01\x15\x01\x00\x04\x01\x01t\x01"
@@ -633,7 +678,16 @@ typedef struct twins {
   replica fast, slow, peer;
   lk_node f, s, p;
   bool watched;
+  update_log heard[2]; /* what the twins tell, of others as well */
 } twins;
+
+#define ELSEWHERE 5
+
+static void hear(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  (void)doc;
+  CHECK_U64(origin, local ? 0 : ELSEWHERE);
+  log_update(ctx, update);
+}
 
 static void twins_open(lk_gen *g, twins *self) {
   bool keep = gen_chance(g, 1, 8);
@@ -645,6 +699,11 @@ static void twins_open(lk_gen *g, twins *self) {
   self->watched = gen_bool(g);
   observe(&self->slow);
   if (self->watched) observe(&self->fast);
+  self->heard[0].count = self->heard[1].count = 0;
+  if (self->watched) {
+    CHECK_OK(lk_doc_on_update(self->fast.doc, LK_UPDATE_V1, hear, &self->heard[0], NULL));
+    CHECK_OK(lk_doc_on_update(self->slow.doc, LK_UPDATE_V1, hear, &self->heard[1], NULL));
+  }
   observe(&self->peer);
   CHECK_OK(lk_doc_root(self->fast.doc, LK_LIT("t"), LK_NODE_TEXT, &self->f));
   CHECK_OK(lk_doc_root(self->slow.doc, LK_LIT("t"), LK_NODE_TEXT, &self->s));
@@ -659,6 +718,9 @@ static void twins_compare(twins *self) {
   CHECK_U64(self->fast.log.count, self->slow.log.count);
   for (uint32_t i = 0; i < self->fast.log.count; i++)
     CHECK_SLICE(self->fast.log.at[i], self->slow.log.at[i]);
+  CHECK_U64(self->heard[0].count, self->heard[1].count);
+  for (uint32_t i = 0; i < self->heard[0].count; i++)
+    CHECK_SLICE(self->heard[0].at[i], self->heard[1].at[i]);
 }
 
 /* Where somebody types: mostly on from where he was. */
@@ -690,13 +752,13 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   uint32_t to_peer = 0, to_twins = 0;
   twins_open(g, &t);
   for (uint32_t turns = gen_below(g, 300); turns > 0; turns--) {
-    if (t.slow.log.count + 2 > UPDATES_MAX || t.peer.log.count + 2 > UPDATES_MAX) break;
+    if (t.slow.log.count + t.peer.log.count + 2 > UPDATES_MAX) break;
     switch (gen_below(g, 4)) {
     case 0: type_once(g, &other, t.peer.doc, t.p, NULL, t.p); break;
     case 1:
       for (; to_twins < t.peer.log.count; to_twins++) {
-        CHECK_OK(lk_doc_apply(t.fast.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], 0));
-        CHECK_OK(lk_doc_apply(t.slow.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], 0));
+        CHECK_OK(lk_doc_apply(t.fast.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], ELSEWHERE));
+        CHECK_OK(lk_doc_apply(t.slow.doc, LK_UPDATE_V1, t.peer.log.at[to_twins], ELSEWHERE));
         twins_compare(&t);
       }
       if (gen_bool(g)) break;
@@ -710,6 +772,8 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
     }
   }
   twins_compare(&t);
+  log_free(&t.heard[0]);
+  log_free(&t.heard[1]);
   close_replica(&t.fast);
   close_replica(&t.slow);
   close_replica(&t.peer);
