@@ -702,13 +702,9 @@ static lk_err apply_deletes_of(lk_applying *self, uint64_t id, uint64_t *ranges)
   }
 }
 
-/* Whether all that is left can be read, before the first deletion: what an update deletes is not paid for by its bytes, and one
- * that fails behind that could come again and again. */
-static lk_err check_deletes(const lk_applying *self) {
-  lk_update_reader ahead = self->in;
+static lk_err check_deletes(lk_update_reader ahead) {
   uint64_t id, count, clock, len;
   lk_err err;
-  if (lk_deletes_are_plain(self)) return LK_OK;
   while ((err = lk_update_next_delete_client(&ahead, &id, &count)) == LK_OK) {
     do err = lk_update_next_delete(&ahead, &clock, &len);
     while (err == LK_OK);
@@ -719,8 +715,10 @@ static lk_err check_deletes(const lk_applying *self) {
 
 static lk_err apply_deletes(lk_applying *self) {
   uint64_t id, count, ranges = 0;
-  if (self->doc->steps_max < UINT64_MAX / 2) {
-    lk_err bad = check_deletes(self);
+  /* Whether all that is left can be read is asked before the first deletion: what an update deletes is not paid for by its
+   * bytes, and one that fails behind that could come again and again. */
+  if (self->doc->steps_max < UINT64_MAX / 2 && !lk_deletes_are_plain(self)) {
+    lk_err bad = check_deletes(self->in);
     if (bad != LK_OK) return bad;
   }
   for (;;) {
@@ -755,6 +753,7 @@ static lk_err apply(lk_applying *self, lk_update_format format, lk_slice update)
   return err;
 }
 
+#define SECTIONS_KEPT 16
 #define KEEP_MAX 1024 /* entries of a vector that are kept for the next call */
 
 /* Gives back what a large load needed for itself, and its slack. */
@@ -785,11 +784,15 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   self.chunk = 16;
   self.careful = false;
   self.structs = 0;
-  self.sections.at = NULL;
-  self.sections.count = self.sections.cap = 0;
   lk_call call;
   lk_err err = lk_doc_begin(doc, origin);
   if (err != LK_OK) return err;
+  self.sections.at =
+      doc->sections; /* from here to where they are given back nobody else applies anything */
+  self.sections.cap = doc->section_cap;
+  self.sections.count = 0;
+  doc->sections = NULL;
+  doc->section_cap = 0;
   bool local = doc->tx->local;
   err = lk_call_begin(doc, &call);
   LK_ASSERT(err == LK_OK); /* a transaction is open */
@@ -806,7 +809,9 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   }
   doc->incoming.count = doc->stack.count = doc->dropped.count = doc->woken.count = 0;
   doc->steps_max = UINT64_MAX;
-  LK_VEC_FREE(doc, self.sections);
+  if (self.sections.cap > SECTIONS_KEPT) LK_VEC_FREE(doc, self.sections);
+  doc->sections = self.sections.at;
+  doc->section_cap = self.sections.cap;
   lk_arena_deinit(&self.scratch);
   if (err != LK_OK) doc->tx->local = local;
   err = lk_call_end(doc, &call, err);

@@ -596,21 +596,35 @@ lk_err lk_take_plain_run(lk_applying *self, lk_section *section) {
 
 /* ---- what is deleted ---- */
 
+/* With a look at the end before each byte. */
+static bool reads_deletes(lk_reader in) {
+  uint64_t clients, id, count, number;
+  if (lk_varuint_decode(&in, UINT32_MAX, &clients) != LK_OK) return false;
+  for (; clients > 0; clients--) {
+    if (lk_varuint_decode(&in, LK_VARUINT_MAX_SAFE, &id) != LK_OK) return false;
+    if (lk_varuint_decode(&in, UINT32_MAX, &count) != LK_OK) return false;
+    for (uint64_t i = 0; i < 2 * count; i++) {
+      if (lk_varuint_decode(&in, UINT32_MAX, &number) != LK_OK) return false;
+    }
+  }
+  return lk_reader_left(&in) == 0;
+}
+
 bool lk_deletes_are_plain(const lk_applying *self) {
   const lk_reader *in = &self->in.in;
   const uint8_t *at = in->bytes.ptr + in->pos, *end = in->bytes.ptr + in->bytes.len;
   uint32_t clients, client, count, clock, len;
-  if (self->in.format != LK_UPDATE_V1 || end - at < TAIL_MAX || !read_len(&at, &clients))
-    return false;
+  if (self->in.format != LK_UPDATE_V1) return false;
+  if (end - at < 4 * TAIL_MAX) return reads_deletes(*in);
+  if (!read_len(&at, &clients)) return false;
   for (; clients > 0; clients--) {
     if (end - at < TAIL_MAX || !take_word(skip_client(at), &at, &client)) return false;
     if (!read_len(&at, &count)) return false;
     for (; count > 0 && end - at >= TAIL_MAX; count--) {
       if (!read_clock(&at, &clock) || !read_len(&at, &len)) return false;
     }
-    if (clients > 1 && count > 0) return false;
     if (count == 0) continue;
-    /* the last few, with a look at the end before each byte */
+    if (clients > 1) return false;
     lk_reader rest = lk_reader_of(lk_slice_of(at, (size_t)(end - at)));
     for (uint64_t number, i = 0; i < 2 * (uint64_t)count; i++) {
       if (lk_varuint_decode(&rest, UINT32_MAX, &number) != LK_OK) return false;

@@ -382,6 +382,8 @@ struct lk_doc {
   LK_VEC(lk_held) held;
 
   /* apply.c, pending.c */
+  struct lk_section *sections; /* what the last update needed, for the next one */
+  uint32_t section_cap;
   LK_VEC(uint32_t) incoming; /* decoded items, by client */
   LK_VEC(uint32_t) stack;
   LK_VEC(uint32_t) dropped; /* decoded items that turned out to be known */

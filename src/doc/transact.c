@@ -8,7 +8,7 @@
  *
  * A changing call opens a transaction if there is none. When it fails it rolls back to where it began, and
  * what the transaction did before stays. */
-#include "doc/engine.h"
+#include "doc/apply.h"
 
 #include "base/sort.h"
 #include "codec/utf.h"
@@ -74,6 +74,7 @@ void lk_doc_close(lk_doc *doc) {
   free_txs(doc, doc->tx_free);
   lk_pending_deinit(doc);
   lk_read_deinit(doc);
+  lk_free_array(&doc->alloc, doc->sections, doc->section_cap, sizeof *doc->sections);
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     lk_client *client = &doc->clients.at[i];
     for (uint32_t b = 0; b < client->block_count; b++) {
