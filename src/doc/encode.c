@@ -523,19 +523,41 @@ static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint
   return err;
 }
 
-static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
-                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
-  lk_update_writer writer;
-  lk_update_writer_init(&writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
-  lk_err err = structs_v2(doc, parts, count, &writer);
+static lk_err write_all_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
+                           const lk_part *ranges, uint32_t range_count, lk_update_writer *writer,
+                           lk_buf *out) {
+  lk_err err = structs_v2(doc, parts, count, writer);
   if (err == LK_OK) {
-    range_sink sink = { NULL, &writer };
-    lk_update_write_deletes(&writer);
+    range_sink sink = { NULL, writer };
+    lk_update_write_deletes(writer);
     if (tx != NULL) deletes_of_tx(tx, ranges, range_count, &sink);
     else err = deletes_of_document(doc, ranges, range_count, &sink);
   }
-  if (err == LK_OK) err = lk_update_writer_finish(&writer, out);
-  lk_update_writer_deinit(&writer);
+  return err == LK_OK ? lk_update_writer_finish(writer, out) : err;
+}
+
+#define WRITER_KEPT                                                                                \
+  4096 /* bytes of an update behind which the next one finds the memory of the one before */
+
+void lk_encode_deinit(lk_doc *doc) {
+  if (doc->writer == NULL) return;
+  lk_update_writer_deinit(doc->writer);
+  lk_free_bytes(&doc->alloc, doc->writer, sizeof *doc->writer);
+  doc->writer = NULL;
+}
+
+/* A keystroke, as a rule: nine columns of a byte or two, whose memory is kept. */
+static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
+                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
+  size_t start = out->len;
+  if (doc->writer == NULL) {
+    doc->writer = lk_alloc_bytes(&doc->alloc, sizeof *doc->writer);
+    if (doc->writer == NULL) return LK_ERR_NOMEM;
+    lk_update_writer_init(doc->writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
+  }
+  lk_err err = write_all_v2(doc, tx, parts, count, ranges, range_count, doc->writer, out);
+  if (err != LK_OK || out->len - start > WRITER_KEPT) lk_encode_deinit(doc);
+  else lk_update_writer_reset(doc->writer);
   return err;
 }
 

@@ -401,7 +401,8 @@ struct lk_doc {
   uint32_t parsed_at; /* |tx_number| then */
   size_t pending_bytes;
 
-  lk_buf emit; /* the update that observers get */
+  lk_buf emit;              /* the update that observers get */
+  lk_update_writer *writer; /* of those in V2; NULL before the first */
 };
 
 /* ---- vectors (store.c) ---- */
@@ -773,6 +774,7 @@ lk_err lk_text_cleanup(lk_doc *doc, lk_tx *tx) LK_MUST_USE;
 /* The structs from lk_tx_before() on and the ranges: the update of a transaction. */
 lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) LK_MUST_USE;
 
+void lk_encode_deinit(lk_doc *doc);
 /* Reads a state vector into |froms|, which has a word for each client of the document: those that it names. */
 lk_err lk_doc_read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms) LK_MUST_USE;
 

@@ -74,6 +74,7 @@ void lk_doc_close(lk_doc *doc) {
   free_txs(doc, doc->tx_free);
   lk_pending_deinit(doc);
   lk_read_deinit(doc);
+  lk_encode_deinit(doc);
   lk_free_array(&doc->alloc, doc->sections, doc->section_cap, sizeof *doc->sections);
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     lk_client *client = &doc->clients.at[i];

@@ -78,15 +78,41 @@ void lk_update_writer_deinit(lk_update_writer *self) {
   *self = (lk_update_writer){ 0 };
 }
 
+/* The memory of |buf|, for the next update. */
+static lk_buf kept(lk_buf buf) {
+  lk_buf_truncate(&buf, 0);
+  return buf;
+}
+
+static void reset_columns(lk_update_writer *self) {
+  lk_buf outs[] = { kept(self->key_clock.out),  kept(self->clients.out),
+                    kept(self->left_clock.out), kept(self->right_clock.out),
+                    kept(self->infos.out),      kept(self->parent_infos.out),
+                    kept(self->type_refs.out),  kept(self->lens.out),
+                    kept(self->texts.out),      kept(self->texts.text),
+                    kept(self->texts.units.out) };
+  init_columns(self);
+  self->key_clock.out = outs[0];
+  self->clients.out = outs[1];
+  self->left_clock.out = outs[2];
+  self->right_clock.out = outs[3];
+  self->infos.out = outs[4];
+  self->parent_infos.out = outs[5];
+  self->type_refs.out = outs[6];
+  self->lens.out = outs[7];
+  self->texts.out = outs[8];
+  self->texts.text = outs[9];
+  self->texts.units.out = outs[10];
+}
+
 void lk_update_writer_reset(lk_update_writer *self) {
   lk_buf_truncate(&self->rest, 0);
+  lk_arena_reset(&self->arena);
   self->err = LK_OK;
   self->clients_written = self->structs = self->delete_clients = (lk_update_count){ 0 };
   self->in_deletes = false;
   self->key_clock_next = 0;
-  if (is_v1(self)) return;
-  deinit_columns(self);
-  init_columns(self);
+  if (!is_v1(self)) reset_columns(self);
 }
 
 void lk_update_writer_reserve(lk_update_writer *self, size_t bytes) {
