@@ -1,7 +1,7 @@
 /* bench/doc/main.c -- the document engine natively: what an edit costs here and elsewhere, and a whole document.
  *
  * Typing sessions are replayed (trace.h): recorded ones from the folder LK_TRACES, or else one that is made
- * up. The peers get the same in peers.mjs, and names of rows must agree with those in shared/tasks.mjs.
+ * up. The peers get the same in node.mjs, and names of rows must agree with those in shared/tasks.mjs.
  * Beside the edits stands what they cost a bare gap buffer. What comes out is compared with the
  * session's text and, where the folder has them, with the bytes of real Yjs. */
 #include "bench/doc/gapbuf.h"

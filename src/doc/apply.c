@@ -1,10 +1,11 @@
 /* doc/apply.c -- taking in an update.
  *
- * The update is decoded into loose items first, all of it, so that bytes that are no update change nothing.
- * Then they are integrated: clients with high ids first, since that is how updates are written, and
+ * Structs that continue their client and find what they refer to go straight in, the plainest of them in bulk
+ * (apply_plain.c). From the first one on that does not, the update is decoded into loose items, all of it. Then they are
+ * integrated: clients with high ids first, since that is how updates are written, and
  * where an item refers to one of another client in the same update, that one's come before. What refers
  * to something that is neither here nor in the update becomes pending (pending.c), with all that
- * follows it from the same client.
+ * follows it from the same client. Bytes that are no update are found out on the way, and then all is taken back.
  *
  * Time is bounded by steps: an update has as many as its structs and content warrant. Whoever asks for
  * more is refused, and all is as it was. */

@@ -4,8 +4,8 @@
  * Yjs would have them, so JOINED items are written as one.
  *
  * V1 is written straight into the buffer: room for a struct is made once, then its fields are stored without
- * another look. It is what every keystroke of every user goes through. V2 takes the way over
- * lk_update_writer and its columns. */
+ * another look. It is what every keystroke of every user goes through; a whole document goes through encode_whole.c.
+ * V2 takes the way over lk_update_writer and its columns, whose memory the document keeps. */
 #include "doc/encode.h"
 
 #include "base/sort.h"

@@ -5,6 +5,10 @@
  * cleaned up is known beforehand. So it is made at once, in tens of nanoseconds, and its update is
  * written from what is at hand. An update in V1 that says such a thing is recognised by its bytes.
  *
+ * The next character mostly comes where the last one was. doc->typing remembers where that is, and that nothing has to be
+ * looked at again: then it is a few stores, and the order index is told later, by lk_typing_end(), which
+ * everybody calls who changes anything else or asks for an index.
+ *
  * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, observers of events, an open
  * transaction, several items at once, concurrent neighbours, memory that is not there yet. So nothing here
  * can fail half-way. That both ways leave the same document and the same bytes is tested. */
