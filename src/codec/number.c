@@ -40,6 +40,10 @@
  * to 64 bits, and a correction of 0 to 3 for the last place of the product. 10^0 to 10^55 are
  * exact.
  *
+ * LK_SMALL does without the table, the interval and Schubfach: reading is way 1, or a guess that way 3 puts right;
+ * printing tries few digits by way 1, and else finds one digit after the other in big integers (Steele and White,
+ * 1990). The results are the same; what way 1 cannot do takes microseconds.
+ *
  * Not chosen: a full table (10 kB in every browser); reading by way of long double (not the same
  * everywhere); digits in decimal arrays that are shifted bit by bit (slow where an attacker wants
  * it to be); __int128 as the only multiplication (bare wasm32 has no such helper, see
@@ -47,7 +51,9 @@
 #include <float.h>
 
 #include "codec/number.h"
+#if !defined(LK_SMALL)
 #include "codec/powers.gen.h"
+#endif
 
 enum {
   DIGITS_KEPT = 19,   /* 10^19 - 1 is below 2^64 */
@@ -58,6 +64,12 @@ enum {
 static const uint64_t F64_HIDDEN = (uint64_t)1 << 52;
 static const uint64_t F64_INFINITY = (uint64_t)0x7FF << 52;
 static const uint64_t F64_SIGN = (uint64_t)1 << 63;
+
+/* A logarithm by multiplication, rounded down. The script that makes the powers proves this formula and those below for
+ * all exponents that occur. */
+static inline int32_t log10_of_pow2(int32_t q) { return (q * 1262611) >> 22; }
+
+#if !defined(LK_SMALL)
 
 /* ---- 128 bits ---- */
 
@@ -110,11 +122,10 @@ static inline wide power_of_ten(int32_t e) {
 
 static inline bool power_is_exact(int32_t e) { return e >= 0 && e <= 55; }
 
-/* Logarithms by multiplication, rounded down. The script that makes the powers proves each formula
- * for all exponents that occur. */
 static inline int32_t log2_of_power(int32_t e) { return (e * 217706) >> 16; }
-static inline int32_t log10_of_pow2(int32_t q) { return (q * 1262611) >> 22; }
 static inline int32_t log10_of_3_quarters_pow2(int32_t q) { return (q * 1262611 - 524031) >> 22; }
+
+#endif /* !LK_SMALL */
 
 /* ---- taking a text apart ---- */
 
@@ -247,7 +258,7 @@ lk_err lk_number_get_i64(const lk_number *self, int64_t *out) {
   return LK_OK;
 }
 
-/* ---- big integers, for the one exact comparison ---- */
+/* ---- big integers, for what has to be exact ---- */
 
 typedef struct big {
   uint32_t count; /* words in use; the last of them is not 0 */
@@ -304,6 +315,13 @@ static int big_compare(const big *a, const big *b) {
   return 0;
 }
 
+/* a / b becomes a / b * 10^tens * 2^twos. */
+static void big_scale(big *a, big *b, int32_t tens, int32_t twos) {
+  int32_t shift = tens + twos; /* 10^x is 5^x * 2^x */
+  big_multiply_pow5(tens >= 0 ? a : b, (uint32_t)(tens >= 0 ? tens : -tens));
+  big_shift_left(shift >= 0 ? a : b, (uint32_t)(shift >= 0 ? shift : -shift));
+}
+
 /* The digits of the text, at most DIGITS_EXACT, and behind them a 1 if something else than zeros
  * was cut off. Returns how many digits |out| has. Only for a number that is not |exact|: it has
  * more than 19. */
@@ -352,21 +370,43 @@ static int compare_with_middle(const lk_number *number, uint64_t bits) {
   big_init(&middle, 2 * mantissa + 1);
   int32_t middle_pow2 = (biased > 0 ? biased : 1) - 1076;
 
-  if (exponent >= 0) {
-    big_multiply_pow5(&decimal, (uint32_t)exponent);
-  } else {
-    big_multiply_pow5(&middle, (uint32_t)-exponent);
-  }
-  int32_t shift = exponent - middle_pow2; /* 10^x is 5^x * 2^x */
-  if (shift >= 0) {
-    big_shift_left(&decimal, (uint32_t)shift);
-  } else {
-    big_shift_left(&middle, (uint32_t)-shift);
-  }
+  big_scale(&decimal, &middle, exponent, -middle_pow2);
   return big_compare(&decimal, &middle);
 }
 
 /* ---- doubles from decimals ---- */
+
+#define POWER_F64_MAX 22
+/* Those that are doubles without error. */
+static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+
+/* Whether the double after that of |bits| is the nearer one; in the middle that is the even one. */
+static bool rounds_up(const lk_number *number, uint64_t bits) {
+  int order = compare_with_middle(number, bits);
+  return order > 0 || (order == 0 && (bits & 1) != 0);
+}
+
+#if defined(LK_SMALL)
+
+/* The same in few bytes: from a double that is not far off to the right one, by way 3 alone. */
+static uint64_t nearest_bits(const lk_number *number) {
+  if (number->digits == 0 || number->exponent < -342) return 0;
+  if (number->exponent > 308) return F64_INFINITY;
+  double value = (double)number->digits;
+  for (int64_t e = number->exponent; e > 0; e -= POWER_F64_MAX)
+    value *= powers[e < POWER_F64_MAX ? e : POWER_F64_MAX];
+  for (int64_t e = number->exponent; e < 0; e += POWER_F64_MAX)
+    value /= powers[-e < POWER_F64_MAX ? -e : POWER_F64_MAX];
+  uint64_t bits = lk_bits_of_f64(value);
+  if (bits == F64_INFINITY) bits--;
+  while (bits < F64_INFINITY && rounds_up(number, bits)) bits++;
+  while (bits > 0 && !rounds_up(number, bits - 1)) bits--;
+  return bits;
+}
+
+#else
 
 /* The bits of the double nearest to value * 2^exponent, in units of the upper word; ties to
  * even. */
@@ -411,18 +451,16 @@ static uint64_t nearest_bits(const lk_number *number) {
   if (bits == F64_INFINITY || (!wrapped && bits == round_to_f64(high, exponent))) return bits;
 
   LK_COVERED(number_next_to_a_middle);
-  int order = compare_with_middle(number, bits);
-  return bits + (order > 0 || (order == 0 && (bits & 1) != 0));
+  return bits + rounds_up(number, bits);
 }
+
+#endif
 
 /* Way 1: true where one operation on doubles gives the result. */
 static inline bool nearest_by_f64(const lk_number *number, double *out) {
 #if FLT_EVAL_METHOD == 0
-  static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
   if (number->digits > 2 * F64_HIDDEN) return false; /* as it is where more digits follow */
-  if (number->exponent < -22 || number->exponent > 22) return false;
+  if (number->exponent < -POWER_F64_MAX || number->exponent > POWER_F64_MAX) return false;
   double digits = (double)number->digits;
   *out = number->exponent < 0 ? digits / powers[-number->exponent]
                               : digits * powers[number->exponent];
@@ -476,25 +514,45 @@ lk_err lk_number_parse_f64(lk_slice text, double *out) {
 
 /* ---- printing integers ---- */
 
-size_t lk_number_print_u64(uint64_t value, uint8_t out[LK_NUMBER_INT_CHARS]) {
+#if defined(LK_SMALL)
+
+/* Writes the digits of |value| in front of |end| and returns where they begin. */
+static uint8_t *digits_before(uint8_t *end, uint64_t value) {
+  do {
+    *--end = (uint8_t)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  return end;
+}
+
+#else
+
+static uint8_t *digits_before(uint8_t *end, uint64_t value) {
   static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
                               "34353637383940414243444546474849505152535455565758596061626364656667"
                               "6869707172737475767778798081828384858687888990919293949596979899";
-  uint8_t digits[LK_NUMBER_INT_CHARS];
-  size_t at = sizeof digits;
   while (value >= 100) {
-    at -= 2;
-    memcpy(digits + at, pairs + value % 100 * 2, 2);
+    end -= 2;
+    memcpy(end, pairs + value % 100 * 2, 2);
     value /= 100;
   }
-  if (value >= 10) {
-    at -= 2;
-    memcpy(digits + at, pairs + value * 2, 2);
-  } else {
-    digits[--at] = (uint8_t)('0' + value);
+  if (value < 10) {
+    *--end = (uint8_t)('0' + value);
+    return end;
   }
-  memcpy(out, digits + at, sizeof digits - at);
-  return sizeof digits - at;
+  end -= 2;
+  memcpy(end, pairs + value * 2, 2);
+  return end;
+}
+
+#endif
+
+size_t lk_number_print_u64(uint64_t value, uint8_t out[LK_NUMBER_INT_CHARS]) {
+  uint8_t digits[LK_NUMBER_INT_CHARS];
+  const uint8_t *begin = digits_before(digits + sizeof digits, value);
+  size_t len = (size_t)(digits + sizeof digits - begin);
+  memcpy(out, begin, len);
+  return len;
 }
 
 size_t lk_number_print_i64(int64_t value, uint8_t out[LK_NUMBER_INT_CHARS]) {
@@ -513,6 +571,74 @@ typedef struct decimal {
   int32_t exponent;
 } decimal;
 
+#if defined(LK_SMALL)
+
+/* self += factor * other; |factor| is -1 to 2, and the sum not below 0. */
+static void big_add(big *self, const big *other, int32_t factor) {
+  int64_t carry = 0;
+  for (uint32_t i = 0; i < other->count || (i < self->count && carry != 0); i++) {
+    if (i == self->count) self->word[self->count++] = 0;
+    carry += self->word[i];
+    if (i < other->count) carry += (int64_t)factor * other->word[i];
+    self->word[i] = (uint32_t)carry;
+    carry >>= 32;
+  }
+  big_push(self, (uint32_t)carry);
+  while (self->count > 0 && self->word[self->count - 1] == 0) self->count--;
+}
+
+/* What people write has few digits behind the point. Of up to 15 digits a double has one decimal at most, and
+ * by way 1 it is known to read back. */
+static bool short_decimal(double value, decimal *out) {
+  for (int32_t i = 0; i <= POWER_F64_MAX && value * powers[i] < 1e15; i++) {
+    uint64_t digits = (uint64_t)(value * powers[i] + 0.5);
+    *out = (decimal){ digits, -i };
+    if ((double)digits / powers[i] == value) return true;
+  }
+  return false;
+}
+
+/* The shortest decimal that reads back as the double of |bits|: positive, finite, not 0. In few bytes: as Steele
+ * and White found it (1990), one digit after the other until what is left lies within the interval. The value is
+ * rest / one; a quarter of the distance to the next double is |step| / one. */
+static decimal shortest_decimal(uint64_t bits) {
+  uint64_t fraction = bits & (F64_HIDDEN - 1);
+  int32_t biased = (int32_t)(bits >> 52);
+  uint64_t c = biased > 0 ? fraction | F64_HIDDEN : fraction;
+  int32_t q = (biased > 0 ? biased : 1) - 1075, even = (c & 1) == 0;
+  bool uneven = fraction == 0 && biased > 1; /* as below: the interval is shorter on that side */
+  decimal d;
+  if (short_decimal(lk_f64_of_bits(bits), &d)) return d;
+  d = (decimal){ 0, log10_of_pow2(q + 63 - (int32_t)lk_clz_u64(c)) + 1 };
+  big rest, one, step, sum;
+  big_init(&rest, 4 * c);
+  big_init(&one, 4);
+  big_init(&step, 1);
+  big_init(&sum, 1);
+  big_scale(&rest, &one, -d.exponent, q);
+  big_scale(&step, &sum, -d.exponent, q);
+  for (;; d.exponent--) {
+    for (d.digits *= 10; big_compare(&rest, &one) >= 0; d.digits++) big_add(&rest, &one, -1);
+    sum = step;
+    big_multiply_add(&sum, uneven ? 1 : 2, 0);
+    bool down = big_compare(&rest, &sum) < even;
+    sum = rest;
+    big_add(&sum, &step, 2);
+    bool up = big_compare(&sum, &one) > -even;
+    if (down && up) {
+      sum = rest;
+      big_add(&sum, &rest, 1);
+      int order = big_compare(&sum, &one);
+      up = order > 0 || (order == 0 && (d.digits & 1) != 0);
+    }
+    if (down || up) return (decimal){ d.digits + up, d.exponent };
+    big_multiply_add(&rest, 10, 0);
+    big_multiply_add(&step, 10, 0);
+  }
+}
+
+#else
+
 /* power * factor / 2^128, rounded to odd: the last bit is set where anything was cut off. The
  * power is rounded up by less than 1, which is less than 2^64 in the product. So |rest| says
  * nothing, and without it an exact result is seen as one; no other result comes so close to an
@@ -530,6 +656,18 @@ static uint64_t nearer_of_two(uint64_t s, uint64_t v, uint64_t low, uint64_t hig
   if (down != up) return s + up;
   uint64_t middle = 4 * s + 2;
   return s + (v > middle || (v == middle && (s & 1) != 0));
+}
+
+static decimal strip_zeros(decimal d) {
+  if (d.digits % 100000000 == 0) {
+    d.digits /= 100000000;
+    d.exponent += 8;
+  }
+  while (d.digits % 10 == 0) {
+    d.digits /= 10;
+    d.exponent++;
+  }
+  return d;
 }
 
 /* The shortest decimal that reads back as the double of |bits|: positive, finite, not 0. */
@@ -559,22 +697,12 @@ static decimal shortest_decimal(uint64_t bits) {
   if (s >= 10) {
     uint64_t tens = s / 10;
     bool down = low <= 40 * tens, up = 40 * tens + 40 <= high;
-    if (down != up) return (decimal){ tens + up, k + 1 };
+    if (down != up) return strip_zeros((decimal){ tens + up, k + 1 });
   }
-  return (decimal){ nearer_of_two(s, v, low, high), k };
+  return strip_zeros((decimal){ nearer_of_two(s, v, low, high), k });
 }
 
-static decimal strip_zeros(decimal d) {
-  if (d.digits % 100000000 == 0) {
-    d.digits /= 100000000;
-    d.exponent += 8;
-  }
-  while (d.digits % 10 == 0) {
-    d.digits /= 10;
-    d.exponent++;
-  }
-  return d;
-}
+#endif
 
 static size_t print_exponent_form(const uint8_t *digits, size_t count, int32_t exponent,
                                   uint8_t *out) {
@@ -621,7 +749,7 @@ static size_t print_positive(double value, uint8_t *out) {
     uint64_t whole = (uint64_t)value;
     if ((double)whole == value) return lk_number_print_u64(whole, out);
   }
-  return print_decimal(strip_zeros(shortest_decimal(lk_bits_of_f64(value))), out);
+  return print_decimal(shortest_decimal(lk_bits_of_f64(value)), out);
 }
 
 static size_t print_word(lk_slice word, uint8_t *out) {
