@@ -8,7 +8,9 @@
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
 //   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt
-//                          laniakea-doc.wasm and laniakea-update.wasm export these; they may want nothing
+//                          laniakea-doc.wasm and laniakea-update.wasm export these
+//   abi/wasm-doc-imports.txt
+//                          laniakea-doc.wasm wants these from its host; without such a list a module may want nothing
 //   abi/wasm-gzip-max.txt  a module has no more bytes than that, compressed as by gzip -9
 //
 // The archive is read twice: an object made for link-time optimisation can be linked only by the
@@ -120,9 +122,10 @@ const HEADS = {
   'abi/wasm-exports.txt': 'what laniakea.wasm offers',
   'abi/wasm-imports.txt': 'what laniakea.wasm wants from its host',
   'abi/wasm-doc-exports.txt': 'what laniakea-doc.wasm offers',
+  'abi/wasm-doc-imports.txt': 'what laniakea-doc.wasm wants from its host',
   'abi/wasm-update-exports.txt': 'what laniakea-update.wasm offers',
 }
-/** Modules that want nothing, by their lists. */
+/** Modules of their own, by their lists. */
 const ALONE = { 'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm', 'abi/wasm-update-exports.txt': 'laniakea-update.wasm' }
 const SIZES = 'abi/wasm-gzip-max.txt'
 
@@ -199,7 +202,9 @@ function main() {
     if (!isExpected || !present(path, 'make build-wasm')) continue
     const { exports, imports } = readModule(readFileSync(join(root, path)))
     handle(list, exports, path)
-    for (const wanted of imports) report.add(path, 0, `wants \`${wanted}\` from its host, and may want nothing`)
+    const wants = list.replace('exports', 'imports')
+    if (existsSync(join(root, wants))) handle(wants, imports, path)
+    else for (const wanted of imports) report.add(path, 0, `wants \`${wanted}\` from its host, and may want nothing`)
   }
   if (!args.update) checkSizes(report, root, present, build)
   report.finish(args.update ? 'lists are up to date' : 'symbols, exports and imports are those of abi/')

@@ -17,7 +17,8 @@ const TYPES = { u32: 'number', u64: 'bigint', ms: 'number', void: 'void' }
 const read = (path) => defEntries(readFileSync(join(root, path), 'utf8')).map((entry) => ({ ...entry, path }))
 const entries = read(source)
 const readOther = (path) => (existsSync(join(root, path)) ? read(path) : [])
-const of = (macro) => entries.filter((entry) => entry.macro === macro)
+const of = (macro, among = entries) => among.filter((entry) => entry.macro === macro)
+const documents = readOther('wasm/doc.def')
 
 function typeOf(name, { path, line }) {
   if (TYPES[name] === undefined) throw new Error(`${path}:${line}: no type ${name}; there are ${Object.keys(TYPES).join(', ')}`)
@@ -38,6 +39,17 @@ function table(macro) {
   return of(macro).map(({ args: [name, number] }) => `  ${name.toLowerCase()}: ${number},`).join('\n')
 }
 
+/** The numbers of one call, by their names: docRead.textDelta. */
+function docCalls() {
+  const calls = of('DOC_CALL', documents)
+  const groups = [...new Set(calls.map(({ args: [group] }) => group))]
+  return groups.map((group) => {
+    const own = calls.filter(({ args }) => args[0] === group)
+    const lines = own.map(({ args: [, name, number], texts }) => `  /** ${texts[3]} */\n  ${camel(name.toLowerCase())}: ${number},`)
+    return `\n/** What doc_${group.toLowerCase()}() is told to do. */\nexport const ${camel(`doc_${group.toLowerCase()}`)} = {\n${lines.join('\n')}\n} as const\n`
+  }).join('')
+}
+
 const text = `// made by tools/gen_bindings.mjs from ${source}; do not edit
 
 /** What a module must say of itself to be understood here. */
@@ -51,12 +63,12 @@ ${of('EXPORT').map(signature).join('\n')}
 
 /** What laniakea-doc.wasm offers beside the first of those. */
 export interface DocExports {
-${readOther('wasm/doc.def').map(signature).join('\n')}
+${of('EXPORT', documents).map(signature).join('\n')}
 }
-
+${docCalls()}
 /** What laniakea-update.wasm offers beside them. */
 export interface UpdateExports {
-${readOther('wasm/update.def').map(signature).join('\n')}
+${of('EXPORT', readOther('wasm/update.def')).map(signature).join('\n')}
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

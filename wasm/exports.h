@@ -14,6 +14,7 @@ typedef double ms;
 #define ABI(number) enum { LK_WASM_ABI = number };
 #define PEER_EVENT(name, number)
 #define PEER_STATE(name, number)
+#define DOC_CALL(group, name, number, text)
 #include "wasm/exports.def"
 #include "wasm/doc.def"
 #include "wasm/update.def"
@@ -21,6 +22,7 @@ typedef double ms;
 #undef ABI
 #undef PEER_EVENT
 #undef PEER_STATE
+#undef DOC_CALL
 
 /* A host's clock is a double; the core's is not. What is no time at all counts as 0. */
 #define LK_WASM_MS_MAX 9007199254740991.0

@@ -70,6 +70,22 @@ static inline size_t lk_varuint_store(uint8_t *out, uint64_t value) {
   return len;
 }
 
+/* The same for numbers that are mostly short, where there is room for LK_VARUINT_LEN_MAX bytes: returns the place behind it. */
+static inline __attribute__((always_inline)) uint8_t *lk_varuint_put(uint8_t *to, uint64_t value) {
+  if (value < 0x80) {
+    *to = (uint8_t)value;
+    return to + 1;
+  }
+  if (value < 0x200000) {
+    uint32_t low = (uint32_t)value;
+    bool three = low >= 0x4000;
+    lk_store_le32(to, (low & 0x7F) | 0x80 | (low << 1 & 0x7F00) | (uint32_t)three << 15 |
+                          (low << 2 & 0x7F0000));
+    return to + 2 + three;
+  }
+  return to + lk_varuint_store(to, value);
+}
+
 /* The length of the canonical form: 1 to LK_VARUINT_LEN_MAX. */
 static inline size_t lk_varuint_len(uint64_t value) { return (70 - lk_clz_u64(value | 1)) / 7; }
 static inline size_t lk_varint_len(lk_varint value) {

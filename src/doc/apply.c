@@ -340,7 +340,7 @@ static lk_err open_section(lk_applying *self, const lk_struct *first, uint64_t c
   /* a struct takes two bytes in V1; V2 may claim any number */
   uint32_t left = (uint32_t)lk_reader_left(&self->in.in);
   uint32_t expected = (uint32_t)lk_min_u64(count, left / 2 + 1);
-  lk_section_map(self, section, (uint32_t)first->id.clock, expected);
+  lk_section_map(self, section, expected);
   if ((err = lk_items_reserve(doc, expected)) != LK_OK && err != LK_ERR_LIMIT) return err;
   /* what follows is text, most of it */
   if (expected > 64 && (err = lk_text_reserve(doc, left)) == LK_ERR_NOMEM) return err;
@@ -782,7 +782,6 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   self.above = UINT64_MAX;
   self.other = (lk_id_bytes){ .mask = 0 };
   self.known = LK_TYPE_UNKNOWN;
-  self.chunk = 16;
   self.careful = false;
   self.structs = 0;
   lk_call call;

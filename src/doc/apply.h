@@ -12,15 +12,12 @@
 /* Neither a type nor LK_NONE, which GC has for a parent. */
 #define LK_TYPE_UNKNOWN (UINT32_MAX - 2)
 
-/* Where the items of a section lie. Its clocks are cut into stretches of 1 << |shift|, and |at| has the item in which
- * each of them begins. What it says is a guess that is looked at again: items are split while an update is taken in, and
- * some come from elsewhere. */
+/* Where the items of a section lie: at the last bits of the clock with which it ends, the last item that ends with such
+ * ones. Most of what is asked for was written not long ago, and few clocks are the last of an item. What it says is a guess
+ * that is looked at again: items are split while an update is taken in, and some come from elsewhere. */
 typedef struct lk_clock_map {
-  uint32_t *at;
-  uint32_t count, cap;
-  uint32_t shift;
-  uint32_t from; /* the first clock */
-  uint64_t next; /* of the stretch that comes next */
+  uint32_t *at; /* NULL for none */
+  uint32_t mask;
 } lk_clock_map;
 
 /* The structs of one client in an update. */
@@ -49,13 +46,12 @@ typedef struct lk_applying {
   uint64_t
       above; /* the client before, of those that went straight in: they come with falling ids */
   lk_id_bytes other; /* the last client that was met beside the section's own; |mask| 0 for none */
-  uint32_t chunk;    /* how many plain structs are read before they are linked */
   bool careful;      /* there was text that is not ASCII: there may be more */
   uint32_t known;    /* a type to which plain structs may be added, or LK_TYPE_UNKNOWN */
 } lk_applying;
 
 /* Begins the map of a section that is said to have that many structs. */
-void lk_section_map(lk_applying *self, lk_section *section, uint32_t clock, uint32_t structs);
+void lk_section_map(lk_applying *self, lk_section *section, uint32_t structs);
 /* The item |number|, whose clocks begin where those before it in the section ended, is there. Never fails: without memory
  * what it is for is found by searching. */
 void lk_section_note(lk_applying *self, lk_section *section, uint32_t number);

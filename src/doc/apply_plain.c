@@ -4,11 +4,14 @@
  * still stand side by side. A document that is loaded has thousands of them in a row, in V1, which are read here by their
  * bytes and put into the pool and the list at once, some twenty nanoseconds each. In what comes first:
  *
- *   reading   the client's id is compared as a word with how it was written for the section; numbers of up to four
- *             bytes are taken from one load; text is copied and looked at by words
- *   finding   the neighbour by its clock: a map of the section's clocks (lk_clock_map) says where to look
+ *   reading   most structs are alike but for their numbers: that is asked once, with words. Text is copied by words, and
+ *             looked at later
+ *   finding   the neighbour by the clock with which it ends: a table of the section's clocks (lk_clock_map) has it
  *   linking   only between neighbours, in a list without an index: nobody else has to be asked
  *   journal   one entry for a run of items with numbers that follow on: taking back goes through them from the end
+ *
+ * What costs most is not instructions but branches that nobody can predict. Text or deleted, behind the client's last item or
+ * elsewhere, part of the last deleted stretch or a new one: each is as likely as not, and none of them is a branch here.
  *
  * As soon as a struct is anything else, the run ends in front of it and apply.c does what is to be done, be it an error.
  * So nothing is decided here but that a struct is plain. In what order and with what outcome structs are taken in is the
@@ -22,48 +25,38 @@
 #include "codec/varint.h"
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#define LIKELY(condition) (__builtin_expect((condition), 1))
 #define UNLIKELY(condition) (__builtin_expect((condition), 0))
 #define OUT_OF_LINE __attribute__((noinline))
 /* More than the info, two ids and a length take, or than two numbers, and what loads by words reach beyond. */
 #define HEAD_MAX 48
 #define TAIL_MAX 16
 #define TEXT_ROOM 32 /* text is copied so many bytes at a time */
-/* Items that are looked at from where the map points. */
-#define OWN_WALK 64
-#define MAP_WALK 16
-#define MAP_SHIFT 5 /* of a map that nobody had to coarsen */
+/* How large maps are, for at least half as many structs. */
+#define MAP_LEAST 16
+#define MAP_MOST (1u << 20)
 
 /* ---- the map of clocks ---- */
 
-/* Every other stretch goes. */
-static OUT_OF_LINE lk_clock_map map_coarsened(lk_clock_map map) {
-  map.shift++;
-  map.count = (map.count + 1) / 2;
-  for (uint32_t i = 1; i < map.count; i++) map.at[i] = map.at[2 * (size_t)i];
-  map.next = map.from + ((uint64_t)map.count << map.shift);
-  return map;
+static ALWAYS_INLINE void map_note(const lk_clock_map *map, uint32_t number, uint32_t end) {
+  if (map->at != NULL) map->at[(end - 1) & map->mask] = number;
 }
 
-/* |number| stands for what begins before |end|. */
-static ALWAYS_INLINE void map_note(lk_clock_map *map, uint32_t number, uint32_t end) {
-  while (map->next < end) {
-    if (UNLIKELY(map->count == map->cap)) {
-      *map = map_coarsened(*map);
-      continue;
-    }
-    map->at[map->count++] = number;
-    map->next += (uint64_t)1 << map->shift;
-  }
+/* The item that ends with |clock|, perhaps. */
+static ALWAYS_INLINE uint32_t map_guess(const lk_clock_map *map, uint32_t clock) {
+  return map->at == NULL ? LK_NONE : map->at[clock & map->mask];
 }
 
-void lk_section_map(lk_applying *self, lk_section *section, uint32_t clock, uint32_t structs) {
+void lk_section_map(lk_applying *self, lk_section *section, uint32_t structs) {
   lk_clock_map *map = &section->map;
-  *map = (lk_clock_map){ .from = clock, .next = UINT64_MAX, .shift = MAP_SHIFT };
-  if (structs < MAP_WALK) return;
-  map->at = lk_arena_push_array(&self->scratch, structs, sizeof *map->at);
+  uint32_t count = MAP_LEAST;
+  *map = (lk_clock_map){ .at = NULL };
+  if (structs < MAP_LEAST) return;
+  while (count < MAP_MOST && count / 2 < structs) count *= 2;
+  map->at = lk_arena_push_array(&self->scratch, count, sizeof *map->at);
   if (map->at == NULL) return;
-  map->cap = structs;
-  map->next = clock;
+  memset(map->at, 0, count * sizeof *map->at);
+  map->mask = count - 1;
 }
 
 void lk_section_note(lk_applying *self, lk_section *section, uint32_t number) {
@@ -76,15 +69,16 @@ static OUT_OF_LINE uint32_t find(const lk_applying *self, uint16_t client, uint3
   uint32_t section = doc->clients.at[client].section;
   if (section != LK_NONE) {
     const lk_clock_map *map = &self->sections.at[section].map;
-    uint32_t slot = (clock - map->from) >> map->shift;
-    if (clock >= map->from && slot < map->count) {
-      uint32_t number = map->at[slot], end = lk_min_u32(number + MAP_WALK, doc->item_count);
-      for (; number < end; number++) {
-        const lk_item *item = &doc->items[number];
-        if (clock - item->clock >= item->len || item->client != client) continue;
-        if ((item->flags & LK_ITEM_LOOSE) == 0 && item->kind != LK_CONTENT_FREE) return number;
-      }
+    uint32_t number = map_guess(map, clock);
+    if (number < doc->item_count) {
+      const lk_item *item = &doc->items[number];
+      bool holds = clock - item->clock < item->len && item->client == client;
+      if (holds && (item->flags & LK_ITEM_LOOSE) == 0 && item->kind != LK_CONTENT_FREE)
+        return number;
     }
+    number = lk_client_item(doc, client, clock);
+    if (lk_item_end(&doc->items[number]) - 1 == clock) map_note(map, number, clock + 1);
+    return number;
   }
   return lk_client_item(doc, client, clock);
 }
@@ -215,17 +209,56 @@ static inline lk_err note(lk_doc *doc, lk_undo_step step, uint32_t number, uint3
 
 /* ---- reading a struct ---- */
 
-/* Structs that are read before they are linked: in short loops, numbers stay in registers. */
-#define CHUNK_MAX 64
-#define CHUNK_LEAST 4
+/* Whether a struct is text or deleted nobody can predict: nothing of what is done with one of them branches on that. */
+#define KINDS_PLAIN (UINT64_C(1) << LK_CONTENT_STRING | UINT64_C(1) << LK_CONTENT_DELETED)
+_Static_assert((int)LK_CONTENT_DELETED == (int)LK_ITEM_DELETED && (LK_CONTENT_STRING & 1) == 0, "");
+/* Of one of the two: all bits for text, none for what is deleted. */
+#define SHOWN_MASK(kind) ((uint32_t)((kind)&LK_CONTENT_DELETED) - 1)
 
-/* Until they are linked, |left| is where each stands in the update. */
-typedef struct chunk {
-  uint32_t first; /* their numbers in the pool */
-  uint32_t count;
-  uint32_t begin, end;           /* in the update */
-  uint32_t text_begin, text_end; /* in the document's text */
-} chunk;
+/* A struct up to its text, which is at |at|; NULL where it is not a plain one. */
+typedef struct head {
+  const uint8_t *at;
+  uint32_t origin_clock, right_clock, len;
+  uint16_t origin_client, right_client;
+  uint8_t kind;
+} head;
+
+static OUT_OF_LINE head read_other_head(lk_applying *self, const lk_id_bytes *own,
+                                        const uint8_t *at) {
+  const head none = { .at = NULL };
+  uint32_t client, right = LK_NO_CLIENT;
+  uint8_t info = *at++;
+  head out = { .kind = info & (LK_INFO_CONTENT | LK_INFO_SUB) };
+  if ((KINDS_PLAIN >> out.kind & 1) == 0 || (info & LK_INFO_ORIGIN) == 0) return none;
+  if (!read_id(self, own, &at, &client, &out.origin_clock)) return none;
+  if ((info & LK_INFO_RIGHT) != 0 && !read_id(self, own, &at, &right, &out.right_clock))
+    return none;
+  if (!read_len(&at, &out.len) || out.len == 0) return none;
+  out.origin_client = (uint16_t)client;
+  out.right_client = (uint16_t)right;
+  out.at = at;
+  return out;
+}
+
+/* Three bytes. */
+static ALWAYS_INLINE uint32_t clock_of(uint32_t word) {
+  return (word & 0x7F) | (word >> 1 & 0x3F80) | (word >> 2 & 0x1FC000);
+}
+
+/* Most structs stand between two of their own client, with clocks of three bytes and a length of one: whether one is like
+ * that is asked once. */
+static ALWAYS_INLINE head read_head(lk_applying *self, const lk_id_bytes *own, const uint8_t *at) {
+  const uint8_t *first = at + 1 + own->len, *second = first + 3 + own->len;
+  uint32_t origin = lk_load_le32(first), right = lk_load_le32(second);
+  uint32_t kind = (uint32_t)*at ^ (LK_INFO_ORIGIN | LK_INFO_RIGHT), len = second[3];
+  uint64_t ids = (lk_load_le64(at + 1) ^ own->word) | (lk_load_le64(first + 3) ^ own->word);
+  uint32_t widths = ((origin ^ 0x8080) | (right ^ 0x8080)) & 0x808080;
+  if (UNLIKELY((ids & own->mask) != 0 || widths != 0 || len - 1 >= 0x7F || kind >= 64 ||
+               (KINDS_PLAIN >> kind & 1) == 0))
+    return read_other_head(self, own, at);
+  return (head){ second + 4,  clock_of(origin), clock_of(right), len,
+                 own->client, own->client,      (uint8_t)kind };
+}
 
 /* Text that is not all ASCII goes in with all its checks, and room for the |rest| of the update is left behind it. */
 static OUT_OF_LINE bool read_wide(lk_doc *doc, uint32_t *text_len, lk_slice text, size_t rest,
@@ -243,114 +276,97 @@ static OUT_OF_LINE bool read_wide(lk_doc *doc, uint32_t *text_len, lk_slice text
   return err == LK_OK;
 }
 
-/* Reads up to |most| structs of a client that stands at |clock| into free items of the pool; |out->count| is how many of
- * those that come next are plain. There is room for all text that may come. Where it is not |careful|, whether the text
- * is ASCII is left to be asked. */
-static ALWAYS_INLINE void read_structs(lk_applying *self, const lk_id_bytes *own_id, uint64_t clock,
-                                       uint32_t most, bool careful, chunk *out) {
-  lk_doc *doc = self->doc;
-  const lk_id_bytes own = *own_id;
-  const uint8_t *base = self->in.in.bytes.ptr, *at = base + out->begin,
-                *end = base + self->in.in.bytes.len - HEAD_MAX;
-  uint8_t *text = doc->text;
-  uint32_t text_len = doc->text_len;
-  lk_item *first = &doc->items[out->first], *item = first, *last = first + most;
-  out->count = 0;
-  out->end = out->begin;
-  out->text_begin = out->text_end = text_len;
-  if (self->in.in.bytes.len < HEAD_MAX) return;
-  for (; item < last && at <= end; item++) {
-    const uint8_t *begin = at;
-    uint8_t info = *at++, kind = info & (LK_INFO_CONTENT | LK_INFO_SUB);
-    uint32_t right_clock = 0, len;
-    if (kind != LK_CONTENT_STRING && kind != LK_CONTENT_DELETED) break;
-    if ((info & LK_INFO_ORIGIN) == 0) break;
-    item->left = (uint32_t)(begin - base);
-    uint32_t origin_client, origin_clock, right = LK_NO_CLIENT;
-    if (!read_id(self, &own, &at, &origin_client, &origin_clock)) break;
-    if ((info & LK_INFO_RIGHT) != 0 && !read_id(self, &own, &at, &right, &right_clock)) break;
-    if (!read_len(&at, &len) || len == 0) break;
-    item->origin_client = (uint16_t)origin_client;
-    item->origin_clock = origin_clock;
-    item->clock = (uint32_t)clock;
-    item->len = len;
-    item->right_clock = right_clock;
-    item->content = text_len;
-    item->client = own.client;
-    item->right_client = (uint16_t)right;
-    item->kind = kind;
-    item->flags = 0;
-    if (kind == LK_CONTENT_STRING) {
-      if (at > end || len > (size_t)(end - at)) break;
-      if (careful && !is_ascii(at, len)) {
-        if (!read_wide(doc, &text_len, lk_slice_of(at, len), (size_t)(end - at) + HEAD_MAX, item))
-          break;
-        text = doc->text;
-      } else {
-        copy_text(text + text_len, at, len);
-        text_len += len;
-      }
-      at += len;
-      len = item->len;
-    }
-    clock += len;
-    out->end = (uint32_t)(at - base);
-    out->text_end = text_len;
-  }
-  if (clock > doc->limits.doc_clock) { /* which of them it was is found one by one */
-    out->end = out->begin;
-    out->text_end = out->text_begin;
-    return;
-  }
-  out->count = (uint32_t)(item - first);
+/* Where reading stands. */
+typedef struct cursor {
+  const uint8_t *at, *end; /* the last place where a struct may begin */
+  uint8_t *text;
+  uint32_t text_len;
+  uint32_t clock;     /* of the next struct, */
+  uint32_t clock_max; /* and where it may end at most */
+} cursor;
+
+static cursor cursor_at(const lk_applying *self, uint32_t pos, uint32_t clock) {
+  const lk_doc *doc = self->doc;
+  const uint8_t *base = self->in.in.bytes.ptr;
+  uint32_t most = doc->limits.doc_units_count;
+  uint64_t clock_max = (uint64_t)clock + (most - lk_min_u32(doc->units, most));
+  return (cursor){ base + pos, base + self->in.in.bytes.len - HEAD_MAX,
+                   doc->text,  doc->text_len,
+                   clock,      (uint32_t)lk_min_u64(clock_max, doc->limits.doc_clock) };
 }
 
-/* Where the struct behind the first |count| of the chunk begins. */
-static inline uint32_t chunk_at(const lk_doc *doc, const chunk *in, uint32_t count) {
-  return count == in->count ? in->end : doc->items[in->first + count].left;
-}
-static inline uint32_t chunk_text_at(const lk_doc *doc, const chunk *in, uint32_t count) {
-  return count == in->count ? in->text_end : doc->items[in->first + count].content;
-}
-
-static OUT_OF_LINE void read_careful(lk_applying *self, const lk_id_bytes *own, uint64_t clock,
-                                     uint32_t most, chunk *out) {
-  read_structs(self, own, clock, most, true, out);
-}
-
-static OUT_OF_LINE void read_chunk(lk_applying *self, const lk_id_bytes *own, uint64_t clock,
-                                   uint32_t most, chunk *out) {
-  if (!self->careful) {
-    read_structs(self, own, clock, most, false, out);
-    if (is_ascii(self->doc->text + out->text_begin, out->text_end - out->text_begin)) return;
-    self->careful = true;
+/* Reads into |item| what is known of it before it has a place, and gives it; |*in| is then behind it. |at| is NULL where it
+ * is not plain, and |*in| of no use any more. What is not read |careful|ly is taken to be ASCII. */
+static ALWAYS_INLINE head read_struct(lk_applying *self, const lk_id_bytes *own, cursor *in,
+                                      bool careful, lk_item *item) {
+  head h = read_head(self, own, in->at), none = { .at = NULL };
+  uint32_t bytes = h.len & SHOWN_MASK(h.kind);
+  if (UNLIKELY(h.at == NULL) || (ptrdiff_t)bytes > in->end - h.at) return none;
+  item->origin_client = h.origin_client;
+  item->origin_clock = h.origin_clock;
+  item->clock = in->clock;
+  item->len = h.len;
+  item->right_clock = h.right_clock;
+  item->content = in->text_len;
+  item->client = own->client;
+  item->right_client = h.right_client;
+  item->kind = h.kind;
+  item->flags = h.kind & LK_ITEM_DELETED;
+  in->at = h.at + bytes;
+  if (UNLIKELY(careful) && !is_ascii(h.at, bytes)) {
+    size_t rest = (size_t)(in->end - h.at) + HEAD_MAX;
+    if (!read_wide(self->doc, &in->text_len, lk_slice_of(h.at, bytes), rest, item)) return none;
+    in->text = self->doc->text;
+    h.len = item->len;
+  } else {
+    copy_text(in->text + in->text_len, h.at, bytes);
+    in->text_len += bytes;
   }
-  read_careful(self, own, clock, most, out);
+  if (UNLIKELY(h.len > in->clock_max - in->clock)) return none; /* the limit is named by others */
+  in->clock += h.len;
+  return h;
 }
 
 /* ---- a run, straight in ---- */
 
-/* So many items share a note. */
-#define MAP_GROUP 4
+/* Structs for which there is room at once. */
+#define CHUNK_MAX 64
 
-/* The item that ends behind |clock|, among those of the pool before |count|; it may be another client's. */
-static ALWAYS_INLINE uint32_t find_own(const lk_item *items, uint32_t count,
-                                       const lk_clock_map *map, uint32_t noted, uint32_t clock) {
-  uint32_t slot = (clock - map->from) >> map->shift;
-  if (clock < map->from || map->cap == 0) return LK_NONE;
-  uint32_t number = slot < map->count ? map->at[slot] : noted;
-  uint32_t end = lk_min_u32(number + OWN_WALK, count);
-  const lk_item *item = &items[number];
-  while (number < end && lk_item_end(item) <= clock) {
-    item++;
-    number++;
+/* Structs that were taken in together. */
+typedef struct chunk {
+  uint32_t first, count;                   /* their numbers in the pool */
+  uint32_t ranges, merges, last_range_len; /* of the transaction, before */
+} chunk;
+
+/* The item that holds |clock|, among those of the client's blocks and those that are to follow, from |first| to |last|. */
+static OUT_OF_LINE uint32_t find_far(lk_doc *doc, uint16_t client, uint32_t first, uint32_t last,
+                                     uint32_t clock) {
+  const lk_item *items = doc->items;
+  if (clock >= items[last].clock) return last;
+  if (last < first || clock < items[first].clock) return lk_client_item(doc, client, clock);
+  for (uint32_t count = last + 1 - first; count > 1;) {
+    uint32_t half = count / 2;
+    first += items[first + half].clock <= clock ? half : 0;
+    count -= half;
   }
-  return number == end ? LK_NONE : number;
+  return first;
+}
+
+/* The same, where the map knows it, for the item |number|. */
+static ALWAYS_INLINE uint32_t find_own(lk_doc *doc, const lk_clock_map *map, uint16_t client,
+                                       uint32_t number, uint32_t first, uint32_t last,
+                                       uint32_t clock) {
+  uint32_t found = map_guess(map, clock);
+  if (LIKELY(found < number)) {
+    const lk_item *item = &doc->items[found];
+    if (LIKELY(lk_item_end(item) - 1 == clock && item->client == client)) return found;
+  }
+  return find_far(doc, client, first, last, clock);
 }
 
 static ALWAYS_INLINE bool same_right(const lk_item *a, const lk_item *b) {
-  return a->right_client == b->right_client &&
-         (a->right_client == LK_NO_CLIENT || a->right_clock == b->right_clock);
+  return (a->right_client == b->right_client) &
+         ((a->right_client == LK_NO_CLIENT) | (a->right_clock == b->right_clock));
 }
 
 /* Whether |item|, the next one of its client, goes on where |last| ends. */
@@ -359,44 +375,65 @@ static ALWAYS_INLINE bool may_be_one(const lk_item *last, const lk_item *item) {
          last->client == item->client && last->kind == item->kind && same_right(last, item);
 }
 
-/* What was deleted by who wrote it; there is room. */
-static ALWAYS_INLINE void note_deleted(lk_tx *tx, uint16_t client, uint32_t clock, uint32_t len) {
-  uint32_t count = tx->ranges.count;
-  lk_range *last = tx->ranges.at + count;
-  if (count > tx->range_floor && last[-1].clock + last[-1].len == clock &&
-      last[-1].client == client) {
-    last[-1].len += len;
-    return;
-  }
-  *last = (lk_range){ client, clock, len };
-  tx->ranges.count = count + 1;
+/* The last of the transaction's ranges, which may grow. */
+typedef struct growing {
+  lk_range *next; /* behind it */
+  uint32_t start, end;
+} growing;
+
+static ALWAYS_INLINE growing growing_range(const lk_tx *tx, uint16_t client) {
+  growing out = { tx->ranges.at + tx->ranges.count, 0, UINT32_MAX }; /* where nothing begins */
+  if (tx->ranges.count == tx->range_floor || out.next[-1].client != client) return out;
+  out.start = out.next[-1].clock;
+  out.end = out.start + out.next[-1].len;
+  return out;
 }
 
-/* Links those of the chunk that stand between neighbours; gives how many, from the first on. Room for what they note is
- * made. */
-static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last, const chunk *in) {
+/* What was deleted by who wrote it, or nothing where |deleted| is 0; there is room for one more, which then is written
+ * for nothing. */
+static ALWAYS_INLINE growing growing_note(growing self, uint16_t client, uint32_t clock,
+                                          uint32_t len, uint32_t deleted) {
+  uint32_t grows = deleted & (clock == self.end), end = clock + len;
+  uint32_t start = grows ? self.start : clock;
+  self.next[-(int)grows] = (lk_range){ client, start, end - start };
+  self.next += deleted ^ grows;
+  self.start = deleted ? start : self.start;
+  self.end = deleted ? end : self.end;
+  return self;
+}
+
+/* Takes in up to |most| structs that stand between neighbours, from the first on, as new items behind the pool's last one;
+ * gives how many. Room for them and for what they note is made. */
+static uint32_t link_chunk(lk_applying *self, lk_section *section, const lk_id_bytes *own_id,
+                           uint32_t last, uint32_t most, cursor *io) {
   lk_doc *doc = self->doc;
   lk_item *const items = doc->items;
   lk_tx *tx = doc->tx;
-  lk_clock_map map = section->map;
-  uint32_t number = in->first, end = in->first + in->count, known = self->known, shown = 0;
-  uint32_t noted = number; /* items from here on are not in the map yet */
-  const uint16_t own = section->client;
+  const lk_clock_map map = section->map;
+  cursor in = *io;
+  const lk_id_bytes own = *own_id;
+  const bool careful = self->careful;
+  const uint32_t first = doc->item_count, end = first + most;
+  uint32_t number = first, known = self->known, shown = 0;
+  lk_merge_try *merge = tx->merges.at + tx->merges.count;
+  growing range = growing_range(tx, own.client);
   for (; number < end; last = number++) {
     lk_item *item = &items[number];
-    const uint32_t origin_clock = item->origin_clock, clock = item->clock, len = item->len;
-    uint32_t left = last;
-    bool goes_on = false;
-    if (UNLIKELY(item->origin_client != own)) {
-      if (origin_clock >= doc->clients.at[item->origin_client].clock) break;
-      left = find(self, item->origin_client, origin_clock);
-    } else if (origin_clock + 1 != clock) {
-      left = find_own(items, number, &map, noted, origin_clock);
-      if (left == LK_NONE || items[left].client != own) break;
+    const uint32_t clock = in.clock;
+    io->at = in.at;
+    io->text_len = in.text_len;
+    const head h = read_struct(self, &own, &in, careful, item);
+    if (UNLIKELY(h.at == NULL)) break;
+    const uint32_t origin_clock = h.origin_clock;
+    uint32_t left;
+    if (UNLIKELY(h.origin_client != own.client)) {
+      if (origin_clock >= doc->clients.at[h.origin_client].clock) break;
+      left = find(self, h.origin_client, origin_clock);
     } else {
-      goes_on = items[last].kind == item->kind && same_right(&items[last], item);
+      if (origin_clock >= clock) break;
+      left = find_own(doc, &map, own.client, number, first, last, origin_clock);
     }
-    lk_item *l = &items[left];
+    lk_item *const l = &items[left];
     const uint32_t left_len = l->len, right = l->right;
     if (l->clock + left_len != origin_clock + 1) break;
     if ((l->flags & (LK_ITEM_SUB | LK_ITEM_LOOSE)) != 0) break;
@@ -408,46 +445,41 @@ static uint32_t link_chunk(lk_applying *self, lk_section *section, uint32_t last
       doc->types.at[known].cursor = LK_NONE;
     }
     if (UNLIKELY(right == LK_NONE)) {
-      if (item->right_client != LK_NO_CLIENT) break;
+      if (h.right_client != LK_NO_CLIENT) break;
       doc->types.at[known].end = number;
     } else {
       lk_item *r = &items[right];
-      if (r->clock != item->right_clock || r->client != item->right_client) break;
+      if (r->clock != h.right_clock || r->client != h.right_client) break;
       if ((r->flags & LK_ITEM_JOINED) != 0) break;
       r->left = number;
     }
-    bool deleted = item->kind == LK_CONTENT_DELETED;
     item->left = left;
     item->right = right;
     item->parent = known;
     item->leaf = LK_NONE;
     item->depth = l->depth + left_len;
     l->right = number;
-    if (goes_on) /* they may become one when all is here */
-      tx->merges.at[tx->merges.count++] = (lk_merge_try){ own, clock, number };
-    if (deleted) {
-      item->flags = LK_ITEM_DELETED;
-      note_deleted(tx, own, clock, len);
-    } else {
-      shown += len;
-    }
-    if (number - noted == MAP_GROUP - 1) {
-      map_note(&map, noted, clock + len);
-      noted = number + 1;
-    }
+    /* they may become one when all is here */
+    *merge = (lk_merge_try){ own.client, clock, number };
+    merge += (h.origin_client == own.client) & (origin_clock + 1 == clock) &
+             (items[last].kind == h.kind) & same_right(&items[last], item);
+    range = growing_note(range, own.client, clock, h.len, h.kind & LK_CONTENT_DELETED);
+    shown += h.len & SHOWN_MASK(h.kind);
+    map_note(&map, number, in.clock);
   }
-  if (number > noted) map_note(&map, noted, lk_item_end(&items[number - 1]));
-  section->map = map;
+  if (number == end) *io = in;
+  tx->merges.count = (uint32_t)(merge - tx->merges.at);
+  tx->ranges.count = (uint32_t)(range.next - tx->ranges.at);
   if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
   self->known = known;
-  return number - in->first;
+  return number - first;
 }
 
 /* Makes the |count| linked items part of the document. */
-static void keep_chunk(lk_doc *doc, uint16_t number, uint32_t first, uint32_t count) {
+static void keep_chunk(lk_doc *doc, uint16_t number, uint32_t count) {
   lk_client *client = &doc->clients.at[number];
   lk_block *block = &client->blocks[client->block_count - 1];
-  uint32_t clock = lk_item_end(&doc->items[first + count - 1]);
+  uint32_t first = doc->item_count, clock = lk_item_end(&doc->items[first + count - 1]);
   uint32_t *to = block->items + block->count;
   for (uint32_t i = 0; i < count; i++) to[i] = first + i;
   block->count = (uint16_t)(block->count + count);
@@ -457,6 +489,22 @@ static void keep_chunk(lk_doc *doc, uint16_t number, uint32_t first, uint32_t co
   doc->item_count += count;
   doc->item_live += count;
   doc->journal.at[doc->journal.count - 1].b += count;
+}
+
+/* Takes the |count| linked items out again, and what they noted. */
+static OUT_OF_LINE void drop_chunk(lk_doc *doc, uint32_t count, const chunk *before) {
+  lk_tx *tx = doc->tx;
+  const lk_item *first = &doc->items[doc->item_count];
+  for (const lk_item *item = first + count; item-- > first;) {
+    lk_type *parent = &doc->types.at[item->parent];
+    doc->items[item->left].right = item->right;
+    if (item->right != LK_NONE) doc->items[item->right].left = item->left;
+    else parent->end = item->left;
+    parent->length -= lk_item_units(item);
+  }
+  tx->merges.count = before->merges;
+  tx->ranges.count = before->ranges;
+  if (before->ranges > 0) tx->ranges.at[before->ranges - 1].len = before->last_range_len;
 }
 
 static lk_err room_for_chunk(lk_doc *doc, uint16_t client, uint32_t structs) {
@@ -471,50 +519,47 @@ static lk_err room_for_chunk(lk_doc *doc, uint16_t client, uint32_t structs) {
   return err;
 }
 
-/* How many structs may be taken in without a limit being passed. */
-static uint32_t count_allowed(const lk_doc *doc, const chunk *in) {
-  uint32_t most = doc->limits.doc_units_count, count = in->count;
-  uint32_t left = most - lk_min_u32(doc->units, most);
-  const lk_item *items = doc->items + in->first;
-  while (count > 0 && lk_item_end(&items[count - 1]) - items[0].clock > left) count--;
-  return count;
+/* Whether the text was ASCII is asked behind up to 64 structs, once. When it was not, they are read again, and from then on
+ * each is asked. */
+static bool has_read_rightly(lk_applying *self, const cursor *in, uint32_t count,
+                             const chunk *before) {
+  const lk_doc *doc = self->doc;
+  if (self->careful || is_ascii(doc->text + doc->text_len, in->text_len - doc->text_len))
+    return true;
+  drop_chunk(self->doc, count, before);
+  self->careful = true;
+  return false;
 }
 
 static lk_err run_direct(lk_applying *self, lk_section *section, const lk_id_bytes *own,
                          uint32_t *pos, uint32_t *taken) {
   lk_doc *doc = self->doc;
+  const lk_tx *tx = doc->tx;
   lk_client *client = &doc->clients.at[own->client];
-  chunk in = { .begin = *pos };
   uint32_t last = lk_client_last(doc, own->client);
   uint32_t structs = (uint32_t)lk_min_u64(self->in.structs_left, lk_reader_left(&self->in.in) / 8);
   lk_err err = lk_journal(doc, LK_STEP_MADE, doc->item_count, UINT32_MAX, 0); /* of none yet */
   if (err != LK_OK) return err;
   self->known = LK_TYPE_UNKNOWN;
-  while (err == LK_OK && (err = room_for_chunk(doc, own->client, structs)) == LK_OK) {
+  while ((err = room_for_chunk(doc, own->client, structs)) == LK_OK) {
     const lk_block *block = &client->blocks[client->block_count - 1];
-    uint32_t most = lk_min_u32(self->chunk, (uint32_t)(block->cap - block->count));
-    most = lk_min_u32(most, doc->item_cap - doc->item_count);
+    uint32_t most = lk_min_u32(doc->item_cap - doc->item_count,
+                               (uint32_t)(block->cap - block->count));
     most = (uint32_t)lk_min_u64(most, self->in.structs_left - *taken);
-    in.first = doc->item_count;
-    read_chunk(self, own, client->clock, most, &in);
-    uint32_t read = in.count;
-    in.count = count_allowed(doc, &in);
-    uint32_t linked = link_chunk(self, section, last, &in);
-    in.count = read;
-    if (linked > 0) {
-      keep_chunk(doc, own->client, in.first, linked);
-      doc->text_len = chunk_text_at(doc, &in, linked);
-      last = in.first + linked - 1;
+    chunk before = { .ranges = tx->ranges.count, .merges = tx->merges.count };
+    if (before.ranges > 0) before.last_range_len = tx->ranges.at[before.ranges - 1].len;
+    cursor in = cursor_at(self, *pos, client->clock);
+    uint32_t count = link_chunk(self, section, own, last, most, &in);
+    if (count > 0 && !has_read_rightly(self, &in, count, &before)) continue;
+    if (count > 0) {
+      last = doc->item_count + count - 1;
+      keep_chunk(doc, own->client, count);
+      doc->text_len = in.text_len;
     }
-    in.begin = chunk_at(doc, &in, linked);
-    *taken += linked;
-    if (linked < most || most == 0) {
-      self->chunk = lk_max_u32(linked, CHUNK_LEAST);
-      break;
-    }
-    self->chunk = lk_min_u32(self->chunk * 2, CHUNK_MAX);
+    *pos = (uint32_t)(in.at - self->in.in.bytes.ptr);
+    *taken += count;
+    if (count < most || most == 0) break;
   }
-  *pos = in.begin;
   lk_client_trim(doc, own->client);
   if (*taken == 0) doc->journal.count--;
   return err;
@@ -522,52 +567,36 @@ static lk_err run_direct(lk_applying *self, lk_section *section, const lk_id_byt
 
 /* ---- a run, put aside ---- */
 
-/* Up to the first that refers to what its own client wrote later. */
-static uint32_t count_backward(const lk_doc *doc, chunk *in) {
-  for (uint32_t i = 0; i < in->count; i++) {
-    const lk_item *item = &doc->items[in->first + i];
-    bool ahead = (item->origin_client == item->client && item->origin_clock >= item->clock) ||
-                 (item->right_client == item->client && item->right_clock >= item->clock);
-    if (!ahead) continue;
-    in->end = item->left;
-    in->text_end = item->content;
-    return i;
-  }
-  return in->count;
+/* Whether it refers to what its own client wrote later. */
+static bool is_backward(const lk_item *item) {
+  return (item->origin_client == item->client && item->origin_clock >= item->clock) ||
+         (item->right_client == item->client && item->right_clock >= item->clock);
 }
 
 /* For later: all that is known of them is what was read. */
 static lk_err run_loose(lk_applying *self, lk_section *section, const lk_id_bytes *own,
                         uint32_t *pos, uint32_t *taken) {
   lk_doc *doc = self->doc;
-  chunk in = { .begin = *pos };
-  uint64_t clock = self->in.clock;
+  cursor in = cursor_at(self, *pos, (uint32_t)self->in.clock);
+  in.clock_max = doc->limits.doc_clock;
+  uint32_t most = (uint32_t)lk_min_u64(doc->item_cap - doc->item_count, self->in.structs_left);
   lk_err err = LK_OK;
-  while (err == LK_OK && (err = LK_VEC_RESERVE(doc, doc->incoming, CHUNK_MAX)) == LK_OK) {
-    uint32_t most = lk_min_u32(CHUNK_MAX, doc->item_cap - doc->item_count);
-    most = (uint32_t)lk_min_u64(most, self->in.structs_left - *taken);
-    in.first = doc->item_count;
-    read_chunk(self, own, clock, most, &in);
-    in.count = count_backward(doc, &in);
-    if (in.count == 0) break;
-    if ((err = note(doc, LK_STEP_NEW, in.first, in.count)) != LK_OK) break;
-    for (uint32_t i = in.first; i < in.first + in.count; i++) {
-      lk_item *item = &doc->items[i];
-      item->left = item->right = item->parent = item->leaf = LK_NONE;
-      item->flags |= LK_ITEM_LOOSE;
-      doc->incoming.at[doc->incoming.count++] = i;
-      clock = lk_item_end(item);
-      map_note(&section->map, i, (uint32_t)clock);
-    }
-    doc->text_len = in.text_end;
-    doc->item_count += in.count;
-    doc->item_live += in.count;
-    *taken += in.count;
-    in.begin = in.end;
-    if (in.count < most) break;
+  for (; *taken < most; ++*taken) {
+    uint32_t number = doc->item_count;
+    lk_item *item = &doc->items[number];
+    if ((err = LK_VEC_RESERVE(doc, doc->incoming, 1)) != LK_OK) break;
+    if (read_struct(self, own, &in, true, item).at == NULL || is_backward(item)) break;
+    if ((err = note(doc, LK_STEP_NEW, number, 1)) != LK_OK) break;
+    item->left = item->right = item->parent = item->leaf = LK_NONE;
+    item->flags = (item->flags & LK_ITEM_WIDE) | LK_ITEM_LOOSE;
+    doc->incoming.at[doc->incoming.count++] = number;
+    map_note(&section->map, number, in.clock);
+    doc->item_count++;
+    doc->item_live++;
+    doc->text_len = in.text_len;
+    self->in.clock = in.clock;
+    *pos = (uint32_t)(in.at - self->in.in.bytes.ptr);
   }
-  *pos = in.begin;
-  self->in.clock = clock;
   return err;
 }
 
@@ -578,6 +607,7 @@ lk_err lk_take_plain_run(lk_applying *self, lk_section *section) {
   lk_id_bytes own = { in->client_word, in->client_mask, in->client_len, section->client };
   uint32_t text = doc->text_len, taken = 0, pos = (uint32_t)in->in.pos;
   size_t left = lk_reader_left(&in->in);
+  if (left < HEAD_MAX || in->clock > doc->limits.doc_clock) return LK_OK;
   if (doc->item_free != LK_NONE || own.mask == 0 || in->structs_left == 0) return LK_OK;
   if (in->clock < client->clock) return LK_OK;
   if (self->direct && (client->touched != doc->tx->number || in->clock != client->clock ||
@@ -709,7 +739,11 @@ static inline lk_err append(lk_doc *doc, uint32_t number) {
   }
   client->clock += item->len;
   doc->units += item->len;
-  if (deleted) note_deleted(tx, item->client, item->clock, item->len);
+  if (deleted) {
+    growing range = growing_note(growing_range(tx, item->client), item->client, item->clock,
+                                 item->len, 1);
+    tx->ranges.count = (uint32_t)(range.next - tx->ranges.at);
+  }
   return LK_OK;
 }
 

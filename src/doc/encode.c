@@ -1,36 +1,63 @@
 /* doc/encode.c -- a document as an update: all of it, what another one lacks, or one transaction.
  *
  * Clients come with the highest id first, each from a clock on; the first struct may be cut there. Structs are as
- * Yjs would have them, so JOINED items are written as one.
+ * Yjs would have them, so JOINED items are written as one. Each becomes a view, as if it had been read from an update, and
+ * lk_update_writer says it in either format: V1 straight into the buffer, V2 by way of columns whose memory the document
+ * keeps. A whole document in V1 goes through encode_whole.c, which hands over what is no plain text.
  *
- * V1 is written straight into the buffer: room for a struct is made once, then its fields are stored without
- * another look. It is what every keystroke of every user goes through; a whole document goes through encode_whole.c.
- * V2 takes the way over lk_update_writer and its columns, whose memory the document keeps. */
+ * What waits. Yjs puts the state, what of the pending structs is beyond it, and the pending deletions together by merging
+ * updates. Of each client the pending structs come behind the others, with a Skip where there is a gap, and pending
+ * deletions are deletions like others: so one walk over the clients does it. Two things show that Yjs merged:
+ * a struct in a map whose parent is not written does not say that it is in one, and a client that has nothing but
+ * deletions that wait comes up. */
 #include "doc/encode.h"
 
 #include "base/sort.h"
-#include "codec/lib0.h"
 #include "codec/utf.h"
 #include "codec/varint.h"
 #include "doc/value.h"
 
-#define HEAD_MAX 64u /* info, two ids, parent and lengths, without names */
+#define HEAD_ROOM                                                                                  \
+  160               /* more than the numbers of a struct take, and what is stored beyond by words */
+#define COPY_LEN 32 /* what is shorter is copied by words */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
-static uint8_t *put(uint8_t *to, uint64_t value) { return to + lk_varuint_store(to, value); }
-
-static uint64_t client_id(const lk_doc *doc, uint16_t client) { return doc->clients.at[client].id; }
+/* Where bytes of code count for more, whole documents go the way that all else goes. */
+#ifdef LK_SMALL
+#define HURRIES false
+#else
+#define HURRIES true
+#endif
 
 /* ---- groups ---- */
+
+static const lk_item *group_item(const lk_doc *doc, const lk_group *self, lk_place place) {
+  return &doc->items[place.block == LK_NONE ? place.at : lk_place_item(doc, self->client, place)];
+}
+
+static bool is_joined(const lk_doc *doc, uint16_t client, lk_place place) {
+  return (doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0;
+}
 
 lk_group lk_group_at(const lk_doc *doc, uint16_t client, lk_place place) {
   lk_group self = { client, place, 0, 0, 0 };
   do {
     self.len += doc->items[lk_place_item(doc, client, place)].len;
     self.items++;
-  } while (lk_place_next(doc, client, &place) &&
-           (doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0);
+  } while (lk_place_next(doc, client, &place) && is_joined(doc, client, place));
   return self;
 }
+
+/* Where the struct begins in which the client's clock |from| is. */
+static lk_place place_from(lk_doc *doc, uint16_t client, uint32_t from) {
+  lk_place place = lk_client_place(doc, client, from);
+  while (is_joined(doc, client, place)) {
+    if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
+  }
+  return place;
+}
+
+/* ---- structs as views ---- */
 
 /* Calls for each item of a group with the part of it that is written. */
 typedef struct piece {
@@ -43,7 +70,7 @@ static bool next_piece(const lk_doc *doc, const lk_group *self, lk_place *place,
   while (*done < self->items) {
     if (*done > 0 && !lk_place_next(doc, self->client, place)) LK_UNREACHABLE();
     ++*done;
-    const lk_item *item = &doc->items[lk_place_item(doc, self->client, *place)];
+    const lk_item *item = group_item(doc, self, *place);
     uint32_t from = lk_min_u32(*skip, item->len);
     *skip -= from;
     if (from == item->len) continue;
@@ -53,21 +80,26 @@ static bool next_piece(const lk_doc *doc, const lk_group *self, lk_place *place,
   return false;
 }
 
-/* The text of the group as UTF-8, halves of pairs joined over the items. */
-static lk_err group_text(const lk_doc *doc, const lk_group *self, lk_buf *out) {
+/* Its text: halves of pairs are joined over the items, and stay alone at the ends. */
+static lk_column_piece group_text(const lk_doc *doc, const lk_group *self, lk_buf *scratch) {
   lk_place place = self->first;
   uint32_t done = 0, skip = self->offset;
-  uint16_t high = 0;
+  uint16_t low = 0, high = 0;
   piece at;
-  while (next_piece(doc, self, &place, &done, &skip, &at)) {
-    lk_item_append_utf8(doc, at.item, at.from, at.len, &high, out);
+  for (bool first = true; next_piece(doc, self, &place, &done, &skip, &at); first = false) {
+    uint16_t unit = lk_item_unit(doc, at.item, at.from);
+    if (first && lk_utf_is_low_surrogate(unit)) {
+      low = unit;
+      at.from++;
+      at.len--;
+    }
+    lk_item_append_utf8(doc, at.item, at.from, at.len, &high, scratch);
   }
-  lk_text_flush(&high, out);
-  return lk_buf_err(out);
+  return (lk_column_piece){ lk_buf_slice(scratch), low, high };
 }
 
 /* Its values, one behind the other. */
-static lk_err group_values(const lk_doc *doc, const lk_group *self, lk_buf *out) {
+static void group_values(const lk_doc *doc, const lk_group *self, lk_buf *scratch) {
   lk_place place = self->first;
   uint32_t done = 0, skip = self->offset;
   piece at;
@@ -79,250 +111,109 @@ static lk_err group_values(const lk_doc *doc, const lk_group *self, lk_buf *out)
       cut = (size_t)(first.ptr - all.ptr);
       if (at.item->kind == LK_CONTENT_JSON) cut -= lk_varuint_len(first.len);
     }
-    lk_buf_append(out, lk_slice_skip(all, cut));
+    lk_buf_append(scratch, lk_slice_skip(all, cut));
   }
-  return lk_buf_err(out);
 }
 
-/* ---- the head of an item, common to the formats ---- */
+static lk_slice name_slice(const lk_doc *doc, uint32_t name) {
+  return name == LK_NONE ? LK_SLICE_EMPTY : lk_name_slice(doc, name);
+}
 
-typedef struct head {
-  uint8_t info;
-  bool origin_written, right_written;
-  lk_doc_id origin, right;
-} head;
+static lk_doc_id id_of(const lk_doc *doc, uint32_t client, uint32_t clock) {
+  return (lk_doc_id){ doc->clients.at[client].id, clock };
+}
 
-static head head_of(const lk_doc *doc, const lk_item *item, uint32_t offset) {
-  head self = { .info = item->kind };
-  if (offset > 0) {
-    self.origin = (lk_doc_id){ client_id(doc, item->client), (uint64_t)item->clock + offset - 1 };
-    self.info |= LK_INFO_ORIGIN;
-  } else if (item->origin_client != LK_NO_CLIENT) {
-    self.origin = (lk_doc_id){ client_id(doc, item->origin_client), item->origin_clock };
-    self.info |= LK_INFO_ORIGIN;
+/* |loose|: what engine.h says of such items. */
+static void view_parent(const lk_doc *doc, const lk_item *item, bool loose, lk_struct *out) {
+  uint32_t key = loose ? item->right : 0;
+  if (item->parent == LK_PARENT_LOOSE) {
+    out->parent_form = LK_PARENT_ITEM;
+    out->parent_id = id_of(doc, item->leaf, item->left);
+  } else if (doc->types.at[item->parent].item == LK_NONE) {
+    out->parent_form = LK_PARENT_ROOT;
+    out->parent_name = name_slice(doc, doc->types.at[item->parent].name);
+  } else {
+    const lk_item *owner = &doc->items[doc->types.at[item->parent].item];
+    out->parent_form = LK_PARENT_ITEM;
+    out->parent_id = id_of(doc, owner->client, owner->clock);
   }
+  if ((item->flags & LK_ITEM_SUB) == 0) return;
+  if (!loose) key = doc->entries.at[item->leaf].key;
+  out->sub = name_slice(doc, key);
+}
+
+/* |merged|: as Yjs writes it when it merged updates. */
+static void view_head(const lk_doc *doc, const lk_group *self, const lk_item *item, bool merged,
+                      lk_struct *out) {
+  bool loose = self->first.block == LK_NONE;
+  out->parent_form = LK_PARENT_INHERITED;
   if (item->right_client != LK_NO_CLIENT) {
-    self.right = (lk_doc_id){ client_id(doc, item->right_client), item->right_clock };
-    self.info |= LK_INFO_RIGHT;
+    out->info |= LK_INFO_RIGHT;
+    out->right = id_of(doc, item->right_client, item->right_clock);
   }
-  if ((item->flags & LK_ITEM_SUB) != 0) self.info |= LK_INFO_SUB;
-  return self;
-}
-
-/* ---- V1 ---- */
-
-static uint8_t *room(lk_buf *out, size_t more) {
-  return lk_buf_reserve(out, more) == LK_OK ? out->ptr + out->len : NULL;
-}
-static void done(lk_buf *out, const uint8_t *end) { out->len = (size_t)(end - out->ptr); }
-
-static void put_slice_v1(lk_buf *out, lk_slice bytes) {
-  lk_varuint_encode(out, bytes.len);
-  lk_buf_append(out, bytes);
-}
-
-static void parent_v1(const lk_doc *doc, const lk_item *item, lk_buf *out) {
-  const lk_type *parent = &doc->types.at[item->parent];
-  if (parent->item == LK_NONE) {
-    lk_buf_append_u8(out, 1);
-    put_slice_v1(out, lk_name_slice(doc, parent->name));
-  } else {
-    const lk_item *owner = &doc->items[parent->item];
-    lk_buf_append_u8(out, 0);
-    lk_varuint_encode(out, client_id(doc, owner->client));
-    lk_varuint_encode(out, owner->clock);
+  if (item->origin_client != LK_NO_CLIENT) {
+    out->info |= LK_INFO_ORIGIN;
+    out->origin = id_of(doc, item->origin_client, item->origin_clock);
   }
-  if ((item->flags & LK_ITEM_SUB) != 0) {
-    put_slice_v1(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
+  uint8_t whole = out->info;
+  if (self->offset > 0) {
+    out->info |= LK_INFO_ORIGIN;
+    out->origin = id_of(doc, item->client, item->clock + self->offset - 1);
   }
+  const uint8_t between = LK_INFO_ORIGIN | LK_INFO_RIGHT;
+  if ((out->info & between) == 0) view_parent(doc, item, loose, out);
+  bool named = ((loose ? whole : out->info) & between) == 0;
+  if ((item->flags & LK_ITEM_SUB) != 0 && (named || !merged)) out->info |= LK_INFO_SUB;
 }
 
-static void type_v1(const lk_doc *doc, const lk_item *item, lk_buf *out) {
-  const lk_type *type = &doc->types.at[item->content];
-  lk_varuint_encode(out, type->kind);
-  if (type->kind == LK_TYPE_REF_ELEMENT || type->kind == LK_TYPE_REF_HOOK) {
-    put_slice_v1(out, lk_name_slice(doc, type->name));
-  }
-}
-
-/* Appends with a length in front what |write| appends. */
-static lk_err measured_v1(const lk_doc *doc, const lk_group *self,
-                          lk_err (*write)(const lk_doc *doc, const lk_group *self, lk_buf *out),
-                          lk_buf *out) {
-  size_t start = out->len;
-  uint8_t *to = room(out, LK_VARUINT_LEN_MAX);
-  if (to == NULL) return lk_buf_err(out);
-  out->len += LK_VARUINT_LEN_MAX;
-  lk_err err = write(doc, self, out);
-  if (err != LK_OK) return err;
-  size_t len = out->len - start - LK_VARUINT_LEN_MAX, width = lk_varuint_len(len);
-  memmove(out->ptr + start + width, out->ptr + start + LK_VARUINT_LEN_MAX, len);
-  (void)lk_varuint_store(out->ptr + start, len);
-  out->len = start + width + len;
-  return LK_OK;
-}
-
-static lk_err json_of_value(const lk_doc *doc, const lk_group *self, lk_buf *out) {
-  const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
-  return lk_value_json_of_any(lk_value_bytes(doc, item->content), out);
-}
-
-static lk_err content_v1(const lk_doc *doc, const lk_group *self, const lk_item *item,
-                         lk_buf *out) {
-  switch (item->kind) {
-  case LK_CONTENT_DELETED: return lk_varuint_encode(out, self->len - self->offset);
-  case LK_CONTENT_STRING: return measured_v1(doc, self, group_text, out);
-  case LK_CONTENT_JSON:
-  case LK_CONTENT_ANY:
-    lk_varuint_encode(out, self->len - self->offset);
-    return group_values(doc, self, out);
-  case LK_CONTENT_BINARY: put_slice_v1(out, lk_value_bytes(doc, item->content)); break;
-  case LK_CONTENT_EMBED: return measured_v1(doc, self, json_of_value, out);
-  case LK_CONTENT_FORMAT:
-    put_slice_v1(out, lk_name_slice(doc, lk_item_key(doc, item)));
-    return measured_v1(doc, self, json_of_value, out);
-  case LK_CONTENT_TYPE: type_v1(doc, item, out); break;
-  case LK_CONTENT_DOC:
-    put_slice_v1(out, lk_name_slice(doc, lk_item_key(doc, item)));
-    lk_buf_append(out, lk_value_bytes(doc, item->content));
-    break;
-  default: LK_UNREACHABLE();
-  }
-  return lk_buf_err(out);
-}
-
-lk_err lk_group_write_v1(const lk_doc *doc, const lk_group *self, lk_buf *out) {
-  const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
-  bool plain = self->items == 1 && item->kind == LK_CONTENT_STRING &&
-               (item->flags & LK_ITEM_WIDE) == 0;
-  uint8_t *to = room(out, HEAD_MAX + (plain ? item->len : 0));
-  if (to == NULL) return lk_buf_err(out);
-  if (item->kind == LK_CONTENT_GC) {
-    *to++ = LK_CONTENT_GC;
-    done(out, put(to, self->len - self->offset));
-    return LK_OK;
-  }
-  head at = head_of(doc, item, self->offset);
-  *to++ = at.info;
-  if ((at.info & LK_INFO_ORIGIN) != 0) to = put(put(to, at.origin.client), at.origin.clock);
-  if ((at.info & LK_INFO_RIGHT) != 0) to = put(put(to, at.right.client), at.right.clock);
-  if ((at.info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) == 0) {
-    done(out, to);
-    parent_v1(doc, item, out);
-    return content_v1(doc, self, item, out);
-  }
-  if (plain) {
-    uint32_t len = item->len - self->offset;
-    to = put(to, len);
-    memcpy(to, doc->text + item->content + self->offset, len);
-    done(out, to + len);
-    return LK_OK;
-  }
-  done(out, to);
-  return content_v1(doc, self, item, out);
-}
-
-/* ---- V2 ---- */
-
-static void put_name_v2(lk_update_writer *out, lk_slice name) {
-  lk_update_put_text(out, (lk_column_piece){ .text = name });
-}
-
-static void parent_v2(const lk_doc *doc, const lk_item *item, lk_update_writer *out) {
-  const lk_type *parent = &doc->types.at[item->parent];
-  lk_update_put_parent_info(out, parent->item == LK_NONE);
-  if (parent->item == LK_NONE) {
-    put_name_v2(out, lk_name_slice(doc, parent->name));
-  } else {
-    const lk_item *owner = &doc->items[parent->item];
-    lk_update_put_left(out, (lk_doc_id){ client_id(doc, owner->client), owner->clock });
-  }
-  if ((item->flags & LK_ITEM_SUB) != 0)
-    put_name_v2(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
-}
-
-/* Text keeps lone halves of pairs at its ends, which the column can say. */
-static lk_err text_v2(const lk_doc *doc, const lk_group *self, lk_buf *scratch,
-                      lk_update_writer *out) {
-  lk_place place = self->first;
-  uint32_t count = 0, skip = self->offset;
-  lk_column_piece text = { .low_first = 0 };
-  uint16_t high = 0;
-  piece at;
-  bool first = true;
+static void view_content(const lk_doc *doc, const lk_group *self, const lk_item *item,
+                         lk_buf *scratch, lk_struct *out) {
   lk_buf_truncate(scratch, 0);
-  while (next_piece(doc, self, &place, &count, &skip, &at)) {
-    uint16_t unit = lk_item_unit(doc, at.item, at.from);
-    if (first && lk_utf_is_low_surrogate(unit)) {
-      text.low_first = unit;
-      at.from++;
-      at.len--;
+  switch (item->kind) {
+  case LK_CONTENT_DELETED: return;
+  case LK_CONTENT_STRING:
+    if (self->items > 1 || (item->flags & LK_ITEM_WIDE) != 0) {
+      out->text = group_text(doc, self, scratch);
+    } else {
+      out->text = (lk_column_piece){ .text = { doc->text + item->content + self->offset,
+                                               (size_t)out->len } };
     }
-    first = false;
-    lk_item_append_utf8(doc, at.item, at.from, at.len, &high, scratch);
+    return;
+  case LK_CONTENT_TYPE:
+    if (self->first.block == LK_NONE) {
+      out->type_ref = (uint8_t)(item->content >> 28);
+      out->key = name_slice(doc, (item->content & 0x0FFFFFFF) - 1);
+    } else {
+      out->type_ref = doc->types.at[item->content].kind;
+      out->key = name_slice(doc, doc->types.at[item->content].name);
+    }
+    return;
+  default:
+    out->value = lk_value_bytes(doc, item->content);
+    out->value_is_json = false;
+    out->key = name_slice(doc, lk_item_key(doc, item));
+    if (self->items == 1 && self->offset == 0) return;
+    group_values(doc, self, scratch);
+    out->value = lk_buf_slice(scratch);
   }
-  text.high_last = high;
-  text.text = lk_buf_slice(scratch);
-  if (lk_buf_err(scratch) == LK_OK) lk_update_put_text(out, text);
+}
+
+/* The struct but for its id, which the writer does not ask for. |scratch| has what had to be put together. */
+static lk_err view_of(const lk_doc *doc, const lk_group *self, bool merged, lk_buf *scratch,
+                      lk_struct *out) {
+  const lk_item *item = group_item(doc, self, self->first);
+  out->kind = out->info = item->kind;
+  out->len = self->len - self->offset;
+  if (item->kind == LK_CONTENT_GC) return LK_OK;
+  view_head(doc, self, item, merged, out);
+  view_content(doc, self, item, scratch, out);
   return lk_buf_err(scratch);
 }
 
-static lk_err content_v2(const lk_doc *doc, const lk_group *self, const lk_item *item,
-                         lk_buf *scratch, lk_update_writer *out) {
-  lk_err err;
-  switch (item->kind) {
-  case LK_CONTENT_DELETED: lk_update_put_len(out, self->len - self->offset); break;
-  case LK_CONTENT_STRING: return text_v2(doc, self, scratch, out);
-  case LK_CONTENT_JSON:
-  case LK_CONTENT_ANY:
-    lk_buf_truncate(scratch, 0);
-    if ((err = group_values(doc, self, scratch)) != LK_OK) return err;
-    lk_update_put_len(out, self->len - self->offset);
-    if (item->kind == LK_CONTENT_ANY) {
-      lk_update_put_any(out, lk_buf_slice(scratch));
-      break;
-    }
-    for (lk_reader in = lk_reader_of(lk_buf_slice(scratch)); lk_reader_left(&in) > 0;) {
-      lk_slice text;
-      if (lk_lib0_string_decode(&in, &text) != LK_OK) LK_UNREACHABLE();
-      put_name_v2(out, text);
-    }
-    break;
-  case LK_CONTENT_BINARY: lk_update_put_bytes(out, lk_value_bytes(doc, item->content)); break;
-  case LK_CONTENT_FORMAT:
-    lk_update_put_key(out, lk_name_slice(doc, lk_item_key(doc, item))); /* fall through */
-  case LK_CONTENT_EMBED: lk_update_put_json(out, lk_value_bytes(doc, item->content), false); break;
-  case LK_CONTENT_TYPE: {
-    const lk_type *type = &doc->types.at[item->content];
-    lk_update_put_type_ref(out, type->kind);
-    if (type->kind == LK_TYPE_REF_ELEMENT || type->kind == LK_TYPE_REF_HOOK) {
-      lk_update_put_key(out, lk_name_slice(doc, type->name));
-    }
-    break;
-  }
-  case LK_CONTENT_DOC:
-    put_name_v2(out, lk_name_slice(doc, lk_item_key(doc, item)));
-    lk_update_put_any(out, lk_value_bytes(doc, item->content));
-    break;
-  default: LK_UNREACHABLE();
-  }
-  return LK_OK;
-}
-
-static lk_err write_v2(const lk_doc *doc, const lk_group *self, lk_buf *scratch,
-                       lk_update_writer *out) {
-  const lk_item *item = &doc->items[lk_place_item(doc, self->client, self->first)];
-  if (item->kind == LK_CONTENT_GC) {
-    lk_update_put_info(out, LK_CONTENT_GC);
-    lk_update_put_len(out, self->len - self->offset);
-    return LK_OK;
-  }
-  head at = head_of(doc, item, self->offset);
-  lk_update_put_info(out, at.info);
-  if ((at.info & LK_INFO_ORIGIN) != 0) lk_update_put_left(out, at.origin);
-  if ((at.info & LK_INFO_RIGHT) != 0) lk_update_put_right(out, at.right);
-  if ((at.info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) == 0) parent_v2(doc, item, out);
-  return content_v2(doc, self, item, scratch, out);
+lk_err lk_group_write_v1(const lk_doc *doc, const lk_group *self, lk_buf *out) {
+  lk_struct view;
+  lk_err err = view_of(doc, self, false, &doc->writer->scratch, &view);
+  return err != LK_OK ? err : lk_update_append_struct(doc->writer, &view, out);
 }
 
 /* ---- parts ---- */
@@ -337,140 +228,253 @@ static void sort_parts(lk_part *parts, uint32_t count) {
   lk_sort(parts, count, sizeof *parts, part_before, NULL);
 }
 
-/* Where a part's structs begin, and how many there are. */
-static lk_group first_group(lk_doc *doc, const lk_part *self, uint32_t *structs) {
-  uint16_t client = (uint16_t)self->client;
-  lk_place place = lk_client_place(doc, client, self->from);
-  while ((doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0) {
-    if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
-  }
-  lk_group first = lk_group_at(doc, client, place);
-  first.offset = self->from - doc->items[lk_place_item(doc, client, place)].clock;
-  *structs = 1;
-  while (lk_place_next(doc, client, &place)) {
-    *structs += (doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) == 0;
-  }
-  return first;
+/* An update that is being written. */
+typedef struct encoding {
+  lk_doc *doc;
+  const lk_tx *tx; /* or NULL: the document */
+  const lk_part *parts,
+      *deleting; /* clients with structs, and with deletions; LK_NONE for one that is not here */
+  uint32_t count, deleting_count;
+  bool merged; /* with what waits */
+} encoding;
+
+static lk_err write_group(const encoding *self, const lk_group *group) {
+  lk_update_writer *out = self->doc->writer;
+  lk_struct view;
+  lk_err err = view_of(self->doc, group, self->merged, &out->scratch, &view);
+  if (err == LK_OK) lk_update_put_struct(out, &view);
+  return err;
 }
 
-/* To the group behind; false at the end. */
-static bool next_group(const lk_doc *doc, lk_group *self) {
-  lk_place place = self->first;
-  for (uint32_t i = 0; i < self->items; i++) {
-    if (!lk_place_next(doc, self->client, &place)) return false;
+static ALWAYS_INLINE uint8_t *put_id(const lk_doc *doc, uint8_t *to, uint16_t own, uint16_t client,
+                                     uint32_t clock) {
+  if (client == own) {
+    lk_store_le64(to, doc->writer->client_word);
+    to += doc->writer->client_len;
+  } else {
+    to += lk_varuint_store(to, doc->clients.at[client].id);
   }
-  *self = lk_group_at(doc, self->client, place);
-  return true;
+  return lk_varuint_put(to, clock);
 }
 
-static lk_err structs_v1(lk_doc *doc, const lk_part *parts, uint32_t count, lk_buf *out) {
-  lk_varuint_encode(out, count);
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t structs;
-    lk_group at = first_group(doc, &parts[i], &structs);
-    lk_varuint_encode(out, structs);
-    lk_varuint_encode(out, parts[i].id);
-    lk_varuint_encode(out, parts[i].from);
-    do {
-      lk_err err = lk_group_write_v1(doc, &at, out);
-      if (err != LK_OK) return err;
-    } while (next_group(doc, &at));
-  }
-  return lk_buf_err(out);
+static bool is_plain(const lk_item *item) {
+  bool narrow = item->kind == LK_CONTENT_STRING && (item->flags & LK_ITEM_WIDE) == 0;
+  return (narrow || item->kind == LK_CONTENT_DELETED) && item->origin_client != LK_NO_CLIENT;
 }
 
-static lk_err structs_v2(lk_doc *doc, const lk_part *parts, uint32_t count, lk_update_writer *out) {
-  lk_buf scratch;
+/* Text and what is deleted, behind something: stored without a view, as nearly all structs are of that kind. */
+static ALWAYS_INLINE void put_plain(const lk_doc *doc, const lk_item *item) {
+  bool is_text = item->kind == LK_CONTENT_STRING;
+  lk_buf *rest = &doc->writer->rest;
+  lk_update_count_struct(doc->writer);
+  if (rest->err != LK_OK || rest->cap - rest->len < HEAD_ROOM + (is_text ? item->len : 0)) {
+    if (lk_buf_reserve(rest, HEAD_ROOM + (is_text ? item->len : 0)) != LK_OK) return;
+  }
+  uint8_t *to = rest->ptr + rest->len;
+  uint8_t *info = to++;
+  *info = item->kind | LK_INFO_ORIGIN | (item->flags & LK_ITEM_SUB) * (LK_INFO_SUB / LK_ITEM_SUB);
+  to = put_id(doc, to, item->client, item->origin_client, item->origin_clock);
+  if (item->right_client != LK_NO_CLIENT) {
+    *info |= LK_INFO_RIGHT;
+    to = put_id(doc, to, item->client, item->right_client, item->right_clock);
+  }
+  to = lk_varuint_put(to, item->len);
+  if (is_text) {
+    const uint8_t *text = doc->text + item->content;
+    bool is_short = item->len <= COPY_LEN && doc->text_cap - item->content >= COPY_LEN;
+    if (is_short) memcpy(to, text, COPY_LEN);
+    else memcpy(to, text, item->len);
+    to += item->len;
+  }
+  rest->len = (size_t)(to - rest->ptr);
+}
+
+/* What is integrated of a client. */
+static lk_err write_here(const encoding *self, const lk_part *part) {
+  lk_doc *doc = self->doc;
+  uint16_t number = (uint16_t)part->client;
+  const lk_client *client = &doc->clients.at[number];
+  const lk_item *last = NULL; /* of the group that was begun */
+  lk_place at = place_from(doc, number, part->from), first = at;
+  uint32_t offset = part->from - doc->items[lk_place_item(doc, number, at)].clock;
+  uint32_t items = 0, len = 0;
+  bool plain = doc->writer->format == LK_UPDATE_V1 && !self->merged;
+  lk_update_write_client(doc->writer, part->id, part->from);
+  for (;; at = (lk_place){ at.block + 1, 0 }) {
+    bool is_end = at.block == client->block_count;
+    const lk_block *block = &client->blocks[at.block];
+    for (; is_end || at.at < block->count; at.at++) {
+      const lk_item *item = is_end ? NULL : &doc->items[block->items[at.at]];
+      if ((is_end || (item->flags & LK_ITEM_JOINED) == 0) && items > 0) {
+        if (plain && items == 1 && offset == 0 && is_plain(last)) {
+          put_plain(doc, last);
+        } else {
+          lk_group group = { number, first, offset, len, items };
+          lk_err err = write_group(self, &group);
+          if (err != LK_OK) return err;
+        }
+        first = at;
+        offset = len = items = 0;
+      }
+      if (is_end) return LK_OK;
+      last = item;
+      len += item->len;
+      items++;
+    }
+  }
+}
+
+/* What waits of a client, behind |end|; |is_open| where its section was begun. */
+static lk_err write_waiting(const encoding *self, const lk_part *part, uint32_t end, bool is_open) {
+  lk_doc *doc = self->doc;
   lk_err err = LK_OK;
-  lk_buf_init(&scratch, &doc->alloc, doc->limits.doc_update_bytes);
-  for (uint32_t i = 0; i < count && err == LK_OK; i++) {
-    uint32_t structs;
-    lk_group at = first_group(doc, &parts[i], &structs);
-    lk_update_write_client(out, parts[i].id, parts[i].from);
-    do err = write_v2(doc, &at, &scratch, out);
-    while (err == LK_OK && next_group(doc, &at));
+  lk_btree_cursor cursor;
+  lk_pending_struct key = { part->client, 0, 0, 0 };
+  const lk_pending_struct *at = lk_btree_at_least(&doc->pending, &key, &cursor);
+  for (; err == LK_OK && at != NULL && at->client == part->client; at = lk_btree_next(&cursor)) {
+    uint32_t from = lk_max_u32(at->clock, end);
+    lk_group group = { (uint16_t)at->client, { LK_NONE, at->item }, from - at->clock, at->len, 1 };
+    if (at->clock + at->len <= end) continue;
+    if (!is_open) lk_update_write_client(doc->writer, part->id, from);
+    else if (from > end) lk_update_put_skip(doc->writer, from - end);
+    err = write_group(self, &group);
+    is_open = true;
+    end = at->clock + at->len;
   }
-  lk_buf_deinit(&scratch);
+  return err;
+}
+
+static lk_err write_structs(const encoding *self) {
+  lk_err err = LK_OK;
+  for (uint32_t i = 0; i < self->count && err == LK_OK; i++) {
+    const lk_part *part = &self->parts[i];
+    if (part->client == LK_NONE) continue;
+    uint32_t clock = self->doc->clients.at[part->client].clock;
+    bool is_here = part->from < clock;
+    if (is_here) err = write_here(self, part);
+    if (err == LK_OK && self->merged)
+      err = write_waiting(self, part, is_here ? clock : part->from, is_here);
+  }
   return err;
 }
 
 /* ---- delete sets ---- */
 
-/* What takes ranges: V1 a buffer, V2 a writer. */
-typedef struct range_sink {
-  lk_buf *v1;
-  lk_update_writer *v2;
-} range_sink;
+/* The deletions of one client, and the range that is being collected: none where |end| is 0. */
+typedef struct range_run {
+  lk_update_writer *out;
+  uint64_t client, start, end;
+  bool is_open; /* the client was written */
+} range_run;
 
-static void put_range_client(const range_sink *self, uint64_t client, uint32_t ranges) {
-  if (self->v2 != NULL) {
-    lk_update_write_delete_client(self->v2, client, ranges);
-    return;
-  }
-  lk_varuint_encode(self->v1, client);
-  lk_varuint_encode(self->v1, ranges);
-}
-static void put_range(const range_sink *self, uint32_t clock, uint32_t len) {
-  if (self->v2 != NULL) {
-    lk_update_write_delete(self->v2, clock, len);
-    return;
-  }
-  uint8_t *to = room(self->v1, 2 * LK_VARUINT_LEN_MAX);
-  if (to != NULL) done(self->v1, put(put(to, clock), len));
+static void end_range(range_run *self) {
+  if (self->end == 0) return;
+  if (!self->is_open) lk_update_write_delete_client(self->out, self->client, LK_UPDATE_COUNTED);
+  self->is_open = true;
+  lk_update_write_delete(self->out, self->start, self->end - self->start);
 }
 
-/* The ranges of one client that are deleted; |sink| NULL counts them. */
-static uint32_t deleted_ranges(const lk_doc *doc, uint16_t number, const range_sink *sink) {
-  const lk_client *client = &doc->clients.at[number];
-  uint32_t count = 0, start = 0, end = 0;
-  for (uint32_t b = 0; b < client->block_count; b++) {
+static void add_range(range_run *self, uint64_t clock, uint64_t len) {
+  if (clock > self->end || self->end == 0) {
+    end_range(self);
+    self->start = clock;
+  }
+  self->end = lk_max_u64(self->end, clock + len);
+}
+
+/* What waits of the client's deletions, in front of |clock|. */
+static const lk_pending_range *add_waiting(range_run *self, const lk_pending_range *at,
+                                           lk_btree_cursor *cursor, uint64_t clock) {
+  for (; at != NULL && at->client == self->client && at->clock < clock; at = lk_btree_next(cursor))
+    add_range(self, at->clock, at->len);
+  return at;
+}
+
+static void write_ranges(const encoding *self, const lk_part *part) {
+  const lk_doc *doc = self->doc;
+  range_run of = { doc->writer, part->id, 0, 0, false };
+  lk_btree_cursor cursor;
+  const lk_pending_range *waiting = NULL;
+  if (self->merged) {
+    lk_pending_range key = { part->id, 0, 0 };
+    waiting = lk_btree_at_least(&doc->pending_ranges, &key, &cursor);
+  }
+  const lk_client *client = part->client == LK_NONE ? NULL : &doc->clients.at[part->client];
+  for (uint32_t b = 0; client != NULL && b < client->block_count; b++) {
     const lk_block *block = &client->blocks[b];
     for (uint32_t i = 0; i < block->count; i++) {
       const lk_item *item = &doc->items[block->items[i]];
       if (!lk_item_deleted(item)) continue;
-      if (item->clock == end && count > 0) {
-        end += item->len;
-        continue;
-      }
-      if (count++ > 0 && sink != NULL) put_range(sink, start, end - start);
-      start = item->clock;
-      end = lk_item_end(item);
+      if (waiting != NULL) waiting = add_waiting(&of, waiting, &cursor, item->clock);
+      add_range(&of, item->clock, item->len);
     }
   }
-  if (count > 0 && sink != NULL) put_range(sink, start, end - start);
-  return count;
-}
-
-static lk_err deletes_of_document(const lk_doc *doc, const lk_part *all, uint32_t clients,
-                                  const range_sink *sink) {
-  uint32_t count = 0;
-  uint32_t *counts = lk_alloc_array(&doc->alloc, clients + 1u, sizeof *counts);
-  if (counts == NULL) return LK_ERR_NOMEM;
-  for (uint32_t i = 0; i < clients; i++) {
-    counts[i] = deleted_ranges(doc, (uint16_t)all[i].client, NULL);
-    count += counts[i] > 0;
-  }
-  if (sink->v1 != NULL) lk_varuint_encode(sink->v1, count);
-  for (uint32_t i = 0; i < clients; i++) {
-    if (counts[i] == 0) continue;
-    put_range_client(sink, all[i].id, counts[i]);
-    (void)deleted_ranges(doc, (uint16_t)all[i].client, sink);
-  }
-  lk_free_array(&doc->alloc, counts, clients + 1u, sizeof *counts);
-  return sink->v1 != NULL ? lk_buf_err(sink->v1) : LK_OK;
+  (void)add_waiting(&of, waiting, &cursor, UINT64_MAX);
+  end_range(&of);
 }
 
 /* Ranges of a transaction, sorted by client number; written by client id. */
-static void deletes_of_tx(const lk_tx *tx, const lk_part *parts, uint32_t count,
-                          const range_sink *sink) {
-  if (sink->v1 != NULL) lk_varuint_encode(sink->v1, count);
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t first = parts[i].from, last = first;
-    while (last < tx->ranges.count && tx->ranges.at[last].client == parts[i].client) last++;
-    put_range_client(sink, parts[i].id, last - first);
-    for (; first < last; first++)
-      put_range(sink, tx->ranges.at[first].clock, tx->ranges.at[first].len);
+static void write_ranges_of_tx(const encoding *self, const lk_part *part) {
+  lk_update_writer *out = self->doc->writer;
+  const lk_tx *tx = self->tx;
+  lk_update_write_delete_client(out, part->id, LK_UPDATE_COUNTED);
+  for (uint32_t i = part->from; i < tx->ranges.count && tx->ranges.at[i].client == part->client;
+       i++)
+    lk_update_write_delete(out, tx->ranges.at[i].clock, tx->ranges.at[i].len);
+}
+
+static void write_deletes(const encoding *self) {
+  lk_update_write_deletes(self->doc->writer);
+  for (uint32_t i = 0; i < self->deleting_count; i++) {
+    if (self->tx != NULL) write_ranges_of_tx(self, &self->deleting[i]);
+    else write_ranges(self, &self->deleting[i]);
   }
+}
+
+/* ---- updates ---- */
+
+#define WRITER_KEPT                                                                                \
+  4096 /* bytes of an update behind which the next one finds the memory of the one before */
+
+void lk_encode_deinit(lk_doc *doc) {
+  if (doc->writer == NULL) return;
+  lk_update_writer_deinit(doc->writer);
+  lk_free_bytes(&doc->alloc, doc->writer, sizeof *doc->writer);
+  doc->writer = NULL;
+}
+
+static lk_err make_writer(lk_doc *doc) {
+  if (doc->writer != NULL) return LK_OK;
+  doc->writer = lk_alloc_bytes(&doc->alloc, sizeof *doc->writer);
+  if (doc->writer == NULL) return LK_ERR_NOMEM;
+  lk_update_writer_init(doc->writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
+  return LK_OK;
+}
+
+static lk_err write_all(const encoding *self, lk_update_format format, lk_buf *out) {
+  lk_update_writer *writer = self->doc->writer;
+  lk_update_writer_open(writer, format, out);
+  lk_err err = write_structs(self);
+  if (err == LK_OK) write_deletes(self);
+  return lk_update_writer_close(writer, err, out);
+}
+
+static lk_err write_whole(const encoding *self, lk_buf *out) {
+  return lk_doc_encode_whole(self->doc, self->parts, self->count, out);
+}
+
+/* A keystroke, as a rule: columns of a byte or two, whose memory is kept. */
+static lk_err encode(const encoding *self, lk_update_format format, bool whole, lk_buf *out) {
+  lk_doc *doc = self->doc;
+  size_t start = out->len;
+  lk_err err = make_writer(doc);
+  if (err != LK_OK) return err;
+  if (HURRIES && whole) err = write_whole(self, out);
+  else err = write_all(self, format, out);
+  if (err != LK_OK || self->tx == NULL || out->len - start > WRITER_KEPT) lk_encode_deinit(doc);
+  else lk_update_writer_reset(doc->writer);
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
 }
 
 /* ---- transactions ---- */
@@ -509,58 +513,6 @@ static uint32_t tx_range_parts(const lk_doc *doc, const lk_tx *tx, lk_part *part
   return count;
 }
 
-static lk_err encode_v1(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
-                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
-  size_t start = out->len;
-  lk_err err = structs_v1(doc, parts, count, out);
-  if (err == LK_OK) {
-    range_sink sink = { out, NULL };
-    if (tx != NULL) deletes_of_tx(tx, ranges, range_count, &sink);
-    else err = deletes_of_document(doc, ranges, range_count, &sink);
-    if (err == LK_OK) err = lk_buf_err(out);
-  }
-  if (err != LK_OK) lk_buf_truncate(out, start);
-  return err;
-}
-
-static lk_err write_all_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
-                           const lk_part *ranges, uint32_t range_count, lk_update_writer *writer,
-                           lk_buf *out) {
-  lk_err err = structs_v2(doc, parts, count, writer);
-  if (err == LK_OK) {
-    range_sink sink = { NULL, writer };
-    lk_update_write_deletes(writer);
-    if (tx != NULL) deletes_of_tx(tx, ranges, range_count, &sink);
-    else err = deletes_of_document(doc, ranges, range_count, &sink);
-  }
-  return err == LK_OK ? lk_update_writer_finish(writer, out) : err;
-}
-
-#define WRITER_KEPT                                                                                \
-  4096 /* bytes of an update behind which the next one finds the memory of the one before */
-
-void lk_encode_deinit(lk_doc *doc) {
-  if (doc->writer == NULL) return;
-  lk_update_writer_deinit(doc->writer);
-  lk_free_bytes(&doc->alloc, doc->writer, sizeof *doc->writer);
-  doc->writer = NULL;
-}
-
-/* A keystroke, as a rule: nine columns of a byte or two, whose memory is kept. */
-static lk_err encode_v2(lk_doc *doc, const lk_tx *tx, const lk_part *parts, uint32_t count,
-                        const lk_part *ranges, uint32_t range_count, lk_buf *out) {
-  size_t start = out->len;
-  if (doc->writer == NULL) {
-    doc->writer = lk_alloc_bytes(&doc->alloc, sizeof *doc->writer);
-    if (doc->writer == NULL) return LK_ERR_NOMEM;
-    lk_update_writer_init(doc->writer, &doc->alloc, LK_UPDATE_V2, doc->limits.doc_update_bytes);
-  }
-  lk_err err = write_all_v2(doc, tx, parts, count, ranges, range_count, doc->writer, out);
-  if (err != LK_OK || out->len - start > WRITER_KEPT) lk_encode_deinit(doc);
-  else lk_update_writer_reset(doc->writer);
-  return err;
-}
-
 lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out) {
   lk_part few[FEW], few_ranges[FEW];
   uint32_t ranges = tx_range_parts(doc, tx, NULL);
@@ -570,8 +522,8 @@ lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out
   if (err == LK_OK) {
     uint32_t count = tx_parts(doc, tx, parts);
     (void)tx_range_parts(doc, tx, range_parts);
-    err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, tx, parts, count, range_parts,
-                                                           ranges, out);
+    encoding self = { doc, tx, parts, range_parts, count, ranges, false };
+    err = encode(&self, format, false, out);
   }
   parts_free(doc, parts, few, tx->touched.count);
   parts_free(doc, range_parts, few_ranges, ranges);
@@ -580,11 +532,20 @@ lk_err lk_tx_encode(lk_doc *doc, lk_tx *tx, lk_update_format format, lk_buf *out
 
 /* ---- documents ---- */
 
-/* All clients with structs, the highest id first. |parts| has room for all clients. */
-static uint32_t all_parts(const lk_doc *doc, lk_part *parts) {
+/* All clients, and those of deletions that wait; the highest id first. |parts| has room for them. */
+static uint32_t all_parts(const lk_doc *doc, bool merged, lk_part *parts) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < doc->clients.count; i++) {
-    if (doc->clients.at[i].clock > 0) parts[count++] = (lk_part){ doc->clients.at[i].id, i, 0 };
+    if (merged || doc->clients.at[i].clock > 0)
+      parts[count++] = (lk_part){ doc->clients.at[i].id, i, 0 };
+  }
+  lk_btree_cursor cursor;
+  const lk_pending_range *at = merged ? lk_btree_first(&doc->pending_ranges, &cursor) : NULL;
+  uint64_t last = UINT64_MAX;
+  for (; at != NULL; at = lk_btree_next(&cursor)) {
+    if (at->client != last && lk_client_find(doc, at->client) == LK_NO_CLIENT)
+      parts[count++] = (lk_part){ at->client, LK_NONE, 0 };
+    last = at->client;
   }
   sort_parts(parts, count);
   return count;
@@ -605,52 +566,47 @@ lk_err lk_doc_read_state_vector(const lk_doc *doc, lk_slice sv, uint32_t *froms)
   return err != LK_OK ? err : lk_reader_end(&in);
 }
 
-/* Leaves the parts that have something beyond |froms|. */
-static uint32_t parts_beyond(const lk_doc *doc, const lk_part *all, uint32_t count,
-                             const uint32_t *froms, lk_part *out) {
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t from = froms[all[i].client];
-    if (from < doc->clients.at[all[i].client].clock)
-      out[kept++] = (lk_part){ all[i].id, all[i].client, from };
-  }
-  return kept;
-}
-
-static lk_err whole_v1(const lk_doc *doc, const lk_part *parts, uint32_t count, lk_buf *out) {
-  size_t start = out->len;
-  lk_err err = lk_doc_encode_whole(doc, parts, count, out);
-  if (err != LK_OK) lk_buf_truncate(out, start);
-  return err;
-}
-
-lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) {
-  size_t clients = doc->clients.count + 1u;
-  lk_part *all = lk_alloc_array(&doc->alloc, clients * 2, sizeof *all);
+static lk_err encode_document(lk_doc *doc, lk_update_format format, lk_slice sv, bool merged,
+                              lk_buf *out) {
+  size_t clients = doc->clients.count + 1u, most = clients;
+  lk_err err = lk_stroke_settle(doc); /* an observer that encodes sees structs before their clean-up */
+  if (err != LK_OK) return err;
+  if (merged) most += lk_btree_count(&doc->pending_ranges);
+  lk_part *parts = lk_alloc_array(&doc->alloc, most, sizeof *parts);
   uint32_t *froms = lk_alloc_array(&doc->alloc, clients, sizeof *froms);
-  lk_err err = all == NULL || froms == NULL ? LK_ERR_NOMEM : LK_OK;
+  err = parts == NULL || froms == NULL ? LK_ERR_NOMEM : LK_OK;
   if (err == LK_OK) {
     memset(froms, 0, clients * sizeof *froms);
     err = lk_doc_read_state_vector(doc, sv, froms);
   }
   if (err == LK_OK) {
-    lk_part *parts = all + clients;
-    uint32_t count = all_parts(doc, all), beyond = parts_beyond(doc, all, count, froms, parts);
-    if (format == LK_UPDATE_V1 && sv.len == 0) err = whole_v1(doc, all, count, out);
-    else
-      err = (format == LK_UPDATE_V1 ? encode_v1 : encode_v2)(doc, NULL, parts, beyond, all, count,
-                                                             out);
+    uint32_t count = all_parts(doc, merged, parts);
+    for (uint32_t i = 0; i < count; i++)
+      if (parts[i].client != LK_NONE) parts[i].from = froms[parts[i].client];
+    encoding self = { doc, NULL, parts, parts, count, count, merged };
+    err = encode(&self, format, format == LK_UPDATE_V1 && sv.len == 0 && !merged, out);
   }
-  lk_free_array(&doc->alloc, all, clients * 2, sizeof *all);
+  lk_free_array(&doc->alloc, parts, most, sizeof *parts);
   lk_free_array(&doc->alloc, froms, clients, sizeof *froms);
   return err;
+}
+
+lk_err lk_doc_encode_state(lk_doc *doc, lk_update_format format, lk_slice sv, lk_buf *out) {
+  return encode_document(doc, format, sv, false, out);
+}
+
+lk_err lk_doc_encode(const lk_doc *self, lk_update_format format, lk_slice sv, lk_buf *out) {
+  lk_doc *doc = (lk_doc *)(uintptr_t)self; /* caches only */
+  if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
+  bool waits = lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0;
+  return encode_document(doc, format, sv, waits, out);
 }
 
 lk_err lk_doc_state_vector(const lk_doc *doc, lk_buf *out) {
   size_t clients = doc->clients.count + 1u, start = out->len;
   lk_part *all = lk_alloc_array(&doc->alloc, clients, sizeof *all);
   if (all == NULL) return LK_ERR_NOMEM;
-  uint32_t count = all_parts(doc, all);
+  uint32_t count = all_parts(doc, false, all);
   lk_varuint_encode(out, count);
   for (uint32_t i = 0; i < count; i++) {
     lk_varuint_encode(out, all[i].id);

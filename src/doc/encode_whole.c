@@ -17,14 +17,21 @@
   64 /* more than the numbers of one struct take, and what is stored beyond by words */
 #define COPY_LEN 32
 
+/* A deleted stretch. */
+typedef struct span {
+  uint32_t start, end;
+} span;
+
 typedef struct whole {
   const lk_doc *doc;
   lk_buf *out;
-  lk_buf deleted;              /* ranges, client by client */
-  uint64_t word;               /* the client's id as it is written, */
-  uint32_t width;              /* and how many bytes of that */
-  uint32_t start, end, ranges; /* the range that is being collected, and how many were written */
+  lk_buf deleted;  /* ranges, client by client */
+  uint64_t word;   /* the client's id as it is written, */
+  uint32_t width;  /* and how many bytes of that */
+  uint32_t ranges; /* how many of them were written for the client, */
   uint32_t structs;
+  uint32_t span_count;          /* and how many are about to be; the last of which may grow */
+  span spans[LK_BLOCK_MAX + 2]; /* one is written for nothing */
 } whole;
 
 static ALWAYS_INLINE uint8_t *put_u32(uint8_t *to, uint32_t value) {
@@ -42,22 +49,33 @@ static ALWAYS_INLINE uint8_t *put_u32(uint8_t *to, uint32_t value) {
 
 /* ---- what is deleted ---- */
 
-static OUT_OF_LINE void end_range(whole *self) {
-  uint8_t *to = lk_buf_reserve(&self->deleted, 16) == LK_OK ? self->deleted.ptr + self->deleted.len
-                                                            : NULL;
-  if (to == NULL) return;
-  to = put_u32(to, self->start);
-  to = put_u32(to, self->end - self->start);
+/* Writes all but the last |kept| of the spans. */
+static OUT_OF_LINE void put_spans(whole *self, uint32_t kept) {
+  uint32_t count = self->span_count - lk_min_u32(self->span_count, kept);
+  if (lk_buf_reserve(&self->deleted, (size_t)count * 16 + 16) != LK_OK) {
+    self->span_count = 0; /* who asks that buffer learns it */
+    return;
+  }
+  uint8_t *to = self->deleted.ptr + self->deleted.len;
+  for (uint32_t i = 0; i < count; i++) {
+    to = put_u32(to, self->spans[i].start);
+    to = put_u32(to, self->spans[i].end - self->spans[i].start);
+  }
   self->deleted.len = (size_t)(to - self->deleted.ptr);
-  self->ranges++;
+  self->ranges += count;
+  self->spans[0] = self->spans[count];
+  self->span_count -= count;
 }
 
+/* Whether an item is deleted nobody can predict: where it is not, what is written here counts for nothing. */
 static ALWAYS_INLINE void note_deleted(whole *self, const lk_item *item) {
-  if (item->clock != self->end || self->start == self->end) {
-    if (self->start != self->end) end_range(self);
-    self->start = item->clock;
-  }
-  self->end = lk_item_end(item);
+  uint32_t deleted = item->flags & LK_ITEM_DELETED, count = self->span_count;
+  uint32_t end = count == 0 ? UINT32_MAX : self->spans[count - 1].end;
+  uint32_t grows = deleted & (item->clock == end);
+  span *at = &self->spans[count - grows];
+  at->start = grows ? at->start : item->clock;
+  at->end = lk_item_end(item);
+  self->span_count = count + (deleted ^ grows);
 }
 
 /* ---- structs ---- */
@@ -73,26 +91,32 @@ static ALWAYS_INLINE uint8_t *put_id(const whole *self, uint8_t *to, uint16_t ow
   return put_u32(to, clock);
 }
 
-static bool is_plain(const lk_item *item) {
-  bool narrow = item->kind == LK_CONTENT_STRING && (item->flags & LK_ITEM_WIDE) == 0;
-  return (narrow || item->kind == LK_CONTENT_DELETED) && item->origin_client != LK_NO_CLIENT;
+/* Of a plain item: all bits for text, none where it is deleted. */
+static ALWAYS_INLINE uint32_t shown_mask(const lk_item *item) {
+  return (uint32_t)(item->kind & LK_CONTENT_DELETED) - 1;
+}
+
+/* Text or deleted, and where its text is, or would be, COPY_LEN bytes can be read. */
+static ALWAYS_INLINE bool is_plain(const lk_doc *doc, const lk_item *item) {
+  const uint32_t kinds = UINT32_C(1) << LK_CONTENT_STRING | UINT32_C(1) << LK_CONTENT_DELETED;
+  return (kinds >> (item->kind & 31) & 1) != 0 && (item->flags & LK_ITEM_WIDE) == 0 &&
+         item->origin_client != LK_NO_CLIENT &&
+         (item->content & shown_mask(item)) + COPY_LEN <= doc->text_cap;
 }
 
 /* There is room for HEAD_MAX bytes, the text, and COPY_LEN more. */
 static ALWAYS_INLINE uint8_t *put_plain(const whole *self, uint8_t *to, const lk_item *item) {
-  const lk_doc *doc = self->doc;
-  bool right = item->right_client != LK_NO_CLIENT, sub = (item->flags & LK_ITEM_SUB) != 0;
-  *to++ = (uint8_t)(item->kind | LK_INFO_ORIGIN | (right ? LK_INFO_RIGHT : 0) |
-                    (sub ? LK_INFO_SUB : 0));
+  uint32_t right = item->right_client != LK_NO_CLIENT, bytes = item->len & shown_mask(item);
+  const uint8_t *text = self->doc->text + (item->content & shown_mask(item));
+  *to++ = (uint8_t)(item->kind | LK_INFO_ORIGIN | right * LK_INFO_RIGHT |
+                    ((item->flags & LK_ITEM_SUB) != 0) * (uint32_t)LK_INFO_SUB);
   to = put_id(self, to, item->client, item->origin_client, item->origin_clock);
   if (right) to = put_id(self, to, item->client, item->right_client, item->right_clock);
   to = put_u32(to, item->len);
-  if (item->kind != LK_CONTENT_STRING) return to;
-  const uint8_t *text = doc->text + item->content;
-  if (item->len <= COPY_LEN && doc->text_cap - item->content >= COPY_LEN)
-    memcpy(to, text, COPY_LEN);
-  else memcpy(to, text, item->len);
-  return to + item->len;
+  memcpy(to, text, COPY_LEN / 2);
+  memcpy(to + COPY_LEN / 2, text + COPY_LEN / 2, COPY_LEN / 2);
+  if (bytes > COPY_LEN) memcpy(to + COPY_LEN, text + COPY_LEN, bytes - COPY_LEN);
+  return to + bytes;
 }
 
 static OUT_OF_LINE uint8_t *make_room(lk_buf *out, uint8_t *to, size_t len) {
@@ -117,9 +141,10 @@ static lk_err put_structs(whole *self, uint16_t number) {
   bool joined = false; /* it was written with all its items */
   for (uint32_t b = 0; b < client->block_count; b++) {
     const lk_block *block = &client->blocks[b];
+    put_spans(self, 1);
     for (uint32_t i = 0; i < block->count; i++) {
       const lk_item *item = &doc->items[block->items[i]];
-      if (lk_item_deleted(item)) note_deleted(self, item);
+      note_deleted(self, item);
       if ((item->flags & LK_ITEM_JOINED) != 0) {
         if (joined) continue;
         out->len = (size_t)(to - out->ptr);
@@ -129,15 +154,15 @@ static lk_err put_structs(whole *self, uint16_t number) {
         joined = true;
         continue;
       }
-      size_t len = item->kind == LK_CONTENT_STRING ? item->len : 0;
-      if (out->cap - (size_t)(to - out->ptr) < HEAD_MAX + len + COPY_LEN) {
-        if ((to = make_room(out, to, len)) == NULL) return lk_buf_err(out);
+      uint32_t bytes = item->len & shown_mask(item);
+      if (out->cap - (size_t)(to - out->ptr) < HEAD_MAX + COPY_LEN + (size_t)bytes) {
+        if ((to = make_room(out, to, bytes)) == NULL) return lk_buf_err(out);
       }
       begin = (size_t)(to - out->ptr);
       first = (lk_place){ b, i };
       joined = false;
       self->structs++;
-      if (is_plain(item)) {
+      if (is_plain(doc, item)) {
         to = put_plain(self, to, item);
         continue;
       }
@@ -177,7 +202,7 @@ static lk_err put_client(whole *self, const lk_part *part) {
   uint8_t id[8] = { 0 };
   self->width = (uint32_t)lk_varuint_store(id, part->id);
   self->word = lk_load_le64(id);
-  self->start = self->end = self->ranges = self->structs = 0;
+  self->span_count = self->ranges = self->structs = 0;
   uint32_t most = count_items(client);
   lk_varuint_encode(out, most);
   size_t kept = lk_varuint_len(most), at = out->len - kept;
@@ -186,7 +211,7 @@ static lk_err put_client(whole *self, const lk_part *part) {
   lk_err err = lk_buf_err(out);
   if (err == LK_OK) err = put_structs(self, (uint16_t)part->client);
   if (err != LK_OK) return err;
-  if (self->start != self->end) end_range(self);
+  put_spans(self, 0);
   return self->structs == most ? LK_OK : put_count(out, at, kept, self->structs);
 }
 

@@ -307,15 +307,22 @@ typedef struct lk_typing {
   int32_t owed;    /* units that the order index does not know yet; they are |item|'s */
 } lk_typing;
 
+/* A change that text_fast.c made at once while somebody observes events. As long as they are told about it the items look as
+ * they will when it is over; lk_stroke_settle() makes them what a transaction would have left. */
+typedef struct lk_stroke {
+  lk_tx *tx; /* NULL where nobody is being told about one */
+  uint32_t type;
+  uint32_t client, clock, len; /* what was typed, or deleted */
+  uint32_t content;            /* deleted: where its text lies in |text| */
+  uint32_t right;              /* typed: what was cut off for it, or LK_NONE */
+  bool deleted;
+  bool head, tail; /* deleted: it began, or ended, where its item did */
+} lk_stroke;
+
 struct lk_doc {
   const lk_env *env;
   lk_alloc alloc; /* counts |bytes| */
   const lk_alloc *below;
-  size_t bytes;
-  lk_limits limits;
-  const char *limit_hit;
-  uint64_t seed[2];
-  lk_prng prng;
   bool gc;
   uint32_t units;   /* clocks of all clients together */
   uint32_t subdocs; /* items with DOC that are not deleted */
@@ -360,6 +367,7 @@ struct lk_doc {
   uint32_t deleted_within;
 
   lk_typing typing;
+  lk_stroke stroke;
   lk_tx *tx;       /* open, or NULL */
   lk_tx *cleanups; /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;
@@ -369,7 +377,8 @@ struct lk_doc {
   LK_VEC(lk_observer) observers;
   uint32_t observer_next;
   uint32_t update_observers; /* how many of them want updates in V1 */
-  uint32_t event_observers;  /* and how many want anything else */
+  uint32_t event_observers;  /* how many want anything else */
+  uint32_t after_observers;  /* among them: how many transactions, as undo managers do */
 
   /* conflicts (integrate.c): marks[item] says when the item was last seen in a scan */
   uint32_t *marks;
@@ -402,7 +411,14 @@ struct lk_doc {
   size_t pending_bytes;
 
   lk_buf emit;              /* the update that observers get */
-  lk_update_writer *writer; /* of those in V2; NULL before the first */
+  lk_update_writer *writer; /* of updates; NULL before the first, and behind a large one */
+
+  /* Last, since it is large: so the way to what is reached often is short. */
+  size_t bytes;
+  lk_limits limits;
+  const char *limit_hit;
+  uint64_t seed[2];
+  lk_prng prng;
 };
 
 /* ---- vectors (store.c) ---- */
@@ -676,6 +692,12 @@ static inline void lk_typing_end(lk_doc *doc) {
 }
 /* The same for an update in V1. */
 bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin);
+/* For whoever looks at where structs begin, or changes anything, also while events are told. LK_ERR_NOMEM, LK_ERR_LIMIT:
+ * nothing changed. */
+lk_err lk_stroke_open(lk_doc *doc) LK_MUST_USE;
+static inline lk_err lk_stroke_settle(lk_doc *doc) {
+  return doc->stroke.tx == NULL ? LK_OK : lk_stroke_open(doc);
+}
 
 /* ---- order index (order.c) ---- */
 
@@ -741,6 +763,11 @@ typedef struct lk_range_walk {
   uint32_t at;     /* in |ranges|, the one that comes next */
 } lk_range_walk;
 bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out);
+
+/* Tells everybody about |stroke|, which is done and, where somebody wants it in V1, stands in |emit|; where
+ * lk_stroke_ready() was true before. */
+bool lk_stroke_ready(lk_doc *doc);
+void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local);
 
 /* Cleans up what was committed, and what observers commit meanwhile. */
 void lk_cleanups_run(lk_doc *doc);

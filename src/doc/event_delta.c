@@ -71,7 +71,7 @@ static lk_err put_any(const lk_doc *doc, const lk_item *item, uint32_t at, lk_bu
   return put_plain(value, values.json, out);
 }
 
-lk_err lk_event_put_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_buf *out) {
+static lk_err put_value(const lk_doc *doc, const lk_item *item, uint32_t at, lk_buf *out) {
   switch (item->kind) {
   case LK_CONTENT_ANY:
   case LK_CONTENT_JSON: return put_any(doc, item, at, out);
@@ -83,6 +83,30 @@ lk_err lk_event_put_value(const lk_doc *doc, const lk_item *item, uint32_t at, l
   default: return lk_buf_append(out, LK_LIT("null"));
   }
 }
+
+static lk_err put_decimal(lk_buf *out, uint32_t number) {
+  return lk_buf_append_decimal(out, number);
+}
+
+const lk_event_form lk_event_json = {
+  .mark = { [LK_SAY_BEGIN] = LK_LIT_INIT("["),
+            [LK_SAY_END] = LK_LIT_INIT("]"),
+            [LK_SAY_COMMA] = LK_LIT_INIT(","),
+            [LK_SAY_RETAIN] = LK_LIT_INIT("{\"retain\":"),
+            [LK_SAY_DELETE] = LK_LIT_INIT("{\"delete\":"),
+            [LK_SAY_INSERT] = LK_LIT_INIT("{\"insert\":"),
+            [LK_SAY_OPERATION_END] = LK_LIT_INIT("}"),
+            [LK_SAY_ATTRIBUTES] = LK_LIT_INIT(",\"attributes\":{"),
+            [LK_SAY_COLON] = LK_LIT_INIT(":"),
+            [LK_SAY_ATTRIBUTES_END] = LK_LIT_INIT("}"),
+            [LK_SAY_LIST] = LK_LIT_INIT("["),
+            [LK_SAY_LIST_END] = LK_LIT_INIT("]") },
+  .count = put_decimal,
+  .index = put_decimal,
+  .string = put_string,
+  .plain = put_plain,
+  .value = put_value,
+};
 
 /* ---- the walk over what matters ---- */
 
@@ -271,6 +295,7 @@ typedef enum action { NOTHING, RETAIN, INSERT, DELETE } action;
 
 typedef struct delta {
   walk walk;
+  const lk_event_form *form;
   lk_doc *doc;
   lk_buf *out;
   action action;
@@ -293,18 +318,19 @@ static void fail(delta *self, lk_err err) {
   if (self->err == LK_OK) self->err = err;
 }
 
-static void put(delta *self, lk_slice text) { fail(self, lk_buf_append(self->out, text)); }
+static void put(delta *self, lk_event_mark mark) {
+  fail(self, lk_buf_append(self->out, self->form->mark[mark]));
+}
 
-static void begin_op(delta *self, lk_slice name) {
-  put(self, self->some ? LK_LIT(",{\"") : LK_LIT("{\""));
-  put(self, name);
-  put(self, LK_LIT("\":"));
+static void begin_op(delta *self, lk_event_mark mark) {
+  if (self->some) put(self, LK_SAY_COMMA);
+  put(self, mark);
   self->some = true;
 }
 
-static void put_count(delta *self, lk_slice name) {
-  begin_op(self, name);
-  fail(self, lk_buf_append_decimal(self->out, self->count));
+static void put_count(delta *self, lk_event_mark mark) {
+  begin_op(self, mark);
+  fail(self, self->form->count(self->out, self->count));
   self->count = 0;
 }
 
@@ -315,31 +341,33 @@ static void put_attributes(delta *self, const lk_text_map *attributes) {
   if (attributes->live == 0 || self->err != LK_OK) return;
   fail(self, lk_text_map_copy(attributes, &self->scratch, &sorted));
   if (self->err == LK_OK) fail(self, lk_text_map_sort(self->doc, &sorted, &self->scratch));
-  put(self, LK_LIT(",\"attributes\":{"));
+  put(self, LK_SAY_ATTRIBUTES);
   for (uint32_t i = 0; self->err == LK_OK && i < sorted.count; i++) {
     const lk_text_attribute *at = &sorted.items[i];
     lk_slice value = lk_text_value_bytes(self->doc, &at->value);
     if (lk_text_value_is_nothing(self->doc, &at->value) &&
         !lk_text_value_is_null(self->doc, &at->value))
       continue;
-    if (some) put(self, LK_LIT(","));
+    if (some) put(self, LK_SAY_COMMA);
     some = true;
-    fail(self, put_string(self->out, lk_name_slice(self->doc, at->key)));
-    put(self, LK_LIT(":"));
-    if (self->err == LK_OK) fail(self, lk_doc_json_of_any(value, self->out));
+    fail(self, self->form->string(self->out, lk_name_slice(self->doc, at->key)));
+    put(self, LK_SAY_COLON);
+    if (self->err == LK_OK) fail(self, self->form->plain(value, false, self->out));
   }
-  put(self, LK_LIT("}"));
+  put(self, LK_SAY_ATTRIBUTES_END);
   lk_arena_reset(&self->scratch);
 }
 
 static void put_text(delta *self) {
   lk_text_flush(&self->high, &self->run);
   fail(self, lk_buf_err(&self->run));
-  begin_op(self, LK_LIT("insert"));
-  if (self->err == LK_OK)
-    fail(self, put_string(self->out, self->plain.len > 0 ? self->plain : lk_buf_slice(&self->run)));
+  begin_op(self, LK_SAY_INSERT);
+  if (self->err == LK_OK) {
+    lk_slice text = self->plain.len > 0 ? self->plain : lk_buf_slice(&self->run);
+    fail(self, self->form->string(self->out, text));
+  }
   put_attributes(self, &self->current);
-  put(self, LK_LIT("}"));
+  put(self, LK_SAY_OPERATION_END);
   lk_buf_truncate(&self->run, 0);
   self->plain = LK_SLICE_EMPTY;
 }
@@ -349,17 +377,21 @@ static void flush(delta *self) {
   switch (self->action) {
   case NOTHING: return;
   case RETAIN:
-    put_count(self, LK_LIT("retain"));
+    put_count(self, LK_SAY_RETAIN);
     put_attributes(self, &self->attributes);
-    put(self, LK_LIT("}"));
+    put(self, LK_SAY_OPERATION_END);
     break;
   case INSERT:
-    if (self->text) put_text(self);
-    else put(self, LK_LIT("]}"));
+    if (self->text) {
+      put_text(self);
+    } else {
+      put(self, LK_SAY_LIST_END);
+      put(self, LK_SAY_OPERATION_END);
+    }
     break;
   case DELETE:
-    put_count(self, LK_LIT("delete"));
-    put(self, LK_LIT("}"));
+    put_count(self, LK_SAY_DELETE);
+    put(self, LK_SAY_OPERATION_END);
     break;
   }
   if (self->action != RETAIN || self->attributes.live > 0) self->keep = self->out->len;
@@ -395,15 +427,16 @@ static void put_elements(delta *self, const lk_item *item) {
   bool some = self->action == INSERT;
   turn_to(self, INSERT);
   if (!some) {
-    begin_op(self, LK_LIT("insert"));
-    put(self, LK_LIT("["));
+    begin_op(self, LK_SAY_INSERT);
+    put(self, LK_SAY_LIST);
   }
   for (uint32_t i = 0; self->err == LK_OK && i < item->len; i++) {
-    if (some) put(self, LK_LIT(","));
+    if (some) put(self, LK_SAY_COMMA);
     some = true;
     if (self->err != LK_OK) return;
-    if (has_many(item)) fail(self, put_plain(lk_read_next_value(&values), values.json, self->out));
-    else fail(self, lk_event_put_value(self->doc, item, i, self->out));
+    if (has_many(item))
+      fail(self, self->form->plain(lk_read_next_value(&values), values.json, self->out));
+    else fail(self, self->form->value(self->doc, item, i, self->out));
   }
   self->done += item->len;
 }
@@ -433,10 +466,10 @@ static void add_text(delta *self, const lk_item *item) {
 
 static void put_embed(delta *self, const lk_item *item) {
   flush(self);
-  begin_op(self, LK_LIT("insert"));
-  if (self->err == LK_OK) fail(self, lk_event_put_value(self->doc, item, 0, self->out));
+  begin_op(self, LK_SAY_INSERT);
+  if (self->err == LK_OK) fail(self, self->form->value(self->doc, item, 0, self->out));
   put_attributes(self, &self->current);
-  put(self, LK_LIT("}"));
+  put(self, LK_SAY_OPERATION_END);
   self->keep = self->out->len;
 }
 
@@ -555,22 +588,24 @@ static lk_err finish(delta *self, size_t start) {
   if (self->calls) self->err = lk_call_end(self->doc, &self->call, self->err);
   if (self->err == LK_OK) {
     lk_buf_truncate(self->out, self->keep);
-    put(self, LK_LIT("]"));
+    put(self, LK_SAY_END);
   }
   if (self->err != LK_OK) lk_buf_truncate(self->out, start);
   return self->err;
 }
 
-static lk_err put_delta(const lk_event *event, lk_buf *out) {
+static lk_err put_delta(const lk_event *event, const lk_event_form *form, lk_buf *out) {
   lk_doc *doc = event->doc;
   size_t start = out->len;
   lk_node_kind kind = lk_read_kind(doc, event->target);
-  delta self = { .doc = doc, .out = out, .text = kind == LK_NODE_TEXT || kind == LK_NODE_XML_TEXT };
+  delta self = {
+    .doc = doc, .form = form, .out = out, .text = kind == LK_NODE_TEXT || kind == LK_NODE_XML_TEXT
+  };
   lk_buf_init(&self.run, &doc->alloc, SIZE_MAX / 2);
   lk_arena_init(&self.arena, &doc->alloc, SIZE_MAX / 2);
   lk_arena_init(&self.scratch, &doc->alloc, SIZE_MAX / 2);
   self.err = walk_init(&self.walk, event);
-  put(&self, LK_LIT("["));
+  put(&self, LK_SAY_BEGIN);
   self.keep = out->len;
   if (self.err == LK_OK && self.text) {
     self.walk.formats = needs_formats(&self.walk);
@@ -586,8 +621,42 @@ static lk_err put_delta(const lk_event *event, lk_buf *out) {
   return err;
 }
 
-lk_err lk_event_delta(const lk_event *event, lk_buf *out) {
+/* ---- strokes ---- */
+
+/* What text_fast.c did is known as it is: one insertion or deletion in a text without formats. */
+static lk_err put_stroke(lk_doc *doc, const lk_event_form *form, lk_buf *out) {
+  const lk_stroke *what = &doc->stroke;
+  uint32_t number = lk_client_item(doc, (uint16_t)what->client, what->clock);
+  uint32_t at = lk_list_index(doc, number);
+  const lk_item *item = &doc->items[number];
+  uint32_t offset = what->clock - item->clock;
+  delta self = { .doc = doc, .form = form, .out = out, .text = true };
+  size_t start = out->len;
+  put(&self, LK_SAY_BEGIN);
+  catch_up(&self, what->deleted ? at : at + offset);
+  turn_to(&self, what->deleted ? DELETE : INSERT);
+  self.count = what->len;
+  self.plain = lk_slice_of(doc->text + item->content + offset, what->len);
+  flush(&self);
+  put(&self, LK_SAY_END);
+  if (self.err != LK_OK) lk_buf_truncate(out, start);
+  return self.err;
+}
+
+lk_err lk_event_delta_as(const lk_event *event, const lk_event_form *form, lk_buf *out) {
+  lk_doc *doc = event->doc;
   if (out->err != LK_OK) return out->err;
-  if (!lk_event_list_changed(event)) return lk_buf_append(out, LK_LIT("[]"));
-  return put_delta(event, out);
+  if (doc->stroke.tx != NULL) {
+    lk_node_kind kind = lk_read_kind(doc, event->target);
+    if (kind == LK_NODE_TEXT || kind == LK_NODE_XML_TEXT) return put_stroke(doc, form, out);
+    lk_err err = lk_stroke_open(doc);
+    if (err != LK_OK) return err;
+  }
+  if (lk_event_list_changed(event)) return put_delta(event, form, out);
+  (void)lk_buf_append(out, form->mark[LK_SAY_BEGIN]);
+  return lk_buf_append(out, form->mark[LK_SAY_END]);
+}
+
+lk_err lk_event_delta(const lk_event *event, lk_buf *out) {
+  return lk_event_delta_as(event, &lk_event_json, out);
 }

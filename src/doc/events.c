@@ -24,7 +24,6 @@
 
 #include "base/sort.h"
 
-#include "codec/json_writer.h"
 #include "doc/read.h"
 
 /* On |what| of a deep observer: was called for this transaction. */
@@ -377,30 +376,34 @@ static uint32_t ancestor(const lk_doc *doc, uint32_t type, uint32_t up) {
   return type;
 }
 
-static void put_step(lk_doc *doc, uint32_t type, lk_json_writer *out) {
+static lk_err put_step(lk_doc *doc, uint32_t type, const lk_event_form *form, lk_buf *out) {
   uint32_t number = doc->types.at[type].item;
   const lk_item *item = &doc->items[number];
-  if ((item->flags & LK_ITEM_SUB) != 0) {
-    (void)lk_json_write_string(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
-  } else {
-    (void)lk_json_write_u64(out, lk_list_index(doc, number));
-  }
+  if ((item->flags & LK_ITEM_SUB) == 0) return form->index(out, lk_list_index(doc, number));
+  return form->string(out, lk_name_slice(doc, doc->entries.at[item->leaf].key));
 }
 
 /* From the top down. Ways are short: each step looks for its node from below. */
-lk_err lk_event_path(const lk_event *event, lk_buf *out) {
-  lk_json_writer w;
+lk_err lk_event_path_as(const lk_event *event, const lk_event_form *form, lk_buf *out) {
+  size_t start = out->len;
   uint32_t steps = 0;
+  if (out->err != LK_OK) return out->err;
   for (uint32_t type = event->target;
        type != event->observed && event->doc->types.at[type].item != LK_NONE; steps++) {
     type = parent_of(event->doc, type);
   }
-  lk_json_writer_init(&w, out);
-  (void)lk_json_begin_array(&w);
-  for (; steps > 0; steps--)
-    put_step(event->doc, ancestor(event->doc, event->target, steps - 1), &w);
-  (void)lk_json_end_array(&w);
-  return lk_json_writer_finish(&w);
+  lk_err err = lk_buf_append(out, form->mark[LK_SAY_BEGIN]);
+  for (bool some = false; steps > 0 && err == LK_OK; steps--, some = true) {
+    if (some) (void)lk_buf_append(out, form->mark[LK_SAY_COMMA]);
+    err = put_step(event->doc, ancestor(event->doc, event->target, steps - 1), form, out);
+  }
+  if (err == LK_OK) err = lk_buf_append(out, form->mark[LK_SAY_END]);
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
+}
+
+lk_err lk_event_path(const lk_event *event, lk_buf *out) {
+  return lk_event_path_as(event, &lk_event_json, out);
 }
 
 /* ---- keys ---- */
@@ -422,20 +425,25 @@ static bool key_action(const lk_event *event, uint32_t last, lk_key_action *acti
   return true;
 }
 
-bool lk_event_next_key(const lk_event *event, uint32_t *cursor, lk_slice *key,
-                       lk_key_action *action, lk_buf *old_json) {
+bool lk_event_next_key_as(const lk_event *event, const lk_event_form *form, uint32_t *cursor,
+                          lk_slice *key, lk_key_action *action, lk_buf *out) {
   const lk_doc *doc = event->doc;
   while (*cursor < event->count) {
     const lk_change *change = &event->tx->changed.at[event->first + (*cursor)++];
     uint32_t old, last = change->entry == LK_NONE ? LK_NONE : doc->entries.at[change->entry].last;
     if (last == LK_NONE || !key_action(event, last, action, &old)) continue;
     *key = lk_name_slice(doc, change->key);
-    if (old_json != NULL && old != LK_NONE) {
+    if (out != NULL && old != LK_NONE) {
       const lk_item *item = &doc->items[old];
-      lk_err err = lk_event_put_value(doc, item, item->len - 1, old_json);
-      if (err != LK_OK && old_json->err == LK_OK) old_json->err = err;
+      lk_err err = form->value(doc, item, item->len - 1, out);
+      if (err != LK_OK && out->err == LK_OK) out->err = err;
     }
     return true;
   }
   return false;
+}
+
+bool lk_event_next_key(const lk_event *event, uint32_t *cursor, lk_slice *key,
+                       lk_key_action *action, lk_buf *old_json) {
+  return lk_event_next_key_as(event, &lk_event_json, cursor, key, action, old_json);
 }

@@ -48,9 +48,41 @@ static inline const lk_tx *lk_event_next_tx(const lk_doc *doc, const lk_tx *tx) 
   return tx->next != NULL ? tx->next : tx == doc->tx ? NULL : doc->tx;
 }
 
-/* Appends the value at unit |at| of |item|, deleted or not, as JSON; undefined as null. On failure |out| is as
- * before. */
-lk_err lk_event_put_value(const lk_doc *doc, const lk_item *item, uint32_t at,
-                          lk_buf *out) LK_MUST_USE;
+/* ---- in which words it is told ---- */
+
+typedef enum lk_event_mark {
+  LK_SAY_BEGIN,
+  LK_SAY_END,
+  LK_SAY_COMMA,
+  LK_SAY_RETAIN, /* the beginnings of operations */
+  LK_SAY_DELETE,
+  LK_SAY_INSERT,
+  LK_SAY_OPERATION_END,
+  LK_SAY_ATTRIBUTES,
+  LK_SAY_COLON,
+  LK_SAY_ATTRIBUTES_END,
+  LK_SAY_LIST,
+  LK_SAY_LIST_END,
+} lk_event_mark;
+
+/* JSON, or whatever else says the same; each function appends. */
+typedef struct lk_event_form {
+  lk_slice mark[LK_SAY_LIST_END + 1];
+  lk_err (*count)(lk_buf *out, uint32_t count);
+  lk_err (*index)(lk_buf *out, uint32_t index);
+  lk_err (*string)(lk_buf *out, lk_slice text);
+  /* An any, or the text of JSON, perhaps "undefined", where |json|. */
+  lk_err (*plain)(lk_slice value, bool json, lk_buf *out);
+  /* The value at unit |at| of |item|, deleted or not; in JSON undefined is null. On failure |out| is as before. */
+  lk_err (*value)(const lk_doc *doc, const lk_item *item, uint32_t at, lk_buf *out);
+} lk_event_form;
+
+extern const lk_event_form lk_event_json;
+
+/* As those of laniakea/doc_events.h, which give JSON. */
+lk_err lk_event_path_as(const lk_event *event, const lk_event_form *form, lk_buf *out) LK_MUST_USE;
+lk_err lk_event_delta_as(const lk_event *event, const lk_event_form *form, lk_buf *out) LK_MUST_USE;
+bool lk_event_next_key_as(const lk_event *event, const lk_event_form *form, uint32_t *cursor,
+                          lk_slice *key, lk_key_action *action, lk_buf *old);
 
 #endif

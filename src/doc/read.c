@@ -297,21 +297,37 @@ bool lk_doc_map_next(const lk_doc *self, lk_node node, uint32_t *cursor, lk_slic
 
 /* ---- plain text ---- */
 
-#define COPY_LEN 16
+#define COPY_LEN 32
 
-/* Appends ASCII for which there is room. */
-static void copy_ascii(const lk_doc *doc, const lk_item *item, lk_buf *out) {
-  const uint8_t *from = doc->text + item->content;
+/* Appends what the items from |i| on show, and gives the first that it leaves to the caller: one that is not ASCII, or long,
+ * or stands where there is no room to copy that many bytes. Nobody can predict which items are deleted: those are copied,
+ * too, and what comes next is copied over them. */
+static uint32_t append_plain(const lk_doc *doc, uint32_t i, lk_buf *out) {
+  const lk_item *const items = doc->items;
+  const uint8_t *const text = doc->text;
   uint8_t *to = out->ptr + out->len;
-  bool wide_enough = out->cap - out->len >= COPY_LEN && doc->text_cap - item->content >= COPY_LEN;
-  if (item->len <= COPY_LEN && wide_enough) memcpy(to, from, COPY_LEN);
-  else memcpy(to, from, item->len);
-  out->len += item->len;
+  if (out->cap < COPY_LEN || doc->text_cap < COPY_LEN) return i;
+  const uint8_t *const last = out->ptr + out->cap - COPY_LEN;
+  const uint32_t most = doc->text_cap - COPY_LEN;
+  while (i != LK_NONE && to <= last) {
+    const lk_item *item = &items[i];
+    uint32_t other = (item->kind ^ LK_CONTENT_STRING) | (item->flags & LK_ITEM_DELETED);
+    uint32_t shown = (uint32_t)(other == 0) * UINT32_MAX, len = item->len & shown;
+    uint32_t from = item->content & shown;
+    if (len > COPY_LEN || from > most || (item->flags & shown & LK_ITEM_WIDE) != 0) break;
+    memcpy(to, text + from, COPY_LEN / 2);
+    memcpy(to + COPY_LEN / 2, text + from + COPY_LEN / 2, COPY_LEN / 2);
+    to += len;
+    i = item->right;
+  }
+  out->len = (size_t)(to - out->ptr);
+  return i;
 }
 
 /* For ASCII a unit is a byte, for all else more. Embeds have a unit and no text, so that the length may be more
  * than the text is: then a buffer's maximum is met while copying, or not at all. */
-static void reserve_text(uint32_t length, lk_buf *out) {
+static void reserve_text(size_t length, lk_buf *out) {
+  length += COPY_LEN;
   if (length <= out->max - out->len) (void)lk_buf_reserve(out, length);
 }
 
@@ -321,12 +337,12 @@ lk_err lk_read_text(const lk_doc *doc, uint32_t type, lk_buf *out) {
   if (out->err != LK_OK) return out->err;
   reserve_text(lk_type_at(doc, type)->length, out);
   for (uint32_t i = lk_type_at(doc, type)->start; i != LK_NONE && out->err == LK_OK;) {
+    if (high == 0) i = append_plain(doc, i, out);
+    if (i == LK_NONE) break;
     const lk_item *item = lk_item_at(doc, i);
     i = item->right;
-    if (item->kind != LK_CONTENT_STRING || lk_item_deleted(item)) continue;
-    bool plain = (item->flags & LK_ITEM_WIDE) == 0 && high == 0;
-    if (plain && out->cap - out->len >= item->len) copy_ascii(doc, item, out);
-    else lk_item_append_utf8(doc, item, 0, item->len, &high, out);
+    if (item->kind == LK_CONTENT_STRING && !lk_item_deleted(item))
+      lk_item_append_utf8(doc, item, 0, item->len, &high, out);
   }
   lk_text_flush(&high, out);
   lk_err err = out->err;

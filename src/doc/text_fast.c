@@ -1,17 +1,22 @@
 /* doc/text_fast.c -- a keystroke, ours or somebody else's.
  *
  * Nearly every change to a text is a few characters, put behind what the same user typed last or taken out of one
- * run, with nobody observing but for the bytes. Such a change needs no transaction: what it will be once it is
- * cleaned up is known beforehand. So it is made at once, in tens of nanoseconds, and its update is
- * written from what is at hand. An update in V1 that says such a thing is recognised by its bytes.
+ * run. Such a change needs no transaction: what it will be once it is cleaned up is known beforehand. So it is made
+ * at once, in tens of nanoseconds, and its update is written from what is at hand. An update in V1 that says such a thing is recognised by its bytes.
  *
  * The next character mostly comes where the last one was. doc->typing remembers where that is, and that nothing has to be
  * looked at again: then it is a few stores, and the order index is told later, by lk_typing_end(), which
  * everybody calls who changes anything else or asks for an index.
  *
- * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, observers of events, an open
- * transaction, several items at once, concurrent neighbours, memory that is not there yet. So nothing here
- * can fail half-way. That both ways leave the same document and the same bytes is tested. */
+ * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, an open transaction, what an undo
+ * manager may want to keep, several items at once, concurrent neighbours, memory that is not there yet. So nothing
+ * here can fail half-way.
+ *
+ * Observers of events get what a transaction would tell them (lk_stroke_tell()), while the items look already as they will
+ * when it is over. Who only listens, or asks for the delta, cannot tell. Who looks closer, or changes anything, calls
+ * lk_stroke_settle(): that cuts out what was typed or deleted, and from then on it is a transaction like any other.
+ *
+ * That both ways leave the same document and the same bytes is tested. */
 #include "doc/engine.h"
 
 #include "codec/varint.h"
@@ -22,9 +27,12 @@
 /* A stretch of typing is looked at as a whole again after so many characters. */
 #define TYPED_ON_MAX 256
 
-static bool is_open_to_it(const lk_doc *doc, const lk_type *type) {
-  return doc->tx == NULL && !doc->cleaning && doc->event_observers == 0 &&
-         (type->flags & LK_TYPE_HAS_FORMAT) == 0;
+/* Whether there is what it takes to tell observers of events. */
+static bool can_tell(lk_doc *doc) { return doc->event_observers == 0 || lk_stroke_ready(doc); }
+
+static bool is_open_to_it(lk_doc *doc, const lk_type *type) {
+  return doc->tx == NULL && !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 &&
+         can_tell(doc);
 }
 
 static bool is_ascii(lk_slice text) {
@@ -49,26 +57,22 @@ typedef struct whose {
 } whose;
 static const whose OURS = { 0, true };
 
-static void emit(lk_doc *doc, whose who, const uint8_t *end) {
-  doc->emit.len = end == NULL ? 0 : (size_t)(end - doc->emit.ptr);
-  doc->cleaning = true; /* what observers change is cleaned up behind */
-  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, who.origin, who.local);
-  doc->cleaning = false;
-  if (doc->cleanups != NULL) lk_cleanups_run(doc);
-}
-
 static uint8_t *emit_room(lk_doc *doc, size_t len) {
   lk_buf_truncate(&doc->emit, 0);
   return lk_buf_reserve(&doc->emit, len + 96) == LK_OK ? doc->emit.ptr : NULL;
 }
 
-static void emit_insert(lk_doc *doc, whose who, uint32_t client, uint32_t clock, lk_slice text,
-                        uint32_t origin_client, uint32_t origin_clock, uint32_t right) {
+static void emit_to(lk_doc *doc, const uint8_t *end) {
+  doc->emit.len = end == NULL ? 0 : (size_t)(end - doc->emit.ptr);
+}
+
+static void emit_insert(lk_doc *doc, const lk_stroke *what, lk_slice text, uint32_t origin_client,
+                        uint32_t origin_clock, uint32_t right) {
   uint8_t *to = emit_room(doc, text.len);
   if (to != NULL) {
     *to++ = 1;
     *to++ = 1;
-    to = put(put(to, doc->clients.at[client].id), clock);
+    to = put(put(to, doc->clients.at[what->client].id), what->clock);
     *to++ = (uint8_t)(LK_CONTENT_STRING | (origin_client != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
                       (right != LK_NONE ? LK_INFO_RIGHT : 0));
     if (origin_client != LK_NO_CLIENT)
@@ -82,19 +86,42 @@ static void emit_insert(lk_doc *doc, whose who, uint32_t client, uint32_t clock,
     to += text.len;
     *to++ = 0;
   }
-  emit(doc, who, to);
+  emit_to(doc, to);
 }
 
-static void emit_delete(lk_doc *doc, whose who, uint32_t client, uint32_t clock, uint32_t len) {
+static void emit_delete(lk_doc *doc, const lk_stroke *what) {
   uint8_t *to = emit_room(doc, 0);
   if (to != NULL) {
     *to++ = 0;
     *to++ = 1;
-    to = put(to, doc->clients.at[client].id);
+    to = put(to, doc->clients.at[what->client].id);
     *to++ = 1;
-    to = put(put(to, clock), len);
+    to = put(put(to, what->clock), what->len);
   }
-  emit(doc, who, to);
+  emit_to(doc, to);
+}
+
+/* To all observers; the update was written. */
+static void tell(lk_doc *doc, whose who, const lk_stroke *what) {
+  if (doc->event_observers > 0) {
+    lk_stroke_tell(doc, what, who.origin, who.local);
+    return;
+  }
+  doc->cleaning = true; /* what observers change is cleaned up behind */
+  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, who.origin, who.local);
+  doc->cleaning = false;
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+}
+
+static void tell_insert(lk_doc *doc, whose who, const lk_stroke *what, lk_slice text,
+                        uint32_t origin_client, uint32_t origin_clock, uint32_t right) {
+  if (doc->update_observers > 0) emit_insert(doc, what, text, origin_client, origin_clock, right);
+  tell(doc, who, what);
+}
+
+static void tell_delete(lk_doc *doc, whose who, const lk_stroke *what) {
+  if (doc->update_observers > 0) emit_delete(doc, what);
+  tell(doc, who, what);
 }
 
 /* ---- items without a journal ---- */
@@ -306,6 +333,7 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
   lk_typing *at = &doc->typing;
   if (index != at->types_at || utf8.len != 1 || utf8.ptr[0] >= 0x80) return false;
   if (text.slot != at->node.slot || text.check != at->node.check) return false;
+  if (doc->cleaning || !can_tell(doc)) return false;
   lk_item *item = &doc->items[at->item];
   lk_client *client = &doc->clients.at[item->client];
   lk_type *type = &doc->types.at[text.slot];
@@ -320,8 +348,11 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
   at->room = room;
   at->types_at = room > 0 ? index + 1 : UINT64_MAX;
   doc->text[end] = utf8.ptr[0];
-  if (doc->update_observers > 0)
-    emit_insert(doc, OURS, item->client, clock, utf8, item->client, clock - 1, item->right);
+  if (doc->observers.count > 0) {
+    lk_stroke what = { .type = text.slot, .client = item->client, .clock = clock, .len = 1 };
+    what.right = LK_NONE;
+    tell_insert(doc, OURS, &what, utf8, item->client, clock - 1, item->right);
+  }
   return true;
 }
 
@@ -331,6 +362,7 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   if (!is_open_to_it(doc, type) || text.len > TYPED_MAX || !is_ascii(text)) return false;
   if (doc->client == LK_NO_CLIENT || !can_write(doc, doc->client)) return false;
   uint32_t left, right = LK_NONE, before = index, made, clock = doc->clients.at[doc->client].clock;
+  uint32_t cut = LK_NONE;
   if (index < type->length) {
     right = lk_list_find(doc, slot, index, &before);
     left = doc->items[right].left;
@@ -344,17 +376,19 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
     left = right;
     made = insert_between(doc, slot, doc->client, left, index - before, LK_NONE, text);
     if (made == LK_NONE) return false;
-    right = doc->items[made].right;
+    right = cut = doc->items[made].right;
   }
   type = &doc->types.at[slot];
   uint32_t units = (uint32_t)text.len;
   type->cursor = right != LK_NONE ? right : made;
   type->cursor_at = right != LK_NONE ? index + units : index + units - doc->items[made].len;
   typing_begin(doc, slot, index + units, made);
-  if (doc->update_observers > 0) {
+  if (doc->observers.count > 0) {
     const lk_item *item = &doc->items[made];
     bool own = item->clock != clock; /* it was there before */
-    emit_insert(doc, OURS, doc->client, clock, text, own ? doc->client : item->origin_client,
+    lk_stroke what = { .type = slot, .client = doc->client, .clock = clock, .len = units };
+    what.right = cut;
+    tell_insert(doc, OURS, &what, text, own ? doc->client : item->origin_client,
                 own ? clock - 1 : item->origin_clock, right);
   }
   return true;
@@ -470,6 +504,7 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   lk_typing *at = &doc->typing;
   if (index != at->deletes_at || length != 1) return false;
   if (text.slot != at->node.slot || text.check != at->node.check) return false;
+  if (doc->cleaning || doc->after_observers > 0 || !can_tell(doc)) return false;
   lk_item *item = &doc->items[at->item];
   lk_type *type = &doc->types.at[text.slot];
   bool back = item->right == at->gone;
@@ -481,8 +516,30 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   type->length--;
   at->owed -= type->order != LK_NONE ? 1 : 0;
   at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
-  if (doc->update_observers > 0) emit_delete(doc, OURS, item->client, clock, 1);
+  if (doc->observers.count > 0) {
+    lk_stroke what = { .type = text.slot, .client = item->client, .clock = clock, .len = 1 };
+    what.content = content;
+    what.deleted = true;
+    what.head = !back;
+    what.tail = back;
+    tell_delete(doc, OURS, &what);
+  }
   return true;
+}
+
+/* |len| units of |item| from |offset| on, as they are told about. */
+static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
+  return (lk_stroke){
+    .type = item->parent,
+    .client = item->client,
+    .clock = item->clock + offset,
+    .len = len,
+    .content = item->content + offset,
+    .right = LK_NONE,
+    .deleted = true,
+    .head = offset == 0,
+    .tail = offset + len == item->len,
+  };
 }
 
 bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t len) {
@@ -490,13 +547,14 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   lk_typing_end(doc);
   doc->typing.gone = LK_NONE;
   if (!is_open_to_it(doc, type) || !doc->gc || index >= type->length) return false;
+  if (doc->after_observers > 0) return false; /* who may want to keep it */
   uint32_t before, number = lk_list_find(doc, slot, index, &before);
   const lk_item *item = &doc->items[number];
-  uint32_t client = item->client, clock = item->clock + (index - before);
   if (!is_plain(item) || len > item->len - (index - before)) return false;
+  lk_stroke what = deletion(item, index - before, len);
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);
-  if (doc->update_observers > 0) emit_delete(doc, OURS, client, clock, len);
+  if (doc->observers.count > 0) tell_delete(doc, OURS, &what);
   return true;
 }
 
@@ -571,7 +629,7 @@ static bool apply_insert(lk_doc *doc, whose who, lk_reader *in) {
     return false;
   if (key.origin_clock >= origin->clock) return false;
   uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock),
-           made = LK_NONE;
+           made = LK_NONE, cut = LK_NONE;
   const lk_item *item = &doc->items[left];
   uint32_t slot = item->parent, offset = (uint32_t)key.origin_clock + 1 - item->clock;
   if (!is_free(doc, item)) return false;
@@ -586,14 +644,19 @@ static bool apply_insert(lk_doc *doc, whose who, lk_reader *in) {
       return false;
     made = insert_between(doc, slot, key.client, left, offset, LK_NONE, key.text);
     if (made == LK_NONE) return false;
+    cut = doc->items[made].right;
   }
   doc->types.at[slot].cursor = LK_NONE;
-  if (doc->update_observers > 0) {
-    uint32_t right = key.right_client == LK_NO_CLIENT
-                         ? LK_NONE
-                         : lk_client_item(doc, key.right_client, (uint32_t)key.right_clock);
-    emit_insert(doc, who, key.client, (uint32_t)key.clock, key.text, key.origin_client,
-                (uint32_t)key.origin_clock, right);
+  if (doc->observers.count > 0) {
+    lk_stroke what = {
+      .type = slot,
+      .client = key.client,
+      .clock = (uint32_t)key.clock,
+      .len = (uint32_t)key.text.len,
+      .right = cut,
+    };
+    uint32_t right = doc->items[made].right;
+    tell_insert(doc, who, &what, key.text, key.origin_client, (uint32_t)key.origin_clock, right);
   }
   return true;
 }
@@ -611,21 +674,72 @@ static bool apply_delete(lk_doc *doc, whose who, lk_reader *in) {
   const lk_item *item = &doc->items[number];
   uint32_t offset = (uint32_t)clock - item->clock, slot = item->parent;
   if (!is_plain(item) || !is_free(doc, item) || len > item->len - offset || !doc->gc) return false;
+  lk_stroke what = deletion(item, offset, (uint32_t)len);
   if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
   lk_typing_end(doc);
   doc->types.at[slot].cursor = LK_NONE;
-  if (doc->update_observers > 0) emit_delete(doc, who, client, (uint32_t)clock, (uint32_t)len);
+  if (doc->observers.count > 0) tell_delete(doc, who, &what);
   return true;
 }
 
 bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin) {
   whose who = { origin, false };
-  if (doc->tx != NULL || doc->cleaning || doc->event_observers > 0 || doc->clients.count == 0)
-    return false;
+  if (doc->tx != NULL || doc->cleaning || doc->clients.count == 0 || !can_tell(doc)) return false;
   if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
   if (update.len < 4 || update.len > TYPED_MAX) return false;
   lk_typing_end(doc);
   lk_reader in = { update, 2 };
   if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, who, &in);
   return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, who, &in);
+}
+
+/* ---- when somebody looks closer ---- */
+
+/* The item that was typed or deleted, by itself: cut off from what it became part of. */
+static lk_err cut_out(lk_doc *doc, const lk_stroke *what, uint32_t *item) {
+  uint16_t client = (uint16_t)what->client;
+  uint32_t next;
+  lk_err err = lk_item_clean_start(doc, client, what->clock, item);
+  if (err != LK_OK || what->clock + what->len == doc->clients.at[client].clock) return err;
+  return lk_item_clean_start(doc, client, what->clock + what->len, &next);
+}
+
+static void note_cut(lk_doc *doc, lk_tx *tx, uint32_t item) {
+  const lk_item *at = &doc->items[item];
+  tx->merges.at[tx->merges.count++] = (lk_merge_try){ at->client, at->clock, item };
+}
+
+/* Its text is still where it was. */
+static void show_deleted(lk_doc *doc, const lk_stroke *what, uint32_t number) {
+  lk_item *item = &doc->items[number];
+  item->kind = LK_CONTENT_STRING;
+  item->content = what->content;
+  if (doc->text_len == what->content) doc->text_len += what->len;
+  else doc->text_waste -= what->len;
+}
+
+lk_err lk_stroke_open(lk_doc *doc) {
+  lk_stroke *what = &doc->stroke;
+  lk_tx *tx = what->tx;
+  uint32_t item;
+  lk_typing_end(doc);
+  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2);
+  if (err != LK_OK) return err;
+  doc->tx = tx;
+  lk_mark mark = lk_doc_mark(doc);
+  err = cut_out(doc, what, &item);
+  if (err != LK_OK) lk_doc_rollback(doc, mark);
+  doc->journal.count = 0;
+  doc->tx = NULL;
+  if (err != LK_OK) return err;
+  tx->merges.count = 0;
+  if (what->right != LK_NONE) note_cut(doc, tx, what->right);
+  if (what->deleted) {
+    show_deleted(doc, what, item);
+    if (!what->head) note_cut(doc, tx, item);
+    if (!what->tail)
+      note_cut(doc, tx, lk_client_item(doc, (uint16_t)what->client, what->clock + what->len));
+  }
+  what->tx = NULL;
+  return LK_OK;
 }

@@ -186,6 +186,19 @@ bool lk_ranges_have(const lk_range *ranges, uint32_t count, uint32_t client, uin
 
 /* ---- transactions ---- */
 
+static void tx_reset(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local) {
+  tx->number = ++doc->tx_number;
+  tx->depth = 0;
+  tx->origin = origin;
+  tx->local = local;
+  tx->collects = false;
+  tx->ranges.count = tx->touched.count = tx->merges.count = tx->changed.count = tx->subdocs.count =
+      0;
+  tx->range_clients.count = 0;
+  tx->range_floor = 0;
+  tx->next = NULL;
+}
+
 static lk_err tx_open(lk_doc *doc, uint64_t origin) {
   lk_tx *tx = doc->tx_free;
   if (tx != NULL) {
@@ -195,15 +208,7 @@ static lk_err tx_open(lk_doc *doc, uint64_t origin) {
     if (tx == NULL) return LK_ERR_NOMEM;
     memset(tx, 0, sizeof *tx);
   }
-  tx->number = ++doc->tx_number;
-  tx->depth = 0;
-  tx->origin = origin;
-  tx->local = true;
-  tx->collects = false;
-  tx->ranges.count = tx->touched.count = tx->merges.count = tx->changed.count = tx->subdocs.count =
-      0;
-  tx->range_floor = 0;
-  tx->next = NULL;
+  tx_reset(doc, tx, origin, true);
   doc->tx = tx;
   lk_typing_end(doc);
   doc->journal.count = 0;
@@ -212,7 +217,8 @@ static lk_err tx_open(lk_doc *doc, uint64_t origin) {
 
 lk_err lk_doc_begin(lk_doc *doc, uint64_t origin) {
   if (doc->tx == NULL) {
-    lk_err err = tx_open(doc, origin);
+    lk_err err = lk_stroke_settle(doc);
+    if (err == LK_OK) err = tx_open(doc, origin);
     if (err != LK_OK) return err;
   }
   doc->tx->depth++;
@@ -309,15 +315,8 @@ static bool wants_ranges(const lk_doc *doc, const lk_tx *tx) {
   return tx->collects || doc->observers.count > 0 || wants_clean_up(doc, tx);
 }
 
-static void clean_up(lk_doc *doc, lk_tx *tx) {
-  if (!wants_ranges(doc, tx)) tx->ranges.count = 0;
-  note_range_clients(doc, tx);
-  lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
-  for (uint32_t i = 0; i < tx->touched.count; i++) {
-    tx->touched.at[i].after = doc->clients.at[tx->touched.at[i].client].clock;
-  }
-  bool told = doc->event_observers > 0;
-  if (told) lk_events_call(doc, tx);
+/* What is done when observers of events were told, if there are any. */
+static void finish(lk_doc *doc, lk_tx *tx, bool told) {
   if (wants_clean_up(doc, tx)) {
     /* without memory the formats stay as they are; any later clean-up finds them */
     if (lk_text_cleanup(doc, tx) != LK_OK) LK_COVERED(doc_no_clean_up);
@@ -330,6 +329,18 @@ static void clean_up(lk_doc *doc, lk_tx *tx) {
     emit_update(doc, tx, LK_UPDATE_V2);
   }
   if (told && tx->subdocs.count > 0) lk_events_subdocs(doc, tx);
+}
+
+static void clean_up(lk_doc *doc, lk_tx *tx) {
+  if (!wants_ranges(doc, tx)) tx->ranges.count = 0;
+  note_range_clients(doc, tx);
+  lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
+  for (uint32_t i = 0; i < tx->touched.count; i++) {
+    tx->touched.at[i].after = doc->clients.at[tx->touched.at[i].client].clock;
+  }
+  bool told = doc->event_observers > 0;
+  if (told) lk_events_call(doc, tx);
+  finish(doc, tx, told);
 }
 
 #define KEEP_MAX 1024
@@ -353,18 +364,76 @@ void lk_doc_commit(lk_doc *doc) {
   if (!doc->cleaning) lk_cleanups_run(doc);
 }
 
+/* The first one that waited for its clean-up is done. */
+static void retire(lk_doc *doc) {
+  lk_tx *done = doc->cleanups;
+  doc->cleanups = done->next;
+  tx_shrink(doc, done);
+  done->next = doc->tx_free;
+  doc->tx_free = done;
+}
+
 void lk_cleanups_run(lk_doc *doc) {
   doc->cleaning = true;
   while (doc->cleanups != NULL) {
-    lk_tx *done = doc->cleanups;
-    clean_up(doc, done);
-    doc->cleanups = done->next;
-    tx_shrink(doc, done);
-    done->next = doc->tx_free;
-    doc->tx_free = done;
+    clean_up(doc, doc->cleanups);
+    retire(doc);
   }
   doc->cleaning = false;
   lk_doc_tidy(doc);
+}
+
+/* ---- strokes ---- */
+
+bool lk_stroke_ready(lk_doc *doc) {
+  lk_tx *tx = doc->tx_free;
+  return tx != NULL && LK_VEC_RESERVE(doc, tx->changed, 1) == LK_OK &&
+         LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK &&
+         LK_VEC_RESERVE(doc, tx->ranges, 1) == LK_OK;
+}
+
+/* What a transaction would know about it. */
+static lk_tx *stroke_tx(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local) {
+  lk_tx *tx = doc->tx_free;
+  lk_type *type = &doc->types.at[stroke->type];
+  lk_client *client = &doc->clients.at[stroke->client];
+  doc->tx_free = tx->next;
+  tx_reset(doc, tx, origin, local);
+  tx->collects = stroke->deleted;
+  type->changed = type->changed_list = tx->number;
+  tx->changed.at[tx->changed.count++] = (lk_change){ stroke->type, LK_NONE, LK_NONE };
+  if (stroke->deleted) {
+    tx->ranges.at[tx->ranges.count++] = (lk_range){ stroke->client, stroke->clock, stroke->len };
+  } else {
+    client->touched = tx->number;
+    client->before = stroke->clock;
+    tx->touched.at[tx->touched.count++] = (lk_touched){ stroke->client, stroke->clock,
+                                                        stroke->clock + stroke->len };
+  }
+  return tx;
+}
+
+/* Where observers looked closer, or changed something, it has become a transaction like any other. */
+void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local) {
+  lk_tx *tx = stroke_tx(doc, stroke, origin, local);
+  bool written = doc->update_observers > 0;
+  doc->cleaning = true;
+  doc->cleanups = tx;
+  doc->stroke = *stroke;
+  doc->stroke.tx = tx;
+  lk_events_call(doc, tx);
+  bool as_it_was = doc->stroke.tx != NULL;
+  doc->stroke.tx = NULL;
+  if (as_it_was) {
+    if (written) lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, origin, local);
+    else if (doc->update_observers > 0) emit_update(doc, tx, LK_UPDATE_V1);
+    if (doc->event_observers > 0) emit_update(doc, tx, LK_UPDATE_V2);
+  } else {
+    finish(doc, tx, true);
+  }
+  retire(doc);
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+  doc->cleaning = false;
 }
 
 lk_err lk_call_begin(lk_doc *doc, lk_call *call) {
@@ -398,10 +467,10 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
   lk_err err = LK_VEC_RESERVE(doc, doc->observers, 1);
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;
-  lk_typing_end(doc); /* who types does not look for observers of events */
   doc->observers.at[doc->observers.count++] = (lk_observer){ number, what, type, fn, ctx };
   if (what == LK_OBSERVE_UPDATE_V1) doc->update_observers++;
   else doc->event_observers++;
+  doc->after_observers += what == LK_OBSERVE_AFTER;
   if (id != NULL) *id = number;
   return LK_OK;
 }
@@ -419,6 +488,7 @@ void lk_doc_off(lk_doc *doc, uint32_t id) {
     if (observer->id != id || id == 0) continue;
     if (observer->what == LK_OBSERVE_UPDATE_V1) doc->update_observers--;
     else doc->event_observers--;
+    doc->after_observers -= observer->what == LK_OBSERVE_AFTER;
     observer->id = 0; /* its place is taken by nobody while others may be walking over it */
   }
   while (doc->observers.count > 0 && doc->observers.at[doc->observers.count - 1].id == 0)

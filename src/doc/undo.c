@@ -293,7 +293,9 @@ static void remember(lk_undo *self, const lk_tx *tx) {
   if (self->undoing) self->last_change = 0;
   else if (!self->redoing) let_go(self, &self->redo);
   uint64_t now = self->now_ms == NULL ? 0 : self->now_ms(self->now_ctx);
-  lk_err err = LK_VEC_RESERVE(doc, stack->deleted, tx->ranges.count);
+  lk_err err = tx->ranges.count > 0 ? lk_stroke_settle(doc) : LK_OK; /* that can be kept */
+  if (err != LK_OK) return;
+  err = LK_VEC_RESERVE(doc, stack->deleted, tx->ranges.count);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, stack->inserted, tx->touched.count);
   if (err == LK_OK && !joins_last(self, stack, now)) err = push_entry(self, stack);
   if (!self->undoing && !self->redoing) self->last_change = now;

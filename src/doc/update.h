@@ -228,6 +228,9 @@ void lk_update_write_client(lk_update_writer *self, uint64_t client, uint64_t cl
  * written byte for byte as Yjs would write it. */
 void lk_update_write_struct(lk_update_writer *self, const lk_struct *view, uint64_t offset);
 
+/* The same for a whole struct, where few bytes of code count for more than time. */
+void lk_update_put_struct(lk_update_writer *self, const lk_struct *view);
+
 /* Takes |count| clocks, fewer than it has, off the front of |self|, as Yjs does when it merges
  * updates: an item's origin is then the clock before, its parent stays in the view but is not
  * written any more. Of a text that is cut inside a surrogate pair a U+FFFD remains at the front;
@@ -236,6 +239,8 @@ void lk_update_write_struct(lk_update_writer *self, const lk_struct *view, uint6
 void lk_struct_cut_front(lk_struct *self, uint64_t count);
 
 void lk_update_write_deletes(lk_update_writer *self);
+/* |ranges|: how many will follow; LK_UPDATE_COUNTED where that is not known: at least one then. */
+#define LK_UPDATE_COUNTED UINT64_MAX
 void lk_update_write_delete_client(lk_update_writer *self, uint64_t client, uint64_t ranges);
 /* V2 has no way to say a length of 0, or ranges of a client that do not ascend: LK_ERR_RANGE. */
 void lk_update_write_delete(lk_update_writer *self, uint64_t clock, uint64_t len);
@@ -244,6 +249,16 @@ void lk_update_write_delete(lk_update_writer *self, uint64_t clock, uint64_t len
  * it had. A V1 update that is large moves into an empty |out| of the same allocator without a
  * copy. */
 lk_err lk_update_writer_finish(lk_update_writer *self, lk_buf *out) LK_MUST_USE;
+
+/* Instead of finish, for a writer that was made for V2, which writes either format then. Between open and close an update
+ * in V1 is in |out| itself, which nobody else may touch; |max| is that of |out|. |err| is what went wrong meanwhile, and
+ * returned then. On error |out| may have some bytes more. */
+void lk_update_writer_open(lk_update_writer *self, lk_update_format format, lk_buf *out);
+lk_err lk_update_writer_close(lk_update_writer *self, lk_err err, lk_buf *out) LK_MUST_USE;
+
+/* One struct alone, in V1: for who writes the rest of the update himself. */
+lk_err lk_update_append_struct(lk_update_writer *self, const lk_struct *view,
+                               lk_buf *out) LK_MUST_USE;
 
 /* Fields. */
 void lk_update_put_info(lk_update_writer *self, uint8_t info); /* counts a struct */
@@ -254,6 +269,11 @@ void lk_update_put_text(lk_update_writer *self,
                         lk_column_piece text); /* parent name, sub, content */
 void lk_update_put_type_ref(lk_update_writer *self, uint8_t type_ref);
 void lk_update_put_len(lk_update_writer *self, uint64_t len);
+/* V1: counts a struct whose bytes the caller puts behind |rest| himself. */
+void lk_update_count_wide(lk_update_writer *self); /* when the count needs another byte */
+static inline __attribute__((always_inline)) void lk_update_count_struct(lk_update_writer *self) {
+  if (++self->structs.value >= self->structs.full) lk_update_count_wide(self);
+}
 void lk_update_put_skip(lk_update_writer *self, uint64_t len); /* a whole Skip, with its info */
 /* V1: |count| structs as they stand in an update, of the client and from the clock that come
  * next. */

@@ -671,23 +671,26 @@ static OUT_OF_LINE lk_err next_v2(lk_update_reader *self, lk_struct *out) {
 
 /* ---- the walk ---- */
 
+/* Each decoder begins with all zeros, but for what it reads. */
 static lk_err init_columns(lk_update_reader *self) {
-  lk_slice columns[9];
+  lk_reader *columns[] = {
+    &self->key_clock.in,    &self->clients.in,   &self->left_clock.in,
+    &self->right_clock.in,  &self->infos.in,     NULL,
+    &self->parent_infos.in, &self->type_refs.in, &self->lens.in,
+  };
+  size_t first = offsetof(lk_update_reader, key_clock);
+  lk_slice column, texts = LK_SLICE_EMPTY;
   uint64_t flag;
   lk_err err = read_uint(&self->in, &flag);
   if (err != LK_OK) return err;
   if (flag != 0) return LK_ERR_CORRUPT;
-  for (size_t i = 0; i < 9; i++)
-    if ((err = lk_lib0_bytes_decode(&self->in, &columns[i])) != LK_OK) return err;
-  self->key_clock = lk_column_diff_decoder_of(columns[0]);
-  self->clients = lk_column_uint_decoder_of(columns[1]);
-  self->left_clock = lk_column_diff_decoder_of(columns[2]);
-  self->right_clock = lk_column_diff_decoder_of(columns[3]);
-  self->infos = lk_column_rle_decoder_of(columns[4]);
-  self->parent_infos = lk_column_rle_decoder_of(columns[6]);
-  self->type_refs = lk_column_uint_decoder_of(columns[7]);
-  self->lens = lk_column_uint_decoder_of(columns[8]);
-  return lk_column_text_decoder_init(&self->texts, columns[5]);
+  memset((uint8_t *)self + first, 0, offsetof(lk_update_reader, keys) - first);
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    if ((err = lk_lib0_bytes_decode(&self->in, &column)) != LK_OK) return err;
+    if (columns[i] != NULL) *columns[i] = lk_reader_of(column);
+    else texts = column;
+  }
+  return lk_column_text_decoder_init(&self->texts, texts);
 }
 
 lk_err lk_update_reader_init(lk_update_reader *self, lk_update_format format, lk_slice update,

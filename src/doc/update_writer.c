@@ -25,6 +25,13 @@
 #include "codec/varint.h"
 #include "doc/value.h"
 
+/* Where bytes of code count for more, columns have no short ways. */
+#ifdef LK_SMALL
+#define HURRIES false
+#else
+#define HURRIES true
+#endif
+
 /* More than all numbers of one struct take: info, three ids, lengths of texts, len, type_ref, and what
  * storing by whole words may touch behind its end. */
 #define STRUCT_ROOM 160
@@ -32,30 +39,21 @@
 /* What is larger is moved rather than copied, if it can be. */
 #define MOVE_LEN_LEAST 4096
 
-static void init_columns(lk_update_writer *self) {
-  const lk_alloc *alloc = self->alloc;
-  size_t max = self->max;
-  lk_column_diff_encoder_init(&self->key_clock, alloc, max);
-  lk_column_uint_encoder_init(&self->clients, alloc, max);
-  lk_column_diff_encoder_init(&self->left_clock, alloc, max);
-  lk_column_diff_encoder_init(&self->right_clock, alloc, max);
-  lk_column_rle_encoder_init(&self->infos, alloc, max);
-  lk_column_text_encoder_init(&self->texts, alloc, max);
-  lk_column_rle_encoder_init(&self->parent_infos, alloc, max);
-  lk_column_uint_encoder_init(&self->type_refs, alloc, max);
-  lk_column_uint_encoder_init(&self->lens, alloc, max);
-}
+#define BUFFER_COUNT 11
 
-static void deinit_columns(lk_update_writer *self) {
-  lk_column_diff_encoder_deinit(&self->key_clock);
-  lk_column_uint_encoder_deinit(&self->clients);
-  lk_column_diff_encoder_deinit(&self->left_clock);
-  lk_column_diff_encoder_deinit(&self->right_clock);
-  lk_column_rle_encoder_deinit(&self->infos);
-  lk_column_text_encoder_deinit(&self->texts);
-  lk_column_rle_encoder_deinit(&self->parent_infos);
-  lk_column_uint_encoder_deinit(&self->type_refs);
-  lk_column_uint_encoder_deinit(&self->lens);
+/* The buffers of the columns. */
+static void list_buffers(lk_update_writer *self, lk_buf *out[BUFFER_COUNT]) {
+  out[0] = &self->key_clock.out;
+  out[1] = &self->clients.out;
+  out[2] = &self->left_clock.out;
+  out[3] = &self->right_clock.out;
+  out[4] = &self->infos.out;
+  out[5] = &self->texts.text;
+  out[6] = &self->texts.units.out;
+  out[7] = &self->texts.out;
+  out[8] = &self->parent_infos.out;
+  out[9] = &self->type_refs.out;
+  out[10] = &self->lens.out;
 }
 
 static bool is_v1(const lk_update_writer *self) { return self->format == LK_UPDATE_V1; }
@@ -63,46 +61,36 @@ static bool is_v1(const lk_update_writer *self) { return self->format == LK_UPDA
 void lk_update_writer_init(lk_update_writer *self, const lk_alloc *alloc, lk_update_format format,
                            size_t max) {
   LK_ASSERT(format == LK_UPDATE_V1 || format == LK_UPDATE_V2);
-  *self = (lk_update_writer){ .format = format, .alloc = alloc, .max = max };
+  *self = (lk_update_writer){ .format = format, .alloc = alloc, .max = max, .client = UINT64_MAX };
   lk_buf_init(&self->rest, alloc, max < SIZE_MAX - STRUCT_ROOM ? max + STRUCT_ROOM : max);
   lk_buf_init(&self->scratch, alloc, max);
   lk_arena_init(&self->arena, alloc, max < SIZE_MAX / 4 - 1024 ? 4 * (max + 1024) : SIZE_MAX);
-  if (!is_v1(self)) init_columns(self);
+  lk_buf *buffers[BUFFER_COUNT];
+  list_buffers(self, buffers);
+  for (size_t i = 0; i < BUFFER_COUNT; i++) lk_buf_init(buffers[i], alloc, max);
 }
 
 void lk_update_writer_deinit(lk_update_writer *self) {
   lk_buf_deinit(&self->rest);
   lk_buf_deinit(&self->scratch);
   lk_arena_deinit(&self->arena);
-  deinit_columns(self);
+  lk_buf *buffers[BUFFER_COUNT];
+  list_buffers(self, buffers);
+  for (size_t i = 0; i < BUFFER_COUNT; i++) lk_buf_deinit(buffers[i]);
   *self = (lk_update_writer){ 0 };
 }
 
-/* The memory of |buf|, for the next update. */
-static lk_buf kept(lk_buf buf) {
-  lk_buf_truncate(&buf, 0);
-  return buf;
-}
-
+/* Empties the columns, which keep their memory. */
 static void reset_columns(lk_update_writer *self) {
-  lk_buf outs[] = { kept(self->key_clock.out),  kept(self->clients.out),
-                    kept(self->left_clock.out), kept(self->right_clock.out),
-                    kept(self->infos.out),      kept(self->parent_infos.out),
-                    kept(self->type_refs.out),  kept(self->lens.out),
-                    kept(self->texts.out),      kept(self->texts.text),
-                    kept(self->texts.units.out) };
-  init_columns(self);
-  self->key_clock.out = outs[0];
-  self->clients.out = outs[1];
-  self->left_clock.out = outs[2];
-  self->right_clock.out = outs[3];
-  self->infos.out = outs[4];
-  self->parent_infos.out = outs[5];
-  self->type_refs.out = outs[6];
-  self->lens.out = outs[7];
-  self->texts.out = outs[8];
-  self->texts.text = outs[9];
-  self->texts.units.out = outs[10];
+  lk_buf *buffers[BUFFER_COUNT], kept[BUFFER_COUNT];
+  list_buffers(self, buffers);
+  for (size_t i = 0; i < BUFFER_COUNT; i++) kept[i] = *buffers[i];
+  size_t first = offsetof(lk_update_writer, key_clock);
+  memset((uint8_t *)self + first, 0, sizeof *self - first);
+  for (size_t i = 0; i < BUFFER_COUNT; i++) {
+    *buffers[i] = kept[i];
+    lk_buf_truncate(buffers[i], 0);
+  }
 }
 
 void lk_update_writer_reset(lk_update_writer *self) {
@@ -119,6 +107,18 @@ void lk_update_writer_reserve(lk_update_writer *self, size_t bytes) {
   (void)lk_buf_reserve(&self->rest, lk_min_size(bytes, self->max));
 }
 
+/* What is written goes to the end of |out| at once. */
+static void swap_rest(lk_update_writer *self, lk_buf *out) {
+  lk_buf rest = self->rest;
+  self->rest = *out;
+  *out = rest;
+}
+
+void lk_update_writer_open(lk_update_writer *self, lk_update_format format, lk_buf *out) {
+  self->format = format;
+  if (is_v1(self)) swap_rest(self, out);
+}
+
 static void fail(lk_update_writer *self, lk_err err) {
   if (self->err == LK_OK) self->err = err;
 }
@@ -130,20 +130,7 @@ static uint8_t *store(uint8_t *to, lk_slice bytes) {
   return to + bytes.len;
 }
 
-static inline uint8_t *store_uint(uint8_t *to, uint64_t value) {
-  if (value < 0x80) {
-    *to = (uint8_t)value;
-    return to + 1;
-  }
-  if (value < 0x200000) {
-    uint32_t low = (uint32_t)value;
-    bool three = low >= 0x4000;
-    lk_store_le32(to, (low & 0x7F) | 0x80 | (low << 1 & 0x7F00) | (uint32_t)three << 15 |
-                          (low << 2 & 0x7F0000));
-    return to + 2 + three;
-  }
-  return to + lk_varuint_store(to, value);
-}
+static inline uint8_t *store_uint(uint8_t *to, uint64_t value) { return lk_varuint_put(to, value); }
 
 /* A number of 64 bits, and what storing by words touches behind it. */
 #define UINT_ROOM 16
@@ -237,7 +224,7 @@ static inline void store_varint(lk_buf *out, uint64_t magnitude, bool negative) 
 
 /* Most runs are one value long. */
 static inline void append_uint(lk_column_uint_encoder *column, uint64_t value) {
-  if (column->count != 1 || column->value == value || value > LK_VARUINT_MAX_SAFE ||
+  if (!HURRIES || column->count != 1 || column->value == value || value > LK_VARUINT_MAX_SAFE ||
       !has_room(&column->out)) {
     lk_column_uint_append(column, value);
     return;
@@ -250,8 +237,8 @@ static inline void append_uint(lk_column_uint_encoder *column, uint64_t value) {
 static inline void append_clock(lk_column_diff_encoder *column, uint64_t clock) {
   const int64_t far = INT64_C(1) << 40;
   int64_t step = column->step;
-  if (column->count != 1 || clock > LK_VARUINT_MAX_SAFE || step >= far || step <= -far ||
-      (int64_t)clock - column->value == step || !has_room(&column->out)) {
+  if (!HURRIES || column->count != 1 || clock > LK_VARUINT_MAX_SAFE || step >= far ||
+      step <= -far || (int64_t)clock - column->value == step || !has_room(&column->out)) {
     lk_column_diff_append(column, (int64_t)clock);
     return;
   }
@@ -265,6 +252,11 @@ static inline void append_clock(lk_column_diff_encoder *column, uint64_t clock) 
 static inline void count_struct(lk_update_writer *self) {
   LK_ASSERT(self->structs.full != 0);
   count_one(self, &self->structs);
+}
+
+void lk_update_count_wide(lk_update_writer *self) {
+  LK_ASSERT(self->structs.full != 0);
+  count_widen(self, &self->structs);
 }
 
 void lk_update_put_info(lk_update_writer *self, uint8_t info) {
@@ -485,16 +477,7 @@ static void put_content(lk_update_writer *self, const lk_struct *view) {
   }
 }
 
-static bool has_head(const lk_struct *view) {
-  return view->kind != LK_CONTENT_GC && view->kind != LK_CONTENT_SKIP;
-}
-
-static void put_head_v2(lk_update_writer *self, const lk_struct *view) {
-  lk_update_put_info(self, view->info);
-  if (!has_head(view)) return;
-  if ((view->info & LK_INFO_ORIGIN) != 0) lk_update_put_left(self, view->origin);
-  if ((view->info & LK_INFO_RIGHT) != 0) lk_update_put_right(self, view->right);
-  if ((view->info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) != 0) return;
+static void put_parent(lk_update_writer *self, const lk_struct *view) {
   LK_ASSERT(view->parent_form != LK_PARENT_INHERITED);
   bool is_root = view->parent_form == LK_PARENT_ROOT;
   lk_update_put_parent_info(self, is_root);
@@ -503,7 +486,17 @@ static void put_head_v2(lk_update_writer *self, const lk_struct *view) {
   if ((view->info & LK_INFO_SUB) != 0) put_name(self, view->sub);
 }
 
-/* ---- V1 structs: one reserve, then plain stores ---- */
+void lk_update_put_struct(lk_update_writer *self, const lk_struct *view) {
+  lk_update_put_info(self, view->info);
+  if (view->kind != LK_CONTENT_GC && view->kind != LK_CONTENT_SKIP) {
+    if ((view->info & LK_INFO_ORIGIN) != 0) lk_update_put_left(self, view->origin);
+    if ((view->info & LK_INFO_RIGHT) != 0) lk_update_put_right(self, view->right);
+    if ((view->info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) == 0) put_parent(self, view);
+  }
+  put_content(self, view);
+}
+
+/* ---- V1: what most structs are takes one reserve, then plain stores ---- */
 
 static inline uint8_t *store_id(const lk_update_writer *self, uint8_t *to, lk_doc_id id) {
   if (id.client == self->client) {
@@ -515,51 +508,23 @@ static inline uint8_t *store_id(const lk_update_writer *self, uint8_t *to, lk_do
   return store_uint(to, id.clock);
 }
 
-static uint8_t *store_string(uint8_t *to, lk_slice text) {
-  return store(store_uint(to, text.len), text);
-}
-
-static uint8_t *store_parent(const lk_update_writer *self, uint8_t *to, const lk_struct *view) {
-  LK_ASSERT(view->parent_form != LK_PARENT_INHERITED);
-  bool is_root = view->parent_form == LK_PARENT_ROOT;
-  *to++ = is_root;
-  to = is_root ? store_string(to, view->parent_name) : store_id(self, to, view->parent_id);
-  return (view->info & LK_INFO_SUB) != 0 ? store_string(to, view->sub) : to;
-}
-
-static bool writes_parent(const lk_struct *view) {
-  return has_head(view) && (view->info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) == 0;
-}
-
-/* Room for the head of |view| and, where it is a text or a length alone, all of it. */
-static bool reserve_v1(lk_update_writer *self, const lk_struct *view) {
-  uint64_t room = STRUCT_ROOM;
-  if (view->kind == LK_CONTENT_STRING) room += view->text.text.len;
-  if (writes_parent(view)) {
-    if (view->parent_form == LK_PARENT_ROOT) room += view->parent_name.len;
-    if ((view->info & LK_INFO_SUB) != 0) room += view->sub.len;
-  }
-  if (self->rest.err == LK_OK && room <= self->rest.cap - self->rest.len) return true;
-  return lk_buf_reserve(&self->rest, room <= SIZE_MAX ? (size_t)room : SIZE_MAX) == LK_OK;
-}
-
-static void write_v1(lk_update_writer *self, const lk_struct *view) {
+static void put_plain(lk_update_writer *self, const lk_struct *view, lk_slice text,
+                      uint64_t number) {
+  lk_buf *rest = &self->rest;
   count_struct(self);
-  if (!reserve_v1(self, view)) return;
-  uint8_t *to = self->rest.ptr + self->rest.len;
+  size_t room = text.len < SIZE_MAX - STRUCT_ROOM ? text.len + STRUCT_ROOM : SIZE_MAX;
+  if (lk_buf_reserve(rest, room) != LK_OK) return;
+  uint8_t *to = rest->ptr + rest->len;
   *to++ = view->info;
-  if (has_head(view)) {
-    if ((view->info & LK_INFO_ORIGIN) != 0) to = store_id(self, to, view->origin);
-    if ((view->info & LK_INFO_RIGHT) != 0) to = store_id(self, to, view->right);
-    if (writes_parent(view)) to = store_parent(self, to, view);
-  }
-  bool whole = true;
-  if (view->kind == LK_CONTENT_STRING && !has_halves(&view->text))
-    to = store_string(to, view->text.text);
-  else if (view->kind == LK_CONTENT_DELETED || !has_head(view)) to = store_uint(to, view->len);
-  else whole = false;
-  self->rest.len = (size_t)(to - self->rest.ptr);
-  if (!whole) put_content(self, view);
+  if ((view->info & LK_INFO_ORIGIN) != 0) to = store_id(self, to, view->origin);
+  if ((view->info & LK_INFO_RIGHT) != 0) to = store_id(self, to, view->right);
+  rest->len = (size_t)(store(store_uint(to, number), text) - rest->ptr);
+}
+
+static bool is_plain(const lk_struct *view) {
+  if ((view->info & (LK_INFO_ORIGIN | LK_INFO_RIGHT)) == 0) return false;
+  return view->kind == LK_CONTENT_DELETED ||
+         (view->kind == LK_CONTENT_STRING && !has_halves(&view->text));
 }
 
 void lk_update_write_struct(lk_update_writer *self, const lk_struct *view, uint64_t offset) {
@@ -569,12 +534,21 @@ void lk_update_write_struct(lk_update_writer *self, const lk_struct *view, uint6
     cut_front(&cut, offset);
     view = &cut;
   }
-  if (is_v1(self)) {
-    write_v1(self, view);
-  } else {
-    put_head_v2(self, view);
-    put_content(self, view);
+  if (!is_v1(self) || !is_plain(view)) {
+    lk_update_put_struct(self, view);
+    return;
   }
+  if (view->kind == LK_CONTENT_STRING) put_plain(self, view, view->text.text, view->text.text.len);
+  else put_plain(self, view, LK_SLICE_EMPTY, view->len);
+}
+
+lk_err lk_update_append_struct(lk_update_writer *self, const lk_struct *view, lk_buf *out) {
+  self->format = LK_UPDATE_V1;
+  self->structs = (lk_update_count){ .full = UINT64_MAX }; /* somebody else counts */
+  swap_rest(self, out);
+  lk_update_put_struct(self, view);
+  swap_rest(self, out);
+  return self->err != LK_OK ? self->err : lk_buf_err(out);
 }
 
 /* ---- deletes ---- */
@@ -588,13 +562,16 @@ void lk_update_write_deletes(lk_update_writer *self) {
 
 void lk_update_write_delete_client(lk_update_writer *self, uint64_t client, uint64_t ranges) {
   LK_ASSERT(self->in_deletes);
+  close_section(self);
   count_one(self, &self->delete_clients);
   self->delete_clock = 0;
   put_uint(self, client);
-  put_uint(self, ranges);
+  if (ranges == LK_UPDATE_COUNTED) count_open(self, &self->structs);
+  else put_uint(self, ranges);
 }
 
 void lk_update_write_delete(lk_update_writer *self, uint64_t clock, uint64_t len) {
+  if (self->structs.full != 0) count_one(self, &self->structs);
   if (is_v1(self)) {
     put_uint(self, clock);
     put_uint(self, len);
@@ -687,11 +664,24 @@ static lk_err finish_v1(lk_update_writer *self, lk_buf *out) {
   return LK_OK;
 }
 
-lk_err lk_update_writer_finish(lk_update_writer *self, lk_buf *out) {
+/* Fills in what was kept for numbers. */
+static lk_err complete(lk_update_writer *self) {
   if (!self->in_deletes) lk_update_write_deletes(self);
+  close_section(self);
   count_close(self, &self->clients_written);
   count_close(self, &self->delete_clients);
-  lk_err err = self->err != LK_OK ? self->err : lk_buf_err(&self->rest);
+  return self->err != LK_OK ? self->err : lk_buf_err(&self->rest);
+}
+
+lk_err lk_update_writer_close(lk_update_writer *self, lk_err err, lk_buf *out) {
+  if (err == LK_OK) err = complete(self);
+  if (is_v1(self)) swap_rest(self, out);
+  else if (err == LK_OK) err = finish_v2(self, out);
+  return err;
+}
+
+lk_err lk_update_writer_finish(lk_update_writer *self, lk_buf *out) {
+  lk_err err = complete(self);
   if (err != LK_OK) return err;
   return is_v1(self) ? finish_v1(self, out) : finish_v2(self, out);
 }

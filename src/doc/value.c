@@ -16,8 +16,8 @@
  * there is no memory for a table here, and strangers would choose the order that takes a minute. */
 #include "doc/value.h"
 
-#include "codec/json_writer.h"
 #include "codec/number.h"
+#include "doc/value_json.h"
 #include "doc/value_tree.h"
 
 /* ---- canonical form ---- */
@@ -62,56 +62,79 @@ lk_err lk_value_any_of_json(lk_slice json, uint32_t depth_max, lk_arena *scratch
 /* ---- JSON of any ---- */
 
 typedef struct json_maker {
-  lk_json_writer writer;
+  lk_buf *out;
   lk_slice key; /* read, and not written before its value is known not to be undefined */
   bool has_key;
+  bool comma; /* something stands in front of what comes next */
 } json_maker;
 
+static void put_u8(json_maker *self, uint8_t byte) { (void)lk_buf_append_u8(self->out, byte); }
+
+static void begin_value(json_maker *self) {
+  if (self->comma) put_u8(self, ',');
+  self->comma = true;
+  if (!self->has_key) return;
+  (void)lk_value_json_put_text(self->out, self->key);
+  put_u8(self, ':');
+  self->has_key = false;
+}
+
 /* As JSON.stringify writes a Uint8Array: {"0":255,"1":0}. */
-static lk_err write_bytes(lk_json_writer *w, lk_slice bytes) {
-  uint8_t key[LK_NUMBER_INT_CHARS];
-  lk_err err = lk_json_begin_object(w);
-  for (size_t i = 0; i < bytes.len && err == LK_OK; i++) {
-    (void)lk_json_write_key(w, lk_slice_of(key, lk_number_print_u64(i, key)));
-    err = lk_json_write_u64(w, bytes.ptr[i]);
+static void put_bytes(json_maker *self, lk_slice bytes) {
+  for (size_t i = 0; i < bytes.len && self->out->err == LK_OK; i++) {
+    put_u8(self, i == 0 ? '{' : ',');
+    put_u8(self, '"');
+    (void)lk_buf_append_decimal(self->out, i);
+    (void)lk_buf_append(self->out, LK_LIT("\":"));
+    (void)lk_buf_append_decimal(self->out, bytes.ptr[i]);
   }
-  return lk_json_end_object(w);
+  if (bytes.len == 0) put_u8(self, '{');
+  put_u8(self, '}');
 }
 
-static lk_err write_number(lk_json_writer *w, double value) {
-  bool finite = value - value == 0;
-  return finite ? lk_json_write_f64(w, value) : lk_json_write_null(w);
+static void put_i64(lk_buf *out, int64_t value) {
+  uint8_t text[LK_NUMBER_INT_CHARS];
+  (void)lk_buf_append(out, lk_slice_of(text, lk_number_print_i64(value, text)));
 }
 
-static lk_err write_value(lk_json_writer *w, const lk_any_item *item) {
+static void put_value(json_maker *self, const lk_any_item *item) {
+  lk_buf *out = self->out;
+  begin_value(self);
   switch (item->kind) {
-  case LK_ANY_UNDEFINED:
-  case LK_ANY_NULL: return lk_json_write_null(w);
-  case LK_ANY_BOOL: return lk_json_write_bool(w, item->as.boolean);
-  case LK_ANY_NUMBER: return write_number(w, item->as.number);
-  case LK_ANY_BIGINT: return lk_json_write_i64(w, item->as.bigint);
-  case LK_ANY_STRING: return lk_json_write_string(w, item->as.bytes);
-  case LK_ANY_BYTES: return write_bytes(w, item->as.bytes);
-  case LK_ANY_ARRAY_BEGIN: return lk_json_begin_array(w);
-  case LK_ANY_ARRAY_END: return lk_json_end_array(w);
-  case LK_ANY_OBJECT_BEGIN: return lk_json_begin_object(w);
-  case LK_ANY_OBJECT_END: return lk_json_end_object(w);
-  case LK_ANY_KEY: break;
+  case LK_ANY_BOOL:
+    (void)lk_buf_append(out, item->as.boolean ? LK_LIT("true") : LK_LIT("false"));
+    break;
+  case LK_ANY_NUMBER: (void)lk_value_json_put_number(out, item->as.number); break;
+  case LK_ANY_BIGINT: put_i64(out, item->as.bigint); break;
+  case LK_ANY_STRING: (void)lk_value_json_put_text(out, item->as.bytes); break;
+  case LK_ANY_BYTES: put_bytes(self, item->as.bytes); break;
+  case LK_ANY_ARRAY_BEGIN:
+  case LK_ANY_OBJECT_BEGIN:
+    put_u8(self, item->kind == LK_ANY_ARRAY_BEGIN ? '[' : '{');
+    self->comma = false;
+    break;
+  default: (void)lk_buf_append(out, LK_LIT("null")); break;
   }
-  LK_UNREACHABLE();
 }
 
-static lk_err make_item(json_maker *self, const lk_any_item *item) {
-  if (item->kind == LK_ANY_KEY) {
+static void make_item(json_maker *self, const lk_any_item *item) {
+  switch (item->kind) {
+  case LK_ANY_KEY:
     self->key = item->as.bytes;
     self->has_key = true;
-    return LK_OK;
+    return;
+  case LK_ANY_ARRAY_END:
+  case LK_ANY_OBJECT_END:
+    put_u8(self, item->kind == LK_ANY_ARRAY_END ? ']' : '}');
+    self->comma = true;
+    return;
+  case LK_ANY_UNDEFINED:
+    if (!self->has_key) break;
+    self->has_key = false; /* left out */
+    return;
+  default: break;
   }
-  bool had_key = self->has_key;
-  self->has_key = false;
-  if (had_key && item->kind == LK_ANY_UNDEFINED) return LK_OK; /* left out */
-  if (had_key) (void)lk_json_write_key(&self->writer, self->key);
-  return write_value(&self->writer, item);
+  put_value(self, item);
 }
 
 lk_err lk_value_json_of_any(lk_slice any, lk_buf *out) {
@@ -119,16 +142,18 @@ lk_err lk_value_json_of_any(lk_slice any, lk_buf *out) {
   lk_any_item item;
   lk_any_reader reader;
   lk_reader in = lk_reader_of(any);
-  json_maker self = { 0 };
+  json_maker self = { .out = out };
   lk_err err;
   size_t before = out->len;
   if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
-  lk_json_writer_init(&self.writer, out);
   lk_any_reader_init(&reader, &in, frames, LK_ANY_DEPTH_MAX);
   while ((err = lk_any_decode(&reader, &item)) == LK_OK) {
-    if ((err = make_item(&self, &item)) != LK_OK) break;
+    if (item.kind == LK_ANY_BYTES && reader.depth == LK_ANY_DEPTH_MAX) err = LK_ERR_DEPTH;
+    else make_item(&self, &item);
+    if (err == LK_OK) err = lk_buf_err(out);
+    if (err != LK_OK) break;
   }
-  if (err == LK_ERR_END) err = lk_json_writer_finish(&self.writer);
+  if (err == LK_ERR_END) err = lk_buf_err(out);
   if (err != LK_OK) lk_buf_truncate(out, before);
   return err;
 }

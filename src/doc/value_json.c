@@ -200,22 +200,30 @@ void lk_value_json_text(lk_slice spelled, lk_value_lone lone, uint8_t *out) {
 
 /* ---- writing ---- */
 
-lk_err lk_value_json_put_string(lk_buf *out, lk_slice spelled) {
+static lk_err put_quoted(lk_buf *out, lk_slice text, bool spelled) {
   uint64_t high = 0;
   (void)lk_buf_append_u8(out, '"');
-  for (size_t at = 0; at < spelled.len;) {
-    size_t plain = lk_json_find_special(spelled, at, &high);
-    (void)lk_buf_append(out, lk_slice_first(lk_slice_skip(spelled, at), plain - at));
+  for (size_t at = 0; at < text.len;) {
+    size_t plain = lk_json_find_special(text, at, &high);
+    (void)lk_buf_append(out, lk_slice_first(lk_slice_skip(text, at), plain - at));
     at = plain;
-    if (at == spelled.len) break;
-    uint32_t point;
+    if (at == text.len) break;
+    uint32_t point = text.ptr[at];
     uint8_t bytes[SPELLED_LEN_MAX];
-    lk_err err = read_escape(spelled, &at, &point);
+    lk_err err = LK_OK;
+    if (spelled) err = read_escape(text, &at, &point);
+    else at++;
     LK_ASSERT(err == LK_OK);
     (void)lk_buf_append(out, lk_slice_of(bytes, spell(point, bytes)));
   }
   return lk_buf_append_u8(out, '"');
 }
+
+lk_err lk_value_json_put_string(lk_buf *out, lk_slice spelled) {
+  return put_quoted(out, spelled, true);
+}
+
+lk_err lk_value_json_put_text(lk_buf *out, lk_slice text) { return put_quoted(out, text, false); }
 
 lk_err lk_value_json_put_number(lk_buf *out, double value) {
   uint8_t text[LK_NUMBER_F64_CHARS];

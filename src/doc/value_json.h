@@ -33,6 +33,8 @@ void lk_value_json_text(lk_slice spelled, lk_value_lone lone, uint8_t *out);
 
 /* Append what JSON.stringify writes: a string with its quotes; null for the infinities and NaN. */
 lk_err lk_value_json_put_string(lk_buf *out, lk_slice spelled);
+/* The same for |text|, which is valid UTF-8 and not spelled in any way. */
+lk_err lk_value_json_put_text(lk_buf *out, lk_slice text);
 lk_err lk_value_json_put_number(lk_buf *out, double value);
 
 #endif

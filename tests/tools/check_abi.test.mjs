@@ -99,6 +99,15 @@ test('a module of its own may want nothing, and exports what its list says', (t)
   assert.equal(status, 1)
 })
 
+test('a module of its own with a list of imports wants what that says', (t) => {
+  const root = build(tree(t, { ...lists, 'abi/wasm-doc-exports.txt': 'function lk_add (i32, i64) -> i32\nmemory memory\n', 'abi/wasm-doc-imports.txt': 'function env.then () -> i64\n' }))
+  write(root, { 'build/laniakea-doc.wasm': module([I32, I64]) })
+  const { status, stdout } = tool('check_abi', root)
+  assert.match(stdout, /^abi\/wasm-doc-imports\.txt:1: build\/laniakea-doc\.wasm no longer has `function env\.then \(\) -> i64`/m)
+  assert.match(stdout, /^abi\/wasm-doc-imports\.txt:1: .* has `function env\.now \(\) -> i64`, which is not in the list/m)
+  assert.equal(status, 1)
+})
+
 test('a module that has grown beyond its limit is named at its line', (t) => {
   const size = gzipSync(module(), { level: 9 }).length
   const root = build(tree(t, { ...lists, 'abi/wasm-gzip-max.txt': `# bytes\nlaniakea.wasm ${size - 1}\n` }))

@@ -383,6 +383,19 @@ test('a listener may change the document, and every one is told of everything in
   assert.deepEqual(told, ['first', 'second', 'first', 'second'])
 })
 
+test('one listener alone may change the document, too, and throw', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  let count = 0
+  doc.onUpdate(() => {
+    count++
+    if (text.length < 3) text.insert(0, 'm')
+    if (count === 1) throw new Error('mine')
+  })
+  assert.throws(() => text.insert(0, 'x'), /mine/)
+  assert.deepEqual([text.toString(), count], ['mmx', 3])
+})
+
 test('an error of a listener comes out, and the others are told', async () => {
   const doc = await openDoc()
   let count = 0
@@ -394,6 +407,22 @@ test('an error of a listener comes out, and the others are told', async () => {
   doc.getText('t').insert(0, 'c')
   assert.equal(count, 2)
   assert.equal(doc.getText('t').toString(), 'cba')
+})
+
+test('what a listener throws stops none of many updates, and comes out behind them', async () => {
+  const docs = await open()
+  const [a, b] = [docs.open({ client: 1 }), docs.open({ client: 2 })]
+  const updates: Uint8Array[] = []
+  a.onUpdate((update) => updates.push(update))
+  for (const letter of 'abc') a.getText('t').insert(0, letter)
+  let count = 0
+  b.onUpdate((_, origin) => {
+    count++
+    assert.equal(origin, 'net')
+    throw new Error('mine')
+  })
+  assert.throws(() => b.applyAll(updates, 'net'), /mine/)
+  assert.deepEqual([b.getText('t').toString(), count], ['cba', 3])
 })
 
 test('two documents may answer each other from within listeners', async () => {
@@ -475,6 +504,226 @@ test('deep events have paths, and those of maps keys', async () => {
   ])
 })
 
+// ---- events that are asked ----
+
+/* Goal: an event says what it knows while its listener is called, and keeps what it said; behind that it says so. */
+test('an event can be asked while its listener is called, and keeps what it said', async () => {
+  const doc = await openDoc()
+  const [text, map] = [doc.getText('t'), doc.getMap('m')]
+  const events: DocEvent[] = []
+  const read: unknown[] = []
+  text.observe((event) => {
+    events.push(event)
+    if (events.length === 1) read.push(event.path, event.delta, event.keys, event.listChanged)
+  })
+  map.observeDeep((all) => events.push(...all))
+  text.insert(0, 'a')
+  text.insert(1, 'b')
+  map.setNode('in', 'array').push([1])
+  const [asked, late, , deep] = events as [DocEvent, DocEvent, DocEvent, DocEvent]
+  assert.deepEqual(read, [[], [{ insert: 'a' }], new Map(), true])
+  assert.deepEqual([asked.path, asked.delta, asked.keys], read.slice(0, 3))
+  for (const ask of [() => late.path, () => late.delta, () => late.keys, () => late.listChanged, () => asked.listChanged, () => deep.keys]) {
+    assert.throws(ask, /LaniakeaError: .*only while its listener is called/)
+    assert.throws(ask, hasCode('LK_ERR_STATE'))
+  }
+  assert.deepEqual([late.target, late.currentTarget, late.origin, late.local], [text, text, null, true])
+  assert.deepEqual([deep.target, deep.currentTarget], [map.get('in'), map])
+})
+
+test('an event says what was there before: neighbours that were joined, values that are gone', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const [text, map] = [doc.getText('t'), doc.getMap('m')]
+  const deltas: unknown[] = []
+  const keys: unknown[] = []
+  text.observe(({ delta }) => deltas.push(delta))
+  map.observe((event) => keys.push(...event.keys))
+  for (const [i, letter] of [...'abc'].entries()) text.insert(i, letter)
+  text.format(1, 2, { bold: true })
+  text.format(1, 2, { bold: null })
+  text.delete(1, 1)
+  map.set('k', { deep: ['long'.repeat(20)] })
+  map.delete('k')
+  assert.deepEqual(deltas, [
+    [{ insert: 'a' }], [{ retain: 1 }, { insert: 'b' }], [{ retain: 2 }, { insert: 'c' }],
+    [{ retain: 1 }, { retain: 2, attributes: { bold: true } }], [{ retain: 1 }, { retain: 2, attributes: { bold: null } }], [{ retain: 1 }, { delete: 1 }],
+  ])
+  assert.deepEqual(keys, [['k', { action: 'add', oldValue: undefined }], ['k', { action: 'delete', oldValue: { deep: ['long'.repeat(20)] } }]])
+})
+
+test('observers are called before listeners of updates, and what they change is told behind', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const told: unknown[] = []
+  doc.onUpdate((update, origin) => told.push(['update', update.length > 0, origin]))
+  doc.getMap('m').observe(({ keys }) => told.push(['map', ...keys.keys()]))
+  text.observe(({ delta, origin }) => {
+    told.push(['text', delta, origin])
+    doc.getMap('m').set('length', text.length)
+    if (text.length < 3) doc.transact(() => text.insert(text.length, '!'), 'inner')
+  })
+  text.observeDeep((events) => told.push(['deep', events.length]))
+  doc.transact(() => text.insert(0, 'a'), 'outer')
+  assert.deepEqual(told.map((each) => (each as unknown[])[0]), ['text', 'deep', 'map', 'text', 'deep', 'map', 'text', 'deep', 'map', 'update', 'update', 'update', 'update', 'update', 'update'])
+  assert.deepEqual(told.filter((each) => (each as unknown[])[0] === 'update').map((each) => (each as unknown[])[2]), ['outer', null, 'inner', null, 'inner', null])
+  assert.equal(text.toString(), 'a!!')
+  const other = (await open()).open()
+  other.apply(doc.encode())
+  assert.deepEqual(other.toJSON(), doc.toJSON())
+})
+
+test('what an observer throws comes out behind the call, and everybody else is told', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const told: string[] = []
+  const off = text.observe(() => { throw new Error('first') })
+  text.observe(() => { throw new Error('second') })
+  text.observeDeep(() => told.push('deep'))
+  const undo = doc.undo(text, { captureTimeout: 0 })
+  for (const act of [() => text.insert(0, 'a'), () => text.insert(1, 'bc'), () => text.delete(0, 1), () => doc.transact(() => text.insert(0, 'x')), () => undo.undo()]) {
+    told.length = 0
+    assert.throws(act, /first/)
+    assert.deepEqual(told, ['deep'])
+  }
+  off()
+  doc.onUpdate(() => told.push('update'))
+  assert.throws(() => text.insert(0, 'a'), /second/)
+  assert.deepEqual(told, ['deep', 'deep', 'update'])
+  const other = (await open()).open()
+  other.getText('t').insert(0, 'far')
+  assert.throws(() => doc.apply(other.encode(), 'net'), /second/)
+  other.getText('t').insert(0, 'and ')
+  other.getMap('m').set('k', 1)
+  const updates = [other.encode(), bytesOf('ff')]
+  assert.throws(() => doc.applyAll(updates), /second/)
+  assert.equal(doc.getMap('m').get('k'), 1)
+})
+
+/* Goal: updates that wait in the core belong to the document that made them. Method: an observer of one document, in the middle of
+ * whose call another document makes updates; three deep. */
+test('observers may change other documents, whose listeners are told at once', async () => {
+  const docs = await open()
+  const [a, b, c] = [docs.open({ client: 1 }), docs.open({ client: 2 }), docs.open({ client: 3 })]
+  const told: unknown[] = []
+  for (const [name, doc] of Object.entries({ a, b, c })) doc.onUpdate((_, origin) => told.push([name, origin]))
+  a.getText('t').observe((event) => {
+    if (a.getMap('m').size === 0) a.getMap('m').set('again', true)
+    b.transact(() => b.getText('t').insert(0, 'b'), 'from a')
+    assert.deepEqual(event.delta, [{ insert: 'a' }])
+  })
+  a.getText('t').observe((event) => told.push(event.target === a.getText('t')))
+  a.getMap('m').observe((event) => {
+    told.push('map')
+    b.getText('t').insert(0, 'map')
+    assert.deepEqual([...event.keys.keys()], ['again'])
+    throw new Error('a throws')
+  })
+  b.getText('t').observe((event) => {
+    c.getText('t').insert(0, 'c')
+    assert.equal(event.delta.length, 1)
+  })
+  assert.throws(() => a.transact(() => a.getText('t').insert(0, 'a'), 'mine'), /a throws/)
+  assert.deepEqual(told, [['c', null], ['b', 'from a'], true, 'map', ['c', null], ['b', null], ['a', 'mine'], ['a', null]])
+  assert.deepEqual([a, b, c].map((doc) => doc.getText('t').toString()), ['a', 'mapb', 'cc'])
+})
+
+test('observers come and go while they are called', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const told: string[] = []
+  const off: (() => void)[] = []
+  off.push(text.observe(() => {
+    told.push('first')
+    off[1]?.()
+    if (off.length === 2) off.push(text.observe(() => told.push('third')))
+  }))
+  off.push(text.observe(() => told.push('second')))
+  text.insert(0, 'a')
+  text.insert(0, 'b')
+  for (const leave of off) leave()
+  text.insert(0, 'c')
+  assert.deepEqual(told, ['first', 'first', 'third'])
+})
+
+test('an observer may close its document and undo managers, in the middle of what they do', async () => {
+  const docs = await open()
+  for (let round = 0; round < 30; round++) {
+    const doc = docs.open({ client: 1 })
+    const text = doc.getText('t')
+    const undo = doc.undo(text, { captureTimeout: 0 })
+    const off = text.observe(() => {})
+    text.insert(0, 'abc')
+    text.insert(3, 'd')
+    off()
+    text.observe(() => undo.close())
+    assert.equal(undo.undo(), true)
+    await null
+    assert.throws(() => undo.undo(), hasCode('LK_ERR_INVALID'))
+    const closing = text.observe(({ delta }) => {
+      doc.close()
+      assert.equal(delta.length > 0, true)
+      assert.throws(() => text.insert(0, 'x'), hasCode('LK_ERR_STATE'))
+    })
+    text.observe(() => assert.fail('it is closed'))
+    text.insert(1, 'x'.repeat(1000))
+    closing()
+    assert.throws(() => text.length, hasCode('LK_ERR_STATE'))
+    await null
+  }
+  assert.equal(docs.open().getText('t').length, 0)
+})
+
+test('an observer that ends all documents ends them', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const text = doc.getText('t')
+  text.observe(() => docs.close())
+  text.observe(() => assert.fail('all are closed'))
+  doc.onUpdate(() => {})
+  text.insert(0, 'a')
+  assert.throws(() => text.insert(0, 'a'), hasCode('LK_ERR_STATE'))
+})
+
+test('the memory may grow under an observer', async () => {
+  const docs = await open()
+  const doc = docs.open({ client: 1 })
+  const text = doc.getText('t')
+  let bytes = 0
+  doc.onUpdate((update) => (bytes += update.length))
+  text.observe((event) => {
+    const large = docs.open()
+    large.getText('t').insert(0, 'x'.repeat(3_000_000))
+    assert.deepEqual(event.delta, [{ insert: 'a' }])
+    if (text.length < 3) text.insert(0, 'a')
+  })
+  text.insert(0, 'a')
+  assert.equal(text.length, 3)
+  assert.ok(bytes > 10)
+  const other = docs.open()
+  other.getText('t').observe(() => {
+    docs.open().getText('t').insert(0, 'x'.repeat(12_000_000))
+    throw new Error('mine')
+  })
+  assert.throws(() => other.getText('t').insert(0, 'a'), /mine/)
+})
+
+test('an undo manager asks for the time only when something was done, and joins by it', async (t) => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  let now = 5000
+  let asked = 0
+  t.mock.method(Date, 'now', () => (asked++, now))
+  const undo = doc.undo(text)
+  for (const wait of [0, 499, 499, 501, 10]) {
+    now += wait
+    text.insert(0, 'a')
+  }
+  assert.deepEqual([undo.undoCount, asked], [2, 5])
+  doc.transact(() => text.insert(0, 'far'), 'elsewhere')
+  assert.equal(asked, 5)
+})
+
 // ---- undo ----
 
 test('an undo manager takes back what was done here', async () => {
@@ -546,6 +795,27 @@ test('an undo manager counts the origins that it is given, and is one', async ()
   assert.throws(() => doc.undo((null as unknown) as TextNode), hasCode('LK_ERR_INVALID'))
 })
 
+test('an origin counts from when it is tracked on, and as often as it comes', async () => {
+  const doc = await openDoc()
+  const text = doc.getText('t')
+  const undo = doc.undo(text, { captureTimeout: 0 })
+  const change = (origin: string): void => doc.transact(() => text.insert(0, origin), origin)
+  const origins: unknown[] = []
+  doc.onUpdate((_, origin) => origins.push(origin))
+  change('x')
+  change('x')
+  undo.track('x')
+  change('x')
+  change('x')
+  change('y')
+  change('x')
+  assert.equal(undo.undoCount, 3)
+  undo.untrack('x')
+  change('x')
+  assert.equal(undo.undoCount, 3)
+  assert.equal(origins.join(''), 'xxxxyxx')
+})
+
 // ---- lifetimes ----
 
 test('a closed document throws LK_ERR_STATE, and its memory is given back', async () => {
@@ -609,9 +879,9 @@ test('a core without documents is refused', async () => {
 test('a trap surfaces as LK_ERR_TRAP, and so does everything behind it', async (t) => {
   const bytes = readFileSync(new URL(import.meta.resolve('@laniakea/sdk/laniakea-doc.wasm')))
   const core = await loadCore({ bytes: new Uint8Array(bytes) })
-  const real = WebAssembly.instantiate as (module: WebAssembly.Module) => Promise<WebAssembly.Instance>
-  t.mock.method(WebAssembly, 'instantiate', async (module: WebAssembly.Module) => {
-    const instance = await real(module)
+  const real = WebAssembly.instantiate as (module: WebAssembly.Module, imports: WebAssembly.Imports) => Promise<WebAssembly.Instance>
+  t.mock.method(WebAssembly, 'instantiate', async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
+    const instance = await real(module, imports)
     return { exports: { ...instance.exports, doc_text_delete: () => { throw new WebAssembly.RuntimeError('unreachable') } } }
   })
   const docs = await createDocs({ core })
@@ -621,6 +891,28 @@ test('a trap surfaces as LK_ERR_TRAP, and so does everything behind it', async (
   assert.throws(() => text.delete(0, 1), hasCode('LK_ERR_TRAP'))
   for (const use of [() => text.insert(0, 'x'), () => text.toString(), () => doc.encode(), () => docs.open(), () => doc.transact(() => 1)]) assert.throws(use, hasCode('LK_ERR_TRAP'))
   doc.close()
+})
+
+test('a trap under an observer ends the call that the observer was called from', async (t) => {
+  const bytes = readFileSync(new URL(import.meta.resolve('@laniakea/sdk/laniakea-doc.wasm')))
+  const core = await loadCore({ bytes: new Uint8Array(bytes) })
+  const real = WebAssembly.instantiate as (module: WebAssembly.Module, imports: WebAssembly.Imports) => Promise<WebAssembly.Instance>
+  t.mock.method(WebAssembly, 'instantiate', async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
+    const instance = await real(module, imports)
+    return { exports: { ...instance.exports, doc_text_delete: () => { throw new WebAssembly.RuntimeError('unreachable') } } }
+  })
+  const docs = await createDocs({ core })
+  const text = docs.open().getText('t')
+  let calls = 0
+  for (let i = 0; i < 2; i++) {
+    text.observe(() => {
+      calls++
+      assert.throws(() => text.delete(0, 1), hasCode('LK_ERR_TRAP'))
+    })
+  }
+  assert.throws(() => text.insert(0, 'abc'), hasCode('LK_ERR_TRAP'))
+  assert.equal(calls, 1)
+  assert.throws(() => text.insert(0, 'x'), hasCode('LK_ERR_TRAP'))
 })
 
 // ---- what is promised elsewhere ----

@@ -95,6 +95,62 @@ test('the same calls give the same updates, states and deltas', { skip }, async 
   docs.close()
 })
 
+/* Goal: what observers are told is what Yjs tells, in its order. Method: the same random calls on both, and those of another
+ * replica from time to time; all that events say is put down, also by observers that change the document themselves. */
+test('events say what those of Yjs say', { skip }, async () => {
+  const docs = await createDocs()
+  for (let seed = 1; seed <= 60; seed++) {
+    const ours = docs.open({ client: 1 })
+    const far = docs.open({ client: 9 })
+    const theirs = new Y.Doc()
+    theirs.clientID = 1
+    const told: [unknown[], unknown[]] = [[], []]
+    const [a, b] = [partsOf(ours), partsOf(theirs)]
+    for (const [list, parts] of [[told[0], a], [told[1], b]] as const) watch(list, parts, seed % 3 === 0)
+    const next = random(seed * 15485863)
+    const others = partsOf(far)
+    for (let i = 0; i < 60; i++) {
+      if (next(8) === 0) {
+        far.apply(ours.encode())
+        for (let j = next(5); j >= 0; j--) step(next, others.text.length, others.array.length, NARROW)(others, false)
+        const update = far.encode(ours.stateVector())
+        ours.apply(update, 'net')
+        Y.applyUpdate(theirs, update, 'net')
+      } else {
+        const act = step(next, a.text.length, a.array.length)
+        act(a, false)
+        act(b, true)
+      }
+      assert.deepEqual(told[0].splice(0), told[1].splice(0), `seed ${seed}, step ${i}`)
+    }
+    assert.equal(hex(ours.encode()), hex(Y.encodeStateAsUpdate(theirs)))
+    ours.close()
+    far.close()
+  }
+  docs.close()
+})
+
+function watch(told: unknown[], { text, array, map }: Both, changes: boolean): void {
+  const say = (what: string) => (event: any) => {
+    const { path, delta, keys } = event.changes === undefined ? event : { path: event.path, delta: event.delta, keys: event.keys }
+    const changed = [...keys].map(([key, { action, oldValue }]: [string, any]) => [key, action, plain(oldValue)])
+    told.push([what, path, plain(delta.map(content)), changed.sort(([x], [y]) => (x < y ? -1 : 1))])
+  }
+  text.observe(say('text') as any)
+  array.observe(say('array') as any)
+  map.observe(say('map') as any)
+  array.observeDeep((events: readonly any[]) => events.forEach(say('in array')))
+  if (changes) text.observe(() => void (map.size % 5 !== 4 && map.set(`from text ${map.size}`, text.length)))
+}
+
+/** Of an operation of Yjs, as ours: what is inserted as JSON. */
+function content(operation: any): unknown {
+  const json = (value: any): unknown => (value?.toJSON === undefined ? value : value.toJSON())
+  const { insert } = operation
+  if (insert === undefined) return operation
+  return { ...operation, insert: Array.isArray(insert) ? insert.map(json) : json(insert) }
+}
+
 test('two of ours and two of Yjs write together and end alike', { skip }, async () => {
   const docs = await createDocs()
   for (let seed = 1; seed <= 25; seed++) {

@@ -90,117 +90,153 @@ export interface CoreExports {
 
 /** What laniakea-doc.wasm offers beside the first of those. */
 export interface DocExports {
-  /** the address of the board, which never moves: queued, queue, lost, slot, check, kind, count, unused (u32), now_ms (f64); wasm/doc_watch.c tells of the first three */
+  /** the address of the board, which never moves: queued, queue, lost, slot, check, kind, count (u32); wasm/doc_watch.c tells of the first three */
   readonly doc_board_at: () => number
   /** an lk_err, and on success the new handle in out_ptr() */
   readonly doc_new: (client: bigint, seed: bigint, seed2: bigint, keepDeleted: number) => number
-  /** a handle that is not one is ignored; its undo managers go with it */
+  /** a handle that is not one is ignored; its undo managers go with it; never within tell() */
   readonly doc_free: (doc: number) => void
-  /** the replica's id */
-  readonly doc_client: (doc: number) => bigint
-  /** an lk_err; hands out the name of the limit that the last LK_ERR_LIMIT was about */
-  readonly doc_limit_hit: (doc: number) => number
-  /** scratch: name; an lk_err; the node on the board */
-  readonly doc_root: (doc: number, nameLen: number, kind: number) => number
-  /** an lk_err; hands out name (varString), slot, check (u32, little endian), kind (u8) of each */
-  readonly doc_roots: (doc: number) => number
-  /** 1 while it is in the document */
-  readonly doc_has_node: (doc: number, slot: number, check: number) => number
-  /** an lk_err; hands out the name of a root, or of an XML element or hook */
-  readonly doc_node_name: (doc: number, slot: number, check: number) => number
-  /** an lk_err, LK_ERR_NOT_FOUND for a root; the node on the board */
-  readonly doc_node_parent: (doc: number, slot: number, check: number) => number
-  /** units of a text, elements of a list; 0 for a map */
-  readonly doc_node_length: (doc: number, slot: number, check: number) => number
-  /** an lk_err; hands out JSON */
-  readonly doc_node_json: (doc: number, slot: number, check: number) => number
-  /** an lk_err; hands out JSON of all roots */
-  readonly doc_json: (doc: number) => number
-  /** an lk_err; hands out what Yjs' toString gives for XML */
-  readonly doc_xml_string: (doc: number, slot: number, check: number) => number
   /** an lk_err; a transaction, which nests */
   readonly doc_begin: (doc: number, origin: number) => number
   /** ends what doc_begin() began */
   readonly doc_commit: (doc: number) => void
+  /** scratch: name; an lk_err; the node on the board */
+  readonly doc_root: (doc: number, nameLen: number, kind: number) => number
+  /** a number, of a DOC_CALL of ASK; 0 where there is no such node */
+  readonly doc_ask: (doc: number, slot: number, check: number, what: number) => number
+  /** scratch: |len| bytes; an lk_err; hands out what the DOC_CALL of READ says; the first ones are not about a node */
+  readonly doc_read: (doc: number, slot: number, check: number, what: number, at: number, len: number) => number
   /** one unit of UTF-16; an lk_err */
   readonly doc_text_insert_unit: (doc: number, slot: number, check: number, index: number, unit: number) => number
-  /** scratch: text, attributes (any, an object) or nothing; an lk_err */
-  readonly doc_text_insert: (doc: number, slot: number, check: number, index: number, textLen: number, attributesLen: number) => number
-  /** scratch: value, attributes or nothing; an lk_err */
-  readonly doc_text_embed: (doc: number, slot: number, check: number, index: number, valueLen: number, attributesLen: number) => number
-  /** scratch: name, attributes or nothing; an lk_err; the new node on the board */
-  readonly doc_text_insert_node: (doc: number, slot: number, check: number, index: number, kind: number, nameLen: number, attributesLen: number) => number
+  /** scratch: text, which takes the formatting in front of it; an lk_err */
+  readonly doc_text_insert: (doc: number, slot: number, check: number, index: number, textLen: number) => number
   /** an lk_err */
   readonly doc_text_delete: (doc: number, slot: number, check: number, index: number, length: number) => number
-  /** scratch: attributes; an lk_err */
-  readonly doc_text_format: (doc: number, slot: number, check: number, index: number, length: number, attributesLen: number) => number
-  /** scratch: JSON; an lk_err */
-  readonly doc_text_apply_delta: (doc: number, slot: number, check: number, jsonLen: number, sanitize: number) => number
-  /** an lk_err; hands out the text */
-  readonly doc_text_string: (doc: number, slot: number, check: number) => number
-  /** an lk_err; hands out JSON */
-  readonly doc_text_delta: (doc: number, slot: number, check: number) => number
-  /** scratch: values; an lk_err */
-  readonly doc_list_insert: (doc: number, slot: number, check: number, index: number, count: number, valuesLen: number) => number
-  /** scratch: values; an lk_err */
-  readonly doc_list_push: (doc: number, slot: number, check: number, count: number, valuesLen: number) => number
-  /** scratch: name; an lk_err; the new node on the board */
-  readonly doc_list_insert_node: (doc: number, slot: number, check: number, index: number, kind: number, nameLen: number) => number
-  /** an lk_err */
-  readonly doc_list_delete: (doc: number, slot: number, check: number, index: number, length: number) => number
-  /** an lk_err; hands out a value */
-  readonly doc_list_get: (doc: number, slot: number, check: number, index: number) => number
-  /** an lk_err; hands out their number (varUint) and the values */
-  readonly doc_list_values: (doc: number, slot: number, check: number) => number
-  /** scratch: key, value; an lk_err */
-  readonly doc_map_set: (doc: number, slot: number, check: number, keyLen: number, valueLen: number) => number
-  /** scratch: key, name; an lk_err; the new node on the board */
-  readonly doc_map_set_node: (doc: number, slot: number, check: number, keyLen: number, kind: number, nameLen: number) => number
-  /** scratch: key; an lk_err */
-  readonly doc_map_delete: (doc: number, slot: number, check: number, keyLen: number) => number
-  /** scratch: key; an lk_err, LK_ERR_NOT_FOUND where it has no value; hands out a value */
-  readonly doc_map_get: (doc: number, slot: number, check: number, keyLen: number) => number
-  /** how many keys have values */
-  readonly doc_map_count: (doc: number, slot: number, check: number) => number
-  /** an lk_err; hands out key (varString) and value of each */
-  readonly doc_map_entries: (doc: number, slot: number, check: number) => number
+  /** scratch: first, and as rest |count| values, or attributes, which are key and value, each behind its length (u32, little endian); 2^32 - 1 meaning that none are given; an lk_err; a new node on the board */
+  readonly doc_change: (doc: number, slot: number, check: number, what: number, at: number, size: number, firstLen: number, count: number, restLen: number) => number
   /** scratch: an update; an lk_err */
   readonly doc_apply: (doc: number, format: number, len: number, origin: number) => number
-  /** scratch: updates, each behind its length (u32, little endian); applies them up to the first that fails, whose lk_err it gives; how many were applied is count on the board */
-  readonly doc_apply_all: (doc: number, format: number, recordsLen: number, origin: number) => number
-  /** scratch: a state vector or nothing; an lk_err; hands out an update */
-  readonly doc_encode: (doc: number, format: number, svLen: number) => number
-  /** an lk_err; hands out the state vector */
-  readonly doc_state_vector: (doc: number) => number
-  /** an lk_err; hands out bytes of memory, clients, structs, tombstones, units, nodes, structs that wait, their bytes, ranges that wait (u64, little endian) */
-  readonly doc_size: (doc: number) => number
-  /** an lk_err; updates are queued from now on; count on the board is what doc_off() wants */
-  readonly doc_on_update: (doc: number, format: number) => number
+  /** an lk_err; count on the board is what doc_off() wants */
+  readonly doc_observe: (doc: number, slot: number, check: number, what: number, token: number) => number
   /** ends an observer of any kind */
   readonly doc_off: (doc: number, id: number) => void
-  /** an lk_err; events of the node, or of all in it, are queued from now on; count on the board is what doc_off() wants */
-  readonly doc_observe: (doc: number, slot: number, check: number, deep: number, token: number) => number
-  /** scratch: slot, check (u32, little endian) of each node that it watches, nothing for all of them; an lk_err; count on the board is the new undo manager */
-  readonly doc_undo_new: (doc: number, scopeLen: number, capture: number, ignoreRemote: number) => number
-  /** one that is not there is ignored */
-  readonly doc_undo_free: (doc: number, undo: number) => void
-  /** an lk_err; count on the board is 1 where there was something to take back */
-  readonly doc_undo_pop: (doc: number, undo: number, redo: number) => number
-  /** how many items are on that stack */
-  readonly doc_undo_count: (doc: number, undo: number, redo: number) => number
-  /** the next change is not put together with the last one */
-  readonly doc_undo_stop: (doc: number, undo: number) => void
-  /** an lk_err */
-  readonly doc_undo_clear: (doc: number, undo: number, undos: number, redos: number) => number
-  /** an lk_err */
-  readonly doc_undo_add_scope: (doc: number, undo: number, slot: number, check: number) => number
-  /** an lk_err; whether transactions of that origin count */
-  readonly doc_undo_track: (doc: number, undo: number, origin: number, tracked: number) => number
-  /** the origin of what it does itself, as it stands in the queue */
-  readonly doc_undo_origin: (doc: number, undo: number) => number
-  /** an lk_err; its items are queued from now on */
-  readonly doc_undo_watch: (doc: number, undo: number) => number
+  /** within tell(): an lk_err, LK_ERR_STATE behind it; the target on the board, count is 1 where its list changed; hands out what the DOC_CALL of EVENT says */
+  readonly doc_event: (round: number, index: number, part: number) => number
+  /** for a node and all in it, or for the whole document; an lk_err; count on the board is the new undo manager */
+  readonly doc_undo_new: (doc: number, slot: number, check: number, whole: number, capture: number, ignoreRemote: number) => number
+  /** an lk_err; count on the board is what the DOC_CALL of UNDO says */
+  readonly doc_undo: (doc: number, undo: number, what: number, a: number, b: number) => number
 }
+
+/** What doc_ask() is told to do. */
+export const docAsk = {
+  /** 1 while the node is in the document */
+  has: 0,
+  /** units of a text, elements of a list; 0 for a map */
+  length: 1,
+  /** how many keys have values */
+  count: 2,
+} as const
+
+/** What doc_read() is told to do. */
+export const docRead = {
+  /** the replica's id (u64, little endian) */
+  client: 0,
+  /** the name of the limit that the last LK_ERR_LIMIT was about */
+  limit: 1,
+  /** bytes of memory, clients, structs, tombstones, units, nodes, structs that wait, their bytes, ranges that wait (u64, little endian) */
+  size: 2,
+  /** name (varString), slot, check (u32, little endian), kind (u8) of each root */
+  roots: 3,
+  /** the state vector */
+  stateVector: 4,
+  /** an update in the format |at|; scratch: a state vector or nothing */
+  update: 5,
+  /** the name of a root, or of an XML element or hook */
+  name: 6,
+  /** nothing; the node on the board; LK_ERR_NOT_FOUND for a root */
+  parent: 7,
+  /** what the node and all in it hold, or what lk_tree_what |at| says, in the form of src/doc/read_tree.h */
+  tree: 8,
+  /** the text */
+  text: 9,
+  /** the value at |at| of a list */
+  element: 10,
+  /** the value of a key; scratch: key; LK_ERR_NOT_FOUND where it has none */
+  value: 11,
+} as const
+
+/** What doc_change() is told to do. */
+export const docChange = {
+  /** first: text; attributes */
+  textInsert: 0,
+  /** first: value; attributes */
+  textEmbed: 1,
+  /** a node of the kind |size|; first: its name; attributes */
+  textNode: 2,
+  /** |size| units; attributes */
+  textFormat: 3,
+  /** first: JSON; sanitized where |size| is not 0 */
+  textDelta: 4,
+  /** values */
+  listInsert: 5,
+  /** values */
+  listPush: 6,
+  /** a node of the kind |size|; first: its name */
+  listNode: 7,
+  /** |size| elements */
+  listDelete: 8,
+  /** first: key; one value */
+  mapSet: 9,
+  /** a node of the kind |size|; first: key of |at| bytes, its name */
+  mapNode: 10,
+  /** first: key */
+  mapDelete: 11,
+} as const
+
+/** What doc_observe() is told to do. */
+export const docObserve = {
+  /** tell() is called with changes of the node */
+  node: 0,
+  /** tell() is called with changes of the node and all in it */
+  deep: 1,
+  /** updates in the format |token| are queued; of the whole document */
+  updates: 2,
+} as const
+
+/** What doc_event() is told to do. */
+export const docEvent = {
+  /** nothing */
+  target: 0,
+  /** its path, in the form of src/doc/read_tree.h, as are those below */
+  path: 1,
+  /** its delta, nothing where the list did not change */
+  delta: 2,
+  /** key (varString), lk_key_action (u8), old value behind its length (varUint, 0 where there was none) of each key that changed */
+  keys: 3,
+} as const
+
+/** What doc_undo() is told to do. */
+export const docUndo = {
+  /** never within tell() */
+  free: 0,
+  /** a: 0 undo, 1 redo; count: 1 where there was something to take back */
+  pop: 1,
+  /** a: 0 undo, 1 redo; count: of items on that stack */
+  count: 2,
+  /** the next change is not put together with the last one */
+  stop: 3,
+  /** a: the one stack, b: the other */
+  clear: 4,
+  /** a, b: a node to watch, too */
+  scope: 5,
+  /** a: an origin, b: whether transactions of it count */
+  track: 6,
+  /** count: the origin of what it does itself, as it stands in the queue */
+  origin: 7,
+  /** its items are queued from now on */
+  watch: 8,
+} as const
 
 /** What laniakea-update.wasm offers beside them. */
 export interface UpdateExports {

@@ -1,38 +1,40 @@
 // Documents as JavaScript's objects.
 //
 // What they hold and how they merge is the core's business. Here are handles: a Document is a number in the core, a
-// node two numbers that the core checks. Each change is one call; what was queued for listeners meanwhile
-// is read and told when that call is over (#drain).
+// node two numbers that the core checks. Each change is one call, within which observers of nodes are called (tell()). What
+// was queued for other listeners meanwhile is read and told when that call is over (#drain).
+import { docObserve, docRead, docUndo } from './bindings.gen.ts'
 import { Reader, textOf } from './doc_any.ts'
-import { CHECK, COUNT, DocCore, KIND, LOST, QUEUE, QUEUED, SLOT, type Bytes, type DocModule } from './doc_core.ts'
+import { CHECK, COUNT, DocCore, KIND, LOST, LOST_UPDATE, MORE, QUEUE, QUEUED, SLOT, type Bytes } from './doc_core.ts'
 import { NodeHandle, kindOf, makeNode, numberOf, type NodeOwner } from './doc_nodes.ts'
 import type {
-  ArrayNode, Doc, DocEvent, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, TextNode, UndoManager, UndoOptions, UpdateFormat,
+  ArrayNode, Doc, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, TextNode, UndoManager, UndoOptions, UpdateFormat,
   UpdateListener, XmlFragment,
 } from './doc_types.ts'
+import { setOwn } from './doc_tree.ts'
 import { Undo, type UndoOwner } from './doc_undo.ts'
-import { UpdateTelling, UpdateWatch, readEvents, readItem, type NodeWatch, type Telling } from './doc_watch.ts'
+import { UpdateTelling, UpdateWatch, callDeep, callWatch, readItem, type NodeWatch, type Telling } from './doc_watch.ts'
 import { LaniakeaError } from './errors.ts'
 
 const RECORD_UPDATE = 1
-const RECORD_EVENTS = 2
-const RECORD_ITEM = 3
+const RECORD_ITEM = 2
 const RECORD_LOCAL = 256
 const RECORD_HEAD = 16
 /** The first number of an origin that stays. */
 const PINNED = 0x1000000
 const CAPTURE_MS = 500
+const NOWHERE = { slot: 0, check: 0 }
 
 class Document implements Doc, NodeOwner, UndoOwner {
   readonly core: DocCore
   handle: number
-  /** Undo managers want to know the time. */
-  clocked = false
   readonly #nodes = new Map<number, NodeHandle>()
   readonly #named = new Map<string, NodeHandle>()
   readonly #updates: [UpdateWatch, UpdateWatch] = [new UpdateWatch(), new UpdateWatch()]
   readonly #origins = new Map<unknown, number>()
   readonly #originOf = new Map<number, unknown>()
+  #lastOrigin: unknown
+  #lastNumber = 0
   /** Origins that undo managers wait for, and the managers themselves, which are origins. */
   readonly #pinned = new Map<unknown, { readonly number: number; uses: number }>()
   readonly #pinnedOf = new Map<number, unknown>()
@@ -42,7 +44,13 @@ class Document implements Doc, NodeOwner, UndoOwner {
   #pinLast = PINNED
   #depth = 0
   readonly #waiting: Telling[] = []
+  readonly #nodeAt = (slot: number, check: number, kind: number): DocNode => this.node(slot, check, kind) as unknown as DocNode
   #telling = false
+  /** How many listeners of events are being called, one within the other. */
+  #inside = 0
+  /** The first error of those. */
+  #failed: { readonly error: unknown } | undefined
+  #lost = false
 
   constructor(core: DocCore, handle: number) {
     this.core = core
@@ -51,19 +59,16 @@ class Document implements Doc, NodeOwner, UndoOwner {
   }
 
   get client(): number {
-    return Number(BigInt.asUintN(64, this.core.call((core) => core.doc_client(this.#open()))))
+    return this.#numbers(docRead.client)[0] as number
   }
 
   get size(): DocSize {
-    this.check((core, doc) => core.doc_size(doc))
-    const numbers = Array.from(new BigUint64Array(this.core.result().slice().buffer), Number)
-    const [bytes = 0, clients = 0, structs = 0, tombstones = 0, units = 0, nodes = 0, waiting = 0, waitingBytes = 0, deleteRanges = 0] = numbers
+    const [bytes = 0, clients = 0, structs = 0, tombstones = 0, units = 0, nodes = 0, waiting = 0, waitingBytes = 0, deleteRanges = 0] = this.#numbers(docRead.size)
     return { bytes, clients, structs, tombstones, units, nodes, pending: { structs: waiting, bytes: waitingBytes, deleteRanges } }
   }
 
   get roots(): readonly { readonly name: string; readonly kind: NodeKind | 'unknown' }[] {
-    this.check((core, doc) => core.doc_roots(doc))
-    const reader = new Reader(this.core.result(), (_slot, _check, kind) => kindOf(kind))
+    const reader = new Reader(this.#ask(docRead.roots).result(), (_slot, _check, kind) => kindOf(kind))
     const roots = []
     while (reader.more) roots.push({ name: reader.string(), kind: reader.node() })
     return roots
@@ -89,23 +94,26 @@ class Document implements Doc, NodeOwner, UndoOwner {
     const known = this.#named.get(name)
     if (known?.kind === kind && this.handle !== 0) return known as unknown as NodeTypes[K]
     const length = this.core.putText(textOf(name))
-    this.check((core, doc) => core.doc_root(doc, length, numberOf(kind)))
+    const result = this.core.call((core) => core.doc_root(this.handle, length, numberOf(kind)))
+    if (result !== 0) this.settle(result)
     const node = this.boardNode()
     this.#named.set(name, node)
     return node as unknown as NodeTypes[K]
   }
 
   transact<T>(body: () => T, origin?: unknown): T {
+    const { core } = this
     const number = this.#numberOf(origin)
-    this.check((core, doc) => core.doc_begin(doc, number))
+    const result = core.call((exports) => exports.doc_begin(this.handle, number))
+    if (result !== 0) this.settle(result)
     this.#depth++
     try {
       return body()
     } finally {
       this.#depth--
-      if (!this.core.closed && this.handle !== 0) {
-        if (this.clocked) this.core.setClock()
-        this.core.call((core) => core.doc_commit(this.handle))
+      if (!core.closed && this.handle !== 0) {
+        core.teller = this
+        core.call((exports) => exports.doc_commit(this.handle))
         this.settle(0)
       }
     }
@@ -113,43 +121,42 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   apply(update: Uint8Array, origin?: unknown, format: UpdateFormat = 1): void {
     const { core } = this
-    const number = origin === undefined ? 0 : this.#numberOf(origin)
+    const number = this.#numberOf(origin)
     const length = core.put(update)
     let result: number
-    if (this.clocked) core.setClock()
+    core.teller = this
     try {
       result = core.exports.doc_apply(this.handle, format, length, number)
     } catch (cause) {
       throw core.fail(cause)
     }
-    if (result !== 0 || number !== 0 || core.board[QUEUED] !== 0 || core.board[LOST] !== 0) this.settle(result)
+    if (result !== 0 || core.board[QUEUED] !== 0 || core.board[LOST] !== 0) this.settle(result)
   }
 
+  /** Listeners of updates are told when all are applied: what one throws stops none. */
   applyAll(updates: readonly Uint8Array[], origin?: unknown, format: UpdateFormat = 1): void {
-    const { core } = this
-    const number = this.#numberOf(origin)
-    const result = core.batches(updates, (length) => core.call((exports) => exports.doc_apply_all(this.handle, format, length, number)))
-    this.settle(result)
+    this.#inside++
+    try {
+      for (const update of updates) this.apply(update, origin, format)
+    } finally {
+      this.#inside--
+      this.settle(0)
+    }
   }
 
   encode(stateVector?: Uint8Array, format: UpdateFormat = 1): Bytes {
     const length = stateVector === undefined ? 0 : this.core.put(stateVector)
-    this.check((core, doc) => core.doc_encode(doc, format, length))
-    return this.core.result().slice()
+    return this.#ask(docRead.update, format, length).result().slice()
   }
 
   stateVector(): Bytes {
-    this.check((core, doc) => core.doc_state_vector(doc))
-    return this.core.result().slice()
+    return this.#ask(docRead.stateVector).result().slice()
   }
 
   onUpdate(listener: UpdateListener, format: UpdateFormat = 1): () => void {
     const watch = this.#updates[format - 1]
     if (watch === undefined) throw new LaniakeaError('LK_ERR_INVALID', 'the formats are 1 and 2')
-    if (watch.listeners.length === 0) {
-      this.check((core, doc) => core.doc_on_update(doc, format))
-      watch.id = this.core.board[COUNT] as number
-    }
+    if (watch.listeners.length === 0) watch.id = this.#observe(0, 0, docObserve.updates, format)
     const own: UpdateListener = (...given) => listener(...given) // the same function may listen twice
     watch.listeners = [...watch.listeners, own]
     return () => {
@@ -162,31 +169,43 @@ class Document implements Doc, NodeOwner, UndoOwner {
   undo(scope?: DocNode | readonly DocNode[], { captureTimeout = CAPTURE_MS, trackedOrigins, ignoreRemoteMapChanges = false }: UndoOptions = {}): UndoManager {
     const nodes = scope instanceof NodeHandle ? [scope] : ((scope ?? []) as readonly DocNode[])
     if (scope !== undefined && nodes.length === 0) throw new LaniakeaError('LK_ERR_INVALID', 'no node to undo in; the whole document is what no scope means')
-    const words = nodes.flatMap((node) => {
-      const { slot, check } = this.place(node as DocNode)
-      return [slot, check]
-    })
-    const length = this.core.put(new Uint8Array(Uint32Array.from(words).buffer))
-    this.check((core, doc) => core.doc_undo_new(doc, length, captureTimeout, ignoreRemoteMapChanges ? 1 : 0))
-    const number = this.core.board[COUNT] as number
+    const [first = NOWHERE, ...others] = nodes.map((node) => this.place(node as DocNode))
+    const { core } = this
+    const whole = scope === undefined ? 1 : 0
+    const result = core.call((exports) => exports.doc_undo_new(this.handle, first.slot, first.check, whole, captureTimeout, ignoreRemoteMapChanges ? 1 : 0))
+    core.refresh()
+    const number = core.board[COUNT] as number
+    if (result !== 0) this.settle(result)
     const undo = new Undo(this, number, trackedOrigins)
     this.#undos.set(number, undo)
-    this.#pinnedOf.set(this.core.exports.doc_undo_origin(this.handle, number) >>> 0, undo)
-    this.clocked = true
+    this.#pinnedOf.set(this.undoDo(number, docUndo.origin), undo)
+    try {
+      for (const { slot, check } of others) this.undoDo(number, docUndo.scope, slot, check)
+    } catch (error) {
+      undo.close()
+      throw error
+    }
     return undo
   }
 
   toJSON(): { [name: string]: unknown } {
-    this.check((core, doc) => core.doc_json(doc))
-    return this.core.json() as { [name: string]: unknown }
+    const reader = new Reader(this.#ask(docRead.roots).result().slice(), (slot, check, kind) => new NodeHandle(this, slot, check, kindOf(kind)))
+    const object: { [name: string]: unknown } = {}
+    while (reader.more) {
+      const name = reader.string()
+      const value = reader.node().toJSON()
+      if (value !== null) setOwn(object, name, value)
+    }
+    return object
   }
 
   close(): void {
     if (this.handle === 0) return
     abandoned.unregister(this)
-    const { handle } = this
+    const { handle, core } = this
     this.handle = 0
-    if (!this.core.closed) this.core.call((core) => core.doc_free(handle))
+    if (this.#inside > 0) queueMicrotask(() => freeDocument(core, handle)) // the core is in the middle of it
+    else freeDocument(core, handle)
     this.#nodes.clear()
     this.#named.clear()
   }
@@ -199,15 +218,31 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   dropUndo(number: number): void {
     this.#undos.delete(number)
-    this.clocked = this.#undos.size > 0
+    if (this.#inside > 0) queueMicrotask(() => this.#freeUndo(number)) // the core may be in the middle of it
+    else this.#freeUndo(number)
+  }
+
+  #freeUndo(number: number): void {
     if (this.core.closed || this.handle === 0) return
-    this.#pinnedOf.delete(this.core.exports.doc_undo_origin(this.handle, number) >>> 0)
-    this.core.call((core) => core.doc_undo_free(this.handle, number))
+    this.#pinnedOf.delete(this.undoDo(number, docUndo.origin))
+    this.undoDo(number, docUndo.free)
+  }
+
+  undoDo(undo: number, what: number, a = 0, b = 0): number {
+    const { core } = this
+    core.teller = this
+    const result = core.call((exports) => exports.doc_undo(this.handle, undo, what, a, b))
+    core.refresh()
+    const count = core.board[COUNT] as number
+    this.settle(result)
+    return count
   }
 
   /** The number of an origin that stays until it is unpinned as often. */
   pin(origin: unknown): number {
     if (origin === undefined || origin === null) return 0
+    this.#lastNumber = 0 // it has another number from here on
+    this.#lastOrigin = undefined
     let pinned = this.#pinned.get(origin)
     if (pinned === undefined) {
       pinned = { number: ++this.#pinLast, uses: 0 }
@@ -232,14 +267,23 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   // ---- for nodes ----
 
-  observe(node: NodeHandle, deep: boolean, listener: (events: readonly DocEvent[]) => void): () => void {
+  observe(watch: NodeWatch): () => void {
     const token = ++this.#watchLast
-    this.check((core, doc) => core.doc_observe(doc, node.slot, node.check, deep ? 1 : 0, token))
-    const id = this.core.board[COUNT] as number
-    this.#watches.set(token, { node: node as unknown as DocNode, listener })
+    const { slot, check } = watch.node as unknown as NodeHandle
+    const id = this.#observe(slot, check, watch.isDeep ? docObserve.deep : docObserve.node, token)
+    this.#watches.set(token, watch)
     return () => {
       if (this.#watches.delete(token) && !this.core.closed) this.core.call((core) => core.doc_off(this.handle, id))
     }
+  }
+
+  /** What ends it. */
+  #observe(slot: number, check: number, what: number, token: number): number {
+    const { core } = this
+    const result = core.call((exports) => exports.doc_observe(this.handle, slot, check, what, token))
+    if (result !== 0) this.settle(result)
+    core.refresh()
+    return core.board[COUNT] as number
   }
 
   /** The one object for a node. */
@@ -258,30 +302,43 @@ class Document implements Doc, NodeOwner, UndoOwner {
     return this.node(board[SLOT] as number, board[CHECK] as number, board[KIND] as number)
   }
 
-  read(): Reader<DocNode> {
-    return this.#reader(this.core.result())
+  reader(): Reader<DocNode> {
+    return new Reader(this.core.result(), this.#nodeAt)
   }
 
-  #reader(bytes: Bytes): Reader<DocNode> {
-    return new Reader(bytes, (slot, check, kind) => this.node(slot, check, kind) as unknown as DocNode)
+  read(slot: number, check: number, what: number, at: number, length: number): number {
+    try {
+      return this.core.exports.doc_read(this.handle, slot, check, what, at, length)
+    } catch (cause) {
+      throw this.core.fail(cause)
+    }
   }
 
-  /** Calls what changes nothing and gives an lk_err. */
-  check(call: (core: DocModule, doc: number) => number): void {
-    const result = this.core.call((core) => call(core, this.handle))
-    this.core.refresh()
+  change(slot: number, check: number, what: number, at: number, size: number, first: number, count: number, rest: number): number {
+    const { core } = this
+    core.teller = this
+    try {
+      return core.exports.doc_change(this.handle, slot, check, what, at, size, first, count, rest)
+    } catch (cause) {
+      throw core.fail(cause)
+    }
+  }
+
+  /** What the core hands out then is of the document. */
+  #ask(what: number, at = 0, length = 0): DocCore {
+    const result = this.read(0, 0, what, at, length)
     if (result !== 0) this.settle(result)
+    return this.core
   }
 
-  /** Calls what changes the document. */
-  change(call: (core: DocModule, doc: number) => number): void {
-    if (this.clocked) this.core.setClock()
-    this.settle(this.core.call((core) => call(core, this.handle)))
+  #numbers(what: number): number[] {
+    return Array.from(new BigUint64Array(this.#ask(what).result().slice().buffer), Number)
   }
 
   /** Behind a call: tells listeners what it caused, and throws what it gave. */
   settle(result: number): void {
-    this.#drain()
+    if (this.#inside === 0) this.#drain()
+    else this.#take()
     if (result === 0) return
     this.#open()
     throw this.core.error(result, this.handle)
@@ -296,6 +353,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   #numberOf(origin: unknown): number {
     if (origin === undefined || origin === null) return 0
+    if (origin === this.#lastOrigin) return this.#lastNumber
     const pinned = this.#pinned.get(origin)
     if (pinned !== undefined) return pinned.number
     let number = this.#origins.get(origin)
@@ -304,17 +362,50 @@ class Document implements Doc, NodeOwner, UndoOwner {
       this.#origins.set(origin, number)
       this.#originOf.set(number, origin)
     }
+    this.#lastOrigin = origin
+    this.#lastNumber = number
     return number
   }
 
-  /** Behind the transactions that had them nobody can ask for them any more. */
+  #originAt(number: number): unknown {
+    if (number === 0) return null
+    return number === this.#lastNumber ? this.#lastOrigin : (this.#originOf.get(number) ?? this.#pinnedOf.get(number))
+  }
+
+  /** Behind the transactions that had them nobody can ask for them any more. The last one stays, which is mostly the next one,
+   * too. */
   #forgetOrigins(): void {
-    if (this.#origins.size === 0) return
+    if (this.#origins.size < 2) return
     this.#origins.clear()
     this.#originOf.clear()
+    this.#lastNumber = 0
+    this.#lastOrigin = undefined
   }
 
   // ---- telling listeners ----
+
+  /** Called by the core in the middle of a call: an observer of a node is told. */
+  tell(token: number, round: number, originNumber: number, events: number): void {
+    const watch = this.#watches.get(token)
+    const { core, handle } = this
+    if (watch === undefined || handle === 0) return
+    // What is in the queue is of this document, which may not be true of what comes into it while the listener is called.
+    if (core.board[QUEUED] !== 0 || core.board[LOST] !== 0) this.#take()
+    const origin = this.#originAt(originNumber >>> 0)
+    const local = (events & 1) !== 0
+    this.#inside++
+    try {
+      if (watch.isDeep) callDeep(this, watch, round, origin, local, events >>> 1)
+      else callWatch(this, watch, round, origin, local)
+    } catch (error) {
+      this.#failed ??= { error }
+    }
+    this.#inside--
+    core.returnTo(this)
+    if (this.#failed === undefined && this.#waiting.length === 0 && !this.#lost) return
+    core.refresh()
+    core.board[LOST] = MORE
+  }
 
   /** Takes what was queued, and then tells it: listeners may call the core again. */
   #drain(): void {
@@ -323,11 +414,11 @@ class Document implements Doc, NodeOwner, UndoOwner {
     const total = core.board[QUEUED] as number
     const begin = core.board[QUEUE] as number
     try {
-      if (total > 0 && !this.#tellOne(begin, total)) this.#take(begin, total)
+      if (total === 0 || !this.#tellOne(begin, total)) this.#take()
     } finally {
-      if (core.board[LOST] !== 0) this.#replaceLost()
+      if (this.#lost) this.#replaceLost()
       if (this.#depth === 0) this.#forgetOrigins()
-      if (this.#waiting.length > 0) this.#tellAll()
+      if (this.#waiting.length > 0 || this.#failed !== undefined) this.#tellAll()
     }
   }
 
@@ -343,7 +434,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
     if ((kind & 0xff) !== RECORD_UPDATE || total > RECORD_HEAD + length + 3 || words[word + 2] !== 0 || this.#telling) return false
     const { listeners } = this.#updates[(words[word + 1] as number) - 1] as UpdateWatch
     const listener = listeners[0]
-    if (listeners.length !== 1 || listener === undefined || board[LOST] !== 0) return false
+    if (listeners.length !== 1 || listener === undefined || board[LOST] !== 0 || this.#waiting.length > 0) return false
     board[QUEUED] = 0
     this.#telling = true
     try {
@@ -354,10 +445,16 @@ class Document implements Doc, NodeOwner, UndoOwner {
     return true
   }
 
-  #take(begin: number, total: number): void {
+  /** What the core wrote down, to be told later. */
+  #take(): void {
     const { core } = this
-    const { words, memory } = core
-    core.board[QUEUED] = 0
+    core.refresh()
+    const { words, memory, board } = core
+    const total = board[QUEUED] as number
+    const begin = board[QUEUE] as number
+    if ((board[LOST] as number) & LOST_UPDATE) this.#lost = true
+    board[QUEUED] = 0
+    board[LOST] = 0
     for (let at = begin; at < begin + total; ) {
       const word = at >>> 2
       const length = words[word + 3] as number
@@ -368,7 +465,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
   }
 
   #queue(kind: number, token: number, originNumber: number, bytes: Bytes): void {
-    const origin = originNumber === 0 ? null : (this.#originOf.get(originNumber) ?? this.#pinnedOf.get(originNumber))
+    const origin = this.#originAt(originNumber)
     const telling = this.#tellingOf(kind & 0xff, token, origin, (kind & RECORD_LOCAL) !== 0, bytes)
     if (telling !== undefined) this.#waiting.push(telling)
   }
@@ -376,15 +473,13 @@ class Document implements Doc, NodeOwner, UndoOwner {
   /** `undefined` where nobody listens any more. */
   #tellingOf(kind: number, token: number, origin: unknown, local: boolean, bytes: Bytes): Telling | undefined {
     if (kind === RECORD_UPDATE) return new UpdateTelling((this.#updates[token - 1] as UpdateWatch).listeners, bytes, origin, local)
-    const watch = this.#watches.get(token)
-    if (kind === RECORD_EVENTS) return watch && readEvents(this.#reader(bytes), watch, origin, local)
     const undo = this.#undos.get(token)
     return kind === RECORD_ITEM ? undo && readItem(bytes, undo) : undefined
   }
 
   /** There was no memory to write something down: all of the document says it, too. */
   #replaceLost(): void {
-    this.core.board[LOST] = 0
+    this.#lost = false
     for (const format of [1, 2] as const) {
       const { listeners } = this.#updates[format - 1] as UpdateWatch
       if (listeners.length === 0) continue
@@ -398,7 +493,8 @@ class Document implements Doc, NodeOwner, UndoOwner {
   #tellAll(): void {
     if (this.#telling) return
     const waiting = this.#waiting
-    let failed: { readonly error: unknown } | undefined
+    let failed = this.#failed
+    this.#failed = undefined
     this.#telling = true
     for (let i = 0; i < waiting.length; i++) {
       const { listeners } = waiting[i] as Telling
@@ -418,8 +514,12 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
 /** Documents that nobody holds are given back, sooner or later. */
 const abandoned: FinalizationRegistry<{ readonly core: DocCore; readonly handle: number }> = new FinalizationRegistry(({ core, handle }) => {
-  if (!core.closed) core.call((exports) => exports.doc_free(handle))
+  freeDocument(core, handle)
 })
+
+function freeDocument(core: DocCore, handle: number): void {
+  if (!core.closed) core.call((exports) => exports.doc_free(handle))
+}
 
 // ---- all of them ----
 
@@ -434,7 +534,8 @@ class Documents implements Docs {
     const id = client ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
     if (!Number.isSafeInteger(id) || id < 0) throw new LaniakeaError('LK_ERR_RANGE', 'a client is an integer from 0 to 2^53 - 1')
     const [seed = 0n, seed2 = 0n] = crypto.getRandomValues(new BigUint64Array(2))
-    this.#core.check((core) => core.doc_new(BigInt(id), seed, seed2, keepDeleted ? 1 : 0))
+    const result = this.#core.call((core) => core.doc_new(BigInt(id), seed, seed2, keepDeleted ? 1 : 0))
+    if (result !== 0) throw this.#core.error(result, 0)
     return new Document(this.#core, this.#core.exports.out_ptr())
   }
 
@@ -449,5 +550,5 @@ class Documents implements Docs {
 
 /** Not in a worker of its own: its calls answer at once. */
 export async function createDocsWith(module: WebAssembly.Module): Promise<Docs> {
-  return new Documents(new DocCore(await WebAssembly.instantiate(module)))
+  return new Documents(await DocCore.open(module))
 }

@@ -33,9 +33,12 @@ const NULL = 126
 const UNDEFINED = 127
 const NODE = 1
 const SUBDOCUMENT = 2
+const JSON_TEXT = 6
 
 const BITS31 = 0x7fffffff
 const SHORT = 48
+/** What is put together of more pieces takes longer when somebody looks into it. */
+const JOINED = 16
 const DEPTH_MAX = 512
 
 const encoder: TextEncoder = new TextEncoder()
@@ -176,13 +179,43 @@ export class Writer {
       throw new LaniakeaError('LK_ERR_TYPE', 'a node lies where insertNode() or setNode() made it, and nowhere else')
     } else if (Object.prototype.toString.call(value) === '[object Object]') {
       this.#byte(OBJECT)
-      this.pairs(value, depth + 1)
+      this.#pairs(value, depth + 1)
     } else {
       throw new LaniakeaError('LK_ERR_TYPE', `a document holds no ${value.constructor.name}`)
     }
   }
 
-  pairs(object: object, depth: number): void {
+  /** A value behind its length, as doc_change() wants it. */
+  record(value: unknown): void {
+    const begin = this.#beginRecord()
+    this.value(value)
+    this.#endRecord(begin)
+  }
+
+  /** Keys and values in that way; how many. */
+  records(object: object): number {
+    const entries = Object.entries(object)
+    for (const [key, value] of entries) {
+      const begin = this.#beginRecord()
+      this.text(key)
+      this.#endRecord(begin)
+      const behind = this.#beginRecord()
+      this.value(value, 1)
+      this.#endRecord(behind)
+    }
+    return entries.length
+  }
+
+  #beginRecord(): number {
+    this.#reserve(4)
+    return (this.length += 4)
+  }
+
+  #endRecord(begin: number): void {
+    this.#view.setUint32(begin - 4, this.length - begin, true)
+  }
+
+  #pairs(object: object, depth: number): void {
     const entries = Object.entries(object)
     this.uint(entries.length)
     for (const [key, item] of entries) {
@@ -217,6 +250,8 @@ function lengthOfUint(value: number): number {
 /** Reads what the core wrote, which is right. */
 export class Reader<N> {
   readonly bytes: Uint8Array
+  /** Values are read as they come back from JSON. */
+  plain = false
   #made: DataView | undefined
   readonly #node: (slot: number, check: number, kind: number) => N
   #at = 0
@@ -236,20 +271,25 @@ export class Reader<N> {
     return this.#at < this.bytes.length
   }
 
+  get peek(): number {
+    return this.bytes[this.#at] as number
+  }
+
   value(): Value | N | Subdocument {
     switch (this.byte()) {
       case UNDEFINED: return undefined
       case NULL: return null
       case INTEGER: return this.#integer()
-      case FLOAT32: return this.#view.getFloat32((this.#at += 4) - 4)
-      case FLOAT64: return this.#view.getFloat64((this.#at += 8) - 8)
-      case BIGINT: return this.#view.getBigInt64((this.#at += 8) - 8)
+      case FLOAT32: return this.#number(this.#view.getFloat32((this.#at += 4) - 4))
+      case FLOAT64: return this.#number(this.#view.getFloat64((this.#at += 8) - 8))
+      case BIGINT: return this.#bigint()
       case FALSE: return false
       case TRUE: return true
       case STRING: return this.string()
       case ARRAY: return this.#array()
       case OBJECT: return this.#object()
-      case BYTES: return this.piece().slice()
+      case BYTES: return this.plain ? base64Of(this.piece()) : this.piece().slice()
+      case JSON_TEXT: return parsed(this.string())
       case NODE: return this.node()
       case SUBDOCUMENT: return new Subdocument(this.string(), this.value() as Subdocument['options'])
       default: throw new LaniakeaError('LK_ERR_CORRUPT')
@@ -273,7 +313,7 @@ export class Reader<N> {
 
   string(): string {
     const bytes = this.piece()
-    if (bytes.length >= SHORT) return decoder.decode(bytes)
+    if (bytes.length >= JOINED) return decoder.decode(bytes)
     let text = ''
     for (let i = 0; i < bytes.length; i++) {
       const byte = bytes[i] as number
@@ -314,11 +354,26 @@ export class Reader<N> {
     const first = this.byte()
     let value = first & 0x3f
     if (first & 0x80) value += 64 * this.uint()
-    return first & 0x40 ? -value : value
+    return first & 0x40 && !(this.plain && value === 0) ? -value : value
+  }
+
+  #number(value: number): number | null {
+    return this.plain && !Number.isFinite(value) ? null : value
+  }
+
+  #bigint(): bigint | string {
+    const value = this.#view.getBigInt64((this.#at += 8) - 8)
+    return this.plain ? String(value) : value
   }
 
   #array(): Value[] {
-    return Array.from({ length: this.uint() }, () => this.value() as Value)
+    const length = this.uint()
+    const values: Value[] = []
+    for (let i = 0; i < length; i++) {
+      const value = this.value() as Value
+      values.push(value === undefined && this.plain ? null : value)
+    }
+    return values
   }
 
   #object(): { [key: string]: Value } {
@@ -326,9 +381,22 @@ export class Reader<N> {
     for (let count = this.uint(); count > 0; count--) {
       const key = this.string()
       const value = this.value() as Value
+      if (value === undefined && this.plain) continue
       if (key !== '__proto__') object[key] = value
       else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
     }
     return object
   }
+}
+
+/** A value that is kept as the text of JSON. */
+const parsed = (text: string): Value => (text === 'undefined' ? undefined : (JSON.parse(text) as Value))
+
+const CHUNK = 8192
+
+/** Not of all at once: a call takes so many arguments only. */
+function base64Of(bytes: Uint8Array): string {
+  let text = ''
+  for (let i = 0; i < bytes.length; i += CHUNK) text += String.fromCharCode(...bytes.subarray(i, i + CHUNK))
+  return btoa(text)
 }

@@ -4,7 +4,7 @@
 // callers call the exports themselves, put bytes where the core reads them, and look at the board
 // (wasm/doc.h), words in its memory, for what else it has to say. When the memory grows, views of it
 // become empty: then a word of the board is undefined, which is not 0, and whoever finds that calls refresh().
-import type { CoreExports, DocExports } from './bindings.gen.ts'
+import { docRead, type CoreExports, type DocExports } from './bindings.gen.ts'
 import { Writer, bytesOf } from './doc_any.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
 import { Instance, Trap } from './instance.ts'
@@ -22,21 +22,32 @@ export const SLOT = 3
 export const CHECK = 4
 export const KIND = 5
 export const COUNT = 6
-const BOARD_WORDS = 8
+const BOARD_WORDS = 7
+/** What may be set of LOST: an update could not be written down; a document has more to say than the queue has. */
+export const LOST_UPDATE = 1
+export const MORE = 2
 
 const ROOM_LEAST = 65536
 /** Up to here a loop is faster than a call. */
 const SHORT = 64
 /** Of text whose bytes are counted before room is made for them. */
 const LONG = 1 << 20
-const BATCH = 1 << 20
 
 const encoder: TextEncoder = new TextEncoder()
 /** A byte order mark is text like any other. */
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+/** Who is told of events: the document whose call is under way. */
+export interface Teller {
+  tell(token: number, round: number, origin: number, events: number): void
+}
+
+const NOBODY: Teller = { tell: () => {} }
+
 /** An instance full of documents, which are numbers here. */
 export class DocCore {
+  /** Set by documents, before each call that may cause events. */
+  teller: Teller = NOBODY
   exports: DocModule
   memory: Bytes = new Uint8Array()
   /** The same memory as words, and those of the board. */
@@ -46,12 +57,18 @@ export class DocCore {
   readonly #instance: Instance
   readonly #memory: WebAssembly.Memory
   readonly #board: number
-  #clock: Float64Array = new Float64Array()
   #room = 0
   #roomLength = 0
   #failure: LaniakeaError | undefined
 
-  constructor(instance: WebAssembly.Instance) {
+  /** With the functions that the module calls. */
+  static async open(module: WebAssembly.Module): Promise<DocCore> {
+    const tell: Teller['tell'] = (token, round, origin, events) => core.teller.tell(token, round, origin, events)
+    const core = new DocCore(await WebAssembly.instantiate(module, { host: { tell, now: () => Date.now() } }))
+    return core
+  }
+
+  private constructor(instance: WebAssembly.Instance) {
     this.#instance = new Instance(instance)
     this.exports = instance.exports as unknown as DocModule
     if (this.exports.doc_new === undefined) throw new LaniakeaError('LK_ERR_UNSUPPORTED', 'this module has no documents')
@@ -67,13 +84,6 @@ export class DocCore {
     this.memory = new Uint8Array(buffer)
     this.words = new Uint32Array(buffer)
     this.board = new Uint32Array(buffer, this.#board, BOARD_WORDS)
-    this.#clock = new Float64Array(buffer, this.#board + 4 * BOARD_WORDS, 1)
-  }
-
-  /** What time it is, for undo managers. */
-  setClock(): void {
-    this.refresh()
-    this.#clock[0] = Date.now()
   }
 
   // ---- bytes in ----
@@ -137,37 +147,6 @@ export class DocCore {
     return encoder.encodeInto(text, this.memory.subarray(at, at + most)).written
   }
 
-  /** Puts `list` there in batches, each thing behind its length, and calls `take` with the bytes and the number of each
-   * batch until that gives something other than 0, which it returns. */
-  batches(list: readonly Uint8Array[], take: (length: number, count: number) => number): number {
-    for (let begin = 0; begin < list.length; ) {
-      let end = begin
-      let length = 0
-      do length += 4 + bytesOf(list[end++] as Uint8Array).length
-      while (end < list.length && length + 4 + ((list[end] as Uint8Array)?.length ?? 0) <= BATCH)
-      this.#putRecords(list, begin, end, length)
-      const result = take(length, end - begin)
-      if (result !== 0) return result
-      begin = end
-    }
-    return 0
-  }
-
-  #putRecords(list: readonly Uint8Array[], begin: number, end: number, length: number): void {
-    let at = this.room(length)
-    const { memory } = this
-    for (let i = begin; i < end; i++) {
-      const bytes = list[i] as Uint8Array
-      const size = bytes.length
-      memory[at] = size
-      memory[at + 1] = size >>> 8
-      memory[at + 2] = size >>> 16
-      memory[at + 3] = size >>> 24
-      copy(bytes, memory, at + 4)
-      at += 4 + size
-    }
-  }
-
   // ---- bytes out ----
 
   /** What the last call handed out; a view, good until the next call. */
@@ -181,10 +160,6 @@ export class DocCore {
     return decoder.decode(this.result())
   }
 
-  json(): unknown {
-    return JSON.parse(this.text())
-  }
-
   // ---- calling ----
 
   /** Calls the core, and throws what its mistakes are. */
@@ -194,12 +169,6 @@ export class DocCore {
     } catch (cause) {
       throw this.fail(cause)
     }
-  }
-
-  /** The same for calls that give an lk_err. */
-  check(body: (core: DocModule) => number, document = 0): void {
-    const result = this.call(body)
-    if (result !== 0) throw this.error(result, document)
   }
 
   /** What a call threw, as the caller is to see it. An instance that trapped is not called any more. */
@@ -234,12 +203,19 @@ export class DocCore {
     return this.#failure !== undefined
   }
 
+  /** Behind a listener within a call: nothing goes back into an instance that trapped meanwhile. */
+  returnTo(teller: Teller): void {
+    if (this.#failure === undefined) this.teller = teller
+    else if (this.#failure.code === 'LK_ERR_TRAP') throw this.#failure
+  }
+
   #limit(document: number): string | undefined {
-    return this.exports.doc_limit_hit(document) === 0 ? this.text() : undefined
+    return this.exports.doc_read(document, 0, 0, docRead.limit, 0, 0) === 0 ? this.text() : undefined
   }
 
   #end(failure: LaniakeaError): void {
     this.#failure = failure
+    this.teller = NOBODY
     const dead = { get: () => { throw failure } }
     this.exports = new Proxy({}, dead) as unknown as DocModule
     this.#roomLength = 0

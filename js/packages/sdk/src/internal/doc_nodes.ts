@@ -1,20 +1,25 @@
 // Texts, arrays, maps and XML nodes: handles, and the calls that each kind knows.
-import { Placed, textOf, type Reader, type Subdocument, type Value } from './doc_any.ts'
-import { QUEUED, LOST, type DocCore, type DocModule } from './doc_core.ts'
+import { Placed, textOf, type Reader, type Subdocument, type Value, type Writer } from './doc_any.ts'
+import { docAsk, docChange, docRead } from './bindings.gen.ts'
+import { CHECK, LOST, QUEUED, SLOT, type DocCore, type Teller } from './doc_core.ts'
 import type { Attributes, Content, DeltaOperation, Doc, DocEvent, DocNode, NodeKind, NodeTypes, XmlElement, XmlText } from './doc_types.ts'
+import { readElements, readEntries, readTree } from './doc_tree.ts'
+import type { NodeWatch } from './doc_watch.ts'
 import { LaniakeaError } from './errors.ts'
 
 /** The document, as its nodes see it. */
-export interface NodeOwner {
+export interface NodeOwner extends Teller {
   readonly core: DocCore
   readonly handle: number
-  readonly clocked: boolean
+  node(slot: number, check: number, kind: number): NodeHandle
   boardNode(): NodeHandle
-  read(): Reader<DocNode>
-  check(call: (core: DocModule, doc: number) => number): void
-  change(call: (core: DocModule, doc: number) => number): void
+  reader(): Reader<DocNode>
+  /** doc_read(), whose lk_err it gives. */
+  read(slot: number, check: number, what: number, at: number, length: number): number
+  /** doc_change(). */
+  change(slot: number, check: number, what: number, at: number, size: number, first: number, count: number, rest: number): number
   settle(result: number): void
-  observe(node: NodeHandle, deep: boolean, listener: (events: readonly DocEvent[]) => void): () => void
+  observe(watch: NodeWatch): () => void
 }
 
 type Owner = NodeOwner & Doc
@@ -30,8 +35,15 @@ export function numberOf(kind: NodeKind): number {
   throw new LaniakeaError('LK_ERR_TYPE', `there is no kind of node "${kind}"`)
 }
 
+/** The numbers of lk_tree_what. */
+const TREE_DELTA = 1
+const TREE_ELEMENTS = 2
+const TREE_ENTRIES = 3
+
 const INVALID = 2
 const NOT_FOUND = 10
+/** As a number of attributes: none are given. */
+const NONE = 0xffffffff
 
 export class NodeHandle extends Placed {
   readonly doc: Owner
@@ -48,128 +60,134 @@ export class NodeHandle extends Placed {
   }
 
   get exists(): boolean {
-    const { doc, slot, check } = this
-    if (doc.handle === 0) doc.settle(INVALID)
-    return doc.core.call((core) => core.doc_has_node(doc.handle, slot, check)) === 1
+    return this.number(docAsk.has) === 1
   }
 
   get parent(): DocNode | undefined {
-    const { doc, slot, check } = this
-    const result = doc.core.call((core) => core.doc_node_parent(doc.handle, slot, check))
+    const { doc } = this
+    const result = doc.read(this.slot, this.check, docRead.parent, 0, 0)
     if (result === NOT_FOUND && this.exists) return undefined
-    doc.settle(result)
+    if (result !== 0) doc.settle(result)
     return doc.boardNode() as unknown as DocNode
   }
 
   toJSON(): unknown {
-    this.ask((core, doc) => core.doc_node_json(doc, this.slot, this.check))
-    return this.doc.core.json()
+    return this.tree()
+  }
+
+  protected tree(asDelta = false): unknown {
+    this.ask(docRead.tree, asDelta ? TREE_DELTA : 0)
+    return readTree(this.doc.reader(), asDelta)
   }
 
   observe(listener: (event: DocEvent) => void): () => void {
-    return this.doc.observe(this, false, (events) => {
-      for (const event of events) listener(event)
-    })
+    return this.doc.observe({ node: this as unknown as DocNode, isDeep: false, listener })
   }
 
   observeDeep(listener: (events: readonly DocEvent[]) => void): () => void {
-    return this.doc.observe(this, true, listener)
+    return this.doc.observe({ node: this as unknown as DocNode, isDeep: true, listener })
   }
 
-  protected ask(call: (core: DocModule, doc: number) => number): void {
-    this.doc.check(call)
-  }
-
-  protected change(call: (core: DocModule, doc: number) => number): void {
-    this.doc.change(call)
-  }
-
-  /** The node that `call` makes, once `text` and the writer are where it finds them. */
-  protected make<K extends NodeKind>(call: (core: DocModule, doc: number) => number): NodeTypes[K] {
+  protected number(what: number): number {
     const { doc } = this
-    if (doc.clocked) doc.core.setClock()
-    const result = doc.core.call((core) => call(core, doc.handle))
-    const made = result === 0 ? doc.boardNode() : undefined // before listeners make others
+    if (doc.handle === 0) doc.settle(INVALID)
+    return doc.core.call((core) => core.doc_ask(doc.handle, this.slot, this.check, what))
+  }
+
+  /** What the core hands out then is of this node. */
+  protected ask(what: number, at = 0, length = 0): DocCore {
+    const { doc } = this
+    const result = doc.read(this.slot, this.check, what, at, length)
+    if (result !== 0) doc.settle(result)
+    return doc.core
+  }
+
+  protected change(what: number, at: number, size: number, first: number, count: number, rest: number): void {
+    const { doc } = this
+    const result = doc.change(this.slot, this.check, what, at, size, first, count, rest)
+    const { board } = doc.core
+    if (result !== 0 || board[QUEUED] !== 0 || board[LOST] !== 0) doc.settle(result)
+  }
+
+  /** The same for changes that make a node. */
+  protected make<K extends NodeKind>(what: number, at: number, kind: number, first: number, count: number = NONE, rest = 0): NodeTypes[K] {
+    const { doc } = this
+    const { core } = doc
+    const result = doc.change(this.slot, this.check, what, at, kind, first, count, rest)
+    core.refresh()
+    const made = result === 0 ? doc.node(core.board[SLOT] as number, core.board[CHECK] as number, kind) : undefined // before listeners make others
     doc.settle(result)
     return made as unknown as NodeTypes[K]
   }
 
   protected get nodeName(): string {
-    this.ask((core, doc) => core.doc_node_name(doc, this.slot, this.check))
-    return this.doc.core.text()
+    return this.ask(docRead.name).text()
   }
 
   protected get nodeLength(): number {
-    const { doc, slot, check } = this
-    if (doc.handle === 0) doc.settle(INVALID)
-    return doc.core.call((core) => core.doc_node_length(doc.handle, slot, check))
+    return this.number(docAsk.length)
   }
 
   // ---- keys: of maps, and attributes of others ----
 
-  protected getKey(key: string): Content {
-    const { doc, slot, check } = this
-    const length = doc.core.putText(textOf(key))
-    const result = doc.core.call((core) => core.doc_map_get(doc.handle, slot, check, length))
-    if (result === NOT_FOUND && this.exists) return undefined
+  protected hasKey(key: string): boolean {
+    const { doc } = this
+    const result = doc.read(this.slot, this.check, docRead.value, 0, doc.core.putText(textOf(key)))
+    if (result === NOT_FOUND && this.exists) return false
     if (result !== 0) doc.settle(result)
-    return doc.read().value()
+    return true
+  }
+
+  protected getKey(key: string): Content {
+    return this.hasKey(key) ? this.doc.reader().value() : undefined
   }
 
   protected setKey(key: string, value: Value | Subdocument): void {
     const { core } = this.doc
     const writer = core.writer.reset()
-    writer.value(value)
-    const length = core.putText(textOf(key), writer)
-    this.change((exports, doc) => exports.doc_map_set(doc, this.slot, this.check, length, writer.length))
+    writer.record(value)
+    this.change(docChange.mapSet, 0, 0, core.putText(textOf(key), writer), 1, writer.length)
   }
 
   protected deleteKey(key: string): void {
-    const length = this.doc.core.putText(textOf(key))
-    this.change((core, doc) => core.doc_map_delete(doc, this.slot, this.check, length))
+    this.change(docChange.mapDelete, 0, 0, this.doc.core.putText(textOf(key)), NONE, 0)
   }
 
   protected keys(): [string, Content][] {
-    this.ask((core, doc) => core.doc_map_entries(doc, this.slot, this.check))
-    const reader = this.doc.read()
-    const entries: [string, Content][] = []
-    while (reader.more) entries.push([reader.string(), reader.value()])
-    return entries
+    this.ask(docRead.tree, TREE_ENTRIES)
+    return readEntries(this.doc.reader())
   }
 
   // ---- elements: of arrays and of XML ----
 
   protected getElement(index: number): Content {
-    const at = indexOf(index)
-    this.ask((core, doc) => core.doc_list_get(doc, this.slot, this.check, at))
-    return this.doc.read().value()
+    this.ask(docRead.element, indexOf(index))
+    return this.doc.reader().value()
   }
 
   protected elements(): Content[] {
-    this.ask((core, doc) => core.doc_list_values(doc, this.slot, this.check))
-    const reader = this.doc.read()
-    return Array.from({ length: reader.uint() }, () => reader.value())
+    this.ask(docRead.tree, TREE_ELEMENTS)
+    return readElements(this.doc.reader())
   }
 
-  protected insertElements(call: (core: DocModule, doc: number, count: number, length: number) => number, values: readonly unknown[]): void {
+  protected insertElements(what: number, at: number, values: readonly unknown[]): void {
     const { core } = this.doc
     const writer = core.writer.reset()
-    for (const value of values) writer.value(value)
-    core.putWriter(writer)
-    this.change((exports, doc) => call(exports, doc, values.length, writer.length))
+    for (const value of values) {
+      writer.record(value)
+      if (value === undefined || typeof value === 'bigint') throw new LaniakeaError('LK_ERR_INVALID', `a list has no place for ${typeof value}`)
+    }
+    this.change(what, at, 0, 0, values.length, core.putWriter(writer))
   }
 
   protected insertElementNode<K extends NodeKind>(index: number, kind: K, name: string): NodeTypes[K] {
     const at = indexOf(index)
     const number = numberOf(kind)
-    const length = this.doc.core.putText(textOf(name))
-    return this.make<K>((core, doc) => core.doc_list_insert_node(doc, this.slot, this.check, at, number, length))
+    return this.make<K>(docChange.listNode, at, number, this.doc.core.putText(textOf(name)))
   }
 
   protected deleteElements(index: number, count: number): void {
-    const at = indexOf(index)
-    const length = indexOf(count)
-    this.change((core, doc) => core.doc_list_delete(doc, this.slot, this.check, at, length))
+    this.change(docChange.listDelete, indexOf(index), indexOf(count), 0, NONE, 0)
   }
 }
 
@@ -204,10 +222,13 @@ class TextHandle extends AttributedHandle {
   insert(index: number, text: string, attributes?: Attributes): void {
     const { doc } = this
     const { core } = doc
-    if (typeof text !== 'string' || text.length !== 1 || attributes !== undefined || doc.clocked || index !== index >>> 0) return this.#insert(index, text, attributes)
+    if (attributes !== undefined || typeof text !== 'string' || index !== index >>> 0) return this.#insert(index, text, attributes)
+    const length = text.length === 1 ? 0 : core.putText(text)
     let result: number
+    core.teller = doc
     try {
-      result = core.exports.doc_text_insert_unit(doc.handle, this.slot, this.check, index, text.charCodeAt(0))
+      if (text.length === 1) result = core.exports.doc_text_insert_unit(doc.handle, this.slot, this.check, index, text.charCodeAt(0))
+      else result = core.exports.doc_text_insert(doc.handle, this.slot, this.check, index, length)
     } catch (cause) {
       throw core.fail(cause)
     }
@@ -217,8 +238,9 @@ class TextHandle extends AttributedHandle {
   delete(index: number, length: number): void {
     const { doc } = this
     const { core } = doc
-    if (index !== index >>> 0 || length !== length >>> 0 || doc.clocked) return this.#delete(index, length)
+    if (index !== index >>> 0 || length !== length >>> 0) indexOf(index), indexOf(length)
     let result: number
+    core.teller = doc
     try {
       result = core.exports.doc_text_delete(doc.handle, this.slot, this.check, index, length)
     } catch (cause) {
@@ -232,69 +254,53 @@ class TextHandle extends AttributedHandle {
     const { core } = this.doc
     const writer = core.writer.reset()
     writer.value(value)
-    const valueLength = writer.length
-    writeAttributes(core, attributes)
-    core.putWriter(writer)
-    this.change((exports, doc) => exports.doc_text_embed(doc, this.slot, this.check, at, valueLength, writer.length - valueLength))
+    const first = writer.length
+    const count = writeAttributes(writer, attributes)
+    this.change(docChange.textEmbed, at, 0, first, count, core.putWriter(writer) - first)
   }
 
   insertNode<K extends NodeKind>(index: number, kind: K, name = '', attributes?: Attributes): NodeTypes[K] {
     const at = indexOf(index)
     const number = numberOf(kind)
     const { core } = this.doc
-    core.writer.reset()
-    const behind = writeAttributes(core, attributes)
-    const length = core.putText(textOf(name), core.writer)
-    return this.make<K>((exports, doc) => exports.doc_text_insert_node(doc, this.slot, this.check, at, number, length, behind))
+    const writer = core.writer.reset()
+    const count = writeAttributes(writer, attributes)
+    return this.make<K>(docChange.textNode, at, number, core.putText(textOf(name), writer), count, writer.length)
   }
 
   format(index: number, length: number, attributes: Attributes): void {
     const at = indexOf(index)
-    const count = indexOf(length)
+    const size = indexOf(length)
     const { core } = this.doc
-    core.writer.reset()
-    const given = writeAttributes(core, attributes)
-    core.putWriter(core.writer)
-    this.change((exports, doc) => exports.doc_text_format(doc, this.slot, this.check, at, count, given))
+    const count = writeAttributes(core.writer.reset(), attributes)
+    this.change(docChange.textFormat, at, size, 0, count, core.putWriter(core.writer))
   }
 
   applyDelta(delta: readonly DeltaOperation[], { sanitize = true }: { readonly sanitize?: boolean } = {}): void {
-    const length = this.doc.core.putText(JSON.stringify(delta))
-    this.change((core, doc) => core.doc_text_apply_delta(doc, this.slot, this.check, length, sanitize ? 1 : 0))
+    this.change(docChange.textDelta, 0, sanitize ? 1 : 0, this.doc.core.putText(JSON.stringify(delta)), NONE, 0)
   }
 
   toDelta(): DeltaOperation[] {
-    this.ask((core, doc) => core.doc_text_delta(doc, this.slot, this.check))
-    return this.doc.core.json() as DeltaOperation[]
+    return this.tree(true) as DeltaOperation[]
   }
 
   override toString(): string {
-    this.ask((core, doc) => (this.kind === 'text' ? core.doc_text_string : core.doc_xml_string)(doc, this.slot, this.check))
-    return this.doc.core.text()
+    return this.kind === 'text' ? this.ask(docRead.text).text() : (this.tree() as string)
   }
 
   #insert(index: number, text: string, attributes: Attributes | undefined): void {
     const { core } = this.doc
     const at = indexOf(index)
     textOf(text)
-    core.writer.reset()
-    const behind = writeAttributes(core, attributes)
-    const length = core.putText(text, behind > 0 ? core.writer : undefined)
-    this.change((exports, doc) => exports.doc_text_insert(doc, this.slot, this.check, at, length, behind))
-  }
-
-  #delete(index: number, length: number): void {
-    const at = indexOf(index)
-    const count = indexOf(length)
-    this.change((core, doc) => core.doc_text_delete(doc, this.slot, this.check, at, count))
+    const writer = core.writer.reset()
+    const count = writeAttributes(writer, attributes)
+    this.change(docChange.textInsert, at, 0, core.putText(text, writer), count, writer.length)
   }
 }
 
-/** Into the writer; how many bytes, none for no attributes. */
-function writeAttributes({ writer }: DocCore, attributes: Attributes | undefined): number {
-  const before = writer.length
-  if (attributes !== undefined) writer.value(attributes)
-  return writer.length - before
+/** Into the writer; how many. */
+function writeAttributes(writer: Writer, attributes: Attributes | undefined): number {
+  return attributes === undefined ? NONE : writer.records(attributes)
 }
 
 // ---- arrays ----
@@ -309,12 +315,11 @@ class ArrayHandle extends NodeHandle {
   }
 
   insert(index: number, values: readonly (Value | Subdocument)[]): void {
-    const at = indexOf(index)
-    this.insertElements((core, doc, count, length) => core.doc_list_insert(doc, this.slot, this.check, at, count, length), values)
+    this.insertElements(docChange.listInsert, indexOf(index), values)
   }
 
   push(values: readonly (Value | Subdocument)[]): void {
-    this.insertElements((core, doc, count, length) => core.doc_list_push(doc, this.slot, this.check, count, length), values)
+    this.insertElements(docChange.listPush, 0, values)
   }
 
   insertNode<K extends NodeKind>(index: number, kind: K, name = ''): NodeTypes[K] {
@@ -338,9 +343,7 @@ class ArrayHandle extends NodeHandle {
 
 class MapHandle extends NodeHandle {
   get size(): number {
-    const { doc, slot, check } = this
-    if (doc.handle === 0) doc.settle(INVALID)
-    return doc.core.call((core) => core.doc_map_count(doc.handle, slot, check))
+    return this.number(docAsk.count)
   }
 
   get(key: string): Content {
@@ -348,12 +351,7 @@ class MapHandle extends NodeHandle {
   }
 
   has(key: string): boolean {
-    const { doc, slot, check } = this
-    const length = doc.core.putText(textOf(key))
-    const result = doc.core.call((core) => core.doc_map_get(doc.handle, slot, check, length))
-    if (result === NOT_FOUND && this.exists) return false
-    doc.settle(result)
-    return true
+    return this.hasKey(key)
   }
 
   set(key: string, value: Value | Subdocument): void {
@@ -367,8 +365,7 @@ class MapHandle extends NodeHandle {
     writer.text(textOf(key))
     const keyLength = writer.length
     writer.text(textOf(name))
-    core.putWriter(writer)
-    return this.make<K>((exports, doc) => exports.doc_map_set_node(doc, this.slot, this.check, keyLength, number, writer.length - keyLength))
+    return this.make<K>(docChange.mapNode, keyLength, number, core.putWriter(writer))
   }
 
   delete(key: string): void {
@@ -422,8 +419,7 @@ class XmlHandle extends AttributedHandle {
   }
 
   override toString(): string {
-    this.ask((core, doc) => core.doc_xml_string(doc, this.slot, this.check))
-    return this.doc.core.text()
+    return this.tree() as string
   }
 }
 

@@ -63,6 +63,9 @@ export interface DocEvent {
   readonly currentTarget: DocNode
   readonly origin: unknown
   readonly local: boolean
+  // What follows is worked out when it is asked for, while the listener is called. Later it is what was said then, and
+  // LK_ERR_STATE where nobody asked.
+
   /** From the observed node, for observe() from the root, to the target: indexes and keys. */
   readonly path: readonly (string | number)[]
   /** What happened to a text or a list: retain, insert, delete. */
@@ -185,7 +188,9 @@ export interface NodeBase {
   /** `undefined` for a root. */
   readonly parent: DocNode | undefined
   toJSON(): unknown
-  /** Calls `listener` after transactions that changed this node, until the function that it returns is called. */
+  /** Calls `listener` after transactions that changed this node, until the function that it returns is called. Listeners may
+   * change the document: that is a transaction of its own, told about behind this one. What one throws comes out of
+   * the call that changed the node, when all were told. */
   observe(listener: (event: DocEvent) => void): () => void
   /** The same for this node and all in it; those with the shortest path come first. */
   observeDeep(listener: (events: readonly DocEvent[]) => void): () => void

@@ -1,13 +1,12 @@
 // Undo managers: handles, like documents themselves.
-import { COUNT, type DocCore, type DocModule } from './doc_core.ts'
+import { docUndo } from './bindings.gen.ts'
 import type { DocNode, UndoItem, UndoManager } from './doc_types.ts'
 import type { ItemWatch } from './doc_watch.ts'
 
 /** The document, as its undo managers see it. */
 export interface UndoOwner {
-  readonly core: DocCore
-  check(call: (core: DocModule, doc: number) => number): void
-  change(call: (core: DocModule, doc: number) => number): void
+  /** doc_undo(); what stands on the board behind it. */
+  undoDo(undo: number, what: number, a?: number, b?: number): number
   pin(origin: unknown): number
   unpin(origin: unknown): void
   place(node: DocNode): { readonly slot: number; readonly check: number }
@@ -36,51 +35,51 @@ export class Undo implements UndoManager, ItemWatch {
   }
 
   get undoCount(): number {
-    return this.#count(0)
+    return this.#do(docUndo.count, 0)
   }
 
   get redoCount(): number {
-    return this.#count(1)
+    return this.#do(docUndo.count, 1)
   }
 
   undo(): boolean {
-    return this.#pop(0)
+    return this.#do(docUndo.pop, 0) === 1
   }
 
   redo(): boolean {
-    return this.#pop(1)
+    return this.#do(docUndo.pop, 1) === 1
   }
 
   stopCapturing(): void {
-    this.#doc.check((core, doc) => (core.doc_undo_stop(doc, this.#number), 0))
+    this.#do(docUndo.stop)
   }
 
   clear({ undo = true, redo = true }: { readonly undo?: boolean; readonly redo?: boolean } = {}): void {
-    this.#doc.change((core, doc) => core.doc_undo_clear(doc, this.#number, undo ? 1 : 0, redo ? 1 : 0))
+    this.#do(docUndo.clear, undo ? 1 : 0, redo ? 1 : 0)
     if (undo && redo) this.metas.clear()
   }
 
   addScope(node: DocNode): void {
     const { slot, check } = this.#doc.place(node)
-    this.#doc.check((core, doc) => core.doc_undo_add_scope(doc, this.#number, slot, check))
+    this.#do(docUndo.scope, slot, check)
   }
 
   track(origin: unknown): void {
     if (this.#origins.has(origin)) return
     const number = this.#doc.pin(origin)
     this.#origins.add(origin)
-    this.#doc.check((core, doc) => core.doc_undo_track(doc, this.#number, number, 1))
+    this.#do(docUndo.track, number, 1)
   }
 
   untrack(origin: unknown): void {
     const number = this.#doc.pin(origin)
     this.#doc.unpin(origin)
-    this.#doc.check((core, doc) => core.doc_undo_track(doc, this.#number, number, 0))
+    this.#do(docUndo.track, number, 0)
     if (this.#origins.delete(origin)) this.#doc.unpin(origin)
   }
 
   onItem(listener: (item: UndoItem) => void): () => void {
-    if (!this.#watched) this.#doc.check((core, doc) => core.doc_undo_watch(doc, this.#number))
+    if (!this.#watched) this.#do(docUndo.watch)
     this.#watched = true
     const own = (item: UndoItem): void => listener(item) // the same function may listen twice
     this.listeners = [...this.listeners, own]
@@ -98,20 +97,7 @@ export class Undo implements UndoManager, ItemWatch {
     this.close()
   }
 
-  #pop(redo: number): boolean {
-    let done = 0
-    this.#doc.change((core, doc) => {
-      const result = core.doc_undo_pop(doc, this.#number, redo)
-      this.#doc.core.refresh()
-      done = this.#doc.core.board[COUNT] as number
-      return result
-    })
-    return done === 1
-  }
-
-  #count(redo: number): number {
-    let count = 0
-    this.#doc.check((core, doc) => ((count = core.doc_undo_count(doc, this.#number, redo)), 0))
-    return count
+  #do(what: number, a?: number, b?: number): number {
+    return this.#doc.undoDo(this.#number, what, a, b)
   }
 }

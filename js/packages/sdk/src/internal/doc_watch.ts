@@ -1,7 +1,9 @@
-// What observers of a document are told, read from what wasm/doc_watch.c wrote; and who is to be told.
+// What observers of a document are told: what wasm/doc_watch.c wrote down, and events, which it is asked for; and who is to be told.
+import { docEvent } from './bindings.gen.ts'
 import { Reader } from './doc_any.ts'
-import type { Bytes } from './doc_core.ts'
+import { COUNT, type Bytes, type DocCore } from './doc_core.ts'
 import type { DeltaOperation, DocEvent, DocNode, KeyChange, UndoItem, UpdateListener } from './doc_types.ts'
+import { readDelta, readOld, readPath } from './doc_tree.ts'
 import { LaniakeaError } from './errors.ts'
 
 /** Something that some listeners have to be told. */
@@ -50,10 +52,10 @@ export class UpdateWatch {
 }
 
 /** One listener of a node's events, or of those in it. */
-export interface NodeWatch {
-  readonly node: DocNode
-  readonly listener: (events: readonly DocEvent[]) => void
-}
+export type NodeWatch = { readonly node: DocNode } & (
+  | { readonly isDeep: false; readonly listener: (event: DocEvent) => void }
+  | { readonly isDeep: true; readonly listener: (events: readonly DocEvent[]) => void }
+)
 
 /** What an undo manager is told of. */
 export interface ItemWatch {
@@ -62,77 +64,92 @@ export interface ItemWatch {
 }
 
 const ACTIONS = ['add', 'update', 'delete'] as const
-const LIST_CHANGED = 1
-const LIST_UNKNOWN = 2
+const NO_KEYS: ReadonlyMap<string, KeyChange> = new Map()
+const STATE = 7
 
-const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const parse = (json: Uint8Array): unknown => JSON.parse(decoder.decode(json))
-const noNode = (): never => { throw new LaniakeaError('LK_ERR_CORRUPT') }
-
-/** The text that stands behind its length at `at`. */
-const parseAt = (bytes: Uint8Array, at: number): unknown => {
-  const json = new Reader(bytes.subarray(at), noNode).piece()
-  return json.length === 0 ? undefined : parse(json)
+/** The document, as its events see it. */
+export interface EventOwner {
+  readonly core: DocCore
+  boardNode(): unknown
 }
 
+/** It asks the core when it is asked, and keeps what it was told. */
 class NodeEvent implements DocEvent {
   readonly target: DocNode
   readonly currentTarget: DocNode
   readonly origin: unknown
   readonly local: boolean
-  readonly keys: ReadonlyMap<string, KeyChange>
-  readonly #bytes: Uint8Array
-  readonly #path: number
-  readonly #list: number
-  readonly #delta: number
+  readonly #core: DocCore
+  readonly #round: number
+  readonly #index: number
+  #path: readonly (string | number)[] | undefined
+  #delta: readonly DeltaOperation[] | undefined
+  #keys: ReadonlyMap<string, KeyChange> | undefined
 
-  constructor(reader: Reader<DocNode>, currentTarget: DocNode, origin: unknown, local: boolean) {
+  constructor(core: DocCore, round: number, index: number, target: DocNode, currentTarget: DocNode, origin: unknown, local: boolean) {
+    this.target = target
     this.currentTarget = currentTarget
     this.origin = origin
     this.local = local
-    this.target = reader.node()
-    this.#bytes = reader.bytes
-    this.#path = reader.at
-    reader.skip()
-    this.#list = reader.byte()
-    this.#delta = reader.at
-    if (this.#list === LIST_CHANGED) reader.skip()
-    this.keys = readKeys(reader)
+    this.#core = core
+    this.#round = round
+    this.#index = index
   }
 
-  /** Parsed when somebody asks. */
   get path(): readonly (string | number)[] {
-    return (parseAt(this.#bytes, this.#path) ?? []) as (string | number)[]
+    return (this.#path ??= readPath(readerOf(this.#ask(docEvent.path))))
   }
 
   get delta(): readonly DeltaOperation[] {
-    if (this.#list === LIST_UNKNOWN) throw new LaniakeaError('LK_ERR_NOMEM')
-    return this.#list === LIST_CHANGED ? (parseAt(this.#bytes, this.#delta) as DeltaOperation[]) : []
+    return (this.#delta ??= readDelta(readerOf(this.#ask(docEvent.delta))))
+  }
+
+  get keys(): ReadonlyMap<string, KeyChange> {
+    return (this.#keys ??= readKeys(readerOf(this.#ask(docEvent.keys))))
   }
 
   get listChanged(): boolean {
-    return this.#list !== 0
+    return this.#ask(docEvent.target).board[COUNT] === 1
+  }
+
+  #ask(part: number): DocCore {
+    return askEvent(this.#core, this.#round, this.#index, part)
   }
 }
 
-const NO_KEYS: ReadonlyMap<string, KeyChange> = new Map()
+function askEvent(core: DocCore, round: number, index: number, part: number): DocCore {
+  const result = core.call((exports) => exports.doc_event(round, index, part))
+  core.refresh()
+  if (result === STATE) throw new LaniakeaError('LK_ERR_STATE', 'an event can be asked only while its listener is called')
+  if (result !== 0) throw core.error(result, 0)
+  return core
+}
 
-function readKeys(reader: Reader<DocNode>): ReadonlyMap<string, KeyChange> {
-  let keys: Map<string, KeyChange> | undefined
-  while (reader.byte() === 1) {
+const noNode = (): never => { throw new LaniakeaError('LK_ERR_CORRUPT') }
+const readerOf = (core: DocCore): Reader<never> => new Reader(core.result(), noNode)
+
+function readKeys(reader: Reader<never>): ReadonlyMap<string, KeyChange> {
+  if (!reader.more) return NO_KEYS
+  const keys = new Map<string, KeyChange>()
+  while (reader.more) {
     const key = reader.string()
     const action = ACTIONS[reader.byte()] ?? 'update'
-    const old = reader.piece()
-    keys ??= new Map()
-    keys.set(key, { action, oldValue: old.length === 0 ? undefined : parse(old) })
+    keys.set(key, { action, oldValue: reader.uint() === 0 ? undefined : readOld(reader) })
   }
-  return keys ?? NO_KEYS
+  return keys
 }
 
-export function readEvents(reader: Reader<DocNode>, { node, listener }: NodeWatch, origin: unknown, local: boolean): Telling {
+export function callWatch({ core }: EventOwner, watch: NodeWatch & { readonly isDeep: false }, round: number, origin: unknown, local: boolean): void {
+  watch.listener(new NodeEvent(core, round, 0, watch.node, watch.node, origin, local))
+}
+
+export function callDeep(doc: EventOwner, watch: NodeWatch & { readonly isDeep: true }, round: number, origin: unknown, local: boolean, count: number): void {
   const events: DocEvent[] = []
-  while (reader.more) events.push(new NodeEvent(reader, node, origin, local))
-  return new OneTelling([listener], events)
+  for (let index = 0; index < count; index++) {
+    askEvent(doc.core, round, index, docEvent.target)
+    events.push(new NodeEvent(doc.core, round, index, doc.boardNode() as DocNode, watch.node, origin, local))
+  }
+  watch.listener(events)
 }
 
 /** What listeners keep with an item is theirs until it was taken back. */

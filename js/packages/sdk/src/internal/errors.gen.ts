@@ -29,6 +29,10 @@ export type ErrorCode =
   | 'LK_ERR_AUTH'
   | 'LK_ERR_KEY'
   | 'LK_ERR_ENTROPY'
+  | 'LK_ERR_TOKEN_MISSING'
+  | 'LK_ERR_TOKEN_INVALID'
+  | 'LK_ERR_TOKEN_EXPIRED'
+  | 'LK_ERR_TOKEN_CLAIMS'
   | 'LK_ERR_IO'
   | 'LK_ERR_SYNC'
   | 'LK_ERR_NO_SPACE'
@@ -82,6 +86,10 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   40: { code: 'LK_ERR_AUTH', text: "authentication failed: wrong key, or the bytes were changed" },
   41: { code: 'LK_ERR_KEY', text: "the key is not valid for this algorithm" },
   42: { code: 'LK_ERR_ENTROPY', text: "the system gave no random bytes" },
+  43: { code: 'LK_ERR_TOKEN_MISSING', text: "there is no token; log in and send one" },
+  44: { code: 'LK_ERR_TOKEN_INVALID', text: "the token is not one that a key of ours made, or it was changed; get a new one" },
+  45: { code: 'LK_ERR_TOKEN_EXPIRED', text: "the token is too old; get a new one" },
+  46: { code: 'LK_ERR_TOKEN_CLAIMS', text: "the token is genuine, but not for here and now: another audience or issuer, not valid yet, or data that JSON cannot say" },
   50: { code: 'LK_ERR_IO', text: "the storage reported an error; what was acknowledged before is safe" },
   51: { code: 'LK_ERR_SYNC', text: "the storage could not make bytes durable; they must not be acknowledged, reopen and recover" },
   52: { code: 'LK_ERR_NO_SPACE', text: "no space is left on the storage; free some, nothing acknowledged was lost" },
