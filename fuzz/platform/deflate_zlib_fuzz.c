@@ -23,11 +23,11 @@ static void inflate_hostile(lk_gen *g, lk_deflate_format format) {
   CHECK_OK(zlib->inflate_open(test_alloc(), format, 15, &s));
   lk_err err = zlib->inflate_feed(s, &head, max, &out, &ended);
   size_t made = out.len;
-  CHECK(made <= max && (err == LK_OK || made == 0));
+  CHECK(made <= max);
   if (err == LK_OK && !ended) {
     CHECK_U64(head.len, 0);
     err = zlib->inflate_feed(s, &rest, max, &out, &ended);
-    CHECK(out.len - made <= max && (err == LK_OK || out.len == made));
+    CHECK(out.len - made <= max);
   }
   zlib->inflate_close(s);
   lk_buf_deinit(&out);

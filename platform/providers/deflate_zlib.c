@@ -6,9 +6,10 @@
  * Output is made in steps of at most STEP_LEN bytes of fresh room at the end of the caller's
  * buffer, so that a small message costs a small allocation. Two maxima bound it: the buffer's,
  * and for inflate the call's. Room is at most what they leave. Where they leave nothing, zlib is
- * offered one byte of our own: when that fills, there is more than allowed, and the call fails
- * as a whole. That is needed since a stream that ends exactly at the cap may still have to read
- * its last block's end, which makes no output.
+ * offered one byte of our own: when that fills, there is more than allowed, and the call fails.
+ * That is needed since a stream that ends exactly at the cap may still have to read its last
+ * block's end, which makes no output. What inflate made before an error stays: it is the same
+ * wherever the input was cut, so that a reader who judges the text finds the same first fault.
  *
  * A stream fails for good: what its window holds after an error is nobody's business. */
 #include "platform/providers/deflate_zlib.h"
@@ -198,6 +199,13 @@ static void inflate_reset(lk_inflate_stream *self) {
   self->ended = false;
 }
 
+/* zlib's reset forgets the window; its Keep does not. */
+static void inflate_continue(lk_inflate_stream *self) {
+  LK_ASSERT(self->ended && self->err == LK_OK);
+  (void)inflateResetKeep(&self->z);
+  self->ended = false;
+}
+
 static void inflate_close(lk_inflate_stream *self) {
   if (self == NULL) return;
   (void)inflateEnd(&self->z);
@@ -257,13 +265,12 @@ static lk_err inflate_all(lk_inflate_stream *self, lk_slice *in, size_t max, lk_
 
 static lk_err inflate_feed(lk_inflate_stream *self, lk_slice *in, size_t max, lk_buf *out,
                            bool *ended) {
-  size_t before = out->len;
   lk_slice rest = *in;
   if (self->err != LK_OK) return self->err;
   if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
   if (!self->ended) self->err = inflate_all(self, &rest, max, out);
   if (self->err != LK_OK) {
-    lk_buf_truncate(out, before);
+    lk_buf_truncate(out, out->len); /* clears what the buffer remembers of it */
     return self->err;
   }
   *in = rest;
@@ -280,6 +287,7 @@ const lk_deflate_provider *lk_deflate_zlib(void) {
     .inflate_open = inflate_open,
     .inflate_feed = inflate_feed,
     .inflate_reset = inflate_reset,
+    .inflate_continue = inflate_continue,
     .inflate_close = inflate_close,
   };
   return &provider;

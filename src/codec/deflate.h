@@ -62,11 +62,15 @@ typedef struct lk_deflate_provider {
   /* Takes from |in|, which moves on, and appends at most |max| bytes to |out|. |*ended| is true
    * once the compressed stream is complete: |in| is then what stands behind it. Otherwise all of
    * |in| was taken. LK_ERR_TOO_BIG where there would be more than |max|; LK_ERR_CORRUPT;
-   * LK_ERR_CHECKSUM for zlib's and gzip's sums; NOMEM and LIMIT. After an error |in| and |out|
-   * are as before, and the stream stays failed with it until reset. */
+   * LK_ERR_CHECKSUM for zlib's and gzip's sums; NOMEM and LIMIT. After an error |in| is as before,
+   * |out| ends with what was made before it, wherever the input was cut, and the stream stays
+   * failed with it until reset. */
   lk_err (*inflate_feed)(lk_inflate_stream *self, lk_slice *in, size_t max, lk_buf *out,
                          bool *ended);
   void (*inflate_reset)(lk_inflate_stream *self);
+  /* Begins the next compressed stream behind one that has ended: as reset, but the new one may refer
+   * to what the old one's window holds. RAW only. */
+  void (*inflate_continue)(lk_inflate_stream *self);
   void (*inflate_close)(lk_inflate_stream *self);
 } lk_deflate_provider;
 

@@ -9,6 +9,7 @@
 
 #include "codec/base64.h"
 #include "crypto/sha1.h"
+#include "wire/ws_offer.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 enum { KEY_LEN = 16, KEY_TEXT_LEN = 24 };
@@ -65,7 +66,16 @@ static bool is_offered(const lk_http1_request *request, lk_slice protocol) {
   return false;
 }
 
-static void append_accept(lk_slice key, lk_slice protocol, lk_buf *out) {
+static void append_deflate(const lk_ws_deflate_params *deflate, lk_buf *out) {
+  uint8_t bytes[LK_WS_OFFER_ANSWER_MAX];
+  lk_buf answer = fixed_buf(bytes, sizeof bytes);
+  lk_err err = lk_ws_offer_answer(deflate, &answer);
+  LK_ASSERT(err == LK_OK);
+  lk_http1_respond_header(out, LK_LIT("sec-websocket-extensions"), lk_buf_slice(&answer));
+}
+
+static void append_accept(lk_slice key, lk_slice protocol, const lk_ws_deflate_params *deflate,
+                          lk_buf *out) {
   uint8_t answer[LK_UPGRADE_ANSWER_LEN];
   lk_upgrade_answer(key, answer);
   lk_http1_respond_begin(out, 101);
@@ -73,11 +83,18 @@ static void append_accept(lk_slice key, lk_slice protocol, lk_buf *out) {
   lk_http1_respond_header(out, LK_LIT("connection"), LK_LIT("Upgrade"));
   lk_http1_respond_header(out, LK_LIT("sec-websocket-accept"), lk_slice_of(answer, sizeof answer));
   if (protocol.len > 0) lk_http1_respond_header(out, LK_LIT("sec-websocket-protocol"), protocol);
+  if (deflate != NULL) append_deflate(deflate, out);
   lk_http1_respond_end(out);
 }
 
 lk_err lk_upgrade_accept(const lk_http1_request *request, const lk_slice *protocols, size_t count,
                          lk_buf *out, size_t *chosen) {
+  return lk_upgrade_accept_deflate(request, protocols, count, NULL, out, chosen);
+}
+
+lk_err lk_upgrade_accept_deflate(const lk_http1_request *request, const lk_slice *protocols,
+                                 size_t count, const lk_ws_deflate_params *deflate, lk_buf *out,
+                                 size_t *chosen) {
   lk_slice key;
   size_t before = out->len, index = 0;
   lk_err err = lk_upgrade_check(request);
@@ -85,7 +102,7 @@ lk_err lk_upgrade_accept(const lk_http1_request *request, const lk_slice *protoc
   if (err == LK_OK) err = lk_buf_err(out);
   if (err != LK_OK) return err;
   while (index < count && !is_offered(request, protocols[index])) index++;
-  append_accept(key, index < count ? protocols[index] : LK_SLICE_EMPTY, out);
+  append_accept(key, index < count ? protocols[index] : LK_SLICE_EMPTY, deflate, out);
   err = lk_buf_err(out);
   if (err != LK_OK) {
     lk_buf_truncate(out, before);

@@ -3,11 +3,12 @@
  * A server reads a request with lk_http1, decides by its path, Origin and token whether it wants
  * the connection, and then answers with lk_upgrade_accept() or lk_upgrade_refuse(). What
  * lk_http1_feed() left of its input is the first input of an lk_ws. Extensions that the client
- * offers are not taken up. */
+ * offers are not taken up, unless the server reads them with lk_ws_offer_read() and says so. */
 #ifndef LK_WIRE_UPGRADE_H
 #define LK_WIRE_UPGRADE_H
 
 #include "wire/http1.h"
+#include "wire/ws_deflate.h"
 
 #define LK_UPGRADE_ANSWER_LEN 28
 
@@ -26,6 +27,11 @@ lk_err lk_upgrade_check(const lk_http1_request *request) LK_MUST_USE;
  * LK_ERR_LIMIT: |out| and |chosen| are as before. */
 lk_err lk_upgrade_accept(const lk_http1_request *request, const lk_slice *protocols, size_t count,
                          lk_buf *out, size_t *chosen) LK_MUST_USE;
+
+/* The same, and agrees on compression: |deflate| is what lk_ws_offer_read() made of the request. */
+lk_err lk_upgrade_accept_deflate(const lk_http1_request *request, const lk_slice *protocols,
+                                 size_t count, const lk_ws_deflate_params *deflate, lk_buf *out,
+                                 size_t *chosen) LK_MUST_USE;
 
 /* Appends the response that goes with an error of lk_upgrade_check(): 405, 426 or 400, each with
  * the header that it asks for, and "connection: close". */

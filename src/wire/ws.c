@@ -19,6 +19,10 @@
  * between fragments, go to |control|. Fragments are not counted, since they leave nothing behind
  * but their bytes, and those are capped; only empty ones are, as they would otherwise never end.
  *
+ * A packed message (wire/ws_deflate.h) is unmasked in small pieces on the stack, and what comes out
+ * of each goes to |message| and past the same validator: limits and UTF-8 are judged on what the
+ * message becomes, as it becomes it. RSV1 on its first frame says that it is one.
+ *
  * The output is one buffer with a consumed part in front. It is moved down only when the consumed
  * part is the greater one, so each byte moves at most once on average. Beyond ws_output_bytes
  * there is a fixed reserve for control frames: a Close can always be queued, and pongs may take
@@ -26,8 +30,9 @@
  *
  *   output  | consumed ... | pending: data <= ws_output_bytes, pongs <= 1024, Close <= 131 |
  *
- * Always: message.len + frame_left <= ws_message_bytes; pending <= ws_output_bytes + reserve;
- * consumed < pending after each growth, so the buffer is at most twice that.
+ * Always: message.len <= ws_message_bytes, and together with frame_left where it is not packed;
+ * pending <= ws_output_bytes + reserve; consumed < pending after each growth, so the buffer is at
+ * most twice that.
  *
  * Not chosen: unmasking in the host's read buffer, which saves a copy but makes every caller's
  * input writable; handing out fragments as they come, since every protocol above needs whole
@@ -43,6 +48,9 @@ enum {
   OP_CLOSE = 0x8,
   OP_PING = 0x9,
   OP_PONG = 0xA,
+  RSV1 = 0x40, /* beside an opcode: the message is packed */
+  RSV_OTHERS = 0x30,
+  UNMASK_BYTES = 1024,
   CONTROL_FRAME_MAX = 2 + 4 + LK_WS_CONTROL_MAX,
   CONTROL_BLOCK = 2 * LK_WS_CONTROL_MAX,
   OUTPUT_RESERVE = LK_WS_PONG_BYTES_MAX + CONTROL_FRAME_MAX
@@ -60,8 +68,14 @@ static void free_control(lk_ws *self) {
   self->control = NULL;
 }
 
+static void close_deflate(lk_ws *self) {
+  lk_ws_deflate_close(self->options.deflate);
+  self->options.deflate = NULL;
+}
+
 void lk_ws_deinit(lk_ws *self) {
   free_control(self);
+  close_deflate(self);
   lk_buf_deinit(&self->message);
   lk_buf_deinit(&self->output);
   *self = (lk_ws){ .state = LK_WS_CLOSED, .err = LK_ERR_CLOSED };
@@ -166,9 +180,22 @@ static lk_err queue_frame(lk_ws *self, uint8_t opcode, lk_slice payload, size_t 
   return LK_OK;
 }
 
+/* Packed where that makes it shorter. */
+static lk_err send_packed(lk_ws *self, uint8_t opcode, lk_slice payload) {
+  lk_buf packed;
+  lk_buf_init(&packed, self->output.alloc, SIZE_MAX);
+  bool shorter = lk_ws_deflate_pack(self->options.deflate, payload, &packed);
+  lk_err err = shorter ? queue_frame(self, opcode | RSV1, lk_buf_slice(&packed), 0)
+                       : queue_frame(self, opcode, payload, 0);
+  if (shorter && err != LK_OK) lk_ws_deflate_unpack(self->options.deflate);
+  lk_buf_deinit(&packed);
+  return err;
+}
+
 lk_err lk_ws_send(lk_ws *self, lk_ws_kind kind, lk_slice payload) {
   LK_DEBUG_ASSERT(kind == LK_WS_BINARY || lk_utf8_check(payload) == LK_OK);
   if (self->state != LK_WS_OPEN) return LK_ERR_CLOSED;
+  if (self->options.deflate != NULL) return send_packed(self, (uint8_t)kind, payload);
   return queue_frame(self, (uint8_t)kind, payload, 0);
 }
 
@@ -297,6 +324,13 @@ static bool is_final(const lk_ws *self) { return (self->header[0] & 0x80) != 0; 
 static bool is_control(const lk_ws *self) { return (self->header[0] & 0x08) != 0; }
 static bool is_masked(const lk_ws *self) { return (self->header[1] & 0x80) != 0; }
 
+/* Whether this frame is of a packed message: RSV1 stands on the first one only. */
+static bool is_packed(const lk_ws *self) {
+  if (self->options.deflate == NULL || is_control(self)) return false;
+  return (self->header[0] & RSV1) != 0 ||
+         (opcode_of(self) == OP_CONTINUE && self->options.deflate->receiving);
+}
+
 /* Where the length ends. */
 static uint8_t length_end(const lk_ws *self) {
   uint8_t code = self->header[1] & 0x7F;
@@ -309,7 +343,10 @@ static uint8_t header_end(const lk_ws *self) {
 }
 
 static bool first_byte_is_valid(const lk_ws *self) {
-  if ((self->header[0] & 0x70) != 0) return false; /* RSV: no extension was negotiated */
+  if ((self->header[0] & RSV_OTHERS) != 0) return false;
+  if ((self->header[0] & RSV1) != 0 &&
+      (self->options.deflate == NULL || is_control(self) || opcode_of(self) == OP_CONTINUE))
+    return false;
   switch (opcode_of(self)) {
   case OP_CONTINUE: return self->in_message;
   case OP_TEXT:
@@ -338,8 +375,10 @@ static bool read_length(lk_ws *self) {
 }
 
 static bool length_is_allowed(const lk_ws *self) {
-  size_t room = self->limits->ws_message_bytes - (self->in_message ? self->message.len : 0);
-  return is_control(self) || self->frame_len <= room;
+  size_t most = self->limits->ws_message_bytes;
+  if (is_control(self)) return true;
+  if (is_packed(self)) return self->frame_len <= lk_ws_deflate_room(self->options.deflate, most);
+  return self->frame_len <= most - (self->in_message ? self->message.len : 0);
 }
 
 /* Judges the field that the newest byte of the header has completed, if it did. */
@@ -357,12 +396,42 @@ static lk_err check_header(lk_ws *self, uint64_t now_ms) {
 
 /* ---- what a whole frame does ---- */
 
+/* What |message| holds from |from| on has just come. */
+static lk_err check_text(lk_ws *self, uint64_t now_ms, size_t from) {
+  lk_slice text = lk_slice_skip(lk_buf_slice(&self->message), from);
+  if (self->message_kind != LK_WS_TEXT || lk_utf8_validator_feed(&self->text, text, NULL) == LK_OK)
+    return LK_OK;
+  return fail(self, now_ms, LK_ERR_UTF8, LK_WS_CODE_UTF8);
+}
+
+/* Unpacking went as |unpacked| says, and added what stands behind |from|. A fault in the text comes
+ * before the one that unpacking ended with. */
+static lk_err check_unpacked(lk_ws *self, uint64_t now_ms, size_t from, lk_err unpacked) {
+  lk_err err = check_text(self, now_ms, from);
+  if (err != LK_OK) return err;
+  switch (unpacked) {
+  case LK_OK: return LK_OK;
+  case LK_ERR_TOO_BIG: return fail(self, now_ms, unpacked, LK_WS_CODE_TOO_BIG);
+  case LK_ERR_NOMEM: return fail(self, now_ms, unpacked, LK_WS_CODE_INTERNAL);
+  default: return fail(self, now_ms, LK_ERR_CORRUPT, LK_WS_CODE_UTF8);
+  }
+}
+
+static lk_err end_packed(lk_ws *self, uint64_t now_ms) {
+  size_t before = self->message.len;
+  lk_err err = lk_ws_deflate_end(self->options.deflate, self->limits->ws_message_bytes,
+                                 &self->message);
+  return check_unpacked(self, now_ms, before, err);
+}
+
 static lk_err end_data(lk_ws *self, uint64_t now_ms) {
   if (!is_final(self)) {
     if (self->frame_len == 0 && ++self->empty_count > LK_WS_EMPTY_FRAGMENTS_MAX)
       return fail(self, now_ms, LK_ERR_LIMIT, LK_WS_CODE_POLICY);
     return LK_OK;
   }
+  lk_err err = is_packed(self) ? end_packed(self, now_ms) : LK_OK;
+  if (err != LK_OK) return err;
   if (self->message_kind == LK_WS_TEXT && lk_utf8_validator_end(&self->text) != LK_OK)
     return fail(self, now_ms, LK_ERR_UTF8, LK_WS_CODE_UTF8);
   self->in_message = false;
@@ -414,6 +483,10 @@ static lk_err begin_frame(lk_ws *self, uint64_t now_ms) {
     self->control = lk_alloc_bytes(self->message.alloc, CONTROL_BLOCK);
     if (self->control == NULL) return LK_ERR_NOMEM;
   }
+  if ((self->header[0] & RSV1) != 0) {
+    lk_err err = lk_ws_deflate_begin(self->options.deflate);
+    if (err != LK_OK) return err;
+  }
   if (opcode_of(self) == OP_TEXT || opcode_of(self) == OP_BINARY) begin_message(self);
   self->frame_left = self->frame_len;
   self->in_payload = true;
@@ -441,12 +514,10 @@ static uint8_t *payload_room(lk_ws *self, size_t len) {
   return room;
 }
 
-static lk_err step_payload(lk_ws *self, uint64_t now_ms, lk_slice *in) {
-  lk_slice piece = self->frame_left < in->len ? lk_slice_first(*in, (size_t)self->frame_left) : *in;
+/* Unmasks |piece|, the front of |in|, to |room|, and counts it. */
+static void take_piece(lk_ws *self, uint64_t now_ms, lk_slice piece, uint8_t *room, lk_slice *in) {
   static const uint8_t no_key[4] = { 0 };
   const uint8_t *key = is_masked(self) ? self->header + length_end(self) : no_key;
-  uint8_t *room = payload_room(self, piece.len);
-  if (room == NULL) return LK_ERR_NOMEM;
   mask_copy(room, piece.ptr, piece.len, key, self->frame_len - self->frame_left);
   *in = lk_slice_skip(*in, piece.len);
   self->frame_left -= piece.len;
@@ -455,9 +526,31 @@ static lk_err step_payload(lk_ws *self, uint64_t now_ms, lk_slice *in) {
     self->since_ms = now_ms;
     self->progress = 0;
   }
-  if (!is_control(self) && self->message_kind == LK_WS_TEXT &&
-      lk_utf8_validator_feed(&self->text, lk_slice_of(room, piece.len), NULL) != LK_OK)
-    return fail(self, now_ms, LK_ERR_UTF8, LK_WS_CODE_UTF8);
+}
+
+static lk_err take_plain(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice *in) {
+  size_t before = self->message.len;
+  uint8_t *room = payload_room(self, piece.len);
+  if (room == NULL) return LK_ERR_NOMEM;
+  take_piece(self, now_ms, piece, room, in);
+  return is_control(self) ? LK_OK : check_text(self, now_ms, before);
+}
+
+static lk_err take_packed(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice *in) {
+  uint8_t bytes[UNMASK_BYTES];
+  size_t before = self->message.len;
+  piece = lk_slice_first(piece, sizeof bytes);
+  take_piece(self, now_ms, piece, bytes, in);
+  lk_err err = lk_ws_deflate_feed(self->options.deflate, lk_slice_of(bytes, piece.len),
+                                  self->limits->ws_message_bytes, &self->message);
+  return check_unpacked(self, now_ms, before, err);
+}
+
+static lk_err step_payload(lk_ws *self, uint64_t now_ms, lk_slice *in) {
+  lk_slice piece = self->frame_left < in->len ? lk_slice_first(*in, (size_t)self->frame_left) : *in;
+  lk_err err = is_packed(self) ? take_packed(self, now_ms, piece, in)
+                               : take_plain(self, now_ms, piece, in);
+  if (err != LK_OK) return err;
   return self->frame_left == 0 ? end_frame(self, now_ms) : LK_OK;
 }
 
@@ -474,7 +567,11 @@ lk_err lk_ws_feed(lk_ws *self, uint64_t now_ms, lk_slice *in) {
 
 /* Gives back what nothing is in. */
 static void give_back(lk_ws *self) {
-  if (!self->in_message && !self->message_ready) empty_buf(&self->message);
+  if (!self->in_message && !self->message_ready) {
+    empty_buf(&self->message);
+    if (self->state == LK_WS_CLOSED) close_deflate(self);
+    else if (self->options.deflate != NULL) lk_ws_deflate_rest(self->options.deflate);
+  }
   if (!self->pong_waits && !(self->in_payload && is_control(self))) free_control(self);
 }
 

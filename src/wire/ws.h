@@ -1,7 +1,9 @@
 /* wire/ws.h -- one end of a WebSocket connection (RFC 6455), after the handshake.
  *
  * A machine without a socket. wire/upgrade.h does the handshake of a server; what lk_http1_feed()
- * left in its input is this machine's first input. No extensions: compression is not negotiated.
+ * left in its input is this machine's first input. Where the handshake agreed on compression, the
+ * host opens an lk_ws_deflate (wire/ws_deflate.h) and hands it over in the options; no other
+ * extension is known.
  *
  *   while (in.len > 0) {
  *     err = lk_ws_feed(&ws, now_ms, &in);               takes bytes up to the end of one message
@@ -21,7 +23,9 @@
  * for control frames, each allocated when it is needed and given back when lk_ws_poll() finds
  * nothing or the output has been consumed. A quiet connection costs sizeof(lk_ws), under 300
  * bytes. A busy one is bounded by ws_message_bytes and twice ws_output_bytes, whatever the peer
- * sends: lengths are judged before memory is asked for, and grow with the bytes that came.
+ * sends: lengths are judged before memory is asked for, and grow with the bytes that came. That
+ * holds for packed messages too, whatever they claim to become; what they cost beside stands in
+ * wire/ws_deflate.h.
  *
  * Errors of lk_ws_feed(). All but NOMEM are final: the machine stays failed, says the same each
  * time, takes no more bytes, and the Close frame named here is in its output (unless one was sent
@@ -29,15 +33,19 @@
  *
  *   LK_ERR_WS_PROTOCOL  1002  a frame, or a Close code, that RFC 6455 does not allow
  *   LK_ERR_UTF8         1007  text, or the reason of a Close, is not UTF-8; at the very byte
+ *   LK_ERR_CORRUPT      1007  a packed message cannot be unpacked
  *   LK_ERR_LIMIT        1008  more than LK_WS_EMPTY_FRAGMENTS_MAX empty fragments in one message
- *   LK_ERR_TOO_BIG      1009  a message above ws_message_bytes; known from the header alone
+ *   LK_ERR_TOO_BIG      1009  a message above ws_message_bytes; known from the header alone. A
+ *                             packed one that would become more, or too much for what came
  *   LK_ERR_TIMEOUT      1001  lk_ws_tick() found the deadline passed
- *   LK_ERR_NOMEM              not final: the bytes that |in| still holds were not taken */
+ *   LK_ERR_NOMEM              not final: the bytes that |in| still holds were not taken
+ *                       1011  final within a packed message, whose window is lost */
 #ifndef LK_WIRE_WS_H
 #define LK_WIRE_WS_H
 
 #include "base/base.h"
 #include "codec/utf.h"
+#include "wire/ws_deflate.h"
 
 #define LK_WS_HEADER_MAX 14
 #define LK_WS_CONTROL_MAX 125
@@ -76,6 +84,7 @@ typedef struct lk_ws_options {
   /* Clients only: fresh bytes from the platform's entropy. Masking keys are drawn from them, so
    * that a page that chooses the messages cannot choose the bytes on the wire (§10.3). */
   uint8_t mask_seed[LK_WS_MASK_SEED_LEN];
+  lk_ws_deflate *deflate; /* NULL: no compression. The machine takes it over, and closes it */
 } lk_ws_options;
 
 typedef struct lk_ws {
@@ -123,7 +132,8 @@ typedef struct lk_ws_event {
   lk_slice payload; /* MESSAGE: the message; ENDED: the peer's reason, valid UTF-8 */
 } lk_ws_event;
 
-/* Allocates nothing. |alloc| and |limits| must outlive the machine. */
+/* Allocates nothing, and takes over options->deflate. |alloc| and |limits| must outlive the
+ * machine. */
 void lk_ws_init(lk_ws *self, const lk_alloc *alloc, const lk_limits *limits,
                 const lk_ws_options *options, uint64_t now_ms);
 /* Safe on a zeroed struct, and twice. */
@@ -136,13 +146,15 @@ lk_err lk_ws_feed(lk_ws *self, uint64_t now_ms, lk_slice *in) LK_MUST_USE;
 /* |out->payload| lives until the next lk_ws_feed(), lk_ws_poll() or lk_ws_deinit(). */
 bool lk_ws_poll(lk_ws *self, lk_ws_event *out);
 
-/* Queues a whole message. Text must be valid UTF-8. On failure nothing was queued.
+/* Queues a whole message, packed where that was agreed on and makes it shorter. Text must be valid
+ * UTF-8. On failure nothing was queued.
  * LK_ERR_CLOSED after a Close was sent or received; LK_ERR_LIMIT where ws_output_bytes would be
  * exceeded: the peer reads too slowly; LK_ERR_NOMEM. */
 lk_err lk_ws_send(lk_ws *self, lk_ws_kind kind, lk_slice payload) LK_MUST_USE;
 
 /* For one message to many: a server's frames are the same bytes on each connection, so they can
- * be encoded once. Appends the frame to |out|; on failure |out| is as before. */
+ * be encoded once. They are not packed, which every connection understands. Appends the frame to
+ * |out|; on failure |out| is as before. */
 lk_err lk_ws_frame_encode(lk_ws_kind kind, lk_slice payload, lk_buf *out) LK_MUST_USE;
 /* Queues frames made by lk_ws_frame_encode(). Servers only. Errors as lk_ws_send(). */
 lk_err lk_ws_send_frames(lk_ws *self, lk_slice frames) LK_MUST_USE;
