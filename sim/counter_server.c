@@ -77,6 +77,19 @@ static void start(sim_node *node) {
   pump(self);
 }
 
+bool counter_server_kill_rooms(counter_server *self) {
+  sim_node *node = &self->node;
+  if (!node->is_up || sim_node_is_paused(node)) return false;
+  bool may_fail = node->memory.may_fail;
+  node->memory.may_fail = false;
+  sim_disk_kill(&self->disk);
+  lk_err err = lk_hub_replace_house(self->hub, &self->disk.table, lk_prng_u64(&node->prng));
+  node->memory.may_fail = may_fail;
+  LK_ASSERT(err == LK_OK);
+  pump(self);
+  return true;
+}
+
 static void stop(sim_node *node) {
   counter_server *self = of(node);
   lk_hub_close(self->hub);
@@ -181,6 +194,7 @@ lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *
   }
   lk_err err = lk_slot_recover(lk_buf_slice(&slots[0]), lk_buf_slice(&slots[1]), &number, &body,
                                &intact);
+  if (err == LK_OK) err = lk_house_state_of(body, &body);
   if (err == LK_OK) err = lk_gcounter_decode(out, body);
   else if (err == LK_ERR_NOT_FOUND) err = LK_OK;
   for (unsigned i = 0; i < 2; i++) lk_buf_deinit(&slots[i]);

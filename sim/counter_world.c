@@ -46,6 +46,11 @@ static bool rot(void *ctx, lk_prng *prng) {
   return counter_server_rot(&self->server, prng);
 }
 
+static bool kill_rooms(void *ctx) {
+  counter_world *self = ctx;
+  return counter_server_kill_rooms(&self->server);
+}
+
 /* ---- making and ending ---- */
 
 static void init(counter_world *self, sim_world *world) {
@@ -59,6 +64,7 @@ static void init(counter_world *self, sim_world *world) {
   self->nemesis.ctx = self;
   self->nemesis.crashed = crashed;
   self->nemesis.rot = rot;
+  self->nemesis.kill_rooms = kill_rooms;
   counter_server_init(&self->server, self);
   sim_nemesis_add(&self->nemesis, server_node(self), &self->server.disk, true);
   for (self->user_count = 0; self->user_count < o->peers; self->user_count++) {

@@ -49,6 +49,9 @@ void counter_server_deinit(counter_server *self);
  * take. |out| is initialised and empty. */
 lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *out);
 
+/* The process with the rooms ends, and another one begins; connections stay. False where the server is down. */
+bool counter_server_kill_rooms(counter_server *self);
+
 /* Whether a file that is not the only copy rotted. */
 bool counter_server_rot(counter_server *self, lk_prng *prng);
 

@@ -134,6 +134,12 @@ static void strike_rot(sim_nemesis *self) {
   }
 }
 
+static void strike_rooms(sim_nemesis *self) {
+  if (self->kill_rooms != NULL && self->kill_rooms(self->ctx)) {
+    sim_world_count(self->world, SIM_FAULT_rooms_kill, 0, 0);
+  }
+}
+
 /* ---- alarms ---- */
 
 static void strike(sim_nemesis *self, sim_fault fault) {
@@ -147,6 +153,7 @@ static void strike(sim_nemesis *self, sim_fault fault) {
   case SIM_FAULT_clock_jump: strike_clock(self); return;
   case SIM_FAULT_disk_full: strike_full(self); return;
   case SIM_FAULT_disk_rot: strike_rot(self); return;
+  case SIM_FAULT_rooms_kill: strike_rooms(self); return;
   default: LK_UNREACHABLE(); /* a new line of faults.def with EVERY needs a case */
   }
 }

@@ -1,4 +1,4 @@
-/* channel/message.c -- arrays of five, and frames with lengths in front.
+/* channel/message.c -- arrays of five, objects of four, and frames with lengths in front.
  *
  *   push, client to server       00 | join_ref_len ref_len topic_len event_len | names | payload
  *   push, server to client       00 | join_ref_len topic_len event_len         | names | payload
@@ -9,9 +9,13 @@
  * four is Phoenix's own asymmetry.
  *
  * The payload of a text message is not parsed here but checked and carried as it came: a room
- * that only relays pays nothing for it, and numbers beyond 2^53 survive. */
+ * that only relays pays nothing for it, and numbers beyond 2^53 survive.
+ *
+ * Texts are put together from strings, which the JSON writer escapes, and from what is known to be right. The payload
+ * comes last in each of them, so that bytes can be put into base64 right where they are to stand. */
 #include "channel/message.h"
 
+#include "codec/base64.h"
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 #include "codec/reader.h"
@@ -21,20 +25,25 @@
 
 /* ---- text ---- */
 
-static lk_err read_string(lk_json_reader *in, bool may_be_null, size_t len_max, lk_slice *out) {
-  lk_json_event event;
-  lk_err err = lk_json_next(in, &event);
-  if (err != LK_OK) return err;
-  if (event.kind == LK_JSON_NULL && may_be_null) {
+/* A name in a text message. */
+static lk_err take_string(const lk_json_event *event, bool may_be_null, size_t len_max,
+                          lk_slice *out) {
+  if (event->kind == LK_JSON_NULL && may_be_null) {
     *out = LK_SLICE_EMPTY;
     return LK_OK;
   }
-  if (event.kind != LK_JSON_STRING) return LK_ERR_BAD_MESSAGE;
-  if (event.text.len > len_max) return LK_ERR_TOO_BIG;
-  *out = event.text;
+  if (event->kind != LK_JSON_STRING) return LK_ERR_BAD_MESSAGE;
+  if (event->text.len > len_max) return LK_ERR_TOO_BIG;
+  *out = event->text;
   /* An empty string is not null. */
   if (out->ptr == NULL) out->ptr = (const uint8_t *)"";
   return LK_OK;
+}
+
+static lk_err read_string(lk_json_reader *in, bool may_be_null, size_t len_max, lk_slice *out) {
+  lk_json_event event;
+  lk_err err = lk_json_next(in, &event);
+  return err != LK_OK ? err : take_string(&event, may_be_null, len_max, out);
 }
 
 static lk_err read_array(lk_json_reader *in, size_t len_max, lk_message *out) {
@@ -71,41 +80,40 @@ lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *
   return LK_OK;
 }
 
-static void write_string_or_null(lk_json_writer *w, lk_slice text) {
-  if (text.ptr == NULL) (void)lk_json_write_null(w);
-  else (void)lk_json_write_string(w, text);
+static lk_err read_object(lk_json_reader *in, size_t len_max, lk_message *out) {
+  enum { JOIN_REF, REF, TOPIC, EVENT, PAYLOAD, MEMBERS };
+  lk_json_member m[MEMBERS] = {
+    [JOIN_REF] = { .name = LK_LIT_INIT("join_ref") },
+    [REF] = { .name = LK_LIT_INIT("ref") },
+    [TOPIC] = { .name = LK_LIT_INIT("topic") },
+    [EVENT] = { .name = LK_LIT_INIT("event") },
+    [PAYLOAD] = { .name = LK_LIT_INIT("payload") }
+  };
+  lk_err err = lk_json_read_members(in, m, MEMBERS);
+  if (err == LK_ERR_TYPE) return LK_ERR_BAD_MESSAGE;
+  if (err != LK_OK || (err = lk_json_finish(in)) != LK_OK) return err;
+  if (m[PAYLOAD].value.kind == LK_JSON_ABSENT) return LK_ERR_BAD_MESSAGE;
+  if (m[JOIN_REF].value.kind == LK_JSON_ABSENT) m[JOIN_REF].value.kind = LK_JSON_NULL;
+  out->payload = m[PAYLOAD].raw;
+  if ((err = take_string(&m[JOIN_REF].value, true, len_max, &out->join_ref)) != LK_OK) return err;
+  if ((err = take_string(&m[REF].value, true, len_max, &out->ref)) != LK_OK) return err;
+  if ((err = take_string(&m[TOPIC].value, false, len_max, &out->topic)) != LK_OK) return err;
+  return take_string(&m[EVENT].value, false, len_max, &out->event);
 }
 
-static void write_head(lk_json_writer *w, const lk_message *message, lk_slice event) {
-  (void)lk_json_begin_array(w);
-  write_string_or_null(w, message->join_ref);
-  write_string_or_null(w, message->ref);
-  (void)lk_json_write_string(w, message->topic);
-  (void)lk_json_write_string(w, event);
-}
-
-lk_err lk_message_encode_text(const lk_message *message, lk_buf *out) {
-  lk_json_writer w;
-  lk_json_writer_init(&w, out);
-  write_head(&w, message, message->event);
-  (void)lk_json_write_raw(&w, message->payload);
-  (void)lk_json_end_array(&w);
-  return lk_json_writer_finish(&w);
-}
-
-lk_err lk_message_encode_reply(const lk_message *message, lk_slice status, lk_slice response,
-                               lk_buf *out) {
-  lk_json_writer w;
-  lk_json_writer_init(&w, out);
-  write_head(&w, message, LK_LIT("phx_reply"));
-  (void)lk_json_begin_object(&w);
-  (void)lk_json_write_key(&w, LK_LIT("status"));
-  (void)lk_json_write_string(&w, status);
-  (void)lk_json_write_key(&w, LK_LIT("response"));
-  (void)lk_json_write_raw(&w, response);
-  (void)lk_json_end_object(&w);
-  (void)lk_json_end_array(&w);
-  return lk_json_writer_finish(&w);
+lk_err lk_message_decode_text_v1(lk_slice text, const lk_limits *limits, lk_arena *arena,
+                                 lk_message *out) {
+  lk_json_reader in;
+  lk_message message = { 0 };
+  lk_arena_mark mark = lk_arena_get_mark(arena);
+  lk_err err = lk_json_reader_init(&in, text, limits, arena);
+  if (err == LK_OK) err = read_object(&in, limits->channel_name_bytes, &message);
+  if (err != LK_OK) {
+    lk_arena_pop_to(arena, mark);
+    return err;
+  }
+  *out = message;
+  return LK_OK;
 }
 
 /* ---- binary ---- */
@@ -133,32 +141,166 @@ lk_err lk_message_decode_binary(lk_slice bytes, lk_message *out) {
   return LK_OK;
 }
 
+lk_err lk_message_decode(lk_message_form form, lk_slice bytes, bool is_binary,
+                         const lk_limits *limits, lk_arena *arena, lk_message *out) {
+  if (form == LK_MESSAGE_V1) {
+    return is_binary ? LK_ERR_BAD_MESSAGE : lk_message_decode_text_v1(bytes, limits, arena, out);
+  }
+  if (!is_binary) return lk_message_decode_text(bytes, limits, arena, out);
+  lk_message message;
+  lk_err err = lk_message_decode_binary(bytes, &message);
+  if (err != LK_OK) return err;
+  size_t len = lk_max_size(lk_max_size(message.join_ref.len, message.ref.len),
+                           lk_max_size(message.topic.len, message.event.len));
+  if (len > limits->channel_name_bytes) return LK_ERR_TOO_BIG;
+  *out = message;
+  return LK_OK;
+}
+
+/* ---- writing texts ----
+ *
+ * The first error is kept; the buffer has its own. */
+
+typedef struct text_out {
+  lk_buf *buf;
+  size_t start;
+  lk_err err;
+} text_out;
+
+static text_out text_begin(lk_buf *buf) { return (text_out){ buf, buf->len, lk_buf_err(buf) }; }
+
+/* All or nothing: an error cuts off what was written, unless the buffer had failed before. */
+static lk_err text_end(const text_out *self, bool was_good) {
+  lk_err err = self->err != LK_OK ? self->err : lk_buf_err(self->buf);
+  if (err != LK_OK && was_good) lk_buf_truncate(self->buf, self->start);
+  return err;
+}
+
+static void put(text_out *self, lk_slice text) { (void)lk_buf_append(self->buf, text); }
+
+static void put_string(text_out *self, lk_slice text) {
+  lk_json_writer w;
+  lk_json_writer_init(&w, self->buf);
+  (void)lk_json_write_string(&w, text);
+  lk_err err = lk_json_writer_finish(&w);
+  if (self->err == LK_OK) self->err = err;
+}
+
+static void put_string_or_null(text_out *self, lk_slice text) {
+  if (text.ptr == NULL) put(self, LK_LIT("null"));
+  else put_string(self, text);
+}
+
+static void put_payload(text_out *self, lk_slice payload, bool is_binary) {
+  if (!is_binary) {
+    put(self, payload);
+    return;
+  }
+  put(self, LK_LIT("{\"b64\":\""));
+  (void)lk_base64_encode(self->buf, payload, LK_BASE64_FORM_STANDARD);
+  put(self, LK_LIT("\"}"));
+}
+
+/* All that stands before the payload. */
+static void put_head(text_out *self, lk_message_form form, const lk_message *m, lk_slice event) {
+  bool is_v1 = form == LK_MESSAGE_V1;
+  if (is_v1) {
+    put(self, LK_LIT("{\"topic\":"));
+  } else {
+    put(self, LK_LIT("["));
+    put_string_or_null(self, m->join_ref);
+    put(self, LK_LIT(","));
+    put_string_or_null(self, m->ref);
+    put(self, LK_LIT(","));
+  }
+  put_string(self, m->topic);
+  put(self, is_v1 ? LK_LIT(",\"event\":") : LK_LIT(","));
+  put_string(self, event);
+  if (is_v1) {
+    put(self, LK_LIT(",\"ref\":"));
+    put_string_or_null(self, m->ref);
+  }
+  put(self, is_v1 ? LK_LIT(",\"payload\":") : LK_LIT(","));
+}
+
+static void put_tail(text_out *self, lk_message_form form) {
+  put(self, form == LK_MESSAGE_V1 ? LK_LIT("}") : LK_LIT("]"));
+}
+
+static lk_err encode_text(lk_message_form form, const lk_message *m, lk_buf *out) {
+  text_out text = text_begin(out);
+  bool was_good = text.err == LK_OK;
+  put_head(&text, form, m, m->event);
+  put_payload(&text, m->payload, m->binary);
+  put_tail(&text, form);
+  return text_end(&text, was_good);
+}
+
+static lk_err encode_reply_text(lk_message_form form, const lk_message *m, lk_slice status,
+                                lk_buf *out) {
+  text_out text = text_begin(out);
+  bool was_good = text.err == LK_OK;
+  put_head(&text, form, m, LK_LIT("phx_reply"));
+  put(&text, LK_LIT("{\"status\":"));
+  put_string(&text, status);
+  put(&text, LK_LIT(",\"response\":"));
+  put_payload(&text, m->payload, m->binary);
+  put(&text, LK_LIT("}"));
+  put_tail(&text, form);
+  return text_end(&text, was_good);
+}
+
+/* ---- writing frames ---- */
+
 static lk_err write_frame(uint8_t kind, const lk_slice *names, size_t count, lk_slice payload,
                           lk_buf *out) {
+  lk_err err;
+  if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
   for (size_t i = 0; i < count; i++) {
     if (names[i].len > NAME_LEN_MAX) return LK_ERR_TOO_BIG;
+    if ((err = lk_utf8_check(names[i])) != LK_OK) return err;
   }
   size_t start = out->len;
-  if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
   lk_buf_append_u8(out, kind);
   for (size_t i = 0; i < count; i++) lk_buf_append_u8(out, (uint8_t)names[i].len);
   for (size_t i = 0; i < count; i++) lk_buf_append(out, names[i]);
-  lk_err err = lk_buf_append(out, payload);
+  err = lk_buf_append(out, payload);
   if (err != LK_OK) lk_buf_truncate(out, start);
   return err;
 }
 
-lk_err lk_message_encode_binary_push(const lk_message *m, lk_buf *out) {
+/* ---- what a server sends ---- */
+
+/* Whether a message goes as a frame. */
+static bool is_frame(lk_message_form form, const lk_message *m) {
+  LK_ASSERT((uint32_t)form < LK_MESSAGE_FORMS);
+  return m->binary && form == LK_MESSAGE_V2;
+}
+
+lk_err lk_message_encode_text(const lk_message *m, lk_buf *out) {
+  return encode_text(LK_MESSAGE_V2, m, out);
+}
+
+lk_err lk_message_encode_push(lk_message_form form, const lk_message *m, lk_buf *out,
+                              bool *is_binary) {
   const lk_slice names[] = { m->join_ref, m->topic, m->event };
-  return write_frame(0, names, 3, m->payload, out);
+  *is_binary = is_frame(form, m);
+  return *is_binary ? write_frame(0, names, 3, m->payload, out) : encode_text(form, m, out);
 }
 
-lk_err lk_message_encode_binary_reply(const lk_message *m, lk_buf *out) {
-  const lk_slice names[] = { m->join_ref, m->ref, m->topic, m->event };
-  return write_frame(1, names, 4, m->payload, out);
+lk_err lk_message_encode_reply(lk_message_form form, const lk_message *m, lk_slice status,
+                               lk_buf *out, bool *is_binary) {
+  const lk_slice names[] = { m->join_ref, m->ref, m->topic, status };
+  *is_binary = is_frame(form, m);
+  return *is_binary ? write_frame(1, names, 4, m->payload, out)
+                    : encode_reply_text(form, m, status, out);
 }
 
-lk_err lk_message_encode_binary_broadcast(const lk_message *m, lk_buf *out) {
-  const lk_slice names[] = { m->topic, m->event };
-  return write_frame(2, names, 2, m->payload, out);
+lk_err lk_message_encode_broadcast(lk_message_form form, const lk_message *message, lk_buf *out,
+                                   bool *is_binary) {
+  lk_message m = *message;
+  const lk_slice names[] = { m.topic, m.event };
+  m.join_ref = m.ref = LK_SLICE_EMPTY;
+  *is_binary = is_frame(form, &m);
+  return *is_binary ? write_frame(2, names, 2, m.payload, out) : encode_text(form, &m, out);
 }

@@ -1,13 +1,29 @@
-/* channel/message.h -- Phoenix's serializer V2: what stands in one WebSocket message.
+/* channel/message.h -- Phoenix's serializers: what stands in one message.
  *
- *   text    [join_ref, ref, topic, event, payload]           payload is any JSON, kept as it came
- *   binary  kind, lengths, names, then raw payload            kinds 0 push, 1 reply, 2 broadcast
+ *   V2 text    [join_ref, ref, topic, event, payload]        payload is any JSON, kept as it came
+ *   V2 binary  kind, lengths, names, then raw payload        kinds 0 push, 1 reply, 2 broadcast
+ *   V1 text    {"topic", "event", "ref", "payload"}          and join_ref, where a client sends it
  *
- * References are opaque strings or null: they are echoed, never parsed. */
+ * References are opaque strings or null: they are echoed, never parsed.
+ *
+ * V1 and long-poll have no binary frames. To such a receiver a payload of bytes goes as
+ *
+ *   {"b64": "<the bytes in standard base64, padded>"}
+ *
+ * in the place of the payload, in a reply in that of the response. (Genuine Phoenix fails there.) The
+ * other way it is not needed: long-poll clients send binary frames in base64, and V1 clients send text. */
 #ifndef LK_CHANNEL_MESSAGE_H
 #define LK_CHANNEL_MESSAGE_H
 
 #include "base/base.h"
+
+/* What a receiver reads. */
+typedef enum lk_message_form {
+  LK_MESSAGE_V2,      /* text and binary: WebSocket with vsn=2.0.0 */
+  LK_MESSAGE_V2_TEXT, /* text only: long-poll with vsn=2.0.0 */
+  LK_MESSAGE_V1,      /* text only: either transport with vsn=1.0.0 or none */
+  LK_MESSAGE_FORMS
+} lk_message_form;
 
 typedef struct lk_message {
   lk_slice join_ref; /* ptr NULL: null */
@@ -18,29 +34,53 @@ typedef struct lk_message {
   bool binary;
 } lk_message;
 
-/* Reads a text message. Names that contain escapes are decoded into |arena|; everything else borrows
- * from |text|. LK_ERR_BAD_MESSAGE for any other shape, LK_ERR_TOO_BIG for a name over the limit,
- * and the errors of the JSON reader; |out| and |arena| are as before. Elements past the fifth
- * are ignored, as Phoenix does. */
+/* ---- from a client ---- */
+
+/* Reads one message of a connection that speaks |form|; |is_binary| is what kind of WebSocket message it came
+ * in. Names that contain escapes are decoded into |arena|; everything else borrows
+ * from |bytes|. LK_ERR_BAD_MESSAGE for any other shape, also for a binary message in V1; LK_ERR_TOO_BIG
+ * for a name over channel_name_bytes, LK_ERR_UTF8, and the errors of the JSON reader; |out| and |arena| are as before. */
+lk_err lk_message_decode(lk_message_form form, lk_slice bytes, bool is_binary,
+                         const lk_limits *limits, lk_arena *arena, lk_message *out) LK_MUST_USE;
+
+/* The forms one by one. A V2 array may have elements past the fifth, which are ignored, as Phoenix does; so are
+ * members of a V1 object that have no meaning, but ref must be there. */
 lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *arena,
                               lk_message *out) LK_MUST_USE;
+lk_err lk_message_decode_text_v1(lk_slice text, const lk_limits *limits, lk_arena *arena,
+                                 lk_message *out) LK_MUST_USE;
 
-/* Reads a client's binary push; it borrows from |bytes|. LK_ERR_BAD_MESSAGE where the kind is
- * another or a length runs past the end, LK_ERR_UTF8 for a name that is not text. */
+/* A client's binary push; it borrows from |bytes|. LK_ERR_BAD_MESSAGE where the kind is
+ * another or a length runs past the end, LK_ERR_UTF8 for a name that is not text. Absent references, which the
+ * client writes as empty ones, become null. */
 lk_err lk_message_decode_binary(lk_slice bytes, lk_message *out) LK_MUST_USE;
 
-/* Writes a text message; |payload| must be JSON text. The error is the buffer's. */
+/* ---- to a client ----
+ *
+ * Each appends one whole message as |form| has it. |*is_binary| tells which kind of WebSocket message that
+ * is. A JSON payload is believed to be one. Errors: the buffer's, LK_ERR_UTF8 for a name that is no text, and
+ * LK_ERR_TOO_BIG for a name over 255 bytes in a binary frame; the buffer is then as before. */
+
+/* A message to one receiver: join_ref, ref (text only; a binary push has none), topic, event, payload. */
+lk_err lk_message_encode_push(lk_message_form form, const lk_message *message, lk_buf *out,
+                              bool *is_binary);
+
+/* The reply to |message->ref|: event phx_reply, and {"status":|status|,"response":payload} for a payload. |event|
+ * is not looked at. */
+lk_err lk_message_encode_reply(lk_message_form form, const lk_message *message, lk_slice status,
+                               lk_buf *out, bool *is_binary);
+
+/* The same bytes for all receivers of one form: both references are null, whatever |message| says. */
+lk_err lk_message_encode_broadcast(lk_message_form form, const lk_message *message, lk_buf *out,
+                                   bool *is_binary);
+
+/* The form whose bytes |form| shares: for JSON, V2 and V2_TEXT are the same. Who encodes a broadcast once for
+ * each form does it for those that this function returns. */
+static inline lk_message_form lk_message_shared_form(lk_message_form form, bool is_binary) {
+  return form == LK_MESSAGE_V2_TEXT && !is_binary ? LK_MESSAGE_V2 : form;
+}
+
+/* A text message of V2, from either side: for clients, too. |payload| must be JSON text. */
 lk_err lk_message_encode_text(const lk_message *message, lk_buf *out);
-
-/* Writes what a server sends as a reply to |message->ref|:
- * event "phx_reply", payload {"status":status,"response":response}. */
-lk_err lk_message_encode_reply(const lk_message *message, lk_slice status, lk_slice response,
-                               lk_buf *out);
-
-/* Binary frames from the server: three lengths for a push, two for a broadcast, four for a
- * reply, whose event is its status. LK_ERR_TOO_BIG for a name over 255 bytes. */
-lk_err lk_message_encode_binary_push(const lk_message *message, lk_buf *out);
-lk_err lk_message_encode_binary_broadcast(const lk_message *message, lk_buf *out);
-lk_err lk_message_encode_binary_reply(const lk_message *message, lk_buf *out);
 
 #endif

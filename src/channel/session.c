@@ -4,297 +4,577 @@
  * and whether the room has accepted it. What a message does:
  *
  *   message          topic unknown                        topic known
- *   phx_join         new record, JOIN                     old one LEAVE, new record, JOIN; when that is
- *                                                         answered: reply first, then phx_close
+ *   phx_join         new record, JOIN; beyond the limit   old one LEAVE, new record, JOIN; when that is
+ *                    reply "too many channels joined"     answered: reply first, then phx_close
  *                                                         with the old join_ref
  *   phx_leave        reply ok                             stale: nothing; else reply ok, phx_close, LEAVE
  *   other            reply "unmatched topic", whose       stale: nothing; else MESSAGE
  *                    join_ref is null
- *   heartbeat on "phoenix": reply ok
  *
- * Stale means that the message names a join_ref and it is not the record's.
+ *   on the topic phoenix: heartbeat: reply ok; access_token: TOKEN
  *
- * Output waits in a bounded outbox, and a peer that does not read runs into the bound.
+ * Stale means that the message names a join_ref and it is not the record's. A joining that was replaced before the
+ * room answered hands the old join_ref on to the one that replaced it.
+ *
+ * Ten thousand connections idle, most of them in one topic. So a session keeps nothing but its records, and a record
+ * is one block of just the size that its names need:
+ *
+ *   record := prev next | tag | number | hash | lengths flags | topic join_ref [the join_ref that it replaces]
+ *
+ * They hang in a list in order of joining. A few are found by looking at each; from LIST_MAX on there is a table of
+ * pointers, half empty at least, with linear probing and a keyed hash, since strangers choose the topics. It
+ * shrinks again, and goes when a few are left.
  *
  * Always: a record exists from the JOIN event until the LEAVE event or the refusal; channel
- * numbers only grow, so that an answer to a joining that is gone can be told from one that is not. */
+ * numbers only grow, so that an answer to a joining that is gone can be told from one that is not; where there is
+ * a table, all records are in it. */
 #include "channel/session.h"
 
-typedef struct channel_record {
-  uint32_t number;
-  bool accepted;
-  uint8_t join_ref_len;
-  bool has_join_ref;
-  bool replaces; /* a phx_close for |old_join_ref| is due after the answer */
-  uint8_t old_join_ref_len;
-  bool old_has_join_ref;
-  uint8_t join_ref[255];
-  uint8_t old_join_ref[255];
-} channel_record;
+#include "base/map.h"
+#include "codec/json_reader.h"
 
-void lk_session_init(lk_session *self, const lk_alloc *alloc, const lk_limits *limits,
-                     const uint64_t hash_seed[2]) {
-  *self = (lk_session){ .alloc = alloc, .limits = limits, .channel_next = 1 };
-  lk_map_init(&self->channels, alloc, sizeof(channel_record), limits->channel_topics_count,
-              hash_seed);
-  lk_arena_init(&self->scratch, alloc, (size_t)limits->json_bytes * 2);
-  lk_outbox_init(&self->output, alloc, limits->ws_output_bytes);
+#define LIST_MAX 8       /* records without a table */
+#define TABLE_CAP_MIN 32 /* for LIST_MAX + 1 records and some more */
+
+enum {
+  ACCEPTED = 1,
+  HAS_REF = 2,     /* the join_ref is not null */
+  REPLACES = 4,    /* a phx_close is due after the answer, with the old join_ref */
+  HAS_OLD_REF = 8, /* which is not null */
+};
+
+struct lk_session_channel {
+  lk_session_channel *prev;
+  lk_session_channel *next;
+  uint64_t tag;
+  uint32_t number;
+  uint32_t hash; /* while there is a table */
+  uint8_t topic_len;
+  uint8_t ref_len;
+  uint8_t old_ref_len;
+  uint8_t flags;
+  uint8_t names[];
+};
+
+typedef lk_session_channel channel;
+
+/* ---- records ---- */
+
+/* Not less than the struct, which is written whole and has room for a few bytes at its end. */
+static size_t size_for(size_t names_len) {
+  return lk_max_size(sizeof(channel), offsetof(channel, names) + names_len);
 }
 
-void lk_session_deinit(lk_session *self) {
-  lk_map_deinit(&self->channels);
-  lk_arena_deinit(&self->scratch);
-  lk_outbox_deinit(&self->output);
+static size_t channel_size(const channel *c) {
+  return size_for((size_t)c->topic_len + c->ref_len + c->old_ref_len);
+}
+
+static lk_slice topic_of(const channel *c) { return lk_slice_of(c->names, c->topic_len); }
+
+static lk_slice ref_of(const channel *c) {
+  if ((c->flags & HAS_REF) == 0) return LK_SLICE_EMPTY;
+  return lk_slice_of(c->names + c->topic_len, c->ref_len);
+}
+
+static lk_slice old_ref_of(const channel *c) {
+  if ((c->flags & HAS_OLD_REF) == 0) return LK_SLICE_EMPTY;
+  return lk_slice_of(c->names + c->topic_len + c->ref_len, c->old_ref_len);
+}
+
+static void free_channel(const lk_alloc *alloc, channel *c) {
+  lk_free_bytes(alloc, c, channel_size(c));
+}
+
+/* Behind the answer to a new joining follows the phx_close of the one that the room had accepted: |old|, or
+ * the one that |old| was to replace. */
+static bool is_closed_later(const channel *old, lk_slice *ref) {
+  if (old == NULL) return false;
+  *ref = (old->flags & ACCEPTED) != 0 ? ref_of(old) : old_ref_of(old);
+  return (old->flags & (ACCEPTED | REPLACES)) != 0;
+}
+
+/* NULL where memory is out. Names have at most 255 bytes, by the decoder. */
+static channel *make_channel(const lk_alloc *alloc, const lk_message *m, const channel *old) {
+  lk_slice old_ref = LK_SLICE_EMPTY;
+  uint8_t flags = m->join_ref.ptr != NULL ? HAS_REF : 0;
+  if (is_closed_later(old, &old_ref)) flags |= REPLACES;
+  else old_ref = LK_SLICE_EMPTY;
+  if (old_ref.ptr != NULL) flags |= HAS_OLD_REF;
+  const lk_slice names[] = { m->topic, m->join_ref, old_ref };
+  LK_ASSERT(m->topic.len <= UINT8_MAX && m->join_ref.len <= UINT8_MAX);
+  channel *c = lk_alloc_bytes(alloc, size_for(m->topic.len + m->join_ref.len + old_ref.len));
+  if (c == NULL) return NULL;
+  *c = (channel){ .topic_len = (uint8_t)m->topic.len,
+                  .ref_len = (uint8_t)m->join_ref.len,
+                  .old_ref_len = (uint8_t)old_ref.len,
+                  .flags = flags };
+  uint8_t *at = c->names;
+  for (size_t i = 0; i < 3; i++) {
+    if (names[i].len > 0) memcpy(at, names[i].ptr, names[i].len);
+    at += names[i].len;
+  }
+  return c;
+}
+
+static bool is_stale(const channel *c, const lk_message *m) {
+  return m->join_ref.ptr != NULL &&
+         !((c->flags & HAS_REF) != 0 && lk_slice_equal(ref_of(c), m->join_ref));
+}
+
+/* ---- the list ---- */
+
+static void link_last(lk_session *self, channel *c) {
+  c->prev = self->last;
+  c->next = NULL;
+  if (self->last == NULL) self->first = c;
+  else self->last->next = c;
+  self->last = c;
+}
+
+static void unlink_channel(lk_session *self, channel *c) {
+  if (c->prev == NULL) self->first = c->next;
+  else c->prev->next = c->next;
+  if (c->next == NULL) self->last = c->prev;
+  else c->next->prev = c->prev;
+}
+
+/* ---- the table ---- */
+
+static uint32_t hash_of(const lk_session_io *io, lk_slice topic) {
+  return (uint32_t)lk_siphash13(io->hash_seed, topic);
+}
+
+static void table_put(channel **table, uint32_t cap, channel *c) {
+  uint32_t at = c->hash & (cap - 1);
+  while (table[at] != NULL) at = (at + 1) & (cap - 1);
+  table[at] = c;
+}
+
+/* Where |c| stands. */
+static uint32_t table_place(const lk_session *self, const channel *c) {
+  uint32_t at = c->hash & (self->table_cap - 1);
+  while (self->table[at] != c) at = (at + 1) & (self->table_cap - 1);
+  return at;
+}
+
+/* Moves up what stands behind the gap and belongs before it, so that searches may end at a free place. */
+static void table_remove(lk_session *self, const channel *c) {
+  uint32_t mask = self->table_cap - 1;
+  uint32_t gap = table_place(self, c);
+  for (uint32_t at = (gap + 1) & mask; self->table[at] != NULL; at = (at + 1) & mask) {
+    uint32_t home = self->table[at]->hash & mask;
+    if (((at - home) & mask) < ((at - gap) & mask)) continue; /* its home is behind the gap */
+    self->table[gap] = self->table[at];
+    gap = at;
+  }
+  self->table[gap] = NULL;
+}
+
+static void drop_table(lk_session *self, const lk_alloc *alloc) {
+  lk_free_array(alloc, self->table, self->table_cap, sizeof *self->table);
+  self->table = NULL;
+  self->table_cap = 0;
+}
+
+/* All records into a table of |cap| places. */
+static lk_err make_table(lk_session *self, const lk_session_io *io, uint32_t cap) {
+  channel **table = lk_alloc_array(io->alloc, cap, sizeof *table);
+  if (table == NULL) return LK_ERR_NOMEM;
+  memset(table, 0, cap * sizeof *table);
+  for (channel *c = self->first; c != NULL; c = c->next) {
+    if (self->table == NULL) c->hash = hash_of(io, topic_of(c));
+    table_put(table, cap, c);
+  }
+  drop_table(self, io->alloc);
+  self->table = table;
+  self->table_cap = cap;
+  return LK_OK;
+}
+
+/* Room for one record more. */
+static lk_err reserve_place(lk_session *self, const lk_session_io *io) {
+  uint32_t count = self->count + 1;
+  if (count <= LIST_MAX || count <= self->table_cap / 2) return LK_OK;
+  return make_table(self, io, lk_max_u32(TABLE_CAP_MIN, self->table_cap * 2));
+}
+
+/* After a record went. That there is no memory for a smaller table does no harm. */
+static void shrink_table(lk_session *self, const lk_session_io *io) {
+  if (self->table == NULL) return;
+  if (self->count <= LIST_MAX / 2) drop_table(self, io->alloc);
+  else if (self->table_cap > TABLE_CAP_MIN && self->count < self->table_cap / 8)
+    (void)!make_table(self, io, self->table_cap / 2);
+}
+
+static channel *find_topic(const lk_session *self, const lk_session_io *io, lk_slice topic) {
+  if (self->table == NULL) {
+    channel *c = self->first;
+    while (c != NULL && !lk_slice_equal(topic_of(c), topic)) c = c->next;
+    return c;
+  }
+  uint32_t hash = hash_of(io, topic), mask = self->table_cap - 1;
+  for (uint32_t at = hash & mask; self->table[at] != NULL; at = (at + 1) & mask) {
+    channel *c = self->table[at];
+    if (c->hash == hash && lk_slice_equal(topic_of(c), topic)) return c;
+  }
+  return NULL;
+}
+
+/* The record of this very joining, or NULL where it is gone. */
+static channel *find(const lk_session *self, const lk_session_io *io, lk_slice topic,
+                     uint32_t number) {
+  channel *c = find_topic(self, io, topic);
+  return c != NULL && c->number == number ? c : NULL;
+}
+
+/* There is room. */
+static void add_channel(lk_session *self, const lk_session_io *io, channel *c) {
+  if (self->table != NULL) {
+    c->hash = hash_of(io, topic_of(c));
+    table_put(self->table, self->table_cap, c);
+  }
+  link_last(self, c);
+  self->count++;
+}
+
+/* |fresh| takes the place of |old|, which is freed. */
+static void replace_channel(lk_session *self, const lk_session_io *io, channel *old,
+                            channel *fresh) {
+  if (self->table != NULL) {
+    fresh->hash = old->hash;
+    self->table[table_place(self, old)] = fresh;
+  }
+  unlink_channel(self, old);
+  link_last(self, fresh);
+  free_channel(io->alloc, old);
+}
+
+static void remove_channel(lk_session *self, const lk_session_io *io, channel *c) {
+  if (self->table != NULL) table_remove(self, c);
+  unlink_channel(self, c);
+  self->count--;
+  free_channel(io->alloc, c);
+  shrink_table(self, io);
+}
+
+/* ---- life ---- */
+
+void lk_session_init(lk_session *self, lk_message_form form) {
+  LK_ASSERT((uint32_t)form < LK_MESSAGE_FORMS);
+  *self = (lk_session){ .channel_next = 1, .form = (uint8_t)form };
+}
+
+void lk_session_deinit(lk_session *self, const lk_alloc *alloc) {
+  for (channel *c = self->first, *next; c != NULL; c = next) {
+    next = c->next;
+    free_channel(alloc, c);
+  }
+  drop_table(self, alloc);
   *self = (lk_session){ 0 };
+}
+
+size_t lk_session_bytes(const lk_session *self) {
+  size_t bytes = self->table_cap * sizeof *self->table;
+  for (const channel *c = self->first; c != NULL; c = c->next) bytes += channel_size(c);
+  return bytes;
 }
 
 /* ---- output ---- */
 
-lk_err lk_session_send(lk_session *self, lk_slice encoded) {
-  size_t start = lk_outbox_begin(&self->output);
-  return lk_outbox_end(&self->output, start, lk_buf_append(&self->output.bytes, encoded));
+static lk_err send_message(const lk_session *self, const lk_session_io *io, const lk_message *m) {
+  bool is_binary = false;
+  size_t start = lk_outbox_begin(io->output);
+  lk_err err = lk_message_encode_push(lk_session_form(self), m, &io->output->bytes, &is_binary);
+  return lk_outbox_end_as(io->output, start, is_binary, err);
 }
 
-static lk_err send_message(lk_session *self, const lk_message *message) {
-  size_t start = lk_outbox_begin(&self->output);
-  return lk_outbox_end(&self->output, start, lk_message_encode_text(message, &self->output.bytes));
+static lk_err send_reply(const lk_session *self, const lk_session_io *io, const lk_message *m,
+                         lk_slice status) {
+  bool is_binary = false;
+  if (m->ref.ptr == NULL) return LK_OK; /* nobody waits for it */
+  size_t start = lk_outbox_begin(io->output);
+  lk_err err = lk_message_encode_reply(lk_session_form(self), m, status, &io->output->bytes,
+                                       &is_binary);
+  return lk_outbox_end_as(io->output, start, is_binary, err);
 }
 
-static lk_err send_reply(lk_session *self, lk_slice join_ref, lk_slice ref, lk_slice topic,
-                         lk_slice status, lk_slice response) {
-  if (ref.ptr == NULL) return LK_OK; /* nobody waits for it */
-  lk_message message = { .join_ref = join_ref, .ref = ref, .topic = topic };
-  size_t start = lk_outbox_begin(&self->output);
-  return lk_outbox_end(&self->output, start,
-                       lk_message_encode_reply(&message, status, response, &self->output.bytes));
+/* What the session itself says to |m|, of which join_ref, ref and topic count. */
+static lk_err send_own(const lk_session *self, const lk_session_io *io, const lk_message *m,
+                       lk_slice status, lk_slice response) {
+  lk_message reply = {
+    .join_ref = m->join_ref, .ref = m->ref, .topic = m->topic, .payload = response
+  };
+  return send_reply(self, io, &reply, status);
 }
 
 /* Nobody answers to this topic: the one reply whose join_ref is null. */
-static lk_err send_unmatched(lk_session *self, lk_slice topic, lk_slice ref) {
-  return send_reply(self, LK_SLICE_EMPTY, ref, topic, LK_LIT("error"),
-                    LK_LIT("{\"reason\":\"unmatched topic\"}"));
+static lk_err send_unmatched(const lk_session *self, const lk_session_io *io, lk_slice topic,
+                             lk_slice ref) {
+  lk_message m = { .topic = topic, .ref = ref };
+  return send_own(self, io, &m, LK_LIT("error"), LK_LIT("{\"reason\":\"unmatched topic\"}"));
 }
 
 /* phx_close and phx_error carry the join_ref twice. */
-static lk_err send_end(lk_session *self, lk_slice join_ref, lk_slice topic, lk_slice event,
-                       lk_slice payload) {
-  lk_message message = { join_ref, join_ref, topic, event, payload, false };
-  return send_message(self, &message);
+static lk_err send_end(const lk_session *self, const lk_session_io *io, lk_slice join_ref,
+                       lk_slice topic, lk_slice event, lk_slice payload) {
+  lk_message m = { join_ref, join_ref, topic, event, payload, false };
+  return send_message(self, io, &m);
 }
 
-bool lk_session_next_output(lk_session *self, lk_slice *text) {
-  return lk_outbox_next(&self->output, text);
-}
-
-/* ---- records ---- */
-
-static lk_slice record_ref(const channel_record *r) {
-  return r->has_join_ref ? lk_slice_of(r->join_ref, r->join_ref_len) : LK_SLICE_EMPTY;
-}
-
-static lk_slice record_old_ref(const channel_record *r) {
-  return r->old_has_join_ref ? lk_slice_of(r->old_join_ref, r->old_join_ref_len) : LK_SLICE_EMPTY;
-}
-
-static void record_set_ref(channel_record *r, lk_slice join_ref) {
-  LK_ASSERT(join_ref.len <= sizeof r->join_ref); /* the decoder bounds names */
-  r->has_join_ref = join_ref.ptr != NULL;
-  r->join_ref_len = (uint8_t)join_ref.len;
-  if (join_ref.len > 0) memcpy(r->join_ref, join_ref.ptr, join_ref.len);
-}
-
-static bool is_stale(const channel_record *r, const lk_message *m) {
-  return m->join_ref.ptr != NULL &&
-         !(r->has_join_ref && lk_slice_equal(record_ref(r), m->join_ref));
-}
-
-static void emit(lk_session *self, lk_session_event event) {
-  LK_ASSERT(self->event_count < LK_SESSION_EVENTS_MAX);
-  self->events[self->event_count++] = event;
+static lk_err send_close(const lk_session *self, const lk_session_io *io, lk_slice join_ref,
+                         lk_slice topic) {
+  return send_end(self, io, join_ref, topic, LK_LIT("phx_close"), LK_LIT("{}"));
 }
 
 /* ---- what a message does ---- */
 
-static lk_err on_join(lk_session *self, channel_record *record, const lk_message *m) {
+typedef struct step {
+  lk_session *self;
+  const lk_session_io *io;
+  const lk_message *m;
+  channel *channel; /* of the topic, or NULL */
+  lk_session_events *out;
+} step;
+
+static void emit(const step *s, lk_session_event event) {
+  LK_ASSERT(s->out->count < LK_SESSION_EVENTS_MAX);
+  s->out->items[s->out->count++] = event;
+}
+
+static void emit_leave(const step *s, const channel *c) {
+  emit(s,
+       (lk_session_event){
+           .kind = LK_SESSION_LEAVE, .channel = c->number, .tag = c->tag, .topic = s->m->topic });
+}
+
+/* What goes to the room as it came. */
+static void emit_message(const step *s, lk_session_event_kind kind, const channel *c) {
+  emit(s, (lk_session_event){ .kind = kind,
+                              .channel = c->number,
+                              .tag = c->tag,
+                              .topic = s->m->topic,
+                              .event = s->m->event,
+                              .ref = s->m->ref,
+                              .payload = s->m->payload,
+                              .is_binary = s->m->binary });
+}
+
+static lk_err on_join(const step *s) {
+  lk_session *self = s->self;
   if (self->channel_next > LK_SESSION_CHANNEL_MAX) return LK_ERR_LIMIT;
-  channel_record fresh = { .number = self->channel_next };
-  if (record != NULL) {
-    fresh.replaces = record->accepted;
-    fresh.old_has_join_ref = record->has_join_ref;
-    fresh.old_join_ref_len = record->join_ref_len;
-    memcpy(fresh.old_join_ref, record->join_ref, record->join_ref_len);
-    emit(self, (lk_session_event){ LK_SESSION_LEAVE, record->number, m->topic, LK_SLICE_EMPTY,
-                                   LK_SLICE_EMPTY, LK_SLICE_EMPTY });
+  if (s->channel == NULL && self->count >= s->io->limits->channel_topics_count) {
+    return send_own(self, s->io, s->m, LK_LIT("error"),
+                    LK_LIT("{\"reason\":\"too many channels joined\"}"));
+  }
+  if (s->channel == NULL && reserve_place(self, s->io) != LK_OK) return LK_ERR_NOMEM;
+  channel *fresh = make_channel(s->io->alloc, s->m, s->channel);
+  if (fresh == NULL) return LK_ERR_NOMEM;
+  fresh->number = self->channel_next++;
+  if (s->channel != NULL) {
+    emit_leave(s, s->channel);
+    replace_channel(self, s->io, s->channel, fresh);
   } else {
-    void *slot;
-    bool is_new;
-    lk_err err = lk_map_put(&self->channels, m->topic, &slot, &is_new);
-    if (err == LK_ERR_LIMIT) {
-      return send_reply(self, m->join_ref, m->ref, m->topic, LK_LIT("error"),
-                        LK_LIT("{\"reason\":\"too many channels joined\"}"));
-    }
-    if (err != LK_OK) return err;
-    record = slot;
+    add_channel(self, s->io, fresh);
   }
-  record_set_ref(&fresh, m->join_ref);
-  self->channel_next++;
-  *record = fresh;
-  emit(self,
-       (lk_session_event){ LK_SESSION_JOIN, fresh.number, m->topic, m->event, m->ref, m->payload });
+  emit_message(s, LK_SESSION_JOIN, fresh);
   return LK_OK;
 }
 
-static lk_err on_leave(lk_session *self, channel_record *record, const lk_message *m) {
-  lk_err err;
-  if (record == NULL) {
-    return send_reply(self, m->join_ref, m->ref, m->topic, LK_LIT("ok"), LK_LIT("{}"));
-  }
-  if (is_stale(record, m)) return LK_OK;
-  lk_slice join_ref = record_ref(record);
-  err = send_reply(self, join_ref, m->ref, m->topic, LK_LIT("ok"), LK_LIT("{}"));
-  if (err == LK_OK) err = send_end(self, join_ref, m->topic, LK_LIT("phx_close"), LK_LIT("{}"));
+static lk_err on_leave(const step *s) {
+  channel *c = s->channel;
+  if (c == NULL) return send_own(s->self, s->io, s->m, LK_LIT("ok"), LK_LIT("{}"));
+  if (is_stale(c, s->m)) return LK_OK;
+  lk_message reply = { .join_ref = ref_of(c), .ref = s->m->ref, .topic = s->m->topic };
+  lk_err err = send_own(s->self, s->io, &reply, LK_LIT("ok"), LK_LIT("{}"));
+  if (err == LK_OK) err = send_close(s->self, s->io, ref_of(c), s->m->topic);
   if (err != LK_OK) return err;
-  emit(self, (lk_session_event){ LK_SESSION_LEAVE, record->number, m->topic, LK_SLICE_EMPTY,
-                                 LK_SLICE_EMPTY, LK_SLICE_EMPTY });
-  (void)lk_map_remove(&self->channels, m->topic);
+  emit_leave(s, c);
+  remove_channel(s->self, s->io, c);
   return LK_OK;
 }
 
-static lk_err on_other(lk_session *self, channel_record *record, const lk_message *m) {
-  if (record == NULL) {
-    return send_unmatched(self, m->topic, m->ref);
+static lk_err on_other(const step *s) {
+  if (s->channel == NULL) return send_unmatched(s->self, s->io, s->m->topic, s->m->ref);
+  if (!is_stale(s->channel, s->m)) emit_message(s, LK_SESSION_MESSAGE, s->channel);
+  return LK_OK;
+}
+
+static lk_err on_heartbeat(const step *s) {
+  lk_message reply = { .ref = s->m->ref, .topic = s->m->topic };
+  return send_own(s->self, s->io, &reply, LK_LIT("ok"), LK_LIT("{}"));
+}
+
+/* The text of {"token": text}; false for another payload. The decoder has checked that it is JSON. */
+static lk_err read_token(const step *s, lk_slice *token, bool *found) {
+  lk_json_reader in;
+  lk_json_member member = { .name = LK_LIT_INIT("token") };
+  *found = false;
+  if (s->m->binary) return LK_OK;
+  lk_err err = lk_json_reader_init(&in, s->m->payload, s->io->limits, s->io->scratch);
+  if (err == LK_OK) err = lk_json_read_members(&in, &member, 1);
+  if (err == LK_ERR_TYPE) return LK_OK;
+  *found = err == LK_OK && lk_json_get_string(&member.value, token) == LK_OK;
+  return err;
+}
+
+static lk_err on_token(const step *s) {
+  lk_slice token;
+  bool found;
+  lk_err err = read_token(s, &token, &found);
+  if (err != LK_OK) return err;
+  if (!found) {
+    lk_message reply = { .ref = s->m->ref, .topic = s->m->topic };
+    return send_own(s->self, s->io, &reply, LK_LIT("error"), LK_LIT("{\"reason\":\"no token\"}"));
   }
-  if (is_stale(record, m)) return LK_OK;
-  emit(self, (lk_session_event){ LK_SESSION_MESSAGE, record->number, m->topic, m->event, m->ref,
-                                 m->payload });
+  emit(s, (lk_session_event){
+              .kind = LK_SESSION_TOKEN, .topic = s->m->topic, .ref = s->m->ref, .payload = token });
   return LK_OK;
 }
 
-typedef lk_err (*handler)(lk_session *self, channel_record *record, const lk_message *m);
+typedef lk_err (*handler)(const step *s);
+typedef enum place { CHANNEL, CONNECTION } place;
 
-static handler handler_of(lk_slice event) {
+static handler handler_of(const lk_message *m) {
   static const struct {
     lk_slice event;
+    place where;
     handler run;
   } rules[] = {
-#define EVENT(name, text, run) { LK_LIT_INIT(text), run },
+#define EVENT(name, text, where, run) { LK_LIT_INIT(text), where, run },
 #include "channel/events.def"
 #undef EVENT
   };
+  bool of_connection = lk_slice_equal(m->topic, LK_LIT("phoenix"));
   for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-    if (lk_slice_equal(rules[i].event, event)) return rules[i].run;
+    if (rules[i].where == CONNECTION && !of_connection) continue;
+    if (lk_slice_equal(rules[i].event, m->event)) return rules[i].run;
   }
   return on_other;
 }
 
-lk_err lk_session_feed(lk_session *self, lk_slice text) {
+lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes, bool is_binary,
+                       lk_session_events *out) {
   lk_message m;
-  LK_ASSERT(self->event_next == self->event_count);
-  self->event_count = self->event_next = 0;
-  lk_arena_reset(&self->scratch);
-  lk_err err = lk_message_decode_text(text, self->limits, &self->scratch, &m);
+  LK_ASSERT(!self->is_ending);
+  out->count = 0;
+  lk_err err = lk_message_decode(lk_session_form(self), bytes, is_binary, io->limits, io->scratch,
+                                 &m);
   if (err != LK_OK) return err;
-  if (lk_slice_equal(m.topic, LK_LIT("phoenix")) && lk_slice_equal(m.event, LK_LIT("heartbeat"))) {
-    return send_reply(self, LK_SLICE_EMPTY, m.ref, m.topic, LK_LIT("ok"), LK_LIT("{}"));
-  }
-  channel_record *record = lk_map_get(&self->channels, m.topic);
-  return handler_of(m.event)(self, record, &m);
+  step s = { self, io, &m, find_topic(self, io, m.topic), out };
+  return handler_of(&m)(&s);
 }
 
-bool lk_session_poll(lk_session *self, lk_session_event *out) {
-  if (self->event_next == self->event_count) return false;
-  *out = self->events[self->event_next++];
+bool lk_session_end(lk_session *self, const lk_session_io *io, lk_session_event *out) {
+  if (self->is_ending && self->first != NULL) remove_channel(self, io, self->first);
+  self->is_ending = true;
+  if (self->first == NULL) return false;
+  *out = (lk_session_event){ .kind = LK_SESSION_LEAVE,
+                             .channel = self->first->number,
+                             .tag = self->first->tag,
+                             .topic = topic_of(self->first) };
   return true;
 }
 
-bool lk_session_end(lk_session *self, lk_session_event *out) {
-  lk_slice topic;
-  void *value;
-  self->event_count = self->event_next = 0;
-  if (!lk_map_next(&self->channels, &self->end_cursor, &topic, &value)) return false;
-  *out = (lk_session_event){ .kind = LK_SESSION_LEAVE,
-                             .topic = topic,
-                             .channel = ((channel_record *)value)->number };
+bool lk_session_has(const lk_session *self, const lk_session_io *io, lk_slice topic,
+                    uint32_t number) {
+  return find(self, io, topic, number) != NULL;
+}
+
+bool lk_session_set_tag(lk_session *self, const lk_session_io *io, lk_slice topic, uint32_t number,
+                        uint64_t tag) {
+  channel *c = find(self, io, topic, number);
+  if (c == NULL) return false;
+  c->tag = tag;
   return true;
 }
 
 /* ---- answers ---- */
 
-/* The record of this very joining, or NULL where it is gone. */
-static channel_record *find(lk_session *self, lk_slice topic, uint32_t channel) {
-  channel_record *record = lk_map_get(&self->channels, topic);
-  return record != NULL && record->number == channel ? record : NULL;
+static channel *find_answered(const lk_session *self, const lk_session_io *io,
+                              const lk_session_answer *a) {
+  return find(self, io, a->topic, a->channel);
 }
 
-static lk_err answer_join(lk_session *self, channel_record *record, lk_slice topic, lk_slice ref,
-                          lk_slice status, lk_slice response) {
-  lk_err err = send_reply(self, record_ref(record), ref, topic, status, response);
-  if (err == LK_OK && record->replaces) {
-    err = send_end(self, record_old_ref(record), topic, LK_LIT("phx_close"), LK_LIT("{}"));
-    record->replaces = false;
+/* What |a| says to the joining whose join_ref is given. */
+static lk_message message_of(const lk_session_answer *a, lk_slice join_ref) {
+  lk_message m = { .join_ref = join_ref,
+                   .ref = a->ref,
+                   .topic = a->topic,
+                   .event = a->event,
+                   .payload = a->payload,
+                   .binary = a->is_binary };
+  if (!a->is_binary && a->payload.len == 0) m.payload = LK_LIT("{}");
+  return m;
+}
+
+static lk_err answer_join(lk_session *self, const lk_session_io *io, channel *c,
+                          const lk_session_answer *a, lk_slice status) {
+  lk_message m = message_of(a, ref_of(c));
+  lk_err err = send_reply(self, io, &m, status);
+  if (err == LK_OK && (c->flags & REPLACES) != 0) {
+    err = send_close(self, io, old_ref_of(c), a->topic);
+    c->flags &= (uint8_t)~REPLACES;
   }
   return err;
 }
 
-bool lk_session_has(lk_session *self, lk_slice topic, uint32_t channel) {
-  return find(self, topic, channel) != NULL;
+lk_err lk_session_accept(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  channel *c = find_answered(self, io, a);
+  if (c == NULL) return LK_OK;
+  c->flags |= ACCEPTED;
+  return answer_join(self, io, c, a, LK_LIT("ok"));
 }
 
-lk_err lk_session_accept(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                         lk_slice response) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
-  record->accepted = true;
-  return answer_join(self, record, topic, ref, LK_LIT("ok"), response);
-}
-
-lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                         lk_slice response) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
-  lk_err err = answer_join(self, record, topic, ref, LK_LIT("error"), response);
-  (void)lk_map_remove(&self->channels, topic);
+lk_err lk_session_refuse(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  channel *c = find_answered(self, io, a);
+  if (c == NULL) return LK_OK;
+  lk_err err = answer_join(self, io, c, a, LK_LIT("error"));
+  remove_channel(self, io, c);
   return err;
 }
 
-lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref) {
-  if (find(self, topic, channel) == NULL) return LK_OK;
-  lk_err err = send_unmatched(self, topic, ref);
-  (void)lk_map_remove(&self->channels, topic);
+lk_err lk_session_unmatched(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  channel *c = find_answered(self, io, a);
+  if (c == NULL) return LK_OK;
+  lk_err err = send_unmatched(self, io, a->topic, a->ref);
+  remove_channel(self, io, c);
   return err;
 }
 
-lk_err lk_session_too_late(lk_session *self, lk_slice topic, lk_slice ref) {
-  return send_unmatched(self, topic, ref);
+lk_err lk_session_too_late(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  return send_unmatched(self, io, a->topic, a->ref);
 }
 
-lk_err lk_session_reply(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                        lk_slice status, lk_slice response) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
-  return send_reply(self, record_ref(record), ref, topic, status, response);
+lk_err lk_session_reply(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  const channel *c = find_answered(self, io, a);
+  if (c == NULL && a->channel != 0) return LK_OK;
+  lk_message m = message_of(a, c == NULL ? LK_SLICE_EMPTY : ref_of(c));
+  return send_reply(self, io, &m, a->status);
 }
 
-lk_err lk_session_push(lk_session *self, lk_slice topic, uint32_t channel, lk_slice event,
-                       lk_slice payload) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
-  lk_message message = { record_ref(record), LK_SLICE_EMPTY, topic, event, payload, false };
-  return send_message(self, &message);
+lk_err lk_session_push(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  const channel *c = find_answered(self, io, a);
+  if (c == NULL) return LK_OK;
+  lk_message m = message_of(a, ref_of(c));
+  m.ref = LK_SLICE_EMPTY;
+  return send_message(self, io, &m);
 }
 
-lk_err lk_session_crash(lk_session *self, lk_slice topic, uint32_t channel, lk_slice reason) {
-  channel_record *record = find(self, topic, channel);
-  if (record == NULL) return LK_OK;
-  lk_buf payload;
-  lk_buf_init(&payload, self->alloc, 1024);
-  lk_buf_append(&payload, LK_LIT("{\"reason\":\""));
-  lk_buf_append(&payload, reason);
-  lk_err err = lk_buf_append(&payload, LK_LIT("\"}"));
-  if (err == LK_OK) {
-    err = send_end(self, record_ref(record), topic, LK_LIT("phx_error"), lk_buf_slice(&payload));
-  }
-  lk_buf_deinit(&payload);
-  (void)lk_map_remove(&self->channels, topic);
+/* The room is done with the joining, which goes. */
+static lk_err end_channel(lk_session *self, const lk_session_io *io, const lk_session_answer *a,
+                          lk_slice event, lk_slice payload) {
+  channel *c = find_answered(self, io, a);
+  if (c == NULL) return LK_OK;
+  lk_err err = send_end(self, io, ref_of(c), a->topic, event, payload);
+  remove_channel(self, io, c);
   return err;
+}
+
+lk_err lk_session_crash(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  lk_slice payload = a->payload.len > 0 ? a->payload : LK_LIT("{\"reason\":\"channel_crash\"}");
+  return end_channel(self, io, a, LK_LIT("phx_error"), payload);
+}
+
+lk_err lk_session_close(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
+  return end_channel(self, io, a, LK_LIT("phx_close"), LK_LIT("{}"));
 }

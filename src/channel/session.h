@@ -1,21 +1,26 @@
 /* channel/session.h -- the server's side of one Phoenix connection: which topics it has joined.
  *
- * A machine without sockets. The host feeds it each message of the connection; it answers by
- * itself what needs no room (heartbeats, unknown topics, stale references, leaving) and hands out
- * events for the rest. What is to be sent collects in |output| as messages, one after the other;
- * the host takes them with lk_session_next_output.
+ * A machine without sockets and almost without memory: a connection that idles in one topic costs about a hundred
+ * bytes in all. What a step needs for its duration is lent to it by the host in an lk_session_io, one for
+ * all of its sessions. The host feeds each message of the connection; the session answers by itself what needs no
+ * room (heartbeats, unknown topics, stale references, leaving, too many topics) and hands out events for the rest.
  *
- *   phx_join ──> JOIN event ──> host asks the room ──> lk_session_accept / _refuse
- *   other    ──> MESSAGE event (only while joined and not stale)
+ *   phx_join ──> JOIN event ──> host asks the room ──> lk_session_accept / _refuse / _unmatched
+ *   other    ──> MESSAGE event (only while joined and not stale) ──> lk_session_reply
  *   phx_leave, a second phx_join, the end of the connection ──> LEAVE event
+ *   access_token on topic phoenix ──> TOKEN event ──> lk_session_reply
  *
  * The rules are those of Phoenix 1.8: a second join of a topic replaces the first, whose
  * phx_close follows the reply; a stale join_ref is ignored in silence; a null one is taken; events
- * for a topic that is not joined are answered "unmatched topic" with a null join_ref. */
+ * for a topic that is not joined are answered "unmatched topic" with a null join_ref. Joins are
+ * answered when the room answers: one that was left or replaced before that gets no reply of its own.
+ * A message without a ref wants no reply and gets none.
+ *
+ * Phoenix cannot renew a token on an open connection; here a client may push {"token": "..."} as
+ * access_token to the topic phoenix, beside its heartbeats. */
 #ifndef LK_CHANNEL_SESSION_H
 #define LK_CHANNEL_SESSION_H
 
-#include "base/map.h"
 #include "channel/message.h"
 #include "channel/outbox.h"
 
@@ -23,86 +28,136 @@ typedef enum lk_session_event_kind {
   LK_SESSION_JOIN,
   LK_SESSION_MESSAGE,
   LK_SESSION_LEAVE,
+  LK_SESSION_TOKEN,
 } lk_session_event_kind;
 
-/* Slices live until the next feed. |channel| names this joining of the topic and is never used
- * again on the same session. */
+/* |channel| names this joining of the topic and is never used again on the same session; 0 is the connection
+ * itself, in TOKEN. Slices live until the scratch arena or the message that was fed goes; those of a LEAVE by
+ * lk_session_end() until its next call. */
 typedef struct lk_session_event {
   lk_session_event_kind kind;
   uint32_t channel;
+  uint64_t tag; /* MESSAGE, LEAVE: what the host put there by lk_session_set_tag(); else 0 */
   lk_slice topic;
-  lk_slice event;   /* MESSAGE */
-  lk_slice ref;     /* JOIN, MESSAGE; ptr NULL where the client wants no reply */
-  lk_slice payload; /* JOIN, MESSAGE: JSON text */
+  lk_slice event; /* MESSAGE */
+  lk_slice ref;   /* JOIN, MESSAGE, TOKEN; ptr NULL where the client wants no reply */
+  lk_slice
+      payload; /* JOIN, MESSAGE: JSON text, or bytes where |is_binary|; TOKEN: the token itself */
+  bool is_binary; /* JOIN, MESSAGE */
 } lk_session_event;
 
+/* What one message gave, in order. */
 #define LK_SESSION_EVENTS_MAX 2
+typedef struct lk_session_events {
+  lk_session_event items[LK_SESSION_EVENTS_MAX];
+  uint32_t count;
+} lk_session_events;
+
 /* Joinings on one connection, over its whole life. */
 #define LK_SESSION_CHANNEL_MAX ((1u << 24) - 1)
 
-typedef struct lk_session {
+/* What the host lends for one call. Of one session it is always the same |alloc| and |hash_seed|. */
+typedef struct lk_session_io {
   const lk_alloc *alloc;
-  const lk_limits *limits;
-  lk_map channels;  /* topic -> channel record */
-  lk_arena scratch; /* of one feed */
-  lk_outbox output;
-  lk_session_event events[LK_SESSION_EVENTS_MAX];
-  uint32_t event_count;
-  uint32_t event_next;
+  const lk_limits *limits;   /* channel_topics_count, channel_name_bytes, json_* */
+  const uint64_t *hash_seed; /* two numbers that nobody can guess */
+  lk_arena *scratch; /* feed pushes here and never resets; NULL for the other calls is fine */
+  lk_outbox *output; /* complete messages for this connection, each known as text or binary */
+} lk_session_io;
+
+typedef struct lk_session_channel lk_session_channel;
+
+typedef struct lk_session {
+  lk_session_channel *first; /* in order of joining */
+  lk_session_channel *last;
+  lk_session_channel **table; /* by hash, where there are more than a few; else NULL */
+  uint32_t table_cap;
+  uint32_t count;
   uint32_t channel_next;
-  uint32_t end_cursor;
+  uint8_t form; /* lk_message_form */
+  bool is_ending;
 } lk_session;
 
-void lk_session_init(lk_session *self, const lk_alloc *alloc, const lk_limits *limits,
-                     const uint64_t hash_seed[2]);
+/* Allocates nothing. |form| is what the connection speaks, by its vsn and transport. */
+void lk_session_init(lk_session *self, lk_message_form form);
 
 /* Safe on a zeroed struct, and twice. Members of rooms are not told: call lk_session_end before. */
-void lk_session_deinit(lk_session *self);
+void lk_session_deinit(lk_session *self, const lk_alloc *alloc);
 
-/* Takes one text message. LK_ERR_BAD_MESSAGE and other errors of the decoder mean that the peer
+static inline lk_message_form lk_session_form(const lk_session *self) {
+  return (lk_message_form)self->form;
+}
+static inline uint32_t lk_session_count(const lk_session *self) { return self->count; }
+
+/* Bytes that the session holds outside of its struct. */
+size_t lk_session_bytes(const lk_session *self);
+
+/* Takes one message and fills |out|. LK_ERR_BAD_MESSAGE and other errors of the decoder mean that the peer
  * does not speak the protocol: the host closes the connection. LK_ERR_LIMIT: the output is full,
- * the peer does not read. Events must have been polled before the next feed. */
-lk_err lk_session_feed(lk_session *self, lk_slice text) LK_MUST_USE;
+ * or the connection has joined LK_SESSION_CHANNEL_MAX times. After an error |out| is empty and the channels are
+ * as before; of two messages of output the first may be there. */
+lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes, bool is_binary,
+                       lk_session_events *out) LK_MUST_USE;
 
-/* The next event of the last feed; false when there is none. */
-bool lk_session_poll(lk_session *self, lk_session_event *out);
-
-/* The connection ended: a LEAVE event for each topic still joined, one for each call; its topic lives until
- * deinit. Nothing else may be called afterwards but deinit. */
-bool lk_session_end(lk_session *self, lk_session_event *out);
+/* The connection ended: a LEAVE event for each topic still joined, one for each call, in order of joining; its
+ * topic lives until the next call. Nothing else may be called afterwards but deinit. */
+bool lk_session_end(lk_session *self, const lk_session_io *io, lk_session_event *out);
 
 /* True while this joining of |topic| has been neither left, replaced nor refused. */
-bool lk_session_has(lk_session *self, lk_slice topic, uint32_t channel);
+bool lk_session_has(const lk_session *self, const lk_session_io *io, lk_slice topic,
+                    uint32_t channel);
 
-/* Answers a JOIN event. |response| is a JSON object. Accepting a channel that has been replaced or left
- * meanwhile is allowed and sends nothing. */
-lk_err lk_session_accept(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                         lk_slice response);
-lk_err lk_session_refuse(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                         lk_slice response);
+/* Lets the host keep a number of its own with a joining, such as its place among the members of the topic. False
+ * where the joining is gone. */
+bool lk_session_set_tag(lk_session *self, const lk_session_io *io, lk_slice topic, uint32_t channel,
+                        uint64_t tag);
+
+/* ---- answers ----
+ *
+ * Each appends its messages to io->output. What is said to a joining that is gone meanwhile is dropped: LK_OK.
+ * Errors are the output's (LK_ERR_LIMIT, LK_ERR_NOMEM), LK_ERR_TOO_BIG for a name over 255 bytes with a binary
+ * payload, LK_ERR_UTF8 for a name that is no text; the joining is then as the call would have left it. */
+
+/* Fields that a call does not mention stay zeroed. */
+typedef struct lk_session_answer {
+  lk_slice topic;
+  uint32_t channel;
+  lk_slice ref;     /* as the event had it */
+  lk_slice status;  /* of a reply: "ok", "error" or another */
+  lk_slice event;   /* of a push */
+  lk_slice payload; /* the response, or what is pushed; empty stands for {} unless |is_binary| */
+  bool is_binary;   /* raw bytes; V1 and long-poll get {"b64": ...} */
+} lk_session_answer;
+
+/* Answers a JOIN event: topic, channel, ref, payload. */
+lk_err lk_session_accept(lk_session *self, const lk_session_io *io,
+                         const lk_session_answer *answer) LK_MUST_USE;
+lk_err lk_session_refuse(lk_session *self, const lk_session_io *io,
+                         const lk_session_answer *answer) LK_MUST_USE;
 
 /* Answers a JOIN event of a topic that no room serves: refused, with a null join_ref as Phoenix has it. */
-lk_err lk_session_unmatched(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref);
+lk_err lk_session_unmatched(lk_session *self, const lk_session_io *io,
+                            const lk_session_answer *answer) LK_MUST_USE;
 
-/* Answers a MESSAGE event whose joining came to nothing while it waited: the topic is unmatched. */
-lk_err lk_session_too_late(lk_session *self, lk_slice topic, lk_slice ref);
+/* Answers a MESSAGE event whose joining came to nothing while it waited: the topic is unmatched. Topic, ref. */
+lk_err lk_session_too_late(lk_session *self, const lk_session_io *io,
+                           const lk_session_answer *answer) LK_MUST_USE;
 
-/* Answers a MESSAGE event with |status| "ok", "error" or another. */
-lk_err lk_session_reply(lk_session *self, lk_slice topic, uint32_t channel, lk_slice ref,
-                        lk_slice status, lk_slice response);
+/* Answers a MESSAGE event, or a TOKEN event (channel 0): topic, channel, ref, status, payload. */
+lk_err lk_session_reply(lk_session *self, const lk_session_io *io,
+                        const lk_session_answer *answer) LK_MUST_USE;
 
-/* A message of the server to this member alone. */
-lk_err lk_session_push(lk_session *self, lk_slice topic, uint32_t channel, lk_slice event,
-                       lk_slice payload);
+/* A message of the server to this member alone: topic, channel, event, payload. */
+lk_err lk_session_push(lk_session *self, const lk_session_io *io,
+                       const lk_session_answer *answer) LK_MUST_USE;
 
-/* The room ended under the member: phx_error with {"reason":...}, so that the client rejoins.
- * |reason| is a word of ours that needs no escapes. */
-lk_err lk_session_crash(lk_session *self, lk_slice topic, uint32_t channel, lk_slice reason);
+/* The room ended under the member: phx_error, so that the client joins again. The payload is an object with a
+ * reason: {"reason":"channel_crash"} where it is empty. */
+lk_err lk_session_crash(lk_session *self, const lk_session_io *io,
+                        const lk_session_answer *answer) LK_MUST_USE;
 
-/* A message that was encoded once for all members of a topic. */
-lk_err lk_session_send(lk_session *self, lk_slice encoded);
-
-/* The next message to send; it lives until the next call on the session. False when there is none. */
-bool lk_session_next_output(lk_session *self, lk_slice *text);
+/* The room is done with the member: phx_close, and the client does not come back. Topic, channel. */
+lk_err lk_session_close(lk_session *self, const lk_session_io *io,
+                        const lk_session_answer *answer) LK_MUST_USE;
 
 #endif

@@ -44,9 +44,7 @@ typedef struct waiter {
   lk_link link;
   uint64_t ticket;
   uint64_t member;
-  uint32_t ref_len;
-  bool has_ref;
-  uint8_t ref[]; /* |ref_len| bytes */
+  uint64_t request;
 } waiter;
 
 struct lk_room {
@@ -108,7 +106,6 @@ static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *e
 static lk_err push_error(lk_room *self, const lk_room_input *input, lk_slice reason, lk_slice field,
                          lk_slice message) {
   lk_json_writer w;
-  if (input->ref.ptr == NULL) return LK_OK;
   lk_buf_truncate(&self->text, 0);
   lk_json_writer_init(&w, &self->text);
   (void)lk_json_begin_object(&w);
@@ -125,7 +122,7 @@ static lk_err push_error(lk_room *self, const lk_room_input *input, lk_slice rea
   if (err != LK_OK) return err;
   lk_room_effect effect = { .kind = LK_ROOM_REPLY,
                             .member = input->member,
-                            .ref = input->ref,
+                            .request = input->request,
                             .payload = lk_buf_slice(&self->text) };
   return lk_effects_push(&self->effects, &effect);
 }
@@ -141,17 +138,12 @@ static lk_err refuse(lk_room *self, const lk_room_input *input, lk_err why, lk_s
 
 /* ---- waiting and journals ---- */
 
-static void free_waiter(lk_room *self, waiter *w) {
-  lk_free_bytes(self->env->alloc, w, sizeof *w + w->ref_len);
-}
+static void free_waiter(lk_room *self, waiter *w) { lk_free_bytes(self->env->alloc, w, sizeof *w); }
 
 static lk_err wait_for(lk_room *self, const lk_room_input *input, uint64_t ticket) {
-  waiter *w = lk_alloc_bytes(self->env->alloc, sizeof *w + input->ref.len);
+  waiter *w = lk_alloc_bytes(self->env->alloc, sizeof *w);
   if (w == NULL) return LK_ERR_NOMEM;
-  *w = (waiter){ .ticket = ticket, .member = input->member };
-  w->ref_len = (uint32_t)input->ref.len; /* the session bounds names */
-  w->has_ref = input->ref.ptr != NULL;
-  if (input->ref.len > 0) memcpy(w->ref, input->ref.ptr, input->ref.len);
+  *w = (waiter){ .ticket = ticket, .member = input->member, .request = input->request };
   lk_list_push_last(&self->waiting, &w->link);
   return LK_OK;
 }
@@ -181,10 +173,11 @@ static lk_err answer_waiting(lk_room *self, uint64_t ticket, lk_slice change) {
   while (self->waiting.first != NULL) {
     waiter *w = LK_CONTAINER(self->waiting.first, waiter, link);
     if (w->ticket > ticket) break;
-    lk_room_effect effect = {
-      .kind = LK_ROOM_REPLY, .member = w->member, .ok = true, .payload = change
-    };
-    if (w->has_ref) effect.ref = (lk_slice){ w->ref, w->ref_len };
+    lk_room_effect effect = { .kind = LK_ROOM_REPLY,
+                              .member = w->member,
+                              .request = w->request,
+                              .ok = true,
+                              .payload = change };
     lk_list_remove(&self->waiting, &w->link);
     lk_err err = lk_effects_push(&self->effects, &effect);
     free_waiter(self, w);
@@ -221,16 +214,17 @@ static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
 /* ---- inputs ---- */
 
 static lk_err on_join(lk_room *self, const lk_room_input *input) {
-  lk_room_effect effect = { .kind = LK_ROOM_ACCEPT, .member = input->member, .ref = input->ref };
+  lk_room_effect effect = { .kind = LK_ROOM_ACCEPT,
+                            .member = input->member,
+                            .request = input->request };
   lk_err err = render(self, &self->durable, &input->entropy, &effect.payload);
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
 }
 
 static lk_err answer_now(lk_room *self, const lk_room_input *input, const lk_gcounter *counts) {
   lk_room_effect effect = {
-    .kind = LK_ROOM_REPLY, .member = input->member, .ref = input->ref, .ok = true
+    .kind = LK_ROOM_REPLY, .member = input->member, .request = input->request, .ok = true
   };
-  if (input->ref.ptr == NULL) return LK_OK;
   lk_err err = render(self, counts, NULL, &effect.payload);
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
 }
@@ -368,6 +362,10 @@ static lk_err on_increment(lk_room *self, const lk_room_input *input) {
   lk_err err = read_amount(self, input->payload, &amount);
   if (err == LK_OK && amount == 0) err = LK_ERR_RANGE;
   if (err != LK_OK) return refuse(self, input, err, LK_LIT("payload.amount"));
+  if (input->applied) {
+    LK_COVERED(counter_room_answers_what_is_applied);
+    return answer_known(self, input);
+  }
   if (self->actor_len == 0) make_actor(self, input->entropy);
   lk_slice actor = lk_slice_of(self->actor, self->actor_len);
   /* The sum bounds each count, so a sum that fits leaves room for the count. */
@@ -408,6 +406,16 @@ static lk_err on_message(lk_room *self, const lk_room_input *input) {
   return refuse(self, input, LK_ERR_UNKNOWN_EVENT, LK_SLICE_EMPTY);
 }
 
+/* It may have missed changes while there was no room: it gets all of them, which does no harm to who has
+ * them. */
+static lk_err on_restore(lk_room *self, const lk_room_input *input) {
+  lk_room_effect effect = { .kind = LK_ROOM_PUSH,
+                            .member = input->member,
+                            .event = LK_LIT("state_updated") };
+  lk_err err = render(self, &self->durable, NULL, &effect.payload);
+  return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
+}
+
 static void on_leave(lk_room *self, uint64_t member) {
   for (lk_link *at = self->waiting.first, *next; at != NULL; at = next) {
     waiter *w = LK_CONTAINER(at, waiter, link);
@@ -421,6 +429,7 @@ static void on_leave(lk_room *self, uint64_t member) {
 static lk_err step(lk_room *self, const lk_room_input *input) {
   switch (input->kind) {
   case LK_ROOM_JOIN: return on_join(self, input);
+  case LK_ROOM_RESTORE: return on_restore(self, input);
   case LK_ROOM_MESSAGE: return on_message(self, input);
   case LK_ROOM_JOURNALED: return on_journaled(self, input);
   case LK_ROOM_LEAVE: on_leave(self, input->member); return LK_OK;

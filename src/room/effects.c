@@ -36,7 +36,6 @@ lk_err lk_effects_push(lk_effects *self, const lk_room_effect *effect) {
   lk_room_effect item = *effect;
   lk_arena_mark mark = lk_arena_get_mark(&self->bytes);
   lk_err err = make_room(self);
-  if (err == LK_OK) err = copy(self, &item.ref);
   if (err == LK_OK) err = copy(self, &item.event);
   if (err == LK_OK) err = copy(self, &item.payload);
   if (err != LK_OK) {

@@ -1,31 +1,26 @@
-/* room/hub.h -- a server without sockets: sessions on one side, rooms on the other, journals below.
+/* room/hub.h -- a server without sockets, in one piece: an edge and a house that talk to each other.
  *
- *   connection ──text──> session ──event──> room ──effect──> session ──text──> connection
- *                                            │ JOURNAL
- *                                            v
- *                                  storage (submit ... complete)
+ *   connection ──message──> edge (sessions) ──bus──> house (rooms) ──journal──> storage
  *
- * The daemon drives it with real sockets and files, the simulator with its network and disk: it
- * is the same code. A host calls, in any order:
+ * The daemon has its edges and houses in processes of their own; a library, the tests and the simulator
+ * have them here, together: it is the same code, with the same messages between them. A host calls, in any order:
  *
  *   lk_hub_connect      a client connected; the number it returns names it from now on
- *   lk_hub_receive      a text message of that client
+ *   lk_hub_receive      a message of that client
  *   lk_hub_disconnect   it is gone
  *   lk_hub_step         time has passed, or the storage may have completed something
  *   lk_hub_poll         what to send to whom; repeat until false
- *   lk_hub_deadline     when to call lk_hub_step at the latest
- *
- * A room whose journal fails is dropped and its members are told phx_error; they rejoin, and the
- * room is opened again from what the storage really holds. */
+ *   lk_hub_deadline     when to call lk_hub_step at the latest */
 #ifndef LK_ROOM_HUB_H
 #define LK_ROOM_HUB_H
 
 #include "base/storage.h"
-#include "room/room.h"
+#include "channel/edge.h"
+#include "room/house.h"
 
 typedef struct lk_hub lk_hub;
 
-#define LK_HUB_NEVER UINT64_MAX
+#define LK_HUB_NEVER LK_HOUSE_NEVER
 
 /* |storage| and |env| outlive the hub. |entropy| seeds what the hub itself must not let strangers
  * guess (hash seeds, ids): from the system in a server, from the seed in a simulation. */
@@ -38,6 +33,10 @@ void lk_hub_close(lk_hub *self);
 
 /* True where no operation of this hub is under way in the storage. */
 bool lk_hub_is_idle(const lk_hub *self);
+
+/* The room process dies and another one begins, while the connections stay. What holds for lk_hub_close()
+ * holds for what dies. LK_ERR_NOMEM: there is none; call again. */
+lk_err lk_hub_replace_house(lk_hub *self, lk_storage *storage, uint64_t entropy) LK_MUST_USE;
 
 /* LK_ERR_LIMIT (limits.server_connections_count), LK_ERR_NOMEM: the client is refused. */
 lk_err lk_hub_connect(lk_hub *self, uint64_t *connection) LK_MUST_USE;
@@ -54,7 +53,7 @@ void lk_hub_disconnect(lk_hub *self, uint64_t connection, uint64_t now_ms);
 void lk_hub_step(lk_hub *self, uint64_t now_ms);
 
 typedef enum lk_hub_output_kind {
-  LK_HUB_SEND,  /* text to connection */
+  LK_HUB_SEND,  /* a message to connection */
   LK_HUB_CLOSE, /* close connection: |reason|; then call disconnect */
 } lk_hub_output_kind;
 
@@ -62,6 +61,7 @@ typedef struct lk_hub_output {
   lk_hub_output_kind kind;
   uint64_t connection;
   lk_slice text; /* lives until the next call on the hub */
+  bool is_binary;
   lk_err reason;
 } lk_hub_output;
 
@@ -72,13 +72,8 @@ bool lk_hub_poll(lk_hub *self, lk_hub_output *out);
 uint64_t lk_hub_deadline(const lk_hub *self);
 
 typedef struct lk_hub_stats {
-  uint64_t connections;
-  uint64_t rooms;
-  uint64_t members;
-  uint64_t messages_in;
-  uint64_t messages_out;
-  uint64_t journals;
-  uint64_t rooms_dropped;
+  lk_edge_stats edge;
+  lk_house_stats house;
 } lk_hub_stats;
 
 lk_hub_stats lk_hub_get_stats(const lk_hub *self);

@@ -4,13 +4,13 @@
  *
  * Inputs are join, message, leave, tick and the completion of an earlier effect; time and entropy
  * come in with them. Effects are reply, push, broadcast, journal, timer and stop; they are taken
- * out with poll until there is none. A room opens no file and reads no clock: the hub
- * (room/hub.h) carries its effects out, over real files in the server and over lying ones in the
+ * out with poll until there is none. A room opens no file and reads no clock: the house
+ * (room/house.h) carries its effects out, over real files in the server and over lying ones in the
  * simulator.
  *
  * Acknowledged means durable: a room replies to a change only after the JOURNAL effect that
  * covers it has completed with LK_OK. When one completes with an error the room emits STOP: the
- * hub drops it, and the next join opens it again from what is really there.
+ * house drops it, and the next join opens it again from what is really there.
  *
  * A new kind is one table of functions and one line in room/kinds.def. */
 #ifndef LK_ROOM_ROOM_H
@@ -19,33 +19,37 @@
 #include "base/base.h"
 
 typedef enum lk_room_input_kind {
-  LK_ROOM_JOIN,      /* member, ref, payload */
-  LK_ROOM_MESSAGE,   /* member, ref, event, payload */
+  LK_ROOM_JOIN,      /* member, request, payload */
+  LK_ROOM_RESTORE,   /* member, payload: was in before the room died; may have missed something */
+  LK_ROOM_MESSAGE,   /* member, request, event, payload, binary, applied */
   LK_ROOM_LEAVE,     /* member */
   LK_ROOM_TICK,      /* the time of a TIMER effect has come */
   LK_ROOM_JOURNALED, /* ticket, result */
 } lk_room_input_kind;
 
-/* Slices live for the call. |member| is a number that the hub gave out; |ref| is opaque and comes back
- * in the REPLY effect; its ptr is NULL where no reply is wanted. */
+/* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
+ * answered by ACCEPT or REFUSE, each MESSAGE by REPLY, once, unless the member leaves or the room ends
+ * before. */
 typedef struct lk_room_input {
   lk_room_input_kind kind;
   uint64_t now_ms;
   uint64_t entropy; /* fresh random bits: ids that the room gives out come from here */
   uint64_t member;
-  lk_slice ref;
+  uint64_t request;
   lk_slice event;
-  lk_slice payload; /* JSON text */
+  lk_slice payload; /* JSON text, or bytes */
+  bool binary;      /* |payload| is bytes */
+  bool applied; /* the state has what this message changes, but its answer was lost: only answer */
   uint64_t ticket;
   lk_err result;
 } lk_room_input;
 
 typedef enum lk_room_effect_kind {
-  LK_ROOM_ACCEPT,    /* member, ref, payload: the join is answered */
-  LK_ROOM_REFUSE,    /* member, ref, payload */
-  LK_ROOM_REPLY,     /* member, ref, ok, payload */
-  LK_ROOM_PUSH,      /* member, event, payload */
-  LK_ROOM_BROADCAST, /* event, payload: to every member, but |member| where it is not 0 */
+  LK_ROOM_ACCEPT,    /* member, request, payload: the join is answered */
+  LK_ROOM_REFUSE,    /* member, request, payload */
+  LK_ROOM_REPLY,     /* member, request, ok, payload, binary */
+  LK_ROOM_PUSH,      /* member, event, payload, binary */
+  LK_ROOM_BROADCAST, /* event, payload, binary: to every member, but |member| where it is not 0 */
   LK_ROOM_JOURNAL,   /* ticket, payload: the state to keep, in bytes; complete it with JOURNALED */
   LK_ROOM_TIMER,     /* at_ms: send a TICK then; replaces an earlier one */
   LK_ROOM_STOP,      /* result: drop the room */
@@ -55,8 +59,9 @@ typedef enum lk_room_effect_kind {
 typedef struct lk_room_effect {
   lk_room_effect_kind kind;
   uint64_t member;
-  lk_slice ref;
+  uint64_t request;
   bool ok;
+  bool binary;
   lk_slice event;
   lk_slice payload;
   uint64_t ticket;
@@ -72,6 +77,7 @@ typedef struct lk_room_options {
   lk_slice topic;     /* copied */
   lk_slice recovered; /* what the last completed JOURNAL kept; empty for a new room */
   bool intact;        /* no later state was ever kept; false: a damaged one may have been later */
+  lk_slice level;     /* what an acknowledgement means here: "memory" or "durable" */
   uint64_t entropy;
 } lk_room_options;
 
@@ -82,7 +88,7 @@ typedef struct lk_room_kind {
   /* A room that does not understand |recovered| does not start: it must not begin empty. */
   lk_err (*open)(const lk_room_options *options, lk_room **out);
   void (*close)(lk_room *self);
-  /* LK_ERR_NOMEM or LK_ERR_LIMIT: the input may have been taken in part, so the hub drops the
+  /* LK_ERR_NOMEM or LK_ERR_LIMIT: the input may have been taken in part, so the house drops the
    * room, which is opened again from its journal. What a member did wrong is a REPLY that says
    * so, not an error. */
   lk_err (*step)(lk_room *self, const lk_room_input *input);

@@ -80,6 +80,7 @@ TEST(a_name_over_the_limit_is_too_big) {
 
 TEST(texts_are_written_as_phoenix_reads_them) {
   fixture f;
+  bool is_binary;
   setup(&f);
   lk_message m = { LK_SLICE_EMPTY, LK_LIT("7"),         LK_LIT("a\"b"),
                    LK_LIT("ev"),   LK_LIT("{\"x\":1}"), false };
@@ -87,7 +88,9 @@ TEST(texts_are_written_as_phoenix_reads_them) {
   CHECK_TEXT(lk_buf_slice(&f.out), "[null,\"7\",\"a\\\"b\",\"ev\",{\"x\":1}]");
   lk_buf_truncate(&f.out, 0);
   m.join_ref = LK_LIT("2");
-  CHECK_OK(lk_message_encode_reply(&m, LK_LIT("ok"), LK_LIT("{}"), &f.out));
+  m.payload = LK_LIT("{}");
+  CHECK_OK(lk_message_encode_reply(LK_MESSAGE_V2, &m, LK_LIT("ok"), &f.out, &is_binary));
+  CHECK(!is_binary);
   CHECK_TEXT(lk_buf_slice(&f.out),
              "[\"2\",\"7\",\"a\\\"b\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
   teardown(&f);
@@ -96,22 +99,24 @@ TEST(texts_are_written_as_phoenix_reads_them) {
 /* The frames that a genuine Phoenix 1.8 server and phoenix.js 1.8 exchanged. */
 TEST(binary_frames_are_those_of_phoenix) {
   fixture f;
+  bool is_binary;
   setup(&f);
   lk_message m = { LK_LIT("2"), LK_LIT("9"), LK_LIT("cap:a"), LK_LIT("ok"), LK_LIT("\x01\x02\xff"),
                    true };
-  CHECK_OK(lk_message_encode_binary_reply(&m, &f.out));
+  CHECK_OK(lk_message_encode_reply(LK_MESSAGE_V2, &m, LK_LIT("ok"), &f.out, &is_binary));
   CHECK_TEXT(lk_buf_slice(&f.out), "\x01\x01\x01\x05\x02"
                                    "29cap:aok\x01\x02\xff");
   lk_buf_truncate(&f.out, 0);
   m.event = LK_LIT("bp");
   m.payload = LK_LIT("\x09\x08\xff");
-  CHECK_OK(lk_message_encode_binary_push(&m, &f.out));
+  CHECK_OK(lk_message_encode_push(LK_MESSAGE_V2, &m, &f.out, &is_binary));
   CHECK_TEXT(lk_buf_slice(&f.out), "\x00\x01\x05\x02"
                                    "2cap:abp\x09\x08\xff");
   lk_buf_truncate(&f.out, 0);
   m.event = LK_LIT("bb");
   m.payload = LK_LIT("\x07\x07\xff");
-  CHECK_OK(lk_message_encode_binary_broadcast(&m, &f.out));
+  CHECK_OK(lk_message_encode_broadcast(LK_MESSAGE_V2, &m, &f.out, &is_binary));
+  CHECK(is_binary);
   CHECK_TEXT(lk_buf_slice(&f.out), "\x02\x05\x02"
                                    "cap:abb\x07\x07\xff");
   CHECK_OK(lk_message_decode_binary(LK_LIT("\x00\x01\x02\x05\x03"
@@ -159,20 +164,139 @@ TEST(a_message_that_does_not_fit_leaves_the_buffer_as_it_was) {
   uint8_t name[300];
   memset(name, 'n', sizeof name);
   fixture f;
+  bool is_binary;
   setup(&f);
   lk_buf_append(&f.out, LK_LIT("before"));
   lk_message m = { .topic = lk_slice_of(name, sizeof name),
                    .event = LK_LIT("e"),
                    .payload = LK_LIT("1") };
-  CHECK_ERR(lk_message_encode_binary_push(&m, &f.out), LK_ERR_TOO_BIG);
+  m.binary = true;
+  CHECK_ERR(lk_message_encode_push(LK_MESSAGE_V2, &m, &f.out, &is_binary), LK_ERR_TOO_BIG);
   f.out.max = 100;
   m.topic = LK_LIT("t");
   m.payload = lk_slice_of(name, sizeof name);
-  CHECK_ERR(lk_message_encode_binary_broadcast(&m, &f.out), LK_ERR_LIMIT);
+  CHECK_ERR(lk_message_encode_broadcast(LK_MESSAGE_V2, &m, &f.out, &is_binary), LK_ERR_LIMIT);
   CHECK_TEXT(lk_buf_slice(&f.out), "before");
   CHECK_OK(lk_buf_err(&f.out));
-  CHECK_ERR(lk_message_encode_text(&m, &f.out), LK_ERR_LIMIT);
+  for (uint32_t form = 0; form < LK_MESSAGE_FORMS; form++) {
+    m.binary = form == LK_MESSAGE_V1;
+    CHECK_ERR(lk_message_encode_push((lk_message_form)form, &m, &f.out, &is_binary), LK_ERR_LIMIT);
+    CHECK_ERR(lk_message_encode_reply((lk_message_form)form, &m, LK_LIT("ok"), &f.out, &is_binary),
+              LK_ERR_LIMIT);
+    CHECK_TEXT(lk_buf_slice(&f.out), "before");
+    CHECK_OK(lk_buf_err(&f.out));
+  }
+  m.payload = LK_LIT("1");
+  m.event = LK_LIT("\xff");
+  for (int i = 0; i < 2; i++) {
+    m.binary = i == 1;
+    CHECK_ERR(lk_message_encode_push(LK_MESSAGE_V2, &m, &f.out, &is_binary), LK_ERR_UTF8);
+    CHECK_TEXT(lk_buf_slice(&f.out), "before");
+  }
+  m.payload = lk_slice_of(name, sizeof name);
+  CHECK_ERR(lk_message_encode_text(&m, &f.out), LK_ERR_UTF8);
   CHECK_TEXT(lk_buf_slice(&f.out), "before");
   CHECK_OK(lk_buf_err(&f.out));
+  teardown(&f);
+}
+
+TEST(objects_of_the_first_version_are_read_in_any_order_and_lack_nothing_but_a_join_ref) {
+  static const struct {
+    lk_slice text;
+    lk_err want;
+  } cases[] = {
+    { LK_LIT_INIT("[]"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{}"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"payload\":{}}"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null}"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"payload\":{},\"ref\":null}"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"event\":\"t\",\"payload\":{},\"ref\":null}"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":5,\"payload\":1}"),
+      LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":null,\"event\":\"e\",\"ref\":null,\"payload\":1}"),
+      LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null,\"payload\":1} x"),
+      LK_ERR_TRAILING },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null,\"payload\":1"),
+      LK_ERR_TRUNCATED },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"\\u0061bcd\",\"ref\":null,\"payload\":1}"),
+      LK_ERR_TOO_BIG },
+  };
+  fixture f;
+  lk_message m;
+  setup(&f);
+  CHECK_OK(lk_message_decode(
+      LK_MESSAGE_V1,
+      LK_LIT(
+          "{\"payload\": [1 ,2] ,\"ref\":\"7\",\"z\":{},\"event\":\"\\u0065v\",\"topic\":\"t\"}"),
+      false, &f.limits, &f.arena, &m));
+  CHECK(m.join_ref.ptr == NULL && !m.binary);
+  CHECK_TEXT(m.ref, "7");
+  CHECK_TEXT(m.topic, "t");
+  CHECK_TEXT(m.event, "ev");
+  CHECK_TEXT(m.payload, "[1 ,2]");
+  CHECK_OK(lk_message_decode(
+      LK_MESSAGE_V1,
+      LK_LIT("{\"join_ref\":\"\",\"payload\":1,\"ref\":null,\"event\":\"e\",\"topic\":\"t\"}"),
+      false, &f.limits, &f.arena, &m));
+  CHECK(m.join_ref.ptr != NULL && m.join_ref.len == 0 && m.ref.ptr == NULL);
+  lk_arena_deinit(&f.arena);
+  lk_arena_init(&f.arena, test_alloc(), 1 << 20);
+  f.limits.channel_name_bytes = 3;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    test_note("case %zu", i);
+    CHECK_ERR(lk_message_decode(LK_MESSAGE_V1, cases[i].text, false, &f.limits, &f.arena, &m),
+              cases[i].want);
+    lk_arena_mark mark = lk_arena_get_mark(&f.arena);
+    CHECK(mark.chunk == NULL);
+  }
+  /* The limit of names holds of frames, too. */
+  CHECK_ERR(lk_message_decode(LK_MESSAGE_V2,
+                              LK_LIT("\x00\x00\x00\x04\x01"
+                                     "topice"),
+                              true, &f.limits, &f.arena, &m),
+            LK_ERR_TOO_BIG);
+  CHECK_OK(lk_message_decode(LK_MESSAGE_V2_TEXT,
+                             LK_LIT("\x00\x00\x00\x03\x01"
+                                    "tope"),
+                             true, &f.limits, &f.arena, &m));
+  CHECK(m.binary);
+  teardown(&f);
+}
+
+/* Goal: one broadcast has three encodings at most, and which of them serves whom is known. */
+TEST(a_broadcast_is_encoded_once_for_each_form) {
+  static const struct {
+    lk_message_form form;
+    bool payload_is_binary, is_binary;
+    lk_slice want;
+  } cases[] = {
+    { LK_MESSAGE_V2, false, false, LK_LIT_INIT("[null,null,\"t\",\"e\",{\"x\":1}]") },
+    { LK_MESSAGE_V2_TEXT, false, false, LK_LIT_INIT("[null,null,\"t\",\"e\",{\"x\":1}]") },
+    { LK_MESSAGE_V1, false, false,
+      LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null,\"payload\":{\"x\":1}}") },
+    { LK_MESSAGE_V2, true, true, LK_LIT_INIT("\x02\x01\x01te{\"x\":1}") },
+    { LK_MESSAGE_V2_TEXT, true, false,
+      LK_LIT_INIT("[null,null,\"t\",\"e\",{\"b64\":\"eyJ4IjoxfQ==\"}]") },
+    { LK_MESSAGE_V1, true, false,
+      LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null,\"payload\":{\"b64\":\"eyJ4IjoxfQ="
+                  "=\"}}") },
+  };
+  fixture f;
+  bool is_binary;
+  setup(&f);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    lk_message m = { LK_LIT("1"), LK_LIT("2"),         LK_LIT("t"),
+                     LK_LIT("e"), LK_LIT("{\"x\":1}"), cases[i].payload_is_binary };
+    lk_buf_truncate(&f.out, 0);
+    CHECK_OK(lk_message_encode_broadcast(cases[i].form, &m, &f.out, &is_binary));
+    CHECK_SLICE(lk_buf_slice(&f.out), cases[i].want);
+    CHECK(is_binary == cases[i].is_binary);
+    lk_buf_truncate(&f.out, 0);
+    CHECK_OK(lk_message_encode_broadcast(lk_message_shared_form(cases[i].form, m.binary), &m,
+                                         &f.out, &is_binary));
+    CHECK_SLICE(lk_buf_slice(&f.out), cases[i].want);
+  }
+  CHECK(lk_message_shared_form(LK_MESSAGE_V2_TEXT, false) == LK_MESSAGE_V2);
   teardown(&f);
 }

@@ -14,13 +14,13 @@ TEST(effects_come_out_in_order_and_point_to_copies) {
                               .payload = lk_slice_of(scratch, 3) };
     CHECK_OK(lk_effects_push(&effects, &effect));
     scratch[0] = 'x';
-    effect = (lk_room_effect){ .kind = LK_ROOM_PUSH, .member = 2, .ref = LK_LIT("") };
+    effect = (lk_room_effect){ .kind = LK_ROOM_PUSH, .member = 2, .event = LK_LIT("") };
     CHECK_OK(lk_effects_push(&effects, &effect));
     CHECK(lk_effects_poll(&effects, &out) && out.kind == LK_ROOM_REPLY);
     CHECK_TEXT(out.payload, "one");
-    CHECK(out.ref.ptr == NULL); /* absent stays absent */
+    CHECK(out.event.ptr == NULL); /* absent stays absent */
     CHECK(lk_effects_poll(&effects, &out) && out.member == 2);
-    CHECK(out.ref.ptr != NULL && out.ref.len == 0);
+    CHECK(out.event.ptr != NULL && out.event.len == 0);
     CHECK(!lk_effects_poll(&effects, &out));
     scratch[0] = 'o';
   }
@@ -52,7 +52,7 @@ TEST(effects_are_as_before_after_every_failed_allocation) {
     lk_effects_init(&effects, faulty_alloc(&faults), &limits);
     for (int i = 0; i < 6; i++) {
       lk_room_effect effect = { .member = pushed,
-                                .ref = LK_LIT("r"),
+                                .event = LK_LIT("r"),
                                 .payload = lk_slice_of(big, sizeof big) };
       lk_err err = lk_effects_push(&effects, &effect);
       CHECK(err == LK_OK || (err == LK_ERR_NOMEM && faults.hit));

@@ -1,0 +1,92 @@
+/* channel/bus.h -- what an edge process and a room process say to each other.
+ *
+ *   edge                                                room process
+ *    │ HELLO generation ──────────────────────────────────> forgets the members of an earlier edge
+ *    │ <──────────────────────────────── HELLO generation │ on its start, and as the answer
+ *    │ RESTORE member topic payload ──────────────────────> a member that was in before it died
+ *    │ JOIN request member topic payload ─────────────────> ACCEPT or REFUSE or UNMATCHED request
+ *    │ MESSAGE request member event payload ──────────────> REPLY request status, or LATE
+ *    │ LEAVE member ──────────────────────────────────────>
+ *    │ <──────────────────── PUSH member event payload    │
+ *    │ <──────────────────── BROADCAST topic event payload│ one copy for each edge; but |member|
+ *    │ <──────────────────── CRASH member reason          │ it is out
+ *
+ * A member is one joining of one topic by one connection. Edges number their members and requests;
+ * a request number is never used twice by one generation of an edge and is answered exactly once.
+ * |event| is the status in a REPLY and the reason in a CRASH.
+ *
+ * Messages are frames in a stream of bytes, since that is what a ring in shared memory carries. A
+ * process may die with half a frame read or written, so whoever carries the stream knows where a frame
+ * begins, and says so (lk_bus_reader_boundary):
+ *
+ *   frame := len:u32 kind:u8 flags:u8 field*     len counts from kind on; little endian
+ *   field := varuint (numbers) | varuint bytes (texts), in the order of LK_BUS_HAS_*
+ *
+ * The other side is a process of ours, but one that talks to strangers and may die in the middle
+ * of anything: what it sends is checked like any other bytes. */
+#ifndef LK_CHANNEL_BUS_H
+#define LK_CHANNEL_BUS_H
+
+#include "base/base.h"
+
+enum {
+  LK_BUS_HAS_GENERATION = 1, /* and |answers| */
+  LK_BUS_HAS_REQUEST = 2,
+  LK_BUS_HAS_SETTLED = 4,
+  LK_BUS_HAS_MEMBER = 8,
+  LK_BUS_HAS_TOPIC = 16,
+  LK_BUS_HAS_EVENT = 32,
+  LK_BUS_HAS_PAYLOAD = 64,
+};
+
+typedef enum lk_bus_kind {
+#define BUS(name, number, fields) LK_BUS_##name = (number),
+#include "channel/bus.def"
+#undef BUS
+} lk_bus_kind;
+
+typedef struct lk_bus_message {
+  lk_bus_kind kind;
+  bool binary;         /* |payload| is bytes, not JSON text */
+  bool again;          /* MESSAGE, JOIN: sent before, to a room process that died */
+  uint64_t generation; /* HELLO: the sender's */
+  uint64_t answers;    /* HELLO: the generation of the receiver that the sender knows; 0: none */
+  uint64_t request;
+  uint64_t settled; /* JOIN, MESSAGE: every request below it has been answered */
+  uint64_t member;  /* BROADCAST: who does not get it; 0: everybody does */
+  lk_slice topic;
+  lk_slice event;
+  lk_slice payload;
+} lk_bus_message;
+
+/* Appends one frame. LK_ERR_TOO_BIG where it would be longer than |frame_max| bytes; the buffer's
+ * errors. On failure |out| is as before. */
+lk_err lk_bus_encode(const lk_bus_message *message, uint32_t frame_max, lk_buf *out) LK_MUST_USE;
+
+/* Takes back what has not gone yet of |out|, which holds frames of which |off| bytes have gone: a frame that
+ * was begun is left whole. */
+void lk_bus_forget(lk_buf *out, size_t off);
+
+/* Reads a stream that is cut anywhere. */
+typedef struct lk_bus_reader {
+  lk_buf partial;  /* the beginning of a frame whose end has not come */
+  bool is_whole;   /* |partial| was given out */
+  bool is_in_step; /* what comes next belongs to |partial|, or begins a frame */
+  uint32_t frame_max;
+} lk_bus_reader;
+
+/* Allocates nothing. Bytes are passed over until the first boundary. */
+void lk_bus_reader_init(lk_bus_reader *self, const lk_alloc *alloc, uint32_t frame_max);
+/* Safe on a zeroed struct, and twice. */
+void lk_bus_reader_deinit(lk_bus_reader *self);
+
+/* The bytes that are read next begin a frame: one that is still unfinished will never end. */
+void lk_bus_reader_boundary(lk_bus_reader *self);
+
+/* Takes one message from the front of |in|. Its slices live until the next call and as long as
+ * the bytes of |in|. LK_ERR_MORE: |in| is used up, and no message is whole. LK_ERR_CORRUPT,
+ * LK_ERR_TOO_BIG: this is not such a stream; LK_ERR_NOMEM. After these, |in| is used up, and nothing
+ * is read before the next boundary. */
+lk_err lk_bus_read(lk_bus_reader *self, lk_slice *in, lk_bus_message *out) LK_MUST_USE;
+
+#endif

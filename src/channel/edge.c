@@ -1,0 +1,904 @@
+/* channel/edge.c -- who is connected, who is in which topic, and what is unanswered.
+ *
+ *   connection ──session's tag──> member ──> topic ──> house
+ *                                   │
+ *                                   └── asked*: its requests without an answer
+ *
+ * Connections, members and requests are named by numbers. Those of connections and members are a place in
+ * a table and how often the place was taken before: found by subtraction, never by a search, and a number
+ * that is no longer good is known as such. Requests are numbered one by one, for each house, and stand in its
+ * window until they are answered.
+ *
+ * A member's life: JOIN makes it, with a request that asks the house. ACCEPT puts it on its topic's list, which
+ * is what broadcasts walk. LEAVE, REFUSE, CRASH and the end of the connection end it, and with it what it
+ * asked: nobody is there for the answers.
+ *
+ * A house that says HELLO with a new number is another process than before, or lost track of us. It knows
+ * nothing, so it is told all: who is in, then what is unanswered, in order. Until a house has said HELLO,
+ * nothing is sent, only kept.
+ *
+ *   us: HELLO ─> house: HELLO ─> us: HELLO (answers it), RESTORE for each member, JOIN and MESSAGE for
+ *   each unanswered request, marked as sent again
+ *
+ * Output collects in one place for all connections: messages in |box|, and in |items| who gets how many of
+ * them. A message to many is one message and a list of receivers.
+ *
+ * Always: a member is on its topic's list exactly while it is in; a topic has a record exactly while
+ * it has members, in or joining. */
+#include "channel/edge.h"
+
+#include "base/list.h"
+#include "base/map.h"
+#include "channel/bus.h"
+#include "channel/window.h"
+#include "codec/crc32c.h"
+
+#define INDEX_BITS 32
+#define USES_MASK 0xFFFFFFu /* a house has 56 bits for the number of a member */
+#define NO_PLACE UINT32_MAX
+#define BOX_KEPT 65536 /* bytes that the empty box keeps */
+
+typedef struct topic {
+  lk_list members;                  /* those who are in, in order of joining */
+  uint32_t forms[LK_MESSAGE_FORMS]; /* how many of them read which form */
+  uint32_t users;                   /* members, in or joining */
+  uint32_t house;
+  uint32_t name_len;
+  uint8_t name[]; /* |name_len| bytes */
+} topic;
+
+typedef struct connection {
+  lk_session session;
+  uint64_t number;
+  size_t unanswered; /* bytes of requests */
+  lk_err reason;
+  bool is_closing; /* a CLOSE is due, or was given out: nothing more is taken or sent */
+  bool is_told;    /* the CLOSE was given out */
+  bool is_full;    /* RESUME is due some day */
+} connection;
+
+typedef struct member {
+  lk_link link; /* of its topic, while it is in */
+  connection *connection;
+  topic *topic;
+  lk_list asked;
+  uint64_t number;
+  uint32_t channel;
+  uint32_t payload_len; /* of its join: what a new house is told */
+  bool is_in;
+  uint8_t payload[];
+} member;
+
+/* A request without an answer. */
+typedef struct asked {
+  lk_link link; /* of its member */
+  member *member;
+  uint64_t request;
+  bool is_join;
+  bool is_binary;
+  bool has_ref;
+  uint32_t ref_len;
+  uint32_t event_len;
+  uint32_t payload_len;
+  uint8_t bytes[]; /* ref, event, payload */
+} asked;
+
+typedef struct house {
+  lk_bus_reader reader;
+  lk_buf out;
+  size_t out_off;
+  lk_window asked;
+  uint64_t greeting; /* what it said last in a HELLO; 0: nothing yet */
+  uint64_t request_next;
+} house;
+
+typedef struct item {
+  lk_edge_output_kind kind; /* SEND or RESUME */
+  uint32_t messages;        /* SEND: so many from the box */
+  uint32_t receivers;       /* SEND to many: so many numbers; 0: to |connection| alone */
+  size_t receivers_at;
+  uint64_t connection;
+} item;
+
+typedef struct slot {
+  void *thing;        /* NULL: free */
+  uint32_t uses;      /* how often it was taken */
+  uint32_t next_free; /* while it is free */
+} slot;
+
+/* Things with numbers: a place, and above it how often it was taken. No number is 0. */
+typedef struct table {
+  slot *slots;
+  uint32_t cap;
+  uint32_t count;
+  uint32_t first_free;
+  uint32_t count_max;
+} table;
+
+struct lk_edge {
+  lk_edge_options options;
+  const lk_alloc *alloc;
+  const lk_limits *limits;
+  table connections;
+  table members;
+  lk_map topics; /* name -> topic * */
+  lk_arena scratch;
+  lk_outbox box;
+  item *items;
+  uint32_t items_count;
+  uint32_t items_next;
+  uint32_t items_cap;
+  bool has_ends; /* a CLOSE is due for some connection */
+  uint64_t *receivers;
+  size_t receivers_count;
+  size_t receivers_cap;
+  house *houses;
+  lk_edge_stats stats;
+};
+
+/* ---- tables ---- */
+
+static void *table_get(const table *self, uint64_t number) {
+  uint64_t place = number & UINT32_MAX;
+  if (place >= self->cap || self->slots[place].thing == NULL) return NULL;
+  return self->slots[place].uses == number >> INDEX_BITS ? self->slots[place].thing : NULL;
+}
+
+static lk_err table_grow(const lk_alloc *alloc, table *self) {
+  size_t cap;
+  if (!lk_grow_cap(self->cap, (size_t)self->cap + 1, 16, self->count_max, &cap))
+    return LK_ERR_LIMIT;
+  slot *slots = lk_resize_array(alloc, self->slots, self->cap, cap, sizeof *slots);
+  if (slots == NULL) return LK_ERR_NOMEM;
+  self->slots = slots;
+  for (size_t i = cap; i-- > self->cap;) {
+    slots[i] = (slot){ .next_free = self->first_free };
+    self->first_free = (uint32_t)i;
+  }
+  self->cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+static lk_err table_add(const lk_alloc *alloc, table *self, void *thing, uint64_t *number) {
+  if (self->first_free == NO_PLACE) {
+    lk_err err = table_grow(alloc, self);
+    if (err != LK_OK) return err;
+  }
+  uint32_t place = self->first_free;
+  slot *s = &self->slots[place];
+  self->first_free = s->next_free;
+  s->thing = thing;
+  s->uses = s->uses == USES_MASK ? 1 : s->uses + 1;
+  self->count++;
+  *number = (uint64_t)s->uses << INDEX_BITS | place;
+  return LK_OK;
+}
+
+static void table_remove(table *self, uint64_t number) {
+  uint32_t place = (uint32_t)number;
+  LK_ASSERT(table_get(self, number) != NULL);
+  self->slots[place].thing = NULL;
+  self->slots[place].next_free = self->first_free;
+  self->first_free = place;
+  self->count--;
+}
+
+/* ---- output ---- */
+
+static lk_err reserve_item(lk_edge *self) {
+  size_t cap;
+  if (self->items_count < self->items_cap) return LK_OK;
+  if (!lk_grow_cap(self->items_cap, (size_t)self->items_cap + 1, 16, UINT32_MAX / 2, &cap))
+    return LK_ERR_LIMIT;
+  item *items = lk_resize_array(self->alloc, self->items, self->items_cap, cap, sizeof *items);
+  if (items == NULL) return LK_ERR_NOMEM;
+  self->items = items;
+  self->items_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+/* There is room: reserve_item() was asked. */
+static void add_item(lk_edge *self, item what) {
+  LK_ASSERT(self->items_count < self->items_cap);
+  self->items[self->items_count++] = what;
+}
+
+static lk_session_io io_of(lk_edge *self) {
+  return (lk_session_io){ .alloc = self->alloc,
+                          .limits = self->limits,
+                          .hash_seed = self->options.hash_seed,
+                          .scratch = &self->scratch,
+                          .output = &self->box };
+}
+
+/* Ends the connection: a gap in what it was told would be worse than a new start. */
+static void end_connection(lk_edge *self, connection *c, lk_err why) {
+  if (c->is_closing) return;
+  c->is_closing = true;
+  c->reason = why;
+  self->has_ends = true;
+}
+
+/* What a session puts into the box is for its connection: begin, let the session speak, end. Without memory
+ * for a note of it nothing may be said. */
+static bool begin_speech(lk_edge *self, connection *c, uint32_t *before) {
+  *before = self->box.count;
+  if (c->is_closing) return false;
+  lk_err err = reserve_item(self);
+  if (err != LK_OK) end_connection(self, c, err);
+  return err == LK_OK;
+}
+
+static void end_speech(lk_edge *self, connection *c, uint32_t before, lk_err err) {
+  uint32_t count = self->box.count - before;
+  if (count > 0)
+    add_item(self, (item){ .kind = LK_EDGE_SEND, .messages = count, .connection = c->number });
+  if (err != LK_OK) end_connection(self, c, err);
+}
+
+/* The next connection that has to be closed and whose host does not know. Rare enough to look through all. */
+static bool poll_end(lk_edge *self, lk_edge_output *out) {
+  for (uint32_t i = 0; self->has_ends && i < self->connections.cap; i++) {
+    connection *c = self->connections.slots[i].thing;
+    if (c == NULL || !c->is_closing || c->is_told) continue;
+    c->is_told = true;
+    *out = (lk_edge_output){
+      .kind = LK_EDGE_CLOSE, .reason = c->reason, .connections = &c->number, .count = 1
+    };
+    return true;
+  }
+  self->has_ends = false;
+  return false;
+}
+
+/* The item whose turn it is, NULL where all have been told. */
+static item *next_item(lk_edge *self) {
+  for (; self->items_next < self->items_count; self->items_next++) {
+    item *it = &self->items[self->items_next];
+    if (it->kind != LK_EDGE_SEND || it->messages > 0) return it;
+  }
+  self->items_next = self->items_count = 0;
+  self->receivers_count = 0;
+  if (self->box.bytes.cap > BOX_KEPT) lk_outbox_clear(&self->box);
+  return NULL;
+}
+
+static void take_message(lk_edge *self, item *it, lk_edge_output *out) {
+  bool is_there = lk_outbox_next_message(&self->box, &out->bytes, &out->is_binary);
+  LK_ASSERT(is_there);
+  it->messages--;
+}
+
+bool lk_edge_poll(lk_edge *self, lk_edge_output *out) {
+  item *it = next_item(self);
+  if (it == NULL) return poll_end(self, out);
+  *out = (lk_edge_output){ .kind = it->kind, .connections = &it->connection, .count = 1 };
+  if (it->kind == LK_EDGE_SEND) take_message(self, it, out);
+  else self->items_next++;
+  if (it->receivers > 0) {
+    out->connections = self->receivers + it->receivers_at;
+    out->count = it->receivers;
+  }
+  if (it->kind == LK_EDGE_SEND) self->stats.messages_out += out->count;
+  return true;
+}
+
+/* A message to many stays in the box until its last receiver is told. */
+bool lk_edge_poll_one(lk_edge *self, lk_edge_output *out) {
+  item *it = next_item(self);
+  if (it == NULL || it->receivers <= 1) return lk_edge_poll(self, out);
+  const lk_outbox before = self->box;
+  *out = (lk_edge_output){ .kind = it->kind,
+                           .connections = self->receivers + it->receivers_at,
+                           .count = 1 };
+  take_message(self, it, out);
+  it->messages++;
+  it->receivers--;
+  it->receivers_at++;
+  self->box.read = before.read;
+  self->box.count = before.count;
+  self->stats.messages_out++;
+  return true;
+}
+
+/* ---- what houses are told ---- */
+
+/* A house that does not take what it is sent gets it anew when it says HELLO again. */
+static void tell(lk_edge *self, uint32_t to, const lk_bus_message *message) {
+  house *h = &self->houses[to];
+  if (h->greeting == 0) return;
+  lk_err err = lk_bus_encode(message, self->limits->bus_frame_bytes, &h->out);
+  if (err == LK_OK) return;
+  LK_COVERED(edge_house_given_up);
+  h->greeting = 0;
+  lk_bus_forget(&h->out, h->out_off);
+}
+
+static void say_hello(lk_edge *self, house *h) {
+  lk_bus_message hello = { .kind = LK_BUS_HELLO,
+                           .generation = self->options.generation,
+                           .answers = h->greeting };
+  lk_err err = lk_bus_encode(&hello, self->limits->bus_frame_bytes, &h->out);
+  if (err != LK_OK) LK_COVERED(edge_hello_without_memory);
+}
+
+uint32_t lk_edge_house_of(const lk_edge *self, lk_slice name) {
+  return lk_crc32c(name) % self->options.houses_count;
+}
+
+static void send_request(lk_edge *self, const asked *a, bool again) {
+  const member *m = a->member;
+  house *h = &self->houses[m->topic->house];
+  lk_slice rest = lk_slice_of(a->bytes, (size_t)a->ref_len + a->event_len + a->payload_len);
+  rest = lk_slice_skip(rest, a->ref_len);
+  uint64_t settled = 0;
+  if (lk_window_next(&h->asked, &settled) == NULL) settled = h->request_next;
+  lk_bus_message message = {
+    .kind = a->is_join ? LK_BUS_JOIN : LK_BUS_MESSAGE,
+    .binary = a->is_binary,
+    .again = again,
+    .request = a->request,
+    .settled = settled,
+    .member = m->number,
+    .topic = lk_slice_of(m->topic->name, m->topic->name_len),
+    .event = lk_slice_first(rest, a->event_len),
+    .payload = lk_slice_skip(rest, a->event_len),
+  };
+  if (again) self->stats.sent_again++;
+  tell(self, m->topic->house, &message);
+}
+
+/* ---- requests ---- */
+
+static size_t asked_size(const asked *a) {
+  return sizeof *a + a->ref_len + a->event_len + a->payload_len;
+}
+
+static lk_slice asked_ref(const asked *a) {
+  return a->has_ref ? (lk_slice){ a->bytes, a->ref_len } : LK_SLICE_EMPTY;
+}
+
+/* |a| is in its window no more. */
+static void free_asked(lk_edge *self, asked *a) {
+  connection *c = a->member->connection;
+  size_t size = asked_size(a);
+  lk_list_remove(&a->member->asked, &a->link);
+  c->unanswered -= size;
+  self->stats.unanswered--;
+  if (c->is_full && c->unanswered <= self->limits->edge_unanswered_bytes / 2) {
+    /* Where there is no memory to say so, the next answer does. */
+    if (reserve_item(self) == LK_OK) {
+      c->is_full = false;
+      add_item(self, (item){ .kind = LK_EDGE_RESUME, .connection = c->number });
+    }
+  }
+  lk_free_bytes(self->alloc, a, size);
+}
+
+static lk_err ask(lk_edge *self, member *m, const lk_session_event *event) {
+  house *h = &self->houses[m->topic->house];
+  size_t size = sizeof(asked) + event->ref.len + event->event.len + event->payload.len;
+  asked *a = lk_alloc_bytes(self->alloc, size);
+  if (a == NULL) return LK_ERR_NOMEM;
+  *a = (asked){ .member = m,
+                .request = h->request_next,
+                .is_join = event->kind == LK_SESSION_JOIN,
+                .is_binary = event->is_binary,
+                .has_ref = event->ref.ptr != NULL };
+  lk_err err = lk_window_put(&h->asked, a->request, a);
+  if (err != LK_OK) {
+    lk_free_bytes(self->alloc, a, size);
+    return err;
+  }
+  h->request_next++;
+  a->ref_len =
+      (uint32_t)event->ref.len; /* the session bounds names; ws_message_bytes all of them */
+  a->event_len = (uint32_t)event->event.len;
+  a->payload_len = (uint32_t)event->payload.len;
+  uint8_t *at = a->bytes;
+  const lk_slice parts[] = { event->ref, event->event, event->payload };
+  for (size_t i = 0; i < 3; i++) {
+    if (parts[i].len > 0) memcpy(at, parts[i].ptr, parts[i].len);
+    at += parts[i].len;
+  }
+  lk_list_push_last(&m->asked, &a->link);
+  m->connection->unanswered += size;
+  if (m->connection->unanswered > self->limits->edge_unanswered_bytes)
+    m->connection->is_full = true;
+  self->stats.unanswered++;
+  self->stats.requests++;
+  send_request(self, a, false);
+  return LK_OK;
+}
+
+/* ---- members ---- */
+
+static lk_slice topic_name(const topic *t) { return lk_slice_of(t->name, t->name_len); }
+
+static lk_err get_topic(lk_edge *self, lk_slice name, topic **out) {
+  void *place;
+  bool is_new;
+  lk_err err = lk_map_put(&self->topics, name, &place, &is_new);
+  if (err != LK_OK) return err;
+  if (!is_new) {
+    *out = *(topic **)place;
+    return LK_OK;
+  }
+  topic *t = lk_alloc_bytes(self->alloc, sizeof *t + name.len);
+  if (t == NULL) {
+    (void)lk_map_remove(&self->topics, name);
+    return LK_ERR_NOMEM;
+  }
+  *t = (topic){ .house = lk_edge_house_of(self, name), .name_len = (uint32_t)name.len };
+  if (name.len > 0) memcpy(t->name, name.ptr, name.len);
+  *(topic **)place = t;
+  *out = t;
+  return LK_OK;
+}
+
+static void release_topic(lk_edge *self, topic *t) {
+  if (t->users > 0) return;
+  (void)lk_map_remove(&self->topics, topic_name(t));
+  lk_free_bytes(self->alloc, t, sizeof *t + t->name_len);
+}
+
+static lk_err make_member(lk_edge *self, connection *c, const lk_session_event *event,
+                          member **out) {
+  topic *t;
+  lk_err err = get_topic(self, event->topic, &t);
+  if (err != LK_OK) return err;
+  size_t size = sizeof(member) + event->payload.len;
+  member *m = lk_alloc_bytes(self->alloc, size);
+  uint64_t number = 0;
+  err = m == NULL ? LK_ERR_NOMEM : table_add(self->alloc, &self->members, m, &number);
+  if (err != LK_OK) {
+    lk_free_bytes(self->alloc, m, size);
+    release_topic(self, t);
+    return err;
+  }
+  *m = (member){ .connection = c,
+                 .topic = t,
+                 .number = number,
+                 .channel = event->channel,
+                 .payload_len = (uint32_t)event->payload.len };
+  if (event->payload.len > 0) memcpy(m->payload, event->payload.ptr, event->payload.len);
+  t->users++;
+  *out = m;
+  return LK_OK;
+}
+
+static void free_member(lk_edge *self, member *m) {
+  topic *t = m->topic;
+  house *h = &self->houses[t->house];
+  while (m->asked.first != NULL) {
+    asked *a = LK_CONTAINER(m->asked.first, asked, link);
+    (void)lk_window_take(&h->asked, a->request);
+    free_asked(self, a);
+  }
+  if (m->is_in) {
+    lk_list_remove(&t->members, &m->link);
+    t->forms[lk_session_form(&m->connection->session)]--;
+  }
+  table_remove(&self->members, m->number);
+  lk_free_bytes(self->alloc, m, sizeof *m + m->payload_len);
+  t->users--;
+  release_topic(self, t);
+}
+
+static void let_in(member *m) {
+  m->is_in = true;
+  lk_list_push_last(&m->topic->members, &m->link);
+  m->topic->forms[lk_session_form(&m->connection->session)]++;
+}
+
+/* ---- what sessions want ---- */
+
+static void on_join(lk_edge *self, connection *c, const lk_session_event *event) {
+  lk_session_io io = io_of(self);
+  member *m;
+  lk_err err = make_member(self, c, event, &m);
+  if (err == LK_OK) {
+    bool is_there = lk_session_set_tag(&c->session, &io, event->topic, event->channel, m->number);
+    LK_ASSERT(is_there);
+    if ((err = ask(self, m, event)) == LK_OK) return;
+    free_member(self, m);
+  }
+  uint32_t before;
+  const lk_session_answer given = { .topic = event->topic,
+                                    .channel = event->channel,
+                                    .ref = event->ref,
+                                    .payload = LK_LIT("{\"reason\":\"server full\"}") };
+  if (begin_speech(self, c, &before))
+    end_speech(self, c, before, lk_session_refuse(&c->session, &io, &given));
+}
+
+static void on_leave(lk_edge *self, uint64_t number) {
+  member *m = table_get(&self->members, number);
+  if (m == NULL) return;
+  tell(self, m->topic->house, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = number });
+  free_member(self, m);
+}
+
+static void reply_error(lk_edge *self, connection *c, const lk_session_event *event,
+                        lk_slice payload) {
+  lk_session_io io = io_of(self);
+  uint32_t before;
+  const lk_session_answer given = { .topic = event->topic,
+                                    .channel = event->channel,
+                                    .ref = event->ref,
+                                    .status = LK_LIT("error"),
+                                    .payload = payload };
+  if (begin_speech(self, c, &before))
+    end_speech(self, c, before, lk_session_reply(&c->session, &io, &given));
+}
+
+static void on_message(lk_edge *self, connection *c, const lk_session_event *event) {
+  member *m = table_get(&self->members, event->tag);
+  lk_err err = m == NULL ? LK_ERR_NOT_JOINED : ask(self, m, event);
+  if (err == LK_OK) return;
+  reply_error(self, c, event,
+              m == NULL ? LK_LIT("{\"reason\":\"not joined\"}")
+                        : LK_LIT("{\"reason\":\"server full\"}"));
+}
+
+static void on_event(lk_edge *self, connection *c, const lk_session_event *event) {
+  switch (event->kind) {
+  case LK_SESSION_JOIN: on_join(self, c, event); break;
+  case LK_SESSION_MESSAGE: on_message(self, c, event); break;
+  case LK_SESSION_LEAVE: on_leave(self, event->tag); break;
+  case LK_SESSION_TOKEN:
+    reply_error(self, c, event, LK_LIT("{\"reason\":\"this server asks for no token\"}"));
+    break;
+  }
+}
+
+lk_err lk_edge_receive(lk_edge *self, uint64_t number, lk_slice bytes, bool is_binary) {
+  lk_session_events events;
+  connection *c = table_get(&self->connections, number);
+  if (c == NULL || c->is_closing) return LK_ERR_CLOSED;
+  lk_session_io io = io_of(self);
+  uint32_t before;
+  self->stats.messages_in++;
+  lk_arena_reset(&self->scratch);
+  if (!begin_speech(self, c, &before)) return c->reason;
+  lk_err err = lk_session_feed(&c->session, &io, bytes, is_binary, &events);
+  end_speech(self, c, before, LK_OK);
+  if (err != LK_OK) return err;
+  for (uint32_t i = 0; i < events.count; i++) on_event(self, c, &events.items[i]);
+  return LK_OK;
+}
+
+/* ---- connections ---- */
+
+lk_err lk_edge_connect(lk_edge *self, lk_message_form form, uint64_t *number) {
+  connection *c = lk_alloc_bytes(self->alloc, sizeof *c);
+  if (c == NULL) return LK_ERR_NOMEM;
+  *c = (connection){ 0 };
+  lk_err err = table_add(self->alloc, &self->connections, c, number);
+  if (err != LK_OK) {
+    lk_free_bytes(self->alloc, c, sizeof *c);
+    return err;
+  }
+  c->number = *number;
+  lk_session_init(&c->session, form);
+  return LK_OK;
+}
+
+void lk_edge_disconnect(lk_edge *self, uint64_t number) {
+  lk_session_event event;
+  connection *c = table_get(&self->connections, number);
+  if (c == NULL) return;
+  lk_session_io io = io_of(self);
+  c->is_closing = true;
+  while (lk_session_end(&c->session, &io, &event)) on_leave(self, event.tag);
+  lk_session_deinit(&c->session, self->alloc);
+  table_remove(&self->connections, number);
+  lk_free_bytes(self->alloc, c, sizeof *c);
+}
+
+bool lk_edge_is_full(const lk_edge *self, uint64_t number) {
+  const connection *c = table_get(&self->connections, number);
+  return c != NULL && c->is_full;
+}
+
+/* ---- what houses answer ---- */
+
+static asked *take_asked(house *h, uint64_t request, bool is_join) {
+  const asked *a = lk_window_get(&h->asked, request);
+  return a != NULL && a->is_join == is_join ? lk_window_take(&h->asked, request) : NULL;
+}
+
+/* What came behind a join that failed has nobody to go to. */
+static void answer_too_late(lk_edge *self, member *who) {
+  connection *c = who->connection;
+  lk_session_io io = io_of(self);
+  for (lk_link *at = who->asked.first; at != NULL; at = at->next) {
+    uint32_t before;
+    const lk_session_answer given = { .topic = topic_name(who->topic),
+                                      .ref = asked_ref(LK_CONTAINER(at, asked, link)) };
+    if (begin_speech(self, c, &before))
+      end_speech(self, c, before, lk_session_too_late(&c->session, &io, &given));
+  }
+}
+
+/* The answer to |a|, which is done with. |ends|: so is its member. */
+static void answer(lk_edge *self, asked *a, const lk_bus_message *m,
+                   lk_err (*how)(lk_session *, const lk_session_io *, const lk_session_answer *),
+                   bool ends) {
+  member *who = a->member;
+  connection *c = who->connection;
+  lk_session_io io = io_of(self);
+  const lk_session_answer given = { .topic = topic_name(who->topic),
+                                    .channel = who->channel,
+                                    .ref = asked_ref(a),
+                                    .status = m->event,
+                                    .payload = m->payload,
+                                    .is_binary = m->binary };
+  uint32_t before;
+  if (begin_speech(self, c, &before)) end_speech(self, c, before, how(&c->session, &io, &given));
+  free_asked(self, a);
+  if (!ends) return;
+  answer_too_late(self, who);
+  free_member(self, who);
+}
+
+static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
+  bool is_join = m->kind != LK_BUS_REPLY && m->kind != LK_BUS_LATE;
+  asked *a = take_asked(h, m->request, is_join);
+  if (a == NULL) return; /* left meanwhile */
+  switch (m->kind) {
+  case LK_BUS_ACCEPT:
+    let_in(a->member);
+    answer(self, a, m, lk_session_accept, false);
+    break;
+  case LK_BUS_REFUSE: answer(self, a, m, lk_session_refuse, true); break;
+  case LK_BUS_UNMATCHED: answer(self, a, m, lk_session_unmatched, true); break;
+  case LK_BUS_LATE: answer(self, a, m, lk_session_too_late, false); break;
+  default: answer(self, a, m, lk_session_reply, false); break;
+  }
+}
+
+static void on_push(lk_edge *self, const lk_bus_message *m) {
+  member *who = table_get(&self->members, m->member);
+  if (who == NULL) return;
+  connection *c = who->connection;
+  lk_session_io io = io_of(self);
+  const lk_session_answer given = { .topic = topic_name(who->topic),
+                                    .channel = who->channel,
+                                    .event = m->event,
+                                    .payload = m->payload,
+                                    .is_binary = m->binary };
+  uint32_t before;
+  if (begin_speech(self, c, &before))
+    end_speech(self, c, before, lk_session_push(&c->session, &io, &given));
+}
+
+/* The room ended under the member. |event| is a word of the house's that needs no escapes. */
+static void on_crash(lk_edge *self, const lk_bus_message *m) {
+  member *who = table_get(&self->members, m->member);
+  if (who == NULL) return;
+  connection *c = who->connection;
+  lk_session_io io = io_of(self);
+  lk_buf reason;
+  lk_buf_init(&reason, self->alloc, 1024);
+  (void)lk_buf_append(&reason, LK_LIT("{\"reason\":\""));
+  (void)lk_buf_append(&reason, m->event);
+  lk_err err = lk_buf_append(&reason, LK_LIT("\"}"));
+  lk_session_answer given = { .topic = topic_name(who->topic), .channel = who->channel };
+  if (err == LK_OK) given.payload = lk_buf_slice(&reason);
+  uint32_t before;
+  if (begin_speech(self, c, &before))
+    end_speech(self, c, before, lk_session_crash(&c->session, &io, &given));
+  lk_buf_deinit(&reason);
+  free_member(self, who);
+}
+
+/* ---- one message to many ---- */
+
+static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, uint64_t except,
+                             uint32_t *count) {
+  size_t cap, most = self->receivers_count + t->members.count;
+  if (most > self->receivers_cap) {
+    if (!lk_grow_cap(self->receivers_cap, most, 64, SIZE_MAX / 16, &cap)) return LK_ERR_LIMIT;
+    uint64_t *receivers = lk_resize_array(self->alloc, self->receivers, self->receivers_cap, cap,
+                                          sizeof *receivers);
+    if (receivers == NULL) return LK_ERR_NOMEM;
+    self->receivers = receivers;
+    self->receivers_cap = cap;
+  }
+  *count = 0;
+  for (const lk_link *at = t->members.first; at != NULL; at = at->next) {
+    const member *m = LK_CONTAINER(at, member, link);
+    unsigned form = 1u << lk_session_form(&m->connection->session);
+    if ((form & forms) == 0 || m->number == except || m->connection->is_closing) continue;
+    self->receivers[self->receivers_count + *count] = m->connection->number;
+    ++*count;
+  }
+  return LK_OK;
+}
+
+/* To all receivers whose form is in |forms|: they read the same bytes. */
+static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m,
+                        lk_message_form form, unsigned forms) {
+  const lk_message message = {
+    .topic = topic_name(t), .event = m->event, .payload = m->payload, .binary = m->binary
+  };
+  uint32_t count;
+  bool is_binary;
+  lk_err err = reserve_item(self);
+  if (err == LK_OK) err = note_receivers(self, t, forms, m->member, &count);
+  if (err != LK_OK || count == 0) return err;
+  size_t start = lk_outbox_begin(&self->box);
+  err = lk_message_encode_broadcast(form, &message, &self->box.bytes, &is_binary);
+  err = lk_outbox_end_as(&self->box, start, is_binary, err);
+  if (err != LK_OK) return err;
+  add_item(self, (item){ .kind = LK_EDGE_SEND,
+                         .messages = 1,
+                         .receivers = count,
+                         .receivers_at = self->receivers_count });
+  self->receivers_count += count;
+  return LK_OK;
+}
+
+/* Those who cannot be told end: they come back, and get the state. */
+static void end_receivers(lk_edge *self, const topic *t, unsigned forms, lk_err why) {
+  for (const lk_link *at = t->members.first; at != NULL; at = at->next) {
+    connection *c = LK_CONTAINER(at, member, link)->connection;
+    if ((1u << lk_session_form(&c->session) & forms) != 0) end_connection(self, c, why);
+  }
+}
+
+static void on_broadcast(lk_edge *self, const lk_bus_message *m) {
+  unsigned done = 0;
+  topic *const *place = lk_map_get(&self->topics, m->topic);
+  if (place == NULL) return;
+  const topic *t = *place;
+  for (unsigned i = 0; i < LK_MESSAGE_FORMS; i++) {
+    lk_message_form form = lk_message_shared_form((lk_message_form)i, m->binary);
+    unsigned forms = 0;
+    if (t->forms[i] == 0 || (done >> i & 1) != 0) continue;
+    for (unsigned j = 0; j < LK_MESSAGE_FORMS; j++) {
+      if (lk_message_shared_form((lk_message_form)j, m->binary) == form) forms |= 1u << j;
+    }
+    done |= forms;
+    lk_err err = broadcast(self, t, m, form, forms);
+    if (err != LK_OK) end_receivers(self, t, forms, err);
+  }
+}
+
+/* ---- a house that begins ---- */
+
+static void restore_members(lk_edge *self, uint32_t index) {
+  for (uint32_t i = 0; i < self->members.cap; i++) {
+    const member *m = self->members.slots[i].thing;
+    if (m == NULL || !m->is_in || m->topic->house != index) continue;
+    tell(self, index,
+         &(lk_bus_message){ .kind = LK_BUS_RESTORE,
+                            .member = m->number,
+                            .topic = topic_name(m->topic),
+                            .payload = lk_slice_of(m->payload, m->payload_len) });
+  }
+}
+
+static void on_hello(lk_edge *self, uint32_t index, const lk_bus_message *m) {
+  house *h = &self->houses[index];
+  const asked *a;
+  if (m->generation == h->greeting) return;
+  h->greeting = m->generation;
+  say_hello(self, h);
+  restore_members(self, index);
+  for (uint64_t request = 0; (a = lk_window_next(&h->asked, &request)) != NULL; request++) {
+    send_request(self, a, true);
+  }
+}
+
+static void on_message_of_house(lk_edge *self, uint32_t index, const lk_bus_message *m) {
+  switch (m->kind) {
+  case LK_BUS_HELLO: on_hello(self, index, m); break;
+  case LK_BUS_PUSH: on_push(self, m); break;
+  case LK_BUS_BROADCAST: on_broadcast(self, m); break;
+  case LK_BUS_CRASH: on_crash(self, m); break;
+  case LK_BUS_JOIN:
+  case LK_BUS_RESTORE:
+  case LK_BUS_MESSAGE:
+  case LK_BUS_LEAVE: break; /* what only edges say */
+  default: on_answer(self, &self->houses[index], m); break;
+  }
+}
+
+void lk_edge_feed(lk_edge *self, uint32_t index, lk_slice bytes, bool boundary) {
+  LK_ASSERT(index < self->options.houses_count);
+  house *h = &self->houses[index];
+  lk_bus_message m;
+  lk_err err;
+  if (boundary) lk_bus_reader_boundary(&h->reader);
+  while ((err = lk_bus_read(&h->reader, &bytes, &m)) == LK_OK) on_message_of_house(self, index, &m);
+  if (err == LK_ERR_MORE) return;
+  /* We missed something: as if we had just been born. */
+  LK_COVERED(edge_house_out_of_step);
+  h->greeting = 0;
+  say_hello(self, h);
+}
+
+lk_slice lk_edge_bus_output(const lk_edge *self, uint32_t index) {
+  LK_ASSERT(index < self->options.houses_count);
+  const house *h = &self->houses[index];
+  return lk_slice_skip(lk_buf_slice(&h->out), h->out_off);
+}
+
+void lk_edge_bus_consume(lk_edge *self, uint32_t index, size_t count) {
+  LK_ASSERT(index < self->options.houses_count);
+  house *h = &self->houses[index];
+  LK_ASSERT(count <= h->out.len - h->out_off);
+  h->out_off += count;
+  if (h->out_off < h->out.len) return;
+  lk_buf_truncate(&h->out, 0);
+  h->out_off = 0;
+}
+
+/* ---- life ---- */
+
+bool lk_edge_is_idle(const lk_edge *self) { return self->stats.unanswered == 0; }
+
+lk_edge_stats lk_edge_get_stats(const lk_edge *self) {
+  lk_edge_stats stats = self->stats;
+  stats.connections = self->connections.count;
+  stats.members = self->members.count;
+  return stats;
+}
+
+lk_err lk_edge_open(const lk_edge_options *options, lk_edge **out) {
+  const lk_alloc *alloc = options->env->alloc;
+  const lk_limits *limits = options->limits;
+  uint64_t members_max = (uint64_t)limits->server_connections_count * limits->channel_topics_count;
+  LK_ASSERT(options->generation != 0);
+  LK_ASSERT(options->houses_count > 0 && options->houses_count <= LK_EDGE_HOUSES_MAX);
+  lk_edge *self = lk_alloc_bytes(alloc, sizeof *self);
+  if (self == NULL) return LK_ERR_NOMEM;
+  *self = (lk_edge){ .options = *options, .alloc = alloc, .limits = limits };
+  self->houses = lk_alloc_array(alloc, options->houses_count, sizeof *self->houses);
+  if (self->houses == NULL) {
+    lk_free_bytes(alloc, self, sizeof *self);
+    return LK_ERR_NOMEM;
+  }
+  self->connections = (table){ .first_free = NO_PLACE,
+                               .count_max = limits->server_connections_count };
+  self->members = (table){ .first_free = NO_PLACE,
+                           .count_max = (uint32_t)lk_min_u64(members_max, NO_PLACE / 2) };
+  lk_map_init(&self->topics, alloc, sizeof(topic *), self->members.count_max, options->hash_seed);
+  lk_arena_init(&self->scratch, alloc, (size_t)limits->json_bytes * 4);
+  lk_outbox_init(&self->box, alloc, limits->bus_output_bytes);
+  for (uint32_t i = 0; i < options->houses_count; i++) {
+    house *h = &self->houses[i];
+    *h = (house){ .request_next = 1 };
+    lk_bus_reader_init(&h->reader, alloc, limits->bus_frame_bytes);
+    lk_buf_init(&h->out, alloc, limits->bus_output_bytes);
+    lk_window_init(&h->asked, alloc, limits->bus_requests_count);
+    say_hello(self, h);
+  }
+  *out = self;
+  return LK_OK;
+}
+
+void lk_edge_close(lk_edge *self) {
+  if (self == NULL) return;
+  const lk_alloc *alloc = self->alloc;
+  for (uint32_t i = 0; i < self->connections.cap; i++) {
+    const connection *c = self->connections.slots[i].thing;
+    if (c != NULL) lk_edge_disconnect(self, c->number);
+  }
+  for (uint32_t i = 0; i < self->options.houses_count; i++) {
+    lk_bus_reader_deinit(&self->houses[i].reader);
+    lk_buf_deinit(&self->houses[i].out);
+    lk_window_deinit(&self->houses[i].asked);
+  }
+  lk_free_array(alloc, self->houses, self->options.houses_count, sizeof *self->houses);
+  lk_free_array(alloc, self->connections.slots, self->connections.cap, sizeof(slot));
+  lk_free_array(alloc, self->members.slots, self->members.cap, sizeof(slot));
+  lk_free_array(alloc, self->items, self->items_cap, sizeof *self->items);
+  lk_free_array(alloc, self->receivers, self->receivers_cap, sizeof *self->receivers);
+  lk_map_deinit(&self->topics);
+  lk_arena_deinit(&self->scratch);
+  lk_outbox_deinit(&self->box);
+  lk_free_bytes(alloc, self, sizeof *self);
+}

@@ -1,0 +1,1175 @@
+/* room/house.c -- which rooms are open, who is in them, and what their journals are doing.
+ *
+ * A topic has an entry from the first join until its room has been idle for a while:
+ *
+ *            first join                    both slots read, kind->open
+ *   (none) ────────────> LOADING ─────────────────────────────────────> OPEN
+ *                           │ storage error: joins refused                │ idle, STOP, step failed
+ *                           v                                             v
+ *                        CLOSING <───────────────────────────────────────┘
+ *                           │ files closed; joins came meanwhile: LOADING again, else GONE
+ *
+ * How a state is loaded and kept is the keeper's work (room/keeper.h): each entry has one, and a
+ * completion of the storage finds its entry by lk_io.user.
+ *
+ * An edge and its generation
+ * --------------------------
+ * Each edge has a place that outlives it. HELLO makes both sides known to each other; before that, what
+ * an edge sends is passed over, since it was meant for a house that died. An edge with another
+ * generation is another process: the members of the one before are gone.
+ *
+ *   house starts: HELLO h ──> edge: HELLO e (answers h), RESTORE*, JOIN*, MESSAGE* (those unanswered)
+ *   edge starts:  HELLO e ──> house: HELLO h ──> as above
+ *
+ * An edge that has to begin again, since it did not take what it was sent or sent what is no message, is
+ * greeted with the next number.
+ *
+ * What has been applied
+ * ---------------------
+ * A request that changes a room is answered when the journal has it. If the house dies between the two,
+ * the request comes again, and must not be applied again. So with each state the journal keeps the
+ * numbers of the requests that are in it and that their edges do not yet know to be answered: an edge
+ * says with each request below which number all is answered, so they are few.
+ *
+ *   kept := version:u8 count:varuint (edge:varuint generation:varuint request:varuint)* state
+ *
+ * A journal covers every request that was open when it began: the state has them all in it.
+ *
+ * Members are found by their number's lower half in a table of their edge, entries by topic. An entry
+ * that is done with leaves the map at once, so that a new join makes a new one, but its memory goes only
+ * when the public call that was running ends: whatever called it may still look.
+ *
+ * Always: busy_count is the number of keepers with something under way; an entry in LOADING or
+ * CLOSING has no room; inputs wait only there. */
+#include "room/house.h"
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/prng.h"
+#include "channel/bus.h"
+#include "channel/window.h"
+#include "codec/reader.h"
+#include "codec/varint.h"
+#include "crypto/sha256.h"
+#include "room/keeper.h"
+
+#define ROOM_IDLE_MS 30000
+#define KEPT_VERSION 1
+#define KEPT_PER_REQUEST 24
+#define EDGE_SHIFT 56
+#define INDEX_MASK UINT32_MAX
+
+typedef struct entry entry;
+
+typedef enum member_state { MEMBER_WAITS, MEMBER_JOINS, MEMBER_IN } member_state;
+
+typedef struct member {
+  lk_link link; /* of the entry's members, once it is in */
+  entry *entry;
+  uint64_t number; /* the edge in the top byte, below it the edge's own number */
+  member_state state;
+} member;
+
+typedef struct edge {
+  lk_bus_reader reader;
+  lk_buf out;
+  size_t out_off;
+  member **members; /* by the lower half of the edge's number */
+  uint32_t members_cap;
+  uint32_t members_count;
+  lk_window asked;   /* request -> asked */
+  uint64_t greeting; /* which of our greetings it must answer */
+  uint64_t generation;
+  uint64_t settled; /* it knows that all below are answered */
+  bool greeted;     /* its messages are meant for us */
+} edge;
+
+/* A request that a room has not answered. */
+typedef struct asked {
+  lk_link link; /* of the entry's requests */
+  entry *entry;
+  uint64_t member;
+  uint64_t request;
+  uint64_t ticket; /* of the journal that covers it; 0: none yet */
+  bool is_handed;  /* the room has it; else it waits for the room */
+} asked;
+
+/* A request that is in the state. */
+typedef struct applied {
+  uint64_t generation;
+  uint64_t request;
+  uint32_t edge;
+} applied;
+
+typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
+
+/* What came while the room was not there. */
+typedef struct waiting_input {
+  lk_link link;
+  lk_bus_kind kind;
+  bool binary;
+  bool again;
+  uint64_t member;
+  uint64_t request;
+  uint32_t event_len;
+  uint32_t payload_len;
+  uint8_t bytes[]; /* event, payload */
+} waiting_input;
+
+typedef struct entry_timer {
+  lk_heap_item item;
+  entry *entry;
+} entry_timer;
+
+struct entry {
+  lk_house *house;
+  lk_link gone_link;
+  const lk_room_kind *kind;
+  lk_room *room; /* ENTRY_OPEN */
+  entry_state state;
+  lk_keeper keeper;
+  uint64_t ticket;
+  lk_list waiting;      /* inputs, in order of arrival */
+  size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
+  lk_list members;      /* those who are in, in order of joining */
+  lk_list asked;        /* in order of arrival */
+  applied *applied;     /* in the state, in no order that matters */
+  uint32_t applied_count;
+  uint32_t applied_cap;
+  lk_map recovered;  /* those of |applied| that an earlier house applied: may come again */
+  entry_timer idle;  /* no members for ROOM_IDLE_MS: put the room away */
+  entry_timer timer; /* the room's own */
+  uint32_t topic_len;
+  uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
+};
+
+struct lk_house {
+  const lk_env *env;
+  const lk_limits *limits;
+  lk_storage *storage;
+  lk_slice level;
+  uint64_t generation;
+  lk_prng ids;    /* what inputs call entropy: clients see it as ids */
+  lk_prng seeds;  /* of hashes: nobody may guess them */
+  lk_map entries; /* topic -> entry * */
+  lk_heap timers; /* entries' idle and timer items */
+  lk_list gone;   /* entries to free when the running call ends */
+  lk_buf kept;    /* one state with its requests, to be kept */
+  edge *edges;
+  uint32_t edges_count;
+  uint64_t busy_count;
+  uint64_t now_ms;
+  lk_house_stats stats;
+};
+
+/* ---- numbers ---- */
+
+static uint64_t number_of(uint32_t edge_index, uint64_t own) {
+  return (uint64_t)edge_index << EDGE_SHIFT | own;
+}
+static uint32_t edge_of(uint64_t number) { return (uint32_t)(number >> EDGE_SHIFT); }
+static uint64_t own_of(uint64_t number) { return number & ((UINT64_C(1) << EDGE_SHIFT) - 1); }
+
+static size_t entry_size(const lk_house *self, size_t topic_len) {
+  return sizeof(entry) + self->edges_count * sizeof(uint32_t) + topic_len;
+}
+
+static uint8_t *topic_at(entry *e) { return (uint8_t *)(e->edge_members + e->house->edges_count); }
+static lk_slice entry_topic(entry *e) { return lk_slice_of(topic_at(e), e->topic_len); }
+
+static void draw_seed(lk_house *self, uint64_t seed[2]) {
+  seed[0] = lk_prng_u64(&self->seeds);
+  seed[1] = lk_prng_u64(&self->seeds);
+}
+
+/* Who sees enough numbers of one generator knows its state. So the streams are derived by a hash that
+ * does not lead back: the ids that clients see say nothing about the seeds of the maps. */
+static void derive_stream(uint64_t entropy, lk_slice purpose, lk_prng *out) {
+  lk_sha256 hash;
+  uint8_t bytes[8], digest[LK_SHA256_LEN];
+  lk_store_le64(bytes, entropy);
+  lk_sha256_init(&hash);
+  lk_sha256_update(&hash, purpose);
+  lk_sha256_update(&hash, lk_slice_of(bytes, sizeof bytes));
+  lk_sha256_final(&hash, digest);
+  for (size_t i = 0; i < 4; i++) out->state[i] = lk_load_le64(digest + 8 * i);
+}
+
+/* ---- what edges are told ---- */
+
+/* An edge that does not take what it is sent is dead, or will be: it begins again with a new HELLO. */
+static void give_up(lk_house *self, edge *to);
+
+static void tell(lk_house *self, uint32_t to, const lk_bus_message *message) {
+  edge *e = &self->edges[to];
+  if (!e->greeted) return;
+  lk_err err = lk_bus_encode(message, self->limits->bus_frame_bytes, &e->out);
+  if (err != LK_OK) {
+    LK_COVERED(house_edge_given_up);
+    give_up(self, e);
+  }
+}
+
+static void settle(lk_house *self, uint64_t number, uint64_t request);
+
+static void answer(lk_house *self, uint64_t number, uint64_t request, lk_bus_kind kind,
+                   lk_slice status, lk_slice payload, bool binary) {
+  settle(self, number, request);
+  tell(self, edge_of(number),
+       &(lk_bus_message){ .kind = kind,
+                          .request = request,
+                          .event = status,
+                          .payload = payload,
+                          .binary = binary });
+}
+
+static void tell_crash(lk_house *self, uint64_t number, lk_slice reason) {
+  tell(self, edge_of(number),
+       &(lk_bus_message){ .kind = LK_BUS_CRASH, .member = own_of(number), .event = reason });
+}
+
+/* ---- members ---- */
+
+static member *find_member(const lk_house *self, uint64_t number) {
+  uint64_t index = number & INDEX_MASK;
+  const edge *e = &self->edges[edge_of(number)];
+  member *m = index < e->members_cap ? e->members[index] : NULL;
+  return m != NULL && m->number == number ? m : NULL;
+}
+
+static lk_err make_place(lk_house *self, edge *e, uint64_t index) {
+  size_t cap;
+  uint64_t most = (uint64_t)self->limits->server_connections_count *
+                  self->limits->channel_topics_count;
+  if (index < e->members_cap) return LK_OK;
+  if (index >= most || !lk_grow_cap(e->members_cap, (size_t)index + 1, 64, UINT32_MAX / 2, &cap))
+    return LK_ERR_LIMIT;
+  member **members = lk_resize_array(self->env->alloc, e->members, e->members_cap, cap,
+                                     sizeof *members);
+  if (members == NULL) return LK_ERR_NOMEM;
+  memset(members + e->members_cap, 0, (cap - e->members_cap) * sizeof *members);
+  e->members = members;
+  e->members_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+static lk_err make_member(entry *at, uint64_t number, member **out) {
+  lk_house *self = at->house;
+  edge *e = &self->edges[edge_of(number)];
+  uint64_t index = number & INDEX_MASK;
+  lk_err err = make_place(self, e, index);
+  if (err != LK_OK) return err;
+  if (e->members[index] != NULL) return LK_ERR_EXISTS; /* the edge has lost count */
+  member *m = lk_alloc_bytes(self->env->alloc, sizeof *m);
+  if (m == NULL) return LK_ERR_NOMEM;
+  *m = (member){ .entry = at, .number = number, .state = MEMBER_WAITS };
+  e->members[index] = m;
+  e->members_count++;
+  *out = m;
+  return LK_OK;
+}
+
+static void free_member(lk_house *self, member *m) {
+  edge *e = &self->edges[edge_of(m->number)];
+  if (m->state == MEMBER_IN) {
+    lk_list_remove(&m->entry->members, &m->link);
+    m->entry->edge_members[edge_of(m->number)]--;
+  }
+  e->members[m->number & INDEX_MASK] = NULL;
+  e->members_count--;
+  lk_free_bytes(self->env->alloc, m, sizeof *m);
+}
+
+static bool let_in(member *m) {
+  entry *e = m->entry;
+  if (e->members.count >= e->house->limits->room_members_count) return false;
+  m->state = MEMBER_IN;
+  lk_list_push_last(&e->members, &m->link);
+  e->edge_members[edge_of(m->number)]++;
+  return true;
+}
+
+/* ---- requests ---- */
+
+static void free_asked(lk_house *self, asked *a) {
+  lk_list_remove(&a->entry->asked, &a->link);
+  lk_free_bytes(self->env->alloc, a, sizeof *a);
+}
+
+/* The request is answered, or nobody waits for its answer. */
+static void settle(lk_house *self, uint64_t number, uint64_t request) {
+  asked *a = lk_window_take(&self->edges[edge_of(number)].asked, request);
+  if (a != NULL) free_asked(self, a);
+}
+
+/* LK_ERR_RANGE: the edge has used the number before. */
+static lk_err note_asked(entry *e, uint64_t number, uint64_t request) {
+  lk_house *self = e->house;
+  asked *a = lk_alloc_bytes(self->env->alloc, sizeof *a);
+  if (a == NULL) return LK_ERR_NOMEM;
+  *a = (asked){ .entry = e, .member = number, .request = request };
+  lk_err err = lk_window_put(&self->edges[edge_of(number)].asked, request, a);
+  if (err != LK_OK) {
+    lk_free_bytes(self->env->alloc, a, sizeof *a);
+    return err;
+  }
+  lk_list_push_last(&e->asked, &a->link);
+  return LK_OK;
+}
+
+/* What |number| asked and nobody answered is forgotten. */
+static void forget_asked(entry *e, uint64_t number) {
+  for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    next = at->next;
+    if (a->member == number) settle(e->house, a->member, a->request);
+  }
+}
+
+/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. */
+static void forget_handed(entry *e, bool all) {
+  for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    next = at->next;
+    if (all || a->is_handed) settle(e->house, a->member, a->request);
+  }
+}
+
+static lk_slice applied_key(const applied *a, uint8_t bytes[20]) {
+  lk_store_le32(bytes, a->edge);
+  lk_store_le64(bytes + 4, a->generation);
+  lk_store_le64(bytes + 12, a->request);
+  return lk_slice_of(bytes, 20);
+}
+
+static bool was_applied(const entry *e, uint64_t number, uint64_t request) {
+  uint8_t bytes[20];
+  const applied a = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
+  return lk_map_get(&e->recovered, applied_key(&a, bytes)) != NULL;
+}
+
+static lk_err note_applied(entry *e, const applied *a) {
+  size_t cap;
+  if (e->applied_count == e->applied_cap) {
+    if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_count + 1, 8,
+                     (size_t)e->house->limits->bus_requests_count * LK_HOUSE_EDGES_MAX, &cap))
+      return LK_ERR_LIMIT;
+    applied *items = lk_resize_array(e->house->env->alloc, e->applied, e->applied_cap, cap,
+                                     sizeof *items);
+    if (items == NULL) return LK_ERR_NOMEM;
+    e->applied = items;
+    e->applied_cap = (uint32_t)cap;
+  }
+  e->applied[e->applied_count++] = *a;
+  return LK_OK;
+}
+
+/* May |a| come again? Not from an edge that is gone, and not where the edge has the answer. An edge that
+ * has not greeted us yet may be any. */
+static bool may_come_again(const lk_house *self, const applied *a) {
+  if (a->edge >= self->edges_count) return false;
+  const edge *e = &self->edges[a->edge];
+  if (!e->greeted) return true;
+  return a->generation == e->generation && a->request >= e->settled;
+}
+
+static void prune_applied(entry *e) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < e->applied_count; i++) {
+    if (may_come_again(e->house, &e->applied[i])) e->applied[kept++] = e->applied[i];
+  }
+  e->applied_count = kept;
+}
+
+/* ---- entries ---- */
+
+static void stop_timer(lk_house *house, entry_timer *timer) {
+  if (timer->item.place != LK_HEAP_OUT) lk_heap_remove(&house->timers, &timer->item);
+}
+
+static void stop_timers(entry *e) {
+  stop_timer(e->house, &e->idle);
+  stop_timer(e->house, &e->timer);
+}
+
+static size_t waiting_size(const waiting_input *w) {
+  return sizeof *w + w->event_len + w->payload_len;
+}
+
+/* |w| is on the list no more. */
+static void free_waiting(entry *e, waiting_input *w) {
+  e->waiting_bytes -= waiting_size(w);
+  lk_free_bytes(e->house->env->alloc, w, waiting_size(w));
+}
+
+static void free_entry(entry *e) {
+  lk_house *house = e->house;
+  const lk_alloc *alloc = house->env->alloc;
+  if (e->room != NULL) e->kind->close(e->room);
+  stop_timers(e);
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    free_waiting(e, LK_CONTAINER(at, waiting_input, link));
+  }
+  forget_handed(e, true);
+  lk_free_array(alloc, e->applied, e->applied_cap, sizeof *e->applied);
+  lk_map_deinit(&e->recovered);
+  lk_keeper_deinit(&e->keeper);
+  lk_free_bytes(alloc, e, entry_size(house, e->topic_len));
+}
+
+static lk_err make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out) {
+  uint64_t seed[2];
+  void *slot;
+  bool is_new;
+  const lk_alloc *alloc = self->env->alloc;
+  size_t size = entry_size(self, topic.len);
+  entry *e = lk_alloc_bytes(alloc, size);
+  if (e == NULL) return LK_ERR_NOMEM;
+  lk_err err = lk_map_put(&self->entries, topic, &slot, &is_new);
+  if (err != LK_OK) {
+    lk_free_bytes(alloc, e, size);
+    return err;
+  }
+  memset(e, 0, size);
+  e->house = self;
+  e->kind = kind;
+  e->idle = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->timer = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->topic_len =
+      (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
+  memcpy(topic_at(e), topic.ptr, topic.len);
+  lk_keeper_init(&e->keeper, alloc, self->storage, topic,
+                 (size_t)self->limits->crdt_state_bytes +
+                     (size_t)self->limits->bus_requests_count * KEPT_PER_REQUEST,
+                 e);
+  draw_seed(self, seed);
+  lk_map_init(&e->recovered, alloc, 0, UINT32_MAX / 4, seed);
+  *(entry **)slot = e;
+  *out = e;
+  return LK_OK;
+}
+
+static entry *find_entry(const lk_house *self, lk_slice topic) {
+  entry **at = lk_map_get(&self->entries, topic);
+  return at == NULL ? NULL : *at;
+}
+
+/* An open room without members is put away after a while. */
+static void watch_idle(entry *e) {
+  lk_heap *timers = &e->house->timers;
+  bool is_idle = e->state == ENTRY_OPEN && e->members.count == 0;
+  if (!is_idle) {
+    stop_timer(e->house, &e->idle);
+  } else if (e->idle.item.place == LK_HEAP_OUT) {
+    /* Without memory for the timer the room stays until the next member leaves. */
+    (void)!lk_heap_push(timers, &e->idle.item, e->house->now_ms + ROOM_IDLE_MS);
+  }
+}
+
+static void begin_loading(entry *e) {
+  LK_ASSERT(e->room == NULL);
+  e->state = ENTRY_LOADING;
+  e->house->busy_count++;
+  lk_keeper_load(&e->keeper);
+}
+
+/* The files are closed. Who wanted to join meanwhile gets the room as it is now in the storage. */
+static void finish_closing(entry *e) {
+  if (e->waiting.count > 0) {
+    LK_COVERED(hub_room_opened_again_after_a_drop);
+    begin_loading(e);
+    return;
+  }
+  e->state = ENTRY_GONE;
+  (void)lk_map_remove(&e->house->entries, entry_topic(e));
+  lk_list_push_last(&e->house->gone, &e->gone_link);
+}
+
+static void begin_closing(entry *e) {
+  if (lk_keeper_close(&e->keeper)) e->house->busy_count++;
+  else finish_closing(e);
+}
+
+static void sweep(lk_house *self) {
+  for (lk_link *at; (at = lk_list_pop_first(&self->gone)) != NULL;) {
+    free_entry(LK_CONTAINER(at, entry, gone_link));
+  }
+}
+
+/* The room goes; its members are told why, so that they come back. Where its journal is under way,
+ * its completion goes on from here. */
+static void entry_drop(entry *e, lk_err why) {
+  lk_house *house = e->house;
+  lk_trace_emit(house->env, LK_TRACE_room_stopped, (uint64_t)why, 0, entry_topic(e));
+  if (e->room != NULL) e->kind->close(e->room);
+  e->room = NULL;
+  e->state = ENTRY_CLOSING;
+  if (why != LK_OK) house->stats.rooms_dropped++;
+  forget_handed(e, false);
+  while (e->members.first != NULL) {
+    member *m = LK_CONTAINER(e->members.first, member, link);
+    uint64_t number = m->number;
+    free_member(house, m);
+    tell_crash(house, number, LK_LIT("storage"));
+  }
+  e->applied_count = 0;
+  lk_map_deinit(&e->recovered);
+  stop_timers(e);
+  if (!lk_keeper_is_busy(&e->keeper)) begin_closing(e);
+}
+
+/* ---- what a room wants done ---- */
+
+static lk_err step_room(entry *e, lk_room_input input) {
+  input.now_ms = e->house->now_ms;
+  input.entropy = lk_prng_u64(&e->house->ids);
+  return e->kind->step(e->room, &input);
+}
+
+static void do_accept(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  member *m = find_member(house, effect->member);
+  if (m == NULL) return; /* left meanwhile */
+  if (!let_in(m)) {
+    free_member(house, m);
+    answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
+           LK_LIT("{\"reason\":\"room full\"}"), false);
+    return;
+  }
+  answer(house, effect->member, effect->request, LK_BUS_ACCEPT, LK_SLICE_EMPTY, effect->payload,
+         effect->binary);
+  lk_trace_emit(house->env, LK_TRACE_room_joined, effect->member, e->members.count, entry_topic(e));
+}
+
+static void do_refuse(entry *e, const lk_room_effect *effect) {
+  member *m = find_member(e->house, effect->member);
+  if (m == NULL) return;
+  free_member(e->house, m);
+  answer(e->house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY, effect->payload,
+         effect->binary);
+}
+
+static void do_reply(entry *e, const lk_room_effect *effect) {
+  if (find_member(e->house, effect->member) == NULL) return;
+  answer(e->house, effect->member, effect->request, LK_BUS_REPLY,
+         effect->ok ? LK_LIT("ok") : LK_LIT("error"), effect->payload, effect->binary);
+}
+
+static void do_push(entry *e, const lk_room_effect *effect) {
+  if (find_member(e->house, effect->member) == NULL) return;
+  tell(e->house, edge_of(effect->member),
+       &(lk_bus_message){ .kind = LK_BUS_PUSH,
+                          .member = own_of(effect->member),
+                          .event = effect->event,
+                          .payload = effect->payload,
+                          .binary = effect->binary });
+}
+
+/* One message for each edge that has somebody in the room: it knows who. */
+static void do_broadcast(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  for (uint32_t i = 0; i < house->edges_count; i++) {
+    bool is_there = effect->member != 0 && edge_of(effect->member) == i;
+    if (e->edge_members[i] == 0) continue;
+    tell(house, i,
+         &(lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                            .member = is_there ? own_of(effect->member) : 0,
+                            .topic = entry_topic(e),
+                            .event = effect->event,
+                            .payload = effect->payload,
+                            .binary = effect->binary });
+  }
+}
+
+/* Every open request that no journal covered yet is in this state. */
+static lk_err cover(entry *e, uint64_t ticket) {
+  prune_applied(e);
+  for (lk_link *at = e->asked.last; at != NULL; at = at->prev) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    if (!a->is_handed) continue;
+    if (a->ticket != 0) break; /* and so all before it */
+    a->ticket = ticket;
+    const applied done = { e->house->edges[edge_of(a->member)].generation, a->request,
+                           edge_of(a->member) };
+    lk_err err = note_applied(e, &done);
+    if (err != LK_OK) return err;
+  }
+  return LK_OK;
+}
+
+/* One journal at a time: the room waits for its completion. */
+static lk_err do_journal(entry *e, const lk_room_effect *effect) {
+  lk_buf *kept = &e->house->kept;
+  lk_err err = cover(e, effect->ticket);
+  if (err != LK_OK) return err;
+  lk_buf_truncate(kept, 0);
+  (void)lk_buf_append_u8(kept, KEPT_VERSION);
+  (void)lk_varuint_encode(kept, e->applied_count);
+  for (uint32_t i = 0; i < e->applied_count; i++) {
+    (void)lk_varuint_encode(kept, e->applied[i].edge);
+    (void)lk_varuint_encode(kept, e->applied[i].generation);
+    (void)lk_varuint_encode(kept, e->applied[i].request);
+  }
+  if ((err = lk_buf_append(kept, effect->payload)) != LK_OK) return err;
+  if ((err = lk_keeper_keep(&e->keeper, lk_buf_slice(kept))) != LK_OK) return err;
+  e->ticket = effect->ticket;
+  e->house->busy_count++;
+  return LK_OK;
+}
+
+static lk_err do_timer(entry *e, uint64_t at_ms) {
+  if (e->timer.item.place != LK_HEAP_OUT) {
+    lk_heap_move(&e->house->timers, &e->timer.item, at_ms);
+    return LK_OK;
+  }
+  return lk_heap_push(&e->house->timers, &e->timer.item, at_ms);
+}
+
+/* Carries out what the room's last step left behind. May drop the room. */
+static void entry_drain(entry *e) {
+  lk_room_effect effect;
+  lk_err err = LK_OK;
+  while (err == LK_OK && e->kind->poll(e->room, &effect)) {
+    switch (effect.kind) {
+    case LK_ROOM_ACCEPT: do_accept(e, &effect); break;
+    case LK_ROOM_REFUSE: do_refuse(e, &effect); break;
+    case LK_ROOM_REPLY: do_reply(e, &effect); break;
+    case LK_ROOM_PUSH: do_push(e, &effect); break;
+    case LK_ROOM_BROADCAST: do_broadcast(e, &effect); break;
+    case LK_ROOM_JOURNAL: err = do_journal(e, &effect); break;
+    case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
+    case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
+    }
+  }
+  if (err != LK_OK) entry_drop(e, err);
+  else watch_idle(e);
+}
+
+static void refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_slice payload) {
+  member *m = find_member(self, number);
+  if (m != NULL) free_member(self, m);
+  answer(self, number, request, LK_BUS_REFUSE, LK_SLICE_EMPTY, payload, false);
+}
+
+/* One input to an open room, and what follows from it. May drop the room; whoever was joining is
+ * told that it did not work. */
+static void run_room(entry *e, lk_room_input input) {
+  lk_err err = step_room(e, input);
+  if (err == LK_OK) {
+    entry_drain(e);
+    return;
+  }
+  if (input.kind == LK_ROOM_JOIN)
+    refuse_join(e->house, input.member, input.request, LK_LIT("{\"reason\":\"room crashed\"}"));
+  entry_drop(e, err);
+}
+
+/* From here on a journal covers the request. */
+static void ask_room(entry *e, lk_room_input input) {
+  asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
+  if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
+  a->is_handed = true;
+  e->house->stats.requests++;
+  run_room(e, input);
+}
+
+/* A member of before comes in without asking. Where there is no more room for it, it must join again. */
+static void restore(entry *e, member *m, lk_slice payload) {
+  uint64_t number = m->number;
+  if (!let_in(m)) {
+    free_member(e->house, m);
+    tell_crash(e->house, number, LK_LIT("room full"));
+    return;
+  }
+  run_room(e, (lk_room_input){ .kind = LK_ROOM_RESTORE, .member = number, .payload = payload });
+}
+
+/* ---- what the keeper reports ---- */
+
+static void refuse_waiting(entry *e, lk_err why) {
+  lk_house *house = e->house;
+  lk_buf text;
+  lk_buf_init(&text, house->env->alloc, 256);
+  lk_buf_append(&text, LK_LIT("{\"reason\":\"storage\",\"message\":\""));
+  lk_buf_append(&text, lk_slice_cstr(lk_err_name(why)));
+  lk_buf_append(&text, LK_LIT("\"}"));
+  lk_slice response = lk_buf_err(&text) == LK_OK ? lk_buf_slice(&text) : LK_LIT("{}");
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    member *m = find_member(house, w->member);
+    if (w->kind == LK_BUS_JOIN) {
+      refuse_join(house, w->member, w->request, response);
+    } else if (w->kind == LK_BUS_MESSAGE) {
+      answer(house, w->member, w->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
+    } else if (m != NULL) {
+      free_member(house, m);
+      tell_crash(house, w->member, LK_LIT("storage"));
+    }
+    free_waiting(e, w);
+  }
+  lk_buf_deinit(&text);
+}
+
+static void take_in(entry *e, const waiting_input *w) {
+  lk_slice rest = lk_slice_of(w->bytes, waiting_size(w) - sizeof *w);
+  member *m = find_member(e->house, w->member);
+  lk_room_input input = { .kind = w->kind == LK_BUS_JOIN ? LK_ROOM_JOIN : LK_ROOM_MESSAGE,
+                          .member = w->member,
+                          .request = w->request,
+                          .event = lk_slice_first(rest, w->event_len),
+                          .payload = lk_slice_skip(rest, w->event_len),
+                          .binary = w->binary };
+  if (m == NULL) { /* its join was refused */
+    answer(e->house, w->member, w->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
+    return;
+  }
+  if (w->kind == LK_BUS_RESTORE) {
+    restore(e, m, input.payload);
+    return;
+  }
+  if (w->kind == LK_BUS_JOIN) m->state = MEMBER_JOINS;
+  else input.applied = w->again && was_applied(e, w->member, w->request);
+  if (input.applied) e->house->stats.repeated++;
+  ask_room(e, input);
+}
+
+/* What waited goes in, in its order. Any of it may drop the room: the rest then waits for the next
+ * loading. */
+static void let_waiting_in(entry *e) {
+  while (e->state == ENTRY_OPEN && e->waiting.count > 0) {
+    waiting_input *w = LK_CONTAINER(lk_list_pop_first(&e->waiting), waiting_input, link);
+    take_in(e, w);
+    free_waiting(e, w);
+  }
+  if (e->state == ENTRY_OPEN) watch_idle(e); /* those who waited may all have left */
+}
+
+/* What do_journal() wrote: |count| requests follow. */
+static lk_err read_head(lk_reader *in, uint64_t *count) {
+  uint8_t version;
+  *count = 0;
+  if (lk_reader_left(in) == 0) return LK_OK; /* nothing was ever kept */
+  lk_err err = lk_reader_u8(in, &version);
+  if (err == LK_OK && version != KEPT_VERSION) return LK_ERR_VERSION;
+  return err == LK_OK ? lk_varuint_decode(in, lk_reader_left(in), count) : err;
+}
+
+static lk_err read_applied(lk_reader *in, applied *out) {
+  uint64_t index;
+  lk_err err = lk_varuint_decode(in, UINT32_MAX, &index);
+  if (err == LK_OK) err = lk_varuint_decode(in, UINT64_MAX, &out->generation);
+  if (err == LK_OK) err = lk_varuint_decode(in, UINT64_MAX, &out->request);
+  if (err == LK_OK) out->edge = (uint32_t)index;
+  return err;
+}
+
+lk_err lk_house_state_of(lk_slice kept, lk_slice *state) {
+  lk_reader in = lk_reader_of(kept);
+  applied ignored;
+  uint64_t count;
+  lk_err err = read_head(&in, &count);
+  for (; err == LK_OK && count > 0; count--) err = read_applied(&in, &ignored);
+  if (err == LK_OK) *state = lk_reader_rest(&in);
+  return err;
+}
+
+/* The edge may ask for |a| again: it is known as applied. */
+static lk_err note_recovered(entry *e, const applied *a) {
+  uint8_t bytes[20];
+  void *value;
+  bool is_new;
+  if (!may_come_again(e->house, a)) return LK_OK;
+  lk_err err = note_applied(e, a);
+  return err == LK_OK ? lk_map_put(&e->recovered, applied_key(a, bytes), &value, &is_new) : err;
+}
+
+static lk_err read_kept(entry *e, lk_slice kept, lk_slice *state) {
+  lk_reader in = lk_reader_of(kept);
+  uint64_t count;
+  lk_err err = read_head(&in, &count);
+  for (; err == LK_OK && count > 0; count--) {
+    applied a;
+    err = read_applied(&in, &a);
+    if (err == LK_OK) err = note_recovered(e, &a);
+  }
+  if (err == LK_OK) *state = lk_reader_rest(&in);
+  return err;
+}
+
+static lk_err open_room(entry *e) {
+  lk_house *house = e->house;
+  lk_slice state;
+  lk_err err = e->keeper.result;
+  if (err == LK_OK) err = read_kept(e, e->keeper.state, &state);
+  if (err != LK_OK) return err;
+  lk_room_options options = { house->env,       house->limits, entry_topic(e),          state,
+                              e->keeper.intact, house->level,  lk_prng_u64(&house->ids) };
+  return e->kind->open(&options, &e->room);
+}
+
+static void on_loaded(entry *e) {
+  size_t recovered_len = e->keeper.state.len;
+  lk_err err = open_room(e);
+  lk_keeper_release(&e->keeper);
+  if (err != LK_OK) {
+    refuse_waiting(e, err);
+    entry_drop(e, err);
+    return;
+  }
+  lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, recovered_len,
+                entry_topic(e));
+  e->state = ENTRY_OPEN;
+  let_waiting_in(e);
+}
+
+static void on_kept(entry *e) {
+  lk_err result = e->keeper.result;
+  if (e->state != ENTRY_OPEN) {
+    begin_closing(e); /* the room was dropped meanwhile: nobody waits for this journal */
+    return;
+  }
+  if (result == LK_OK) {
+    e->house->stats.journals++;
+    lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->keeper.bytes.len,
+                  entry_topic(e));
+  }
+  run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket, .result = result });
+}
+
+/* The operation of |e| that was under way is complete. */
+static void advance(entry *e) {
+  lk_keeper_event event = lk_keeper_advance(&e->keeper);
+  if (event == LK_KEEPER_BUSY) return;
+  e->house->busy_count--;
+  switch (event) {
+  case LK_KEEPER_BUSY: break;
+  case LK_KEEPER_LOADED: on_loaded(e); break;
+  case LK_KEEPER_KEPT: on_kept(e); break;
+  case LK_KEEPER_CLOSED: finish_closing(e); break;
+  }
+}
+
+/* ---- what edges say ---- */
+
+static lk_err queue_input(entry *e, uint64_t number, const lk_bus_message *m) {
+  lk_house *house = e->house;
+  size_t size = sizeof(waiting_input) + m->event.len + m->payload.len;
+  /* What was in the room before may always come back. */
+  if (m->kind != LK_BUS_RESTORE && (e->waiting_bytes > house->limits->ws_output_bytes ||
+                                    size > house->limits->ws_output_bytes - e->waiting_bytes))
+    return LK_ERR_LIMIT;
+  waiting_input *w = lk_alloc_bytes(house->env->alloc, size);
+  if (w == NULL) return LK_ERR_NOMEM;
+  *w = (waiting_input){
+    .kind = m->kind, .binary = m->binary, .again = m->again, .member = number, .request = m->request
+  };
+  w->event_len = (uint32_t)m->event.len; /* a frame's length has 32 bits */
+  w->payload_len = (uint32_t)m->payload.len;
+  if (m->event.len > 0) memcpy(w->bytes, m->event.ptr, m->event.len);
+  if (m->payload.len > 0) memcpy(w->bytes + m->event.len, m->payload.ptr, m->payload.len);
+  e->waiting_bytes += size;
+  lk_list_push_last(&e->waiting, &w->link);
+  return LK_OK;
+}
+
+static void refuse_entry(lk_house *self, uint64_t number, const lk_bus_message *m) {
+  if (m->kind == LK_BUS_JOIN)
+    refuse_join(self, number, m->request, LK_LIT("{\"reason\":\"server full\"}"));
+  else tell_crash(self, number, LK_LIT("server full"));
+}
+
+/* JOIN and RESTORE: the room is there, or will be. */
+static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m) {
+  const lk_room_kind *kind = lk_room_kind_of(m->topic);
+  entry *e = find_entry(self, m->topic);
+  member *who;
+  lk_err err = LK_OK;
+  if (kind == NULL) {
+    if (m->kind == LK_BUS_JOIN)
+      answer(self, number, m->request, LK_BUS_UNMATCHED, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
+    else tell_crash(self, number, LK_LIT("unmatched topic"));
+    return;
+  }
+  const bool is_new = e == NULL;
+  if (is_new) err = make_entry(self, m->topic, kind, &e);
+  if (err != LK_OK) {
+    refuse_entry(self, number, m);
+    return;
+  }
+  err = make_member(e, number, &who);
+  if (err == LK_OK && m->kind == LK_BUS_JOIN && (err = note_asked(e, number, m->request)) != LK_OK)
+    free_member(self, who);
+  if (err == LK_OK && e->state == ENTRY_OPEN && !is_new) {
+    if (m->kind == LK_BUS_RESTORE) {
+      restore(e, who, m->payload);
+    } else {
+      who->state = MEMBER_JOINS;
+      ask_room(e, (lk_room_input){ .kind = LK_ROOM_JOIN,
+                                   .member = number,
+                                   .request = m->request,
+                                   .payload = m->payload });
+    }
+    return;
+  }
+  if (err == LK_OK && (err = queue_input(e, number, m)) != LK_OK) free_member(self, who);
+  if (is_new)
+    begin_loading(e); /* also without the join: the entry is there and finds its way out */
+  if (err == LK_ERR_EXISTS || err == LK_ERR_RANGE) give_up(self, &self->edges[edge_of(number)]);
+  else if (err != LK_OK) refuse_entry(self, number, m);
+}
+
+static void remove_member(lk_house *self, member *m) {
+  entry *e = m->entry;
+  uint64_t number = m->number;
+  bool was_in = m->state == MEMBER_IN;
+  for (lk_link *at = e->waiting.first, *next; at != NULL; at = next) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    next = at->next;
+    if (w->member != number) continue;
+    lk_list_remove(&e->waiting, at);
+    free_waiting(e, w);
+  }
+  forget_asked(e, number);
+  free_member(self, m);
+  if (e->state != ENTRY_OPEN) return;
+  if (was_in) {
+    lk_trace_emit(self->env, LK_TRACE_room_left, number, e->members.count, entry_topic(e));
+  }
+  run_room(e, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = number });
+}
+
+static void on_leave(lk_house *self, uint64_t number) {
+  member *m = find_member(self, number);
+  if (m != NULL) remove_member(self, m);
+}
+
+/* A message that comes right behind its join waits with it, as it would in Phoenix. */
+static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m) {
+  member *who = find_member(self, number);
+  if (who == NULL) {
+    answer(self, number, m->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
+    return;
+  }
+  entry *e = who->entry;
+  lk_err err = note_asked(e, number, m->request);
+  if (err == LK_ERR_RANGE) {
+    give_up(self, &self->edges[edge_of(number)]);
+    return;
+  }
+  if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN) {
+    bool is_applied = m->again && was_applied(e, number, m->request);
+    if (is_applied) self->stats.repeated++;
+    ask_room(e, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                                 .member = number,
+                                 .request = m->request,
+                                 .event = m->event,
+                                 .payload = m->payload,
+                                 .binary = m->binary,
+                                 .applied = is_applied });
+    return;
+  }
+  if (err == LK_OK)
+    err = who->state == MEMBER_WAITS ? queue_input(e, number, m) : LK_ERR_NOT_JOINED;
+  if (err == LK_OK) return;
+  answer(self, number, m->request, LK_BUS_REPLY, LK_LIT("error"),
+         err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")
+                                  : LK_LIT("{\"reason\":\"server full\"}"),
+         false);
+}
+
+/* ---- edges ---- */
+
+static void greet(lk_house *self, edge *to) {
+  lk_bus_message hello = { .kind = LK_BUS_HELLO,
+                           .generation = to->greeting,
+                           .answers = to->generation };
+  lk_err err = lk_bus_encode(&hello, self->limits->bus_frame_bytes, &to->out);
+  /* Without it the edge goes on asking. */
+  if (err != LK_OK) LK_COVERED(house_hello_without_memory);
+}
+
+static void forget_members(lk_house *self, edge *e) {
+  for (uint32_t i = 0; i < e->members_cap && e->members_count > 0; i++) {
+    if (e->members[i] != NULL) remove_member(self, e->members[i]);
+  }
+}
+
+/* What waits for it will not be read by whoever comes next. */
+static void give_up(lk_house *self, edge *to) {
+  to->greeted = false;
+  to->greeting++;
+  lk_bus_forget(&to->out, to->out_off);
+  greet(self, to);
+}
+
+static void on_hello(lk_house *self, uint32_t index, const lk_bus_message *m) {
+  edge *e = &self->edges[index];
+  bool is_ours = m->answers == e->greeting;
+  if (is_ours && e->greeted && e->generation == m->generation) return;
+  /* It restores its members from here on; what we believe of it is over, whoever it is. */
+  e->greeted = false;
+  forget_members(self, e);
+  lk_window_deinit(&e->asked);
+  lk_window_init(&e->asked, self->env->alloc, self->limits->bus_requests_count);
+  e->generation = m->generation;
+  e->settled = 0;
+  e->greeted = is_ours;
+  if (!is_ours) greet(self, e);
+}
+
+static void on_message_of_edge(lk_house *self, uint32_t index, const lk_bus_message *m) {
+  edge *e = &self->edges[index];
+  uint64_t number = number_of(index, own_of(m->member));
+  if (m->kind == LK_BUS_HELLO) {
+    on_hello(self, index, m);
+    return;
+  }
+  if (!e->greeted) return;
+  e->settled = lk_max_u64(e->settled, m->settled);
+  switch (m->kind) {
+  case LK_BUS_JOIN:
+  case LK_BUS_RESTORE: on_entering(self, number, m); break;
+  case LK_BUS_MESSAGE: on_message(self, number, m); break;
+  case LK_BUS_LEAVE: on_leave(self, number); break;
+  default: break; /* what only houses say */
+  }
+}
+
+void lk_house_feed(lk_house *self, uint32_t index, lk_slice bytes, bool boundary, uint64_t now_ms) {
+  LK_ASSERT(index < self->edges_count);
+  lk_bus_message m;
+  lk_err err;
+  edge *e = &self->edges[index];
+  self->now_ms = lk_max_u64(self->now_ms, now_ms);
+  if (boundary) lk_bus_reader_boundary(&e->reader);
+  while ((err = lk_bus_read(&e->reader, &bytes, &m)) == LK_OK) on_message_of_edge(self, index, &m);
+  if (err != LK_ERR_MORE) {
+    LK_COVERED(house_edge_out_of_step);
+    give_up(self, e);
+  }
+  sweep(self);
+}
+
+lk_slice lk_house_output(const lk_house *self, uint32_t index) {
+  LK_ASSERT(index < self->edges_count);
+  const edge *e = &self->edges[index];
+  return lk_slice_skip(lk_buf_slice(&e->out), e->out_off);
+}
+
+/* Whole frames that have gone are let go of; where all has gone, all memory but a little. */
+void lk_house_consume(lk_house *self, uint32_t index, size_t count) {
+  LK_ASSERT(index < self->edges_count);
+  edge *e = &self->edges[index];
+  LK_ASSERT(count <= e->out.len - e->out_off);
+  e->out_off += count;
+  if (e->out_off < e->out.len) return;
+  lk_buf_truncate(&e->out, 0);
+  e->out_off = 0;
+}
+
+/* ---- time, life ---- */
+
+static void on_timer(entry *e, const entry_timer *timer) {
+  if (timer == &e->timer) {
+    run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
+  } else if (!lk_keeper_is_busy(&e->keeper)) {
+    LK_COVERED(hub_idle_room_put_away);
+    entry_drop(e, LK_OK);
+  } else {
+    watch_idle(e); /* a journal is still under way: look again later */
+  }
+}
+
+void lk_house_step(lk_house *self, uint64_t now_ms) {
+  lk_io *io;
+  lk_heap_item *item;
+  self->now_ms = lk_max_u64(self->now_ms, now_ms);
+  while ((io = self->storage->poll(self->storage)) != NULL) advance(io->user);
+  while ((item = lk_heap_first(&self->timers)) != NULL && item->key <= self->now_ms) {
+    lk_heap_remove(&self->timers, item);
+    entry_timer *timer = LK_CONTAINER(item, entry_timer, item);
+    on_timer(timer->entry, timer);
+  }
+  sweep(self);
+}
+
+uint64_t lk_house_deadline(const lk_house *self) {
+  lk_heap_item *item = lk_heap_first(&self->timers);
+  return item == NULL ? LK_HOUSE_NEVER : item->key;
+}
+
+bool lk_house_is_idle(const lk_house *self) { return self->busy_count == 0; }
+
+lk_house_stats lk_house_get_stats(const lk_house *self) {
+  lk_house_stats stats = self->stats;
+  stats.rooms = lk_map_count(&self->entries);
+  stats.members = 0;
+  for (uint32_t i = 0; i < self->edges_count; i++) stats.members += self->edges[i].members_count;
+  return stats;
+}
+
+static void init_edge(lk_house *self, edge *e) {
+  *e = (edge){ .greeting = self->generation };
+  lk_bus_reader_init(&e->reader, self->env->alloc, self->limits->bus_frame_bytes);
+  lk_buf_init(&e->out, self->env->alloc, self->limits->bus_output_bytes);
+  lk_window_init(&e->asked, self->env->alloc, self->limits->bus_requests_count);
+}
+
+static void deinit_edge(lk_house *self, edge *e) {
+  for (uint32_t i = 0; i < e->members_cap; i++) {
+    if (e->members[i] != NULL) lk_free_bytes(self->env->alloc, e->members[i], sizeof(member));
+  }
+  lk_free_array(self->env->alloc, e->members, e->members_cap, sizeof *e->members);
+  lk_window_deinit(&e->asked);
+  lk_buf_deinit(&e->out);
+  lk_bus_reader_deinit(&e->reader);
+}
+
+lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
+  uint64_t seed[2];
+  const lk_alloc *alloc = options->env->alloc;
+  LK_ASSERT(options->generation != 0);
+  LK_ASSERT(options->edges_count > 0 && options->edges_count <= LK_HOUSE_EDGES_MAX);
+  lk_house *self = lk_alloc_bytes(alloc, sizeof *self);
+  if (self == NULL) return LK_ERR_NOMEM;
+  *self = (lk_house){ .env = options->env,
+                      .limits = options->limits,
+                      .storage = options->storage,
+                      .level = options->level,
+                      .generation = options->generation };
+  self->edges = lk_alloc_array(alloc, options->edges_count, sizeof *self->edges);
+  if (self->edges == NULL) {
+    lk_free_bytes(alloc, self, sizeof *self);
+    return LK_ERR_NOMEM;
+  }
+  self->edges_count = options->edges_count;
+  derive_stream(options->entropy, LK_LIT("ids"), &self->ids);
+  derive_stream(options->entropy, LK_LIT("seeds"), &self->seeds);
+  draw_seed(self, seed);
+  lk_map_init(&self->entries, alloc, sizeof(entry *), options->limits->rooms_count, seed);
+  lk_heap_init(&self->timers, alloc, UINT32_MAX / 4);
+  lk_buf_init(&self->kept, alloc,
+              (size_t)options->limits->crdt_state_bytes +
+                  (size_t)options->limits->bus_requests_count * KEPT_PER_REQUEST);
+  for (uint32_t i = 0; i < self->edges_count; i++) {
+    init_edge(self, &self->edges[i]);
+    greet(self, &self->edges[i]);
+  }
+  *out = self;
+  return LK_OK;
+}
+
+void lk_house_close(lk_house *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  if (self == NULL) return;
+  while (lk_map_next(&self->entries, &cursor, &key, &value)) free_entry(*(entry **)value);
+  for (uint32_t i = 0; i < self->edges_count; i++) deinit_edge(self, &self->edges[i]);
+  lk_free_array(self->env->alloc, self->edges, self->edges_count, sizeof *self->edges);
+  lk_map_deinit(&self->entries);
+  lk_heap_deinit(&self->timers);
+  lk_buf_deinit(&self->kept);
+  lk_free_bytes(self->env->alloc, self, sizeof *self);
+}

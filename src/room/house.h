@@ -1,0 +1,84 @@
+/* room/house.h -- rooms and their journals, without connections: the machine inside a room process.
+ *
+ *   edges ──channel/bus.h──> house ──input──> room ──effect──> house ──channel/bus.h──> edges
+ *                              │ JOURNAL
+ *                              v
+ *                     storage (submit ... complete)
+ *
+ * The daemon drives it with rings and files, the simulator with its network and disk: it is the same
+ * code. A host calls, in any order:
+ *
+ *   lk_house_feed       bytes that an edge sent
+ *   lk_house_step       time has passed, or the storage may have completed something
+ *   lk_house_output     bytes for an edge; lk_house_consume when they are on their way
+ *   lk_house_deadline   when to call lk_house_step at the latest
+ *
+ * A house may die at any instant. The next one has another generation and says so: edges then restore
+ * their members and send again what was not answered. What of it had been applied stands in the journal
+ * beside the state, so it is answered and not applied twice.
+ *
+ * A room whose journal fails is dropped and its members are told; they rejoin, and the
+ * room is opened again from what the storage really holds. */
+#ifndef LK_ROOM_HOUSE_H
+#define LK_ROOM_HOUSE_H
+
+#include "base/storage.h"
+#include "room/room.h"
+
+typedef struct lk_house lk_house;
+
+#define LK_HOUSE_NEVER UINT64_MAX
+#define LK_HOUSE_EDGES_MAX 64
+
+/* All of it outlives the house. */
+typedef struct lk_house_options {
+  const lk_env *env;
+  const lk_limits *limits;
+  lk_storage *storage;
+  uint64_t entropy;     /* seeds ids and what strangers may not guess */
+  uint64_t generation;  /* not 0, and never used before on the same links */
+  uint32_t edges_count; /* at most LK_HOUSE_EDGES_MAX */
+  lk_slice level;       /* what an acknowledgement means here: "memory" or "durable" */
+} lk_house_options;
+
+/* Each edge is greeted: that is in its output. LK_ERR_NOMEM. */
+lk_err lk_house_open(const lk_house_options *options, lk_house **out) LK_MUST_USE;
+
+/* Drops everything at once, as a crash would. Operations that are under way in the storage must
+ * have been completed or the storage be gone: lk_house_is_idle() tells. */
+void lk_house_close(lk_house *self);
+
+/* True where no operation of this house is under way in the storage. */
+bool lk_house_is_idle(const lk_house *self);
+
+/* Takes |bytes| of |edge|, cut anywhere; |boundary| where they begin a frame. Bytes that are not of the
+ * bus are passed over up to the next boundary, and the edge is greeted anew, so that it begins again. */
+void lk_house_feed(lk_house *self, uint32_t edge, lk_slice bytes, bool boundary, uint64_t now_ms);
+
+/* What |edge| is to be sent, in whole frames but for the part that was consumed; until the next call. */
+lk_slice lk_house_output(const lk_house *self, uint32_t edge);
+void lk_house_consume(lk_house *self, uint32_t edge, size_t count);
+
+/* Takes completions from the storage and lets timers fire. */
+void lk_house_step(lk_house *self, uint64_t now_ms);
+
+/* The time of the earliest timer, or LK_HOUSE_NEVER. Storage completions have none: the host knows
+ * when to look. */
+uint64_t lk_house_deadline(const lk_house *self);
+
+typedef struct lk_house_stats {
+  uint64_t rooms;
+  uint64_t members;
+  uint64_t requests;
+  uint64_t journals;
+  uint64_t rooms_dropped;
+  uint64_t repeated; /* requests that came again and had been applied */
+} lk_house_stats;
+
+lk_house_stats lk_house_get_stats(const lk_house *self);
+
+/* The room's own state in what a keeper holds; |*state| borrows from |kept|. For those who look past the house.
+ * LK_ERR_VERSION, LK_ERR_CORRUPT. */
+lk_err lk_house_state_of(lk_slice kept, lk_slice *state) LK_MUST_USE;
+
+#endif
