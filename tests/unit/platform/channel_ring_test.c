@@ -1,0 +1,220 @@
+/* Rings in shared memory: between two threads (TSan looks on), and between processes that are killed. */
+#include "platform/posix/channel_ring.h"
+
+#include "harness/gen.h"
+#include "harness/test.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RING_SIZE 4096
+
+/* Message |number|: its length and each byte follow from the number. */
+static size_t message_len(uint32_t number) {
+  return number % 97 == 0 ? 3 * RING_SIZE + number % 1000 : 4 + number * 7919u % 600;
+}
+
+static void make_message(uint32_t number, uint8_t *out) {
+  size_t len = message_len(number);
+  for (size_t i = 4; i < len; i++) out[i] = (uint8_t)(number + i);
+  lk_store_le32(out, number);
+}
+
+static bool is_message(lk_slice bytes, uint32_t *number) {
+  uint8_t want[4 * RING_SIZE];
+  if (bytes.len < 4) return false;
+  *number = lk_load_le32(bytes.ptr);
+  if (bytes.len != message_len(*number)) return false;
+  make_message(*number, want);
+  return memcmp(bytes.ptr, want, bytes.len) == 0;
+}
+
+typedef struct way {
+  lk_channel_ring ring;
+  lk_bell reader;
+  lk_bell writer;
+} way;
+
+static void way_init(way *w) {
+  CHECK_OK(lk_channel_ring_make(&w->ring, RING_SIZE));
+  CHECK_OK(lk_bell_make(&w->reader));
+  CHECK_OK(lk_bell_make(&w->writer));
+}
+
+static void way_deinit(way *w) {
+  lk_channel_ring_close(&w->ring);
+  lk_channel_ring_close(&w->ring);
+  lk_bell_close(&w->reader);
+  lk_bell_close(&w->writer);
+  lk_bell_close(&w->writer);
+}
+
+static void wait_for(lk_bell *bell) {
+  struct pollfd fd = { .fd = bell->fd, .events = POLLIN };
+  if (poll(&fd, 1, 10000) == 1) lk_bell_drain(bell);
+}
+
+static void write_all(way *w, uint32_t number) {
+  uint8_t bytes[4 * RING_SIZE];
+  size_t done = 0;
+  make_message(number, bytes);
+  lk_slice message = lk_slice_of(bytes, message_len(number));
+  for (bool may_sleep = false; done < message.len;) {
+    size_t n = lk_channel_ring_write(&w->ring, lk_slice_skip(message, done), done == 0);
+    done += n;
+    lk_bell_ring(&w->reader);
+    if (n > 0) {
+      may_sleep = false;
+    } else if (!may_sleep) { /* look once more behind this */
+      lk_bell_prepare(&w->writer);
+      may_sleep = true;
+    } else {
+      wait_for(&w->writer);
+      may_sleep = false;
+    }
+  }
+  lk_bell_wake(&w->writer);
+}
+
+/* The bytes of one message, gathered from its pieces. */
+typedef struct gathered {
+  uint8_t bytes[8 * RING_SIZE];
+  size_t len;
+} gathered;
+
+static lk_err read_piece(way *w, gathered *g, bool *is_first) {
+  lk_slice piece;
+  lk_err err = lk_channel_ring_peek(&w->ring, &piece, is_first);
+  if (err != LK_OK) return err;
+  if (*is_first) g->len = 0;
+  CHECK(piece.len <= sizeof g->bytes - g->len);
+  memcpy(g->bytes + g->len, piece.ptr, piece.len);
+  g->len += piece.len;
+  if (lk_channel_ring_consume(&w->ring)) lk_bell_ring(&w->writer);
+  return LK_OK;
+}
+
+enum { THREAD_MESSAGES = 20000 };
+
+static void *write_many(void *ctx) {
+  for (uint32_t i = 0; i < THREAD_MESSAGES; i++) write_all(ctx, i);
+  return NULL;
+}
+
+TEST(what_one_thread_writes_another_one_reads_in_order_and_nobody_spins) {
+  way w;
+  pthread_t writer;
+  gathered *g = test_alloc()->resize(test_alloc()->ctx, NULL, 0, sizeof *g);
+  way_init(&w);
+  g->len = 0;
+  CHECK(pthread_create(&writer, NULL, write_many, &w) == 0);
+  for (uint32_t i = 0; i < THREAD_MESSAGES;) {
+    bool is_first;
+    uint32_t number;
+    if (read_piece(&w, g, &is_first) == LK_ERR_END) {
+      lk_bell_prepare(&w.reader);
+      if (lk_channel_ring_is_empty(&w.ring)) wait_for(&w.reader);
+      lk_bell_wake(&w.reader);
+      continue;
+    }
+    if (g->len < message_len(i)) continue;
+    CHECK(is_message(lk_slice_of(g->bytes, g->len), &number));
+    CHECK_U64(number, i);
+    i++;
+  }
+  CHECK(pthread_join(writer, NULL) == 0);
+  CHECK(lk_channel_ring_is_empty(&w.ring));
+  test_alloc()->resize(test_alloc()->ctx, g, sizeof *g, 0);
+  way_deinit(&w);
+}
+
+#if !defined(__SANITIZE_THREAD__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
+/* Writes from number |first| on until it is killed, and leaves in |*written| how many are surely whole. */
+static _Noreturn void write_until_killed(way *w, uint32_t first, _Atomic uint32_t *written) {
+  for (uint32_t i = first;; i++) {
+    write_all(w, i);
+    atomic_store(written, i + 1);
+  }
+}
+
+/* Goal: a writer that is killed takes nothing with it but the message that it was writing.
+ * Method: forty writers, one after the other, each killed at another moment; each goes on with the number behind the
+ * last that its predecessor finished. The reader must see every finished number once and in order, and pieces of
+ * others only in front of a first piece. */
+TEST(a_writer_that_is_killed_loses_only_the_message_that_it_was_writing) {
+  way w;
+  gathered *g = test_alloc()->resize(test_alloc()->ctx, NULL, 0, sizeof *g);
+  way_init(&w);
+  _Atomic uint32_t *written = mmap(NULL, sizeof *written, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(written != MAP_FAILED);
+  atomic_store(written, 0);
+  uint32_t expected = 0, number;
+  bool is_first;
+  g->len = 0;
+  for (int round = 0; round < 40; round++) {
+    pid_t pid = fork();
+    if (pid == 0) write_until_killed(&w, atomic_load(written), written);
+    CHECK(pid > 0);
+    uint32_t pieces = (uint32_t)(round * 37 % 500);
+    for (uint32_t i = 0; i < pieces;) {
+      if (read_piece(&w, g, &is_first) != LK_OK) continue;
+      i++;
+      if (is_message(lk_slice_of(g->bytes, g->len), &number)) {
+        CHECK(number == expected || number + 1 == expected); /* finished, but not yet said to be */
+        expected = number + 1;
+      }
+    }
+    CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    while (read_piece(&w, g, &is_first) == LK_OK) {
+      if (is_message(lk_slice_of(g->bytes, g->len), &number)) {
+        CHECK(number == expected || number + 1 == expected);
+        expected = number + 1;
+      }
+    }
+    CHECK(expected >= atomic_load(written));
+  }
+  CHECK(expected > 100);
+  CHECK(munmap((void *)written, sizeof *written) == 0);
+  test_alloc()->resize(test_alloc()->ctx, g, sizeof *g, 0);
+  way_deinit(&w);
+}
+#endif
+
+TEST(a_ring_whose_lengths_make_no_sense_is_emptied) {
+  way w;
+  lk_slice piece;
+  bool is_first;
+  way_init(&w);
+  CHECK(lk_channel_ring_write(&w.ring, LK_LIT("hello"), true) == 5);
+  lk_store_le32(w.ring.bytes, 0x00FFFFFF);
+  CHECK_ERR(lk_channel_ring_peek(&w.ring, &piece, &is_first), LK_ERR_CORRUPT);
+  CHECK_ERR(lk_channel_ring_peek(&w.ring, &piece, &is_first), LK_ERR_END);
+  CHECK(lk_channel_ring_write(&w.ring, LK_LIT("again"), true) == 5);
+  CHECK_OK(lk_channel_ring_peek(&w.ring, &piece, &is_first));
+  CHECK_TEXT(piece, "again");
+  CHECK(is_first);
+  way_deinit(&w);
+}
+
+TEST(a_bell_is_rung_once_for_whoever_sleeps_and_costs_nothing_for_whoever_does_not) {
+  lk_bell bell;
+  CHECK_OK(lk_bell_make(&bell));
+  struct pollfd fd = { .fd = bell.fd, .events = POLLIN };
+  lk_bell_ring(&bell);
+  CHECK(poll(&fd, 1, 0) == 0);
+  lk_bell_prepare(&bell);
+  lk_bell_ring(&bell);
+  CHECK(poll(&fd, 1, 0) == 1);
+  lk_bell_drain(&bell);
+  lk_bell_ring(&bell);
+  CHECK(poll(&fd, 1, 0) == 0);
+  lk_bell_ring_always(&bell);
+  CHECK(poll(&fd, 1, 0) == 1);
+  lk_bell_close(&bell);
+}
