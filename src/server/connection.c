@@ -5,7 +5,8 @@
  *   HTTP     one request at a time. Bytes behind it are kept in |unread| (at most one scratch
  *            buffer) and nothing more is read until its response has been written.
  *   SOCKET   messages are read while less than half of the output's bound is waiting: a client
- *            that sends faster than it reads is slowed down before it is cut off.
+ *            that sends faster than it reads is slowed down before it is cut off. What one read
+ *            brought beyond that is kept in |unread| too: few bytes may be many messages.
  *   LINGER   everything, to be thrown away.
  *
  * Silence costs: a request has 10 s, a connection between requests 30 s, a response 30 s without
@@ -32,7 +33,6 @@
 #define SOCKET_IDLE_MS 60000
 #define SOCKET_CLOSE_MS 5000
 #define SOCKET_PING_MS 25000
-#define CODE_UNSUPPORTED_DATA 1003
 #define WRITES_MAX 8 /* in one settling: then it is the others' turn */
 
 static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
@@ -66,7 +66,7 @@ lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out)
 static void leave_hub(lk_connection *self) {
   if (!self->is_open) return;
   self->is_open = false;
-  self->host->on_end(self);
+  if (!self->is_echo) self->host->on_end(self);
 }
 
 static void die(lk_connection *self) {
@@ -104,12 +104,17 @@ static bool has_output(const lk_connection *self) {
   return has_response(self) || socket_output(self).len > 0;
 }
 
+/* Whether the WebSocket takes messages, and behind them the peer's Close or its end. */
+static bool takes_messages(const lk_connection *self) {
+  if (!self->is_open) return true;
+  if (self->paused) return false;
+  return !self->draining && socket_output(self).len <= self->ws.limits->ws_output_bytes / 2;
+}
+
 static bool wants_input(const lk_connection *self) {
   switch (self->state) {
   case LK_CONNECTION_HTTP: return !self->draining && !has_response(self) && self->unread.len == 0;
-  case LK_CONNECTION_SOCKET:
-    if (!self->is_open) return true; /* for the peer's Close, or its end */
-    return !self->draining && socket_output(self).len <= self->host->limits->ws_output_bytes / 2;
+  case LK_CONNECTION_SOCKET: return self->unread.len == 0 && takes_messages(self);
   case LK_CONNECTION_LINGER: return true;
   case LK_CONNECTION_DEAD: return false;
   }
@@ -124,11 +129,30 @@ static void respond_failed(lk_connection *self, uint16_t status) {
   if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->out) != LK_OK) die(self);
 }
 
-static void begin_socket(lk_connection *self, const lk_http1_request *request) {
+static const lk_ws_options socket_options = { .role = LK_WS_SERVER,
+                                              .idle_ms = SOCKET_IDLE_MS,
+                                              .close_ms = SOCKET_CLOSE_MS };
+
+static void begin_echo(lk_connection *self, const lk_http1_request *request,
+                       const lk_answer *answer) {
+  const lk_echo *echo = self->host->routes->echo;
+  const lk_ws_deflate_params *agreed = answer->packed ? &answer->deflate : NULL;
+  lk_ws_options options = socket_options;
+  if (agreed != NULL && lk_ws_deflate_open(self->host->alloc, &echo->deflate, agreed, true,
+                                           &options.deflate) != LK_OK) {
+    respond_failed(self, 503);
+    return;
+  }
+  lk_ws_init(&self->ws, self->host->alloc, &echo->limits, &options, now_of(self));
+  self->state = LK_CONNECTION_SOCKET;
+  self->is_open = self->is_echo = true;
+  if (lk_upgrade_accept_deflate(request, NULL, 0, agreed, &self->out, NULL) != LK_OK) die(self);
+}
+
+static void begin_socket(lk_connection *self, const lk_http1_request *request,
+                         const lk_answer *answer) {
   static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
-  static const lk_ws_options options = { .role = LK_WS_SERVER,
-                                         .idle_ms = SOCKET_IDLE_MS,
-                                         .close_ms = SOCKET_CLOSE_MS };
+  self->form = answer->form;
   lk_err err = self->host->on_open(self);
   if (err != LK_OK) {
     respond_failed(self, 503);
@@ -139,7 +163,7 @@ static void begin_socket(lk_connection *self, const lk_http1_request *request) {
     die(self);
     return;
   }
-  lk_ws_init(&self->ws, self->host->alloc, self->host->limits, &options, now_of(self));
+  lk_ws_init(&self->ws, self->host->alloc, self->host->limits, &socket_options, now_of(self));
   self->state = LK_CONNECTION_SOCKET;
 }
 
@@ -154,8 +178,10 @@ static void answer_request(lk_connection *self) {
     die(self);
     return;
   }
-  if (answer.upgrade) {
-    begin_socket(self, &request);
+  if (answer.upgrade && answer.echo) {
+    begin_echo(self, &request, &answer);
+  } else if (answer.upgrade) {
+    begin_socket(self, &request, &answer);
   } else {
     self->body = answer.body;
     self->last_response = !answer.keep_alive || self->draining;
@@ -204,9 +230,7 @@ static void end_with(lk_connection *self, lk_err err) {
   lk_connection_end(self, lk_connection_code_of(err), lk_slice_cstr(lk_err_name(err)));
 }
 
-void lk_connection_send(lk_connection *self, lk_slice text) {
-  if (!is_socket(self) || !self->is_open) return;
-  lk_err err = lk_ws_send(&self->ws, LK_WS_TEXT, text);
+static void after_send(lk_connection *self, lk_err err) {
   if (err == LK_ERR_LIMIT) {
     lk_connection_end(self, LK_WS_CODE_TRY_LATER, LK_LIT("reads too slowly"));
   } else if (err != LK_OK) {
@@ -215,15 +239,33 @@ void lk_connection_send(lk_connection *self, lk_slice text) {
   unsettle(self);
 }
 
+static void send_message(lk_connection *self, lk_ws_kind kind, lk_slice payload) {
+  if (is_socket(self) && self->is_open) after_send(self, lk_ws_send(&self->ws, kind, payload));
+}
+
+void lk_connection_send(lk_connection *self, lk_slice bytes, bool is_binary) {
+  send_message(self, is_binary ? LK_WS_BINARY : LK_WS_TEXT, bytes);
+}
+
+void lk_connection_send_frames(lk_connection *self, lk_slice frames) {
+  if (is_socket(self) && self->is_open) after_send(self, lk_ws_send_frames(&self->ws, frames));
+}
+
+void lk_connection_resume(lk_connection *self) {
+  self->paused = false;
+  self->resumes = true;
+  unsettle(self);
+}
+
 static void take_event(lk_connection *self, const lk_ws_event *event) {
   if (event->kind == LK_WS_ENDED) {
     leave_hub(self);
   } else if (!self->is_open) {
     return; /* it came while we were closing */
-  } else if (!event->text) {
-    lk_connection_end(self, CODE_UNSUPPORTED_DATA, LK_LIT("send text"));
+  } else if (self->is_echo) {
+    send_message(self, event->text ? LK_WS_TEXT : LK_WS_BINARY, event->payload);
   } else {
-    lk_err err = self->host->on_text(self, event->payload);
+    lk_err err = self->host->on_message(self, event->payload, !event->text);
     if (err != LK_OK) end_with(self, err);
   }
 }
@@ -234,7 +276,7 @@ static void poll_events(lk_connection *self) {
 }
 
 static void take_socket(lk_connection *self, lk_slice *in) {
-  while (in->len > 0 && is_socket(self)) {
+  while (in->len > 0 && is_socket(self) && takes_messages(self)) {
     lk_err err = lk_ws_feed(&self->ws, now_of(self), in);
     poll_events(self);
     if (err == LK_ERR_NOMEM) die(self);
@@ -244,10 +286,11 @@ static void take_socket(lk_connection *self, lk_slice *in) {
 
 /* ---- reading ---- */
 
-/* Hands |in| to the machines until a response blocks the way. */
+/* Hands |in| to the machines until output that must be written first blocks the way. */
 static void take(lk_connection *self, lk_slice *in) {
   while (in->len > 0) {
     if (is_socket(self)) {
+      if (!takes_messages(self)) return;
       take_socket(self, in);
     } else if (self->state != LK_CONNECTION_HTTP) {
       *in = LK_SLICE_EMPTY;
@@ -264,7 +307,7 @@ static void take_and_keep(lk_connection *self, lk_slice in) {
   if (in.len > 0 && lk_buf_append(&self->unread, in) != LK_OK) die(self);
 }
 
-/* What was kept behind a request, now that its response has been written. */
+/* What was kept, now that output has been written. */
 static void take_unread(lk_connection *self) {
   lk_slice in = lk_buf_slice(&self->unread);
   size_t before = in.len;
@@ -426,6 +469,8 @@ void lk_connection_drain(lk_connection *self) {
 void lk_connection_settle(lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return;
   tick(self);
+  if (self->resumes && !has_response(self)) take_unread(self);
+  self->resumes = false;
   int writes = 0;
   while (writes < WRITES_MAX && write_some(self)) {
     if (!has_response(self) && !self->last_response) take_unread(self);

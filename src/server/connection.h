@@ -8,7 +8,10 @@
  * LINGER: all has been written and our half is shut down; what the client still sends is
  * discarded for a moment, since closing at once could destroy the response on its way.
  *
- * The host (server/worker.c) owns the loop, the timers and the hub; a connection calls it back when
+ * A SOCKET may also be an echo (server/echo.h): it answers itself, and the host's on_open, on_message
+ * and on_end are not called for it.
+ *
+ * The host (server/edge_process.c) owns the loop, the timers and the edge; a connection calls it back when
  * something happened and is freed by it, never by itself. Nothing is written at once: a
  * connection with output asks to be flushed, so that all messages of one turn leave in one call. */
 #ifndef LK_SERVER_CONNECTION_H
@@ -31,8 +34,8 @@ typedef struct lk_connection_host {
   size_t scratch_len;
   /* The client asks for a WebSocket: an error refuses it (503). */
   lk_err (*on_open)(lk_connection *connection);
-  /* A text message. An error closes the WebSocket. */
-  lk_err (*on_text)(lk_connection *connection, lk_slice text);
+  /* A message. An error closes the WebSocket. May set |paused|. */
+  lk_err (*on_message)(lk_connection *connection, lk_slice bytes, bool is_binary);
   /* The WebSocket that on_open allowed has ended. Called once. */
   void (*on_end)(lk_connection *connection);
   /* There is output, or the deadline changed, or the connection is dead: call lk_connection_settle
@@ -53,21 +56,25 @@ struct lk_connection {
   lk_link all;         /* the host's: every connection */
   lk_link unsettled;   /* the host's: those to be settled */
   lk_heap_item timer;  /* the host's */
-  uint64_t hub_number; /* the host's, from on_open to on_end */
+  uint64_t edge_number; /* the host's, from on_open to on_end */
   lk_http1 http;
   lk_ws ws;
   lk_buf out; /* heads of responses, and small bodies */
   size_t out_off;
   lk_slice body;       /* of a response, behind |out|; not ours */
-  lk_buf unread;       /* came behind a request whose response is on its way */
+  lk_buf unread;       /* came behind what waits for output to be written */
   uint64_t stalled_ms; /* since when the client has not read, or we linger */
   uint64_t heard_ms;   /* when bytes came last */
   lk_connection_state state;
+  lk_message_form form; /* what the client asked for, from on_open on */
   bool is_unsettled;
-  bool is_open;       /* between on_open and on_end */
+  bool is_open; /* between on_open and on_end */
+  bool is_echo;
   bool last_response; /* close behind what is in |out| and |body| */
   bool pinged;        /* since heard_ms */
   bool draining;      /* reads nothing new */
+  bool resumes;       /* what was kept unread is to be looked at */
+  bool paused;        /* by on_message, until lk_connection_resume() */
 };
 
 /* Takes over |fd|, which is non-blocking. After LK_ERR_NOMEM or LK_ERR_LIMIT it is the caller's. */
@@ -76,9 +83,15 @@ lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out)
 /* Closes the socket and frees. on_end has been called, or is called now. */
 void lk_connection_close(lk_connection *self);
 
-/* Queues a text message; nothing where the WebSocket has ended. A client that is too slow for it is
+/* Queues a message; nothing where the WebSocket has ended. A client that is too slow for it is
  * closed with 1013, one that we have no memory for with 1011. */
-void lk_connection_send(lk_connection *self, lk_slice text);
+void lk_connection_send(lk_connection *self, lk_slice bytes, bool is_binary);
+
+/* The same for what lk_ws_frame_encode() made: one message to many is encoded once. */
+void lk_connection_send_frames(lk_connection *self, lk_slice frames);
+
+/* Messages are read again. */
+void lk_connection_resume(lk_connection *self);
 
 /* Ends the WebSocket with |code|. Its on_end is called at once: nothing more goes to the client. */
 void lk_connection_end(lk_connection *self, uint16_t code, lk_slice reason);

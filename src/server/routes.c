@@ -12,6 +12,7 @@
 
 #include "server/origin.h"
 #include "wire/upgrade.h"
+#include "wire/ws_offer.h"
 
 #define JSON LK_LIT("application/json")
 #define PLAIN LK_LIT("text/plain; charset=utf-8")
@@ -119,9 +120,9 @@ lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) {
 /* ---- the socket ---- */
 
 /* What Phoenix writes as "~> 2.0.0": 2.0 and any patch. */
-static bool is_served_version(lk_slice vsn) {
-  if (!lk_slice_starts_with(vsn, LK_LIT("2.0."))) return false;
-  vsn = lk_slice_skip(vsn, 4);
+static bool is_version(lk_slice vsn, lk_slice major_minor) {
+  if (!lk_slice_starts_with(vsn, major_minor)) return false;
+  vsn = lk_slice_skip(vsn, major_minor.len);
   for (size_t i = 0; i < vsn.len; i++) {
     if (vsn.ptr[i] < '0' || vsn.ptr[i] > '9') return false;
   }
@@ -129,12 +130,14 @@ static bool is_served_version(lk_slice vsn) {
 }
 
 /* The last "vsn" of the query counts, as in Phoenix; where there is none the client is of 1.0.0. */
-static bool asks_served_version(lk_slice query) {
+static bool asks_served_version(lk_slice query, lk_message_form *form) {
   lk_slice name, value, vsn = LK_LIT("1.0.0");
   while (lk_http1_query_next(&query, &name, &value)) {
     if (lk_slice_equal(name, LK_LIT("vsn"))) vsn = value;
   }
-  return is_served_version(vsn);
+  bool is_v2 = is_version(vsn, LK_LIT("2.0."));
+  *form = is_v2 ? LK_MESSAGE_V2 : LK_MESSAGE_V1;
+  return is_v2 || is_version(vsn, LK_LIT("1.0."));
 }
 
 static bool origin_ok(const lk_http1_request *request) {
@@ -143,16 +146,29 @@ static bool origin_ok(const lk_http1_request *request) {
   return err == LK_ERR_NOT_FOUND || (err == LK_OK && lk_origin_is_allowed(origin, request->host));
 }
 
-static lk_err answer_socket(const exchange *x) {
-  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
-  if (!origin_ok(x->request) || !asks_served_version(x->request->query)) return refuse(x, 403);
-  lk_err why = lk_upgrade_check(x->request);
-  if (why == LK_OK) {
-    x->answer->upgrade = true;
-    return LK_OK;
-  }
+static lk_err upgrade_or_refuse(const exchange *x, lk_err why) {
+  x->answer->upgrade = why == LK_OK;
+  if (why == LK_OK) return LK_OK;
   x->answer->keep_alive = false;
   return lk_upgrade_refuse(why, x->out);
+}
+
+static lk_err answer_socket(const exchange *x) {
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->request)) return refuse(x, 403);
+  if (!asks_served_version(x->request->query, &x->answer->form)) return refuse(x, 403);
+  return upgrade_or_refuse(x, lk_upgrade_check(x->request));
+}
+
+static lk_err answer_echo(const exchange *x) {
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->request)) return refuse(x, 403);
+  lk_err why = lk_upgrade_check(x->request);
+  if (why == LK_OK)
+    why = lk_ws_offer_read(x->request, &x->routes->echo->deflate, &x->answer->deflate,
+                           &x->answer->packed);
+  x->answer->echo = true;
+  return upgrade_or_refuse(x, why);
 }
 
 /* ---- the state of the server ---- */
@@ -241,6 +257,8 @@ lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, 
   *answer = (lk_answer){ .keep_alive = request->keep_alive };
   if (!lk_origin_host_is_loopback(request->host)) return refuse(&x, 403);
   if (lk_slice_equal(request->path, LK_LIT("/socket/websocket"))) return answer_socket(&x);
+  if (self->echo != NULL && lk_slice_equal(request->path, LK_LIT(LK_ECHO_PATH)))
+    return answer_echo(&x);
   if (!is_read(&x)) return refuse(&x, 405);
   for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
     if (lk_slice_equal(request->path, routes[i].path)) return routes[i].answer(&x);

@@ -1,8 +1,9 @@
 /* server/routes.h -- what a request gets: the pages, the state of the server, or a WebSocket.
  *
- *   /socket/websocket     upgraded, for Phoenix clients of vsn 2.0.x
+ *   /socket/websocket     upgraded, for Phoenix clients of vsn 2.0.x and 1.0.x
  *   /healthz  /readyz     for whoever watches the server: it lives; it takes work
  *   /metrics              counters, in Prometheus' text format
+ *   /debug/echo           upgraded, where the server was started with --debug-echo (server/echo.h)
  *   anything else         a file of the pages; GET and HEAD
  *
  * Every request must name this machine in its Host header, and a WebSocket must come from a page
@@ -14,11 +15,14 @@
 #define LK_SERVER_ROUTES_H
 
 #include "server/assets.h"
+#include "channel/message.h"
+#include "server/echo.h"
 #include "wire/http1.h"
 
 typedef struct lk_routes {
   const lk_assets *assets;
-  bool ready; /* /readyz says 200 */
+  const lk_echo *echo; /* NULL: there is none */
+  bool ready;          /* /readyz says 200 */
   /* Appends the text of /metrics. */
   void (*metrics)(void *ctx, lk_buf *out);
   void *ctx;
@@ -26,7 +30,11 @@ typedef struct lk_routes {
 
 typedef struct lk_answer {
   bool upgrade; /* nothing was written: the caller upgrades, or answers with lk_routes_refuse */
+  bool echo;    /* with |upgrade|: what comes is sent back */
+  bool packed;  /* with |echo|: compression was agreed on, as |deflate| says */
   bool keep_alive;
+  lk_message_form form; /* with |upgrade|: what the client speaks */
+  lk_ws_deflate_params deflate;
   lk_slice body; /* follows what was written; lives as long as the program */
 } lk_answer;
 

@@ -1,24 +1,30 @@
 /* server/supervisor.h -- the process that keeps the server running.
  *
- *   supervisor   listening socket, data directory, restarts     reads no byte from outside
- *   └─ worker    connections, protocols, rooms                  may die at any instant
+ *   supervisor   listening socket, data directory, shared memory, restarts     reads no byte from outside
+ *   ├─ room ×R   rooms and their journals                                      may die at any instant
+ *   └─ edge ×E   connections and protocols                                     may die at any instant
  *
- * Both the port and what was acknowledged survive a worker: clients that connect while there is
- * none wait in the listening socket's queue, and the next worker finds the rooms in the directory.
- * A worker dies with its supervisor. */
+ * The port, what was acknowledged, and the way between edges and rooms survive them all: clients that connect while
+ * there is no edge wait in the listening socket's queue; a room process finds its rooms in the directory, and edges
+ * send it again what the one before had not answered. All die with their supervisor. */
 #ifndef LK_SERVER_SUPERVISOR_H
 #define LK_SERVER_SUPERVISOR_H
 
 #include "base/limits.h"
 #include "server/assets.h"
 
+#define LK_SERVER_PROCESSES_MAX 32
+
 typedef struct lk_server_options {
   const char *address;   /* in numbers */
   const char *directory; /* NULL: ephemeral, gone when the server ends */
   const lk_assets *assets;
   lk_limits limits;
-  uint16_t port; /* 0: the system chooses */
-  bool quiet;    /* print errors only */
+  uint32_t edges;  /* processes for connections, 1 to LK_SERVER_PROCESSES_MAX */
+  uint32_t rooms;  /* processes for rooms, likewise */
+  uint16_t port;   /* 0: the system chooses */
+  bool quiet;      /* print errors only */
+  bool debug_echo; /* serve /debug/echo */
 } lk_server_options;
 
 /* Serves until SIGTERM, SIGINT or SIGHUP. Returns the program's exit code: 0 after a clean stop, 1

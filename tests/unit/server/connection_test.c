@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "harness/test.h"
+#include "platform/providers/deflate_zlib.h"
 #include "server/connection.h"
 
 typedef struct fixture {
@@ -24,9 +25,10 @@ static lk_err on_open(lk_connection *c) {
   return LK_OK;
 }
 
-static lk_err on_text(lk_connection *c, lk_slice text) {
+static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
   (void)c;
-  (void)text;
+  (void)bytes;
+  (void)is_binary;
   return LK_OK;
 }
 
@@ -50,7 +52,7 @@ static void init(fixture *f, uint64_t now_ms) {
                                   .scratch = f->scratch,
                                   .scratch_len = sizeof f->scratch,
                                   .on_open = on_open,
-                                  .on_text = on_text,
+                                  .on_message = on_message,
                                   .on_end = on_end,
                                   .on_unsettled = on_unsettled };
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
@@ -114,4 +116,75 @@ TEST(requests_in_one_packet_leave_turns_to_others) {
   CHECK_U64(total, 50);
   CHECK((f.connection->watch.events & EPOLLIN) != 0);
   deinit(&f);
+}
+
+/* ---- the echo ---- */
+
+static const char echo_request[] =
+    "GET /debug/echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+    "client_no_context_takeover\r\n\r\n";
+
+/* A masked frame that becomes |len| zeros, less than 126 bytes long. */
+static void add_zeros(lk_buf *to, size_t len) {
+  static const lk_deflate_options options = LK_DEFLATE_OPTIONS_INIT;
+  static const uint8_t zeros[65536];
+  const lk_deflate_provider *zlib = lk_deflate_zlib();
+  lk_deflate_stream *s = NULL;
+  lk_buf packed;
+  lk_buf_init(&packed, test_alloc(), 1000);
+  CHECK(len <= sizeof zeros);
+  CHECK_OK(zlib->deflate_open(test_alloc(), &options, &s));
+  CHECK_OK(zlib->deflate_feed(s, lk_slice_of(zeros, len), LK_DEFLATE_SYNC, &packed));
+  zlib->deflate_close(s);
+  CHECK(packed.len < 126 + 4);
+  lk_buf_append_u8(to, 0xc2);
+  lk_buf_append_u8(to, (uint8_t)(0x80 | (packed.len - 4)));
+  lk_buf_append(to, LK_LIT("\0\0\0\0")); /* a key that changes nothing */
+  CHECK_OK(lk_buf_append(to, lk_slice_first(lk_buf_slice(&packed), packed.len - 4)));
+  lk_buf_deinit(&packed);
+}
+
+/* All that has been written, without looking at it. */
+static size_t drain(fixture *f) {
+  static char bytes[262144];
+  size_t total = 0;
+  for (ssize_t n; (n = recv(f->client, bytes, sizeof bytes, 0)) > 0;) total += (size_t)n;
+  return total;
+}
+
+/* Goal: a client that sends few bytes that become many, and reads late, is slowed down and neither cut
+ * off nor given more memory than the bound.
+ * Method: a hundred messages in one packet, each of which becomes 64 KB, with room for a few. */
+TEST(an_echo_waits_until_what_it_said_is_read) {
+  enum { COUNT = 100, LEN = 65536, FRAME = LEN + 10 };
+  static fixture f;
+  lk_echo echo;
+  lk_buf frames;
+  size_t got = 0;
+  init(&f, 1000);
+  lk_echo_init(&echo, &f.limits);
+  echo.limits.ws_message_bytes = LEN;
+  echo.limits.ws_output_bytes = 2 * FRAME;
+  echo.deflate.packed_bytes_min = UINT32_MAX; /* the answers come as they are */
+  f.routes.echo = &echo;
+  lk_buf_init(&frames, test_alloc(), 65536);
+  for (int i = 0; i < COUNT; i++) add_zeros(&frames, LEN);
+  say(&f, 1000, lk_slice_cstr(echo_request));
+  CHECK_U64(settle_and_count(&f, "\r\nsec-websocket-extensions: permessage-deflate; "), 1);
+  say(&f, 1000, lk_buf_slice(&frames));
+  CHECK(f.connection->state == LK_CONNECTION_SOCKET && f.connection->is_open);
+  lk_connection_settle(f.connection);
+  CHECK((f.connection->watch.events & EPOLLIN) == 0);
+  for (int turns = 0; got < COUNT * FRAME && turns < 10000; turns++) {
+    CHECK(lk_ws_output(&f.connection->ws).len <= 2 * FRAME);
+    got += drain(&f);
+    lk_connection_settle(f.connection);
+  }
+  CHECK_U64(got, COUNT * FRAME);
+  CHECK(f.connection->is_open && f.connection->unread.ptr == NULL);
+  CHECK((f.connection->watch.events & EPOLLIN) != 0);
+  deinit(&f);
+  lk_buf_deinit(&frames);
 }

@@ -29,10 +29,9 @@ static void deinit(fixture *f) {
 }
 
 /* |text| is a whole request. */
-static void ask(fixture *f, const lk_assets *assets, bool ready, const char *text,
-                const lk_alloc *alloc) {
+static void ask_routes(fixture *f, const lk_routes *routes, const char *text,
+                       const lk_alloc *alloc) {
   static const lk_http1_options options = { 0 };
-  lk_routes routes = { .assets = assets, .ready = ready, .metrics = write_metrics };
   lk_slice in = lk_slice_cstr(text);
   lk_http1_request request;
   f->limits = lk_limits_default();
@@ -40,7 +39,13 @@ static void ask(fixture *f, const lk_assets *assets, bool ready, const char *tex
   lk_buf_init(&f->out, alloc, 65536);
   CHECK_OK(lk_http1_feed(&f->http, 0, &in));
   CHECK(lk_http1_poll(&f->http, &request));
-  f->err = lk_routes_answer(&routes, &request, 784111777000u, &f->out, &f->answer);
+  f->err = lk_routes_answer(routes, &request, 784111777000u, &f->out, &f->answer);
+}
+
+static void ask(fixture *f, const lk_assets *assets, bool ready, const char *text,
+                const lk_alloc *alloc) {
+  lk_routes routes = { .assets = assets, .ready = ready, .metrics = write_metrics };
+  ask_routes(f, &routes, text, alloc);
 }
 
 static bool says(const fixture *f, const char *text) {
@@ -88,7 +93,7 @@ static const row rows[] = {
   { SOCKET UPGRADE "Origin: http://evil.example\r\n", 403 },
   { SOCKET UPGRADE "Origin: http://localhost\r\nOrigin: http://localhost\r\n", 403 },
   { "GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 403 },
-  { "GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 0 },
   { "GET /socket/websocket?vsn=2.0.99 HTTP/1.1\r\n" UPGRADE, 0 },
   { "GET /socket/websocket?vsn=2.0. HTTP/1.1\r\n" UPGRADE, 403 },
   { "GET /socket/websocket?vsn=2.1.0 HTTP/1.1\r\n" UPGRADE, 403 },
@@ -133,6 +138,42 @@ TEST(a_request_that_names_another_host_gets_403_whatever_it_asks_for) {
     CHECK_U64(status_of(&f), 403);
     CHECK(!f.answer.upgrade && f.answer.body.len == 0);
     deinit(&f);
+  }
+}
+
+#define ECHO_ "GET /debug/echo HTTP/1.1\r\nHost: localhost\r\n"
+#define OFFER "Sec-WebSocket-Extensions: "
+
+/* Goal: the echo is there only where it was asked for, and then for whom the socket is too. */
+TEST(an_echo_is_served_only_to_those_who_may_and_only_where_it_was_asked_for) {
+  static const struct {
+    const char *request;
+    unsigned status; /* 0: an upgrade */
+    bool packed;
+  } echoes[] = {
+    { ECHO_ UPGRADE "\r\n", 0, false },
+    { ECHO_ UPGRADE OFFER "permessage-deflate\r\n\r\n", 0, true },
+    { ECHO_ UPGRADE OFFER "x, permessage-deflate; y\r\n\r\n", 0, false },
+    { ECHO_ UPGRADE OFFER "permessage-deflate;\r\n\r\n", 400, false },
+    { ECHO_ UPGRADE "Origin: http://evil.example\r\n\r\n", 403, false },
+    { ECHO_ "\r\n", 400, false },
+  };
+  lk_echo echo;
+  lk_limits limits = lk_limits_default();
+  lk_echo_init(&echo, &limits);
+  CHECK(echo.limits.ws_output_bytes >= 2 * echo.limits.ws_message_bytes);
+  for (size_t i = 0; i < sizeof echoes / sizeof echoes[0]; i++) {
+    for (int on = 0; on < 2; on++) {
+      fixture f;
+      lk_routes routes = { .assets = &pages, .echo = on ? &echo : NULL };
+      test_note("request %s", echoes[i].request);
+      ask_routes(&f, &routes, echoes[i].request, test_alloc());
+      CHECK_OK(f.err);
+      unsigned want = on ? echoes[i].status : 404;
+      CHECK(f.answer.upgrade == (want == 0) && f.answer.packed == (on && echoes[i].packed));
+      CHECK(want == 0 ? f.out.len == 0 && f.answer.echo : status_of(&f) == want);
+      deinit(&f);
+    }
   }
 }
 

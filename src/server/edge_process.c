@@ -1,0 +1,516 @@
+/* server/edge_process.c -- one turn of the event loop, over and over.
+ *
+ *   epoll ──> connections read and parse ──message──> edge ──bus──> rings to rooms
+ *   rings from rooms ──bus──> edge ──message──> frames in the connections' queues
+ *   turn:  rings emptied and filled
+ *          output of the edge ──> frames in the connections' queues
+ *          timers due ──> connections
+ *          settle each connection that changed: write, re-arm its timer, free the dead
+ *
+ * Callbacks only parse and queue; all writing happens in settle, once for each connection and
+ * turn. Settling may lose a connection, and losing one may give the edge something to say, so
+ * a turn repeats until nothing changes, but not for ever: what is left makes the next one due.
+ *
+ * Draining has three steps, each with the whole deadline as its end:
+ *   EDGE     nothing new is read; what was asked is answered
+ *   CLOSE    every WebSocket is closed with 1012, every response finished
+ *   DONE     no connection is left
+ *
+ * Always: a connection is in |places| exactly while it is open in the edge. */
+#include "server/edge_process.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "platform/posix/clock.h"
+#include "platform/posix/heap.h"
+#include "platform/posix/random.h"
+#include "channel/edge.h"
+#include "server/connection.h"
+#include "server/console.h"
+#include "server/metrics.h"
+#include "server/process.h"
+
+#define SCRATCH_SIZE 65536
+#define ACCEPT_BATCH 64
+#define ACCEPT_PAUSE_MS 100
+#define TURN_ROUNDS 8
+#define DESCRIPTORS_KEPT 64 /* beyond the connections' own */
+#define PIECES_MAX 4096     /* of one room process in one round: then it is the others' turn */
+#define FRAME_MAX (64u << 20)
+
+typedef enum drain_step { DRAIN_NOT, DRAIN_EDGE, DRAIN_CLOSE } drain_step;
+
+typedef struct edge_process {
+  const lk_edge_process_options *options;
+  lk_limits limits;
+  lk_env env;
+  lk_loop loop;
+  lk_watch listen_watch;
+  lk_watch bell_watch;
+  lk_bell *bell;
+  lk_edge *edge;
+  lk_link_sender senders[LK_EDGE_HOUSES_MAX];
+  lk_routes routes;
+  lk_echo echo;
+  lk_connection_host host; /* connections find the process around it */
+  lk_connection **places;  /* by the lower half of the number that the edge gave */
+  uint32_t places_cap;
+  lk_buf frames; /* one message to many */
+  lk_heap timers;
+  lk_list connections;
+  lk_list unsettled;
+  uint64_t accept_again_ms; /* LK_LOOP_NEVER while accepting */
+  uint64_t drain_ends_ms;
+  uint64_t accepted;
+  uint64_t refused;
+  drain_step drain;
+  uint8_t scratch[SCRATCH_SIZE];
+} edge_process;
+
+static edge_process *of_connection(const lk_connection *c) { return LK_CONTAINER(c->host, edge_process, host); }
+
+/* The connection that the edge calls |number|; NULL where it has ended. */
+static lk_connection *find(const edge_process *self, uint64_t number) {
+  uint64_t place = number & UINT32_MAX;
+  lk_connection *c = place < self->places_cap ? self->places[place] : NULL;
+  return c != NULL && c->edge_number == number ? c : NULL;
+}
+
+/* ---- what connections call ---- */
+
+static lk_err make_place(edge_process *self, uint64_t place) {
+  size_t cap;
+  if (place < self->places_cap) return LK_OK;
+  if (!lk_grow_cap(self->places_cap, (size_t)place + 1, 64, UINT32_MAX / 2, &cap))
+    return LK_ERR_LIMIT;
+  lk_connection **places = lk_resize_array(self->env.alloc, self->places, self->places_cap, cap,
+                                           sizeof(lk_connection *));
+  if (places == NULL) return LK_ERR_NOMEM;
+  memset((void *)(places + self->places_cap), 0, (cap - self->places_cap) * sizeof(lk_connection *));
+  self->places = places;
+  self->places_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+static lk_err on_open(lk_connection *c) {
+  edge_process *self = of_connection(c);
+  if (self->drain != DRAIN_NOT) return LK_ERR_CLOSED;
+  lk_err err = lk_edge_connect(self->edge, c->form, &c->edge_number);
+  if (err != LK_OK) return err;
+  err = make_place(self, c->edge_number & UINT32_MAX);
+  if (err != LK_OK) {
+    lk_edge_disconnect(self->edge, c->edge_number);
+    return err;
+  }
+  self->places[c->edge_number & UINT32_MAX] = c;
+  return LK_OK;
+}
+
+static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
+  const edge_process *self = of_connection(c);
+  lk_err err = lk_edge_receive(self->edge, c->edge_number, bytes, is_binary);
+  c->paused = lk_edge_is_full(self->edge, c->edge_number);
+  return err;
+}
+
+static void on_end(lk_connection *c) {
+  edge_process *self = of_connection(c);
+  LK_ASSERT(find(self, c->edge_number) == c);
+  self->places[c->edge_number & UINT32_MAX] = NULL;
+  lk_edge_disconnect(self->edge, c->edge_number);
+}
+
+static void on_unsettled(lk_connection *c) {
+  if (c->is_unsettled) return;
+  c->is_unsettled = true;
+  lk_list_push_last(&of_connection(c)->unsettled, &c->unsettled);
+}
+
+/* ---- accepting ---- */
+
+/* One write of a response that is always the same; a client that is not ready for it gets none. */
+static void turn_away(edge_process *self, int fd) {
+  lk_buf out;
+  lk_buf_init(&out, self->env.alloc, 4096);
+  if (lk_routes_refuse(503, lk_posix_wall_ms(), &out) == LK_OK)
+    (void)send(fd, out.ptr, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+  lk_buf_deinit(&out);
+  (void)close(fd);
+  self->refused++;
+}
+
+static void welcome(edge_process *self, int fd) {
+  lk_connection *c;
+  int on = 1;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (self->connections.count >= self->limits.server_connections_count ||
+      lk_connection_open(&self->host, fd, &c) != LK_OK) {
+    turn_away(self, fd);
+    return;
+  }
+  lk_list_push_last(&self->connections, &c->all);
+  on_unsettled(c); /* arms its timer */
+  self->accepted++;
+}
+
+static void pause_accepting(edge_process *self) {
+  lk_loop_remove(&self->loop, &self->listen_watch);
+  self->accept_again_ms = lk_loop_now(&self->loop) + ACCEPT_PAUSE_MS;
+}
+
+/* What accept() says of a connection that ended while it waited in the queue is of no interest. */
+static bool is_of_one_connection(int code) {
+  return code == ECONNABORTED || code == EINTR || code == EPROTO || code == ENETDOWN ||
+         code == EHOSTUNREACH;
+}
+
+static void on_listen(lk_watch *watch, uint32_t events) {
+  edge_process *self = LK_CONTAINER(watch, edge_process, listen_watch);
+  (void)events;
+  for (int i = 0; i < ACCEPT_BATCH; i++) {
+    int fd = accept4(self->options->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      welcome(self, fd);
+    } else if (!is_of_one_connection(errno)) {
+      /* Out of descriptors or memory: level-triggered epoll would spin. */
+      if (errno != EAGAIN) pause_accepting(self);
+      return;
+    }
+  }
+}
+
+static lk_err accept_connections(edge_process *self) {
+  self->accept_again_ms = LK_LOOP_NEVER;
+  return lk_loop_add(&self->loop, &self->listen_watch, self->options->listen_fd, EPOLLIN, on_listen);
+}
+
+/* ---- the edge ---- */
+
+/* One message to many: its frame is made once. */
+static void send_to_many(edge_process *self, const lk_edge_output *output) {
+  lk_buf_truncate(&self->frames, 0);
+  lk_err err = lk_ws_frame_encode(output->is_binary ? LK_WS_BINARY : LK_WS_TEXT, output->bytes,
+                                  &self->frames);
+  for (uint32_t i = 0; i < output->count; i++) {
+    lk_connection *c = find(self, output->connections[i]);
+    if (c == NULL) continue;
+    if (err == LK_OK) lk_connection_send_frames(c, lk_buf_slice(&self->frames));
+    else lk_connection_end(c, lk_connection_code_of(err), LK_SLICE_EMPTY);
+  }
+}
+
+static void take_output(edge_process *self, const lk_edge_output *output) {
+  lk_connection *c = find(self, output->connections[0]);
+  if (output->count > 1) send_to_many(self, output);
+  else if (c == NULL) return; /* it went meanwhile */
+  else if (output->kind == LK_EDGE_SEND) lk_connection_send(c, output->bytes, output->is_binary);
+  else if (output->kind == LK_EDGE_RESUME) lk_connection_resume(c);
+  else
+    lk_connection_end(c, lk_connection_code_of(output->reason),
+                      lk_slice_cstr(lk_err_name(output->reason)));
+}
+
+static lk_channel_ring *ring_from(const edge_process *self, uint32_t room) {
+  return lk_links_to_edge(self->options->links, self->options->index, room);
+}
+
+/* What a room process says is passed on at once: the edge keeps no more of it than one piece. */
+static void take_from_room(edge_process *self, uint32_t room) {
+  lk_channel_ring *ring = ring_from(self, room);
+  lk_edge_output output;
+  lk_slice piece;
+  bool is_first, wants_room = false;
+  for (int count = 0; count < PIECES_MAX; count++) {
+    lk_err err = lk_channel_ring_peek(ring, &piece, &is_first);
+    if (err == LK_ERR_END) break;
+    if (err != LK_OK) continue; /* it was emptied: what comes next begins a frame */
+    lk_edge_feed(self->edge, room, piece, is_first);
+    wants_room |= lk_channel_ring_consume(ring);
+    while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
+  }
+  if (wants_room) lk_bell_ring(lk_links_room_bell(self->options->links, room));
+}
+
+static void give_to_room(edge_process *self, uint32_t room) {
+  lk_slice out = lk_edge_bus_output(self->edge, room);
+  if (out.len > 0)
+    lk_edge_bus_consume(self->edge, room, lk_link_send(&self->senders[room], out));
+}
+
+static void run_edge(edge_process *self) {
+  const lk_links *links = self->options->links;
+  lk_edge_output output;
+  while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
+  for (uint32_t i = 0; i < links->rooms_count; i++) take_from_room(self, i);
+  for (uint32_t i = 0; i < links->rooms_count; i++) give_to_room(self, i);
+}
+
+/* True where we may sleep: from now on a writer rings. */
+static bool prepare_to_sleep(edge_process *self) {
+  lk_bell_prepare(self->bell);
+  for (uint32_t i = 0; i < self->options->links->rooms_count; i++) {
+    if (lk_channel_ring_is_empty(ring_from(self, i))) continue;
+    lk_bell_wake(self->bell);
+    return false;
+  }
+  return true;
+}
+
+static void on_bell(lk_watch *watch, uint32_t events) {
+  (void)events;
+  lk_bell_drain(LK_CONTAINER(watch, edge_process, bell_watch)->bell);
+}
+
+/* ---- numbers ---- */
+
+static void say_numbers(const edge_process *self) {
+  lk_links_numbers *row = lk_links_edge_numbers(self->options->links, self->options->index);
+  lk_edge_stats stats = lk_edge_get_stats(self->edge);
+  lk_links_say(row, LK_NUMBER_connections, self->connections.count);
+  lk_links_say(row, LK_NUMBER_accepted, self->accepted);
+  lk_links_say(row, LK_NUMBER_refused, self->refused);
+  lk_links_say(row, LK_NUMBER_sockets, stats.connections);
+  lk_links_say(row, LK_NUMBER_messages_in, stats.messages_in);
+  lk_links_say(row, LK_NUMBER_messages_out, stats.messages_out);
+  lk_links_say(row, LK_NUMBER_unanswered, stats.unanswered);
+  lk_links_say(row, LK_NUMBER_sent_again, stats.sent_again);
+}
+
+static void write_metrics(void *ctx, lk_buf *out) {
+  const edge_process *self = ctx;
+  say_numbers(self);
+  lk_metrics_write(self->options->links, out);
+}
+
+/* ---- draining ---- */
+
+static void on_signal(void *ctx, int number) {
+  edge_process *self = ctx;
+  (void)number;
+  if (self->drain != DRAIN_NOT) return;
+  self->drain = DRAIN_EDGE;
+  self->drain_ends_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
+  self->routes.ready = false;
+  self->accept_again_ms = LK_LOOP_NEVER;
+  lk_loop_remove(&self->loop, &self->listen_watch);
+  for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
+    lk_connection_drain(LK_CONTAINER(at, lk_connection, all));
+  }
+}
+
+static void advance_drain(edge_process *self) {
+  if (self->drain == DRAIN_EDGE && lk_edge_is_idle(self->edge)) {
+    self->drain = DRAIN_CLOSE;
+    for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
+      lk_connection_end(LK_CONTAINER(at, lk_connection, all), LK_WS_CODE_RESTART,
+                        LK_LIT("the server restarts"));
+    }
+  }
+  bool done = self->drain == DRAIN_CLOSE && self->connections.count == 0;
+  if (done || (self->drain != DRAIN_NOT && lk_loop_now(&self->loop) >= self->drain_ends_ms))
+    lk_loop_stop(&self->loop);
+}
+
+/* ---- a turn ---- */
+
+static void arm(edge_process *self, lk_connection *c) {
+  uint64_t deadline = lk_connection_deadline(c);
+  if (c->timer.place != LK_HEAP_OUT) {
+    /* A timer that fires early only looks again: moving it for each message would cost more. */
+    if (deadline < c->timer.key) lk_heap_move(&self->timers, &c->timer, deadline);
+    return;
+  }
+  lk_err err = lk_heap_push(&self->timers, &c->timer, deadline);
+  LK_ASSERT(err == LK_OK); /* room for every connection was made at the start */
+}
+
+static void free_connection(edge_process *self, lk_connection *c) {
+  if (c->timer.place != LK_HEAP_OUT) lk_heap_remove(&self->timers, &c->timer);
+  lk_list_remove(&self->connections, &c->all);
+  if (c->is_unsettled) lk_list_remove(&self->unsettled, &c->unsettled);
+  c->is_unsettled = true; /* nothing may queue it again */
+  lk_connection_close(c);
+}
+
+/* Those that become unsettled meanwhile wait for the next round. */
+static void settle_all(edge_process *self) {
+  for (uint32_t count = self->unsettled.count; count > 0 && self->unsettled.count > 0; count--) {
+    lk_connection *c = LK_CONTAINER(lk_list_pop_first(&self->unsettled), lk_connection, unsettled);
+    c->is_unsettled = false;
+    lk_connection_settle(c);
+    if (lk_connection_is_dead(c)) free_connection(self, c);
+    else arm(self, c);
+  }
+}
+
+static void fire_timers(edge_process *self) {
+  uint64_t now = lk_loop_now(&self->loop);
+  for (lk_heap_item *item; (item = lk_heap_first(&self->timers)) != NULL && item->key <= now;) {
+    (void)lk_heap_pop(&self->timers);
+    on_unsettled(LK_CONTAINER(item, lk_connection, timer));
+  }
+}
+
+static uint64_t next_deadline(const edge_process *self) {
+  if (self->unsettled.count > 0) return 0;
+  uint64_t deadline = LK_LOOP_NEVER;
+  const lk_heap_item *first = lk_heap_first(&self->timers);
+  if (first != NULL) deadline = first->key;
+  if (self->accept_again_ms < deadline) deadline = self->accept_again_ms;
+  if (self->drain != DRAIN_NOT && self->drain_ends_ms < deadline) deadline = self->drain_ends_ms;
+  return deadline;
+}
+
+static uint64_t turn(void *ctx) {
+  edge_process *self = ctx;
+  lk_bell_wake(self->bell);
+  if (self->accept_again_ms <= lk_loop_now(&self->loop) && accept_connections(self) != LK_OK)
+    pause_accepting(self);
+  fire_timers(self);
+  for (int i = 0; i < TURN_ROUNDS; i++) {
+    run_edge(self);
+    advance_drain(self);
+    if (self->unsettled.count == 0) break;
+    settle_all(self);
+  }
+  say_numbers(self);
+  return prepare_to_sleep(self) ? next_deadline(self) : 0;
+}
+
+/* ---- birth and end ---- */
+
+/* As many descriptors as the system grants, and no more connections than that. */
+static void fit_to_descriptors(lk_limits *limits) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &files);
+  uint64_t room = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT
+                                                        : DESCRIPTORS_KEPT;
+  if (limits->server_connections_count > room) limits->server_connections_count = (uint32_t)room;
+}
+
+static lk_err reserve_timers(edge_process *self) {
+  lk_heap_item *all = lk_alloc_array(self->env.alloc, self->limits.server_connections_count, sizeof *all);
+  if (all == NULL) return LK_ERR_NOMEM;
+  lk_err err = LK_OK;
+  for (uint32_t i = 0; i < self->limits.server_connections_count && err == LK_OK; i++) {
+    all[i] = (lk_heap_item)LK_HEAP_ITEM_INIT;
+    err = lk_heap_push(&self->timers, &all[i], i);
+  }
+  while (lk_heap_pop(&self->timers) != NULL) continue;
+  lk_free_array(self->env.alloc, all, self->limits.server_connections_count, sizeof *all);
+  return err;
+}
+
+static lk_err watch_signals(edge_process *self) {
+  sigset_t stop;
+  (void)sigemptyset(&stop);
+  (void)sigaddset(&stop, SIGTERM);
+  (void)signal(SIGPIPE, SIG_IGN);
+  /* Ctrl-C reaches every process of the terminal; the supervisor decides what it means. */
+  (void)signal(SIGINT, SIG_IGN);
+  (void)signal(SIGHUP, SIG_IGN);
+  return lk_loop_watch_signals(&self->loop, &stop, on_signal, self);
+}
+
+static lk_err open_edge(edge_process *self) {
+  uint64_t seeds[3];
+  lk_err err = lk_posix_random(seeds, sizeof seeds);
+  if (err != LK_OK) return err;
+  return lk_edge_open(&(lk_edge_options){ .env = &self->env,
+                                          .limits = &self->limits,
+                                          .generation = seeds[0] | 1,
+                                          .hash_seed = { seeds[1], seeds[2] },
+                                          .houses_count = self->options->links->rooms_count },
+                      &self->edge);
+}
+
+static lk_err open_process(edge_process *self, const lk_edge_process_options *options) {
+  const lk_links *links = options->links;
+  lk_err err;
+  *self = (edge_process){
+    .options = options, .limits = options->limits, .loop.epoll = -1, .loop.signals = -1
+  };
+  self->env = (lk_env)LK_ENV_INIT(lk_posix_heap(), NULL);
+  self->listen_watch.fd = self->bell_watch.fd = -1;
+  self->bell = lk_links_edge_bell(links, options->index);
+  for (uint32_t i = 0; i < links->rooms_count; i++) {
+    self->senders[i] = (lk_link_sender){ .ring = lk_links_to_room(links, options->index, i),
+                                         .bell = lk_links_room_bell(links, i) };
+  }
+  fit_to_descriptors(&self->limits);
+  lk_echo_init(&self->echo, &self->limits);
+  self->routes = (lk_routes){
+    .assets = options->assets, .ready = true, .metrics = write_metrics, .ctx = self
+  };
+  if (options->debug_echo) self->routes.echo = &self->echo;
+  self->host = (lk_connection_host){ .alloc = self->env.alloc,
+                                     .limits = &self->limits,
+                                     .routes = &self->routes,
+                                     .loop = &self->loop,
+                                     .scratch = self->scratch,
+                                     .scratch_len = SCRATCH_SIZE,
+                                     .on_open = on_open,
+                                     .on_message = on_message,
+                                     .on_end = on_end,
+                                     .on_unsettled = on_unsettled };
+  lk_buf_init(&self->frames, self->env.alloc, FRAME_MAX);
+  lk_heap_init(&self->timers, self->env.alloc, self->limits.server_connections_count);
+  if ((err = reserve_timers(self)) != LK_OK) return err;
+  if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
+  if ((err = watch_signals(self)) != LK_OK) return err;
+  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) != LK_OK)
+    return err;
+  if ((err = open_edge(self)) != LK_OK) return err;
+  return accept_connections(self);
+}
+
+/* Connections first, since they tell the edge. */
+static void close_process(edge_process *self) {
+  while (self->connections.first != NULL) {
+    free_connection(self, LK_CONTAINER(self->connections.first, lk_connection, all));
+  }
+  lk_edge_close(self->edge);
+  lk_loop_deinit(&self->loop);
+  lk_heap_deinit(&self->timers);
+  lk_buf_deinit(&self->frames);
+  lk_free_array(self->env.alloc, (void *)self->places, self->places_cap, sizeof(lk_connection *));
+}
+
+static void tell_ready(const edge_process *self) {
+  static const uint64_t one = 1;
+  ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
+  (void)ignored; /* then the supervisor's words are late, and nothing else */
+}
+
+/* Whoever was here before may have died between taking a message and ringing. */
+static void ring_all(const edge_process *self) {
+  for (uint32_t i = 0; i < self->options->links->rooms_count; i++)
+    lk_bell_ring_always(lk_links_room_bell(self->options->links, i));
+}
+
+int lk_edge_process_run(const lk_edge_process_options *options) {
+  const lk_alloc *heap = lk_posix_heap();
+  int code = LK_PROCESS_STOPPED;
+  edge_process *self = lk_alloc_bytes(heap, sizeof *self);
+  if (self == NULL) return LK_PROCESS_FAILED;
+  lk_err err = open_process(self, options);
+  if (err == LK_OK) {
+    tell_ready(self);
+    ring_all(self);
+    lk_loop_run(&self->loop, turn, self);
+  } else {
+    lk_console_say("connections cannot be taken: %s (%s)", lk_err_text(err), lk_err_name(err));
+    code = LK_PROCESS_HOPELESS;
+  }
+  close_process(self);
+  lk_free_bytes(heap, self, sizeof *self);
+  return code;
+}

@@ -1,0 +1,28 @@
+/* server/edge_process.h -- the process that talks to strangers: connections on one side, rings to the rooms on the
+ * other, in one event loop.
+ *
+ * It may die at any instant: its connections die with it, and their clients come back. It holds no state but
+ * theirs. */
+#ifndef LK_SERVER_EDGE_PROCESS_H
+#define LK_SERVER_EDGE_PROCESS_H
+
+#include "base/limits.h"
+#include "server/assets.h"
+#include "server/links.h"
+
+typedef struct lk_edge_process_options {
+  const lk_links *links;
+  uint32_t index; /* which of the links' edges */
+  int listen_fd;  /* non-blocking; also open in the supervisor and in other edges */
+  int ready_fd;   /* an eventfd: 1 is written when connections are taken */
+  const lk_assets *assets;
+  lk_limits limits;
+  bool debug_echo; /* serve /debug/echo */
+} lk_edge_process_options;
+
+/* Runs until SIGTERM, then drains: no new connection or message is taken, what was asked is answered, every
+ * WebSocket is closed with 1012. At most LK_PROCESS_DRAIN_MS later it returns, with an exit code of server/process.h.
+ * Other signals that ask to stop are the supervisor's. */
+int lk_edge_process_run(const lk_edge_process_options *options);
+
+#endif

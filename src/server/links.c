@@ -1,0 +1,66 @@
+/* server/links.c -- made whole or not at all. */
+#include "server/links.h"
+
+#include <sys/mman.h>
+
+static size_t process_count(const lk_links *self) {
+  return (size_t)self->edges_count + self->rooms_count;
+}
+static size_t ring_count(const lk_links *self) {
+  return 2 * (size_t)self->edges_count * self->rooms_count;
+}
+
+lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint32_t rooms) {
+  LK_ASSERT(edges > 0 && rooms > 0);
+  *self = (lk_links){ .edges_count = edges, .rooms_count = rooms };
+  lk_err err = LK_ERR_NOMEM;
+  self->bells = lk_alloc_array(alloc, process_count(self), sizeof *self->bells);
+  self->rings = lk_alloc_array(alloc, ring_count(self), sizeof *self->rings);
+  if (self->bells != NULL) {
+    for (size_t i = 0; i < process_count(self); i++) self->bells[i] = (lk_bell){ .fd = -1 };
+  }
+  if (self->rings != NULL) memset(self->rings, 0, ring_count(self) * sizeof *self->rings);
+  if (self->bells == NULL || self->rings == NULL) goto fail;
+  void *numbers = mmap(NULL, process_count(self) * sizeof *self->numbers, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (numbers == MAP_FAILED) goto fail;
+  self->numbers = numbers;
+  for (size_t i = 0; i < process_count(self); i++) {
+    if ((err = lk_bell_make(&self->bells[i])) != LK_OK) goto fail;
+  }
+  for (size_t i = 0; i < ring_count(self); i++) {
+    if ((err = lk_channel_ring_make(&self->rings[i], LK_LINKS_RING_BYTES)) != LK_OK) goto fail;
+  }
+  return LK_OK;
+fail:
+  lk_links_close(self, alloc);
+  return err;
+}
+
+void lk_links_close(lk_links *self, const lk_alloc *alloc) {
+  for (size_t i = 0; self->bells != NULL && i < process_count(self); i++)
+    lk_bell_close(&self->bells[i]);
+  for (size_t i = 0; self->rings != NULL && i < ring_count(self); i++)
+    lk_channel_ring_close(&self->rings[i]);
+  if (self->numbers != NULL)
+    (void)munmap(self->numbers, process_count(self) * sizeof *self->numbers);
+  lk_free_array(alloc, self->bells, process_count(self), sizeof *self->bells);
+  lk_free_array(alloc, self->rings, ring_count(self), sizeof *self->rings);
+  *self = (lk_links){ 0 };
+}
+
+size_t lk_link_send(lk_link_sender *self, lk_slice frames) {
+  size_t sent = 0;
+  while (sent < frames.len) {
+    lk_slice rest = lk_slice_skip(frames, sent);
+    bool is_first = self->left == 0;
+    if (is_first) self->left = 4 + (size_t)lk_load_le32(rest.ptr);
+    size_t n = lk_channel_ring_write(self->ring, lk_slice_first(rest, self->left), is_first);
+    if (is_first && n == 0) self->left = 0; /* it has not begun */
+    else self->left -= n;
+    sent += n;
+    if (n == 0 || self->left > 0) break;
+  }
+  if (sent > 0) lk_bell_ring(self->bell);
+  return sent;
+}

@@ -1,0 +1,80 @@
+/* server/links.h -- what the processes of a server share: rings, bells and numbers.
+ *
+ *          edge 0   edge 1 ...        for each pair a ring in each direction; for each process a bell and
+ *   room 0   ⇅        ⇅               a row of numbers that others may read
+ *   room 1   ⇅        ⇅
+ *
+ * The supervisor makes all of it before it starts anybody, and whoever it starts inherits it; so a
+ * process that is replaced leaves it to its successor. */
+#ifndef LK_SERVER_LINKS_H
+#define LK_SERVER_LINKS_H
+
+#include "platform/posix/channel_ring.h"
+
+#define LK_LINKS_RING_BYTES (256u * 1024)
+
+typedef enum lk_number {
+#define NUMBER(name, of, kind, metric, help) LK_NUMBER_##name,
+#include "server/numbers.def"
+#undef NUMBER
+  LK_NUMBERS_COUNT
+} lk_number;
+
+/* What a process says of itself. Each row has one writer; readers may see one value before another. */
+typedef struct lk_links_numbers {
+  _Atomic uint64_t values[LK_NUMBERS_COUNT];
+  _Atomic uint64_t starts; /* processes in this place so far: the supervisor's */
+} lk_links_numbers;
+
+static inline void lk_links_say(lk_links_numbers *self, lk_number which, uint64_t value) {
+  atomic_store_explicit(&self->values[which], value, memory_order_relaxed);
+}
+
+typedef struct lk_links {
+  uint32_t edges_count;
+  uint32_t rooms_count;
+  lk_bell *bells;            /* of edges, then of rooms */
+  lk_channel_ring *rings;    /* [edge][room][0: to the room, 1: to the edge] */
+  lk_links_numbers *numbers; /* in shared memory; of edges, then of rooms */
+} lk_links;
+
+/* LK_ERR_LIMIT, LK_ERR_NOMEM: nothing is held. */
+lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges,
+                     uint32_t rooms) LK_MUST_USE;
+/* Safe on a zeroed struct, and twice. */
+void lk_links_close(lk_links *self, const lk_alloc *alloc);
+
+static inline lk_bell *lk_links_edge_bell(const lk_links *self, uint32_t edge) {
+  LK_ASSERT(edge < self->edges_count);
+  return &self->bells[edge];
+}
+static inline lk_bell *lk_links_room_bell(const lk_links *self, uint32_t room) {
+  LK_ASSERT(room < self->rooms_count);
+  return &self->bells[self->edges_count + room];
+}
+static inline lk_channel_ring *lk_links_to_room(const lk_links *self, uint32_t edge, uint32_t room) {
+  return &self->rings[2 * (edge * self->rooms_count + room)];
+}
+static inline lk_channel_ring *lk_links_to_edge(const lk_links *self, uint32_t edge, uint32_t room) {
+  return &self->rings[2 * (edge * self->rooms_count + room) + 1];
+}
+static inline lk_links_numbers *lk_links_edge_numbers(const lk_links *self, uint32_t edge) {
+  return &self->numbers[edge];
+}
+static inline lk_links_numbers *lk_links_room_numbers(const lk_links *self, uint32_t room) {
+  return &self->numbers[self->edges_count + room];
+}
+
+/* ---- sending frames ---- */
+
+/* Bus frames (channel/bus.h) go into a ring one by one, so that whoever reads it knows where each begins. */
+typedef struct lk_link_sender {
+  lk_channel_ring *ring;
+  lk_bell *bell; /* the reader's */
+  size_t left;   /* of a frame of which a part is in the ring */
+} lk_link_sender;
+
+/* Puts what fits of |frames| into the ring, and rings. How many bytes that were: the caller lets them go. */
+size_t lk_link_send(lk_link_sender *self, lk_slice frames);
+
+#endif

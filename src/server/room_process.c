@@ -1,0 +1,236 @@
+/* server/room_process.c -- one turn of the event loop, over and over.
+ *
+ *   rings from edges ──> house ──submit──> storage thread
+ *                          ^                   │ eventfd
+ *   turn:  house step <────┴── completions ────┘
+ *          house output ──> rings to edges
+ *
+ * Rings have no descriptor: whoever writes rings our bell, and only where we sleep. So a turn ends by saying that
+ * we are about to sleep, and looking once more. */
+#include "server/room_process.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "platform/posix/clock.h"
+#include "platform/posix/heap.h"
+#include "platform/posix/random.h"
+#include "platform/posix/storage.h"
+#include "room/house.h"
+#include "server/console.h"
+#include "server/loop.h"
+#include "server/process.h"
+
+#define TURN_ROUNDS 8
+#define PIECES_MAX 4096 /* of one edge in one round: then it is the others' turn */
+
+typedef struct room_process {
+  const lk_room_process_options *options;
+  lk_limits limits;
+  lk_env env;
+  lk_loop loop;
+  lk_watch bell_watch;
+  lk_watch storage_watch;
+  lk_posix_storage *storage;
+  lk_house *house;
+  lk_bell *bell;
+  lk_link_sender senders[LK_HOUSE_EDGES_MAX];
+  uint64_t stop_ms; /* LK_LOOP_NEVER while it serves */
+} room_process;
+
+/* ---- rings ---- */
+
+static lk_channel_ring *ring_from(const room_process *self, uint32_t edge) {
+  return lk_links_to_room(self->options->links, edge, self->options->index);
+}
+
+static bool take_from_edge(room_process *self, uint32_t edge) {
+  lk_channel_ring *ring = ring_from(self, edge);
+  lk_slice piece;
+  bool is_first, wants_room = false;
+  int count = 0;
+  for (lk_err err; count < PIECES_MAX; count++) {
+    err = lk_channel_ring_peek(ring, &piece, &is_first);
+    if (err == LK_ERR_END) break;
+    if (err != LK_OK) continue; /* it was emptied: what comes next begins a frame */
+    lk_house_feed(self->house, edge, piece, is_first, lk_loop_now(&self->loop));
+    wants_room |= lk_channel_ring_consume(ring);
+  }
+  if (wants_room) lk_bell_ring(lk_links_edge_bell(self->options->links, edge));
+  return count > 0;
+}
+
+static bool give_to_edge(room_process *self, uint32_t edge) {
+  lk_slice out = lk_house_output(self->house, edge);
+  if (out.len == 0) return false;
+  size_t sent = lk_link_send(&self->senders[edge], out);
+  lk_house_consume(self->house, edge, sent);
+  return sent > 0;
+}
+
+static bool exchange(room_process *self) {
+  bool moved = false;
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
+    moved |= take_from_edge(self, i);
+  lk_house_step(self->house, lk_loop_now(&self->loop));
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++) moved |= give_to_edge(self, i);
+  return moved;
+}
+
+/* True where we may sleep: from now on a writer rings. */
+static bool prepare_to_sleep(room_process *self) {
+  lk_bell_prepare(self->bell);
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++) {
+    if (lk_channel_ring_is_empty(ring_from(self, i))) continue;
+    lk_bell_wake(self->bell);
+    return false;
+  }
+  return true;
+}
+
+/* ---- the loop ---- */
+
+static void on_bell(lk_watch *watch, uint32_t events) {
+  (void)events;
+  lk_bell_drain(LK_CONTAINER(watch, room_process, bell_watch)->bell);
+}
+
+static void on_storage(lk_watch *watch, uint32_t events) {
+  (void)watch;
+  (void)events; /* the turn that follows steps the house */
+}
+
+static void on_signal(void *ctx, int number) {
+  room_process *self = ctx;
+  (void)number;
+  if (self->stop_ms == LK_LOOP_NEVER)
+    self->stop_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
+}
+
+static void say_numbers(const room_process *self) {
+  lk_links_numbers *row = lk_links_room_numbers(self->options->links, self->options->index);
+  lk_house_stats stats = lk_house_get_stats(self->house);
+  lk_links_say(row, LK_NUMBER_rooms, stats.rooms);
+  lk_links_say(row, LK_NUMBER_members, stats.members);
+  lk_links_say(row, LK_NUMBER_requests, stats.requests);
+  lk_links_say(row, LK_NUMBER_repeated, stats.repeated);
+  lk_links_say(row, LK_NUMBER_journals, stats.journals);
+  lk_links_say(row, LK_NUMBER_rooms_dropped, stats.rooms_dropped);
+}
+
+static bool is_done(const room_process *self) {
+  return self->stop_ms != LK_LOOP_NEVER &&
+         (lk_house_is_idle(self->house) || lk_loop_now(&self->loop) >= self->stop_ms);
+}
+
+static uint64_t turn(void *ctx) {
+  room_process *self = ctx;
+  lk_bell_wake(self->bell);
+  for (int i = 0; i < TURN_ROUNDS && exchange(self); i++) continue;
+  say_numbers(self);
+  if (is_done(self)) {
+    lk_loop_stop(&self->loop);
+    return LK_LOOP_NEVER;
+  }
+  if (!prepare_to_sleep(self)) return 0;
+  uint64_t deadline = lk_house_deadline(self->house);
+  return self->stop_ms < deadline ? self->stop_ms : deadline;
+}
+
+/* ---- birth and end ---- */
+
+static lk_err watch_signals(room_process *self) {
+  sigset_t stop;
+  (void)sigemptyset(&stop);
+  (void)sigaddset(&stop, SIGTERM);
+  (void)signal(SIGPIPE, SIG_IGN);
+  /* Ctrl-C reaches every process of the terminal; the supervisor decides what it means. */
+  (void)signal(SIGINT, SIG_IGN);
+  (void)signal(SIGHUP, SIG_IGN);
+  return lk_loop_watch_signals(&self->loop, &stop, on_signal, self);
+}
+
+static lk_err open_house(room_process *self) {
+  uint64_t seeds[2];
+  lk_err err = lk_posix_random(seeds, sizeof seeds);
+  if (err != LK_OK) return err;
+  return lk_house_open(
+      &(lk_house_options){
+          .env = &self->env,
+          .limits = &self->limits,
+          .storage = lk_posix_storage_table(self->storage),
+          .entropy = seeds[0],
+          .generation = seeds[1] | 1,
+          .edges_count = self->options->links->edges_count,
+          .level = self->options->is_ephemeral ? LK_LIT("memory") : LK_LIT("durable") },
+      &self->house);
+}
+
+static lk_err open_process(room_process *self, const lk_room_process_options *options) {
+  const lk_links *links = options->links;
+  lk_err err;
+  *self = (room_process){ .options = options,
+                          .limits = options->limits,
+                          .loop = { .epoll = -1, .signals = -1 },
+                          .stop_ms = LK_LOOP_NEVER };
+  self->env = (lk_env)LK_ENV_INIT(lk_posix_heap(), NULL);
+  self->bell = lk_links_room_bell(links, options->index);
+  self->bell_watch.fd = self->storage_watch.fd = -1;
+  for (uint32_t i = 0; i < links->edges_count; i++) {
+    self->senders[i] = (lk_link_sender){ .ring = lk_links_to_edge(links, i, options->index),
+                                         .bell = lk_links_edge_bell(links, i) };
+  }
+  if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
+  if ((err = watch_signals(self)) != LK_OK) return err;
+  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) != LK_OK)
+    return err;
+  err = lk_posix_storage_open(self->env.alloc, options->directory, NULL, &self->storage);
+  if (err != LK_OK) return err;
+  err = lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
+                    on_storage);
+  return err == LK_OK ? open_house(self) : err;
+}
+
+/* The storage stops first, so that nothing that the house submitted is under way when it goes. */
+static void close_process(room_process *self) {
+  if (self->storage != NULL) lk_posix_storage_stop(self->storage);
+  if (self->house != NULL) {
+    for (int i = 0; i < TURN_ROUNDS && !lk_house_is_idle(self->house); i++)
+      lk_house_step(self->house, lk_loop_now(&self->loop));
+    if (lk_house_is_idle(self->house)) lk_house_close(self->house);
+  }
+  lk_posix_storage_close(self->storage);
+  lk_loop_deinit(&self->loop);
+}
+
+static void tell_ready(const room_process *self) {
+  static const uint64_t one = 1;
+  ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
+  (void)ignored; /* then the supervisor's words are late, and nothing else */
+}
+
+/* Whoever was here before may have died between taking a message and ringing. */
+static void ring_all(const room_process *self) {
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
+    lk_bell_ring_always(lk_links_edge_bell(self->options->links, i));
+}
+
+int lk_room_process_run(const lk_room_process_options *options) {
+  const lk_alloc *heap = lk_posix_heap();
+  int code = LK_PROCESS_STOPPED;
+  room_process *self = lk_alloc_bytes(heap, sizeof *self);
+  if (self == NULL) return LK_PROCESS_FAILED;
+  lk_err err = open_process(self, options);
+  if (err == LK_OK) {
+    tell_ready(self);
+    ring_all(self);
+    lk_loop_run(&self->loop, turn, self);
+  } else {
+    lk_console_say("rooms cannot be served from %s: %s (%s)", options->directory, lk_err_text(err),
+                   lk_err_name(err));
+    code = LK_PROCESS_HOPELESS;
+  }
+  close_process(self);
+  lk_free_bytes(heap, self, sizeof *self);
+  return code;
+}
