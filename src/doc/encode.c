@@ -22,13 +22,6 @@
 #define COPY_LEN 32 /* what is shorter is copied by words */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Where bytes of code count for more, whole documents go the way that all else goes. */
-#ifdef LK_SMALL
-#define HURRIES false
-#else
-#define HURRIES true
-#endif
-
 /* ---- groups ---- */
 
 static const lk_item *group_item(const lk_doc *doc, const lk_group *self, lk_place place) {
@@ -469,7 +462,7 @@ static lk_err encode(const encoding *self, lk_update_format format, bool whole, 
   size_t start = out->len;
   lk_err err = make_writer(doc);
   if (err != LK_OK) return err;
-  if (HURRIES && whole) err = write_whole(self, out);
+  if (whole) err = write_whole(self, out);
   else err = write_all(self, format, out);
   if (err != LK_OK || self->tx == NULL || out->len - start > WRITER_KEPT) lk_encode_deinit(doc);
   else lk_update_writer_reset(doc->writer);

@@ -5,7 +5,7 @@
 // was queued for other listeners meanwhile is read and told when that call is over (#drain).
 import { docObserve, docRead, docUndo } from './bindings.gen.ts'
 import { Reader, textOf } from './doc_any.ts'
-import { CHECK, COUNT, DocCore, KIND, LOST, LOST_UPDATE, MORE, QUEUE, QUEUED, SLOT, type Bytes } from './doc_core.ts'
+import { CHECK, COUNT, DocCore, KIND, LOST, LOST_UPDATE, MORE, QUEUE, QUEUED, SLOT, copyOf, type Bytes } from './doc_core.ts'
 import { NodeHandle, kindOf, makeNode, numberOf, type NodeOwner } from './doc_nodes.ts'
 import type {
   ArrayNode, Doc, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, TextNode, UndoManager, UndoOptions, UpdateFormat,
@@ -438,7 +438,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
     board[QUEUED] = 0
     this.#telling = true
     try {
-      listener(memory.slice(begin + RECORD_HEAD, begin + RECORD_HEAD + length), null, (kind & RECORD_LOCAL) !== 0)
+      listener(copyOf(memory, begin + RECORD_HEAD, length), null, (kind & RECORD_LOCAL) !== 0)
     } finally {
       this.#telling = false
     }
@@ -458,7 +458,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
     for (let at = begin; at < begin + total; ) {
       const word = at >>> 2
       const length = words[word + 3] as number
-      const bytes = memory.slice(at + RECORD_HEAD, at + RECORD_HEAD + length)
+      const bytes = copyOf(memory, at + RECORD_HEAD, length)
       this.#queue(words[word] as number, words[word + 1] as number, words[word + 2] as number, bytes)
       at += RECORD_HEAD + ((length + 3) & ~3)
     }

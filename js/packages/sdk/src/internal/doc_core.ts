@@ -33,6 +33,14 @@ const SHORT = 64
 /** Of text whose bytes are counted before room is made for them. */
 const LONG = 1 << 20
 
+/** |length| bytes of |from|, in a buffer of their own. For the few of a keystroke's update, slice() takes twice as long. */
+export function copyOf(from: Bytes, at: number, length: number): Bytes {
+  if (length > SHORT) return from.slice(at, at + length)
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = from[at + i] as number
+  return bytes
+}
+
 const encoder: TextEncoder = new TextEncoder()
 /** A byte order mark is text like any other. */
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
