@@ -493,4 +493,5 @@ const lk_room_kind lk_counter_room_kind = {
   .close = close_room,
   .step = step,
   .poll = poll,
+  .is_kept = true,
 };

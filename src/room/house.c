@@ -467,9 +467,16 @@ static void watch_idle(entry *e) {
   }
 }
 
+static void open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err);
+
+/* A room that keeps nothing is open at once. */
 static void begin_loading(entry *e) {
   LK_ASSERT(e->room == NULL);
   e->state = ENTRY_LOADING;
+  if (!e->kind->is_kept) {
+    open_and_let_in(e, LK_SLICE_EMPTY, true, LK_OK);
+    return;
+  }
   e->house->busy_count++;
   lk_keeper_load(&e->keeper);
 }
@@ -797,28 +804,26 @@ static lk_err read_kept(entry *e, lk_slice kept, lk_slice *state) {
   return err;
 }
 
-static lk_err open_room(entry *e) {
+static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
   lk_house *house = e->house;
   lk_slice state;
-  lk_err err = e->keeper.result;
-  if (err == LK_OK) err = read_kept(e, e->keeper.state, &state);
+  lk_err err = read_kept(e, kept, &state);
   if (err != LK_OK) return err;
-  lk_room_options options = { house->env,       house->limits, entry_topic(e),          state,
-                              e->keeper.intact, house->level,  lk_prng_u64(&house->ids) };
+  lk_room_options options = { house->env, house->limits, entry_topic(e),          state,
+                              is_intact,  house->level,  lk_prng_u64(&house->ids) };
   return e->kind->open(&options, &e->room);
 }
 
-static void on_loaded(entry *e) {
-  size_t recovered_len = e->keeper.state.len;
-  lk_err err = open_room(e);
+/* |err| says how the loading of |kept| went. */
+static void open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err) {
+  if (err == LK_OK) err = open_room(e, kept, is_intact);
   lk_keeper_release(&e->keeper);
   if (err != LK_OK) {
     refuse_waiting(e, err);
     entry_drop(e, err);
     return;
   }
-  lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, recovered_len,
-                entry_topic(e));
+  lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, kept.len, entry_topic(e));
   e->state = ENTRY_OPEN;
   let_waiting_in(e);
 }
@@ -844,7 +849,9 @@ static void advance(entry *e) {
   e->house->busy_count--;
   switch (event) {
   case LK_KEEPER_BUSY: break;
-  case LK_KEEPER_LOADED: on_loaded(e); break;
+  case LK_KEEPER_LOADED:
+    open_and_let_in(e, e->keeper.state, e->keeper.intact, e->keeper.result);
+    break;
   case LK_KEEPER_KEPT: on_kept(e); break;
   case LK_KEEPER_CLOSED: finish_closing(e); break;
   }

@@ -93,6 +93,7 @@ typedef struct lk_room_kind {
    * so, not an error. */
   lk_err (*step)(lk_room *self, const lk_room_input *input);
   bool (*poll)(lk_room *self, lk_room_effect *out);
+  bool is_kept; /* what it journals is loaded when it opens; else it never journals */
 } lk_room_kind;
 
 /* The kind that serves |topic|, or NULL. */
