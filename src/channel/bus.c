@@ -11,7 +11,7 @@
 #define LEN_SIZE 4
 #define HEAD_SIZE 2
 
-enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, FLAGS_ALL = 3 };
+enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2 };
 
 /* 0: there is no such kind. */
 static unsigned fields_of(unsigned kind) {
@@ -43,6 +43,11 @@ static void append_fields(const lk_bus_message *m, unsigned fields, lk_buf *out)
   if ((fields & LK_BUS_HAS_PAYLOAD) != 0) append_text(out, m->payload);
 }
 
+static uint8_t flags_of(const lk_bus_message *m) {
+  return (uint8_t)((m->binary ? FLAG_BINARY : 0) | (m->again ? FLAG_AGAIN : 0) |
+                   (unsigned)m->audience << AUDIENCE_SHIFT);
+}
+
 lk_err lk_bus_encode(const lk_bus_message *m, uint32_t frame_max, lk_buf *out) {
   unsigned fields = fields_of((unsigned)m->kind);
   size_t start = out->len;
@@ -51,8 +56,7 @@ lk_err lk_bus_encode(const lk_bus_message *m, uint32_t frame_max, lk_buf *out) {
   if (err != LK_OK) return err;
   (void)lk_buf_append_le32(out, 0);
   (void)lk_buf_append_u8(out, (uint8_t)m->kind);
-  (void)lk_buf_append_u8(out,
-                         (uint8_t)((m->binary ? FLAG_BINARY : 0) | (m->again ? FLAG_AGAIN : 0)));
+  (void)lk_buf_append_u8(out, flags_of(m));
   append_fields(m, fields, out);
   err = lk_buf_err(out);
   if (err == LK_OK && out->len - start > frame_max) err = LK_ERR_TOO_BIG;
@@ -104,10 +108,11 @@ static lk_err decode(lk_slice body, lk_bus_message *out) {
   if (lk_reader_u8(&in, &kind) != LK_OK || lk_reader_u8(&in, &flags) != LK_OK)
     return LK_ERR_CORRUPT;
   unsigned fields = fields_of(kind);
-  if (fields == 0 || flags > FLAGS_ALL) return LK_ERR_CORRUPT;
+  if (fields == 0 || flags >> AUDIENCE_SHIFT >= LK_BUS_AUDIENCES) return LK_ERR_CORRUPT;
   m.kind = (lk_bus_kind)kind;
   m.binary = (flags & FLAG_BINARY) != 0;
   m.again = (flags & FLAG_AGAIN) != 0;
+  m.audience = (lk_bus_audience)(flags >> AUDIENCE_SHIFT);
   if (read_fields(&in, fields, &m) != LK_OK) return LK_ERR_CORRUPT;
   *out = m;
   return LK_OK;

@@ -45,12 +45,21 @@ typedef enum lk_bus_kind {
 #undef BUS
 } lk_bus_kind;
 
+/* For whom a BROADCAST is. Members that want presence wait for a state, and then hear of changes. */
+typedef enum lk_bus_audience {
+  LK_BUS_ALL,
+  LK_BUS_WAITERS, /* who from then on are hearers; in an ACCEPT: this member wants presence */
+  LK_BUS_HEARERS,
+  LK_BUS_AUDIENCES
+} lk_bus_audience;
+
 typedef struct lk_bus_message {
   lk_bus_kind kind;
-  bool binary;         /* |payload| is bytes, not JSON text */
-  bool again;          /* MESSAGE, JOIN: sent before, to a room process that died */
-  uint64_t generation; /* HELLO: the sender's */
-  uint64_t answers;    /* HELLO: the generation of the receiver that the sender knows; 0: none */
+  lk_bus_audience audience; /* BROADCAST, ACCEPT */
+  bool binary;              /* |payload| is bytes, not JSON text */
+  bool again;               /* MESSAGE, JOIN: sent before, to a room process that died */
+  uint64_t generation;      /* HELLO: the sender's */
+  uint64_t answers; /* HELLO: the generation of the receiver that the sender knows; 0: none */
   uint64_t request;
   uint64_t settled; /* JOIN, MESSAGE: every request below it has been answered */
   uint64_t member;  /* BROADCAST: who does not get it; 0: everybody does */

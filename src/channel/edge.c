@@ -66,6 +66,7 @@ typedef struct member {
   uint32_t channel;
   uint32_t payload_len; /* of its join: what a new house is told */
   bool is_in;
+  uint8_t audience; /* lk_bus_audience: ALL where it has not asked for presence */
   uint8_t payload[];
 } member;
 
@@ -649,6 +650,7 @@ static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
   switch (m->kind) {
   case LK_BUS_ACCEPT:
     let_in(a->member);
+    a->member->audience = (uint8_t)m->audience;
     answer(self, a, m, lk_session_accept, false);
     break;
   case LK_BUS_REFUSE: answer(self, a, m, lk_session_refuse, true); break;
@@ -695,7 +697,16 @@ static void on_crash(lk_edge *self, const lk_bus_message *m) {
 
 /* ---- one message to many ---- */
 
-static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, uint64_t except,
+/* Whether |m| is meant for |who|. Who waited for a state has it with this. */
+static bool is_receiver(member *who, const lk_bus_message *m, unsigned forms) {
+  unsigned form = 1u << lk_session_form(&who->connection->session);
+  if ((form & forms) == 0 || who->number == m->member || who->connection->is_closing) return false;
+  if (m->audience != LK_BUS_ALL && who->audience != m->audience) return false;
+  if (m->audience == LK_BUS_WAITERS) who->audience = LK_BUS_HEARERS;
+  return true;
+}
+
+static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, const lk_bus_message *m,
                              uint32_t *count) {
   size_t cap, most = self->receivers_count + t->members.count;
   if (most > self->receivers_cap) {
@@ -707,11 +718,10 @@ static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, uint
     self->receivers_cap = cap;
   }
   *count = 0;
-  for (const lk_link *at = t->members.first; at != NULL; at = at->next) {
-    const member *m = LK_CONTAINER(at, member, link);
-    unsigned form = 1u << lk_session_form(&m->connection->session);
-    if ((form & forms) == 0 || m->number == except || m->connection->is_closing) continue;
-    self->receivers[self->receivers_count + *count] = m->connection->number;
+  for (lk_link *at = t->members.first; at != NULL; at = at->next) {
+    member *who = LK_CONTAINER(at, member, link);
+    if (!is_receiver(who, m, forms)) continue;
+    self->receivers[self->receivers_count + *count] = who->connection->number;
     ++*count;
   }
   return LK_OK;
@@ -726,7 +736,7 @@ static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m,
   uint32_t count;
   bool is_binary;
   lk_err err = reserve_item(self);
-  if (err == LK_OK) err = note_receivers(self, t, forms, m->member, &count);
+  if (err == LK_OK) err = note_receivers(self, t, forms, m, &count);
   if (err != LK_OK || count == 0) return err;
   size_t start = lk_outbox_begin(&self->box);
   err = lk_message_encode_broadcast(form, &message, &self->box.bytes, &is_binary);
@@ -768,10 +778,12 @@ static void on_broadcast(lk_edge *self, const lk_bus_message *m) {
 
 /* ---- a house that begins ---- */
 
+/* Who heard of presence hears of it anew: the house does not know what was told. */
 static void restore_members(lk_edge *self, uint32_t index) {
   for (uint32_t i = 0; i < self->members.cap; i++) {
-    const member *m = self->members.slots[i].thing;
+    member *m = self->members.slots[i].thing;
     if (m == NULL || !m->is_in || m->topic->house != index) continue;
+    if (m->audience == LK_BUS_HEARERS) m->audience = LK_BUS_WAITERS;
     tell(self, index,
          &(lk_bus_message){ .kind = LK_BUS_RESTORE,
                             .member = m->number,

@@ -52,6 +52,7 @@
 #include "codec/reader.h"
 #include "codec/varint.h"
 #include "crypto/sha256.h"
+#include "room/attendance.h"
 #include "room/keeper.h"
 
 #define ROOM_IDLE_MS 30000
@@ -137,9 +138,12 @@ struct entry {
   applied *applied;     /* in the state, in no order that matters */
   uint32_t applied_count;
   uint32_t applied_cap;
-  lk_map recovered;  /* those of |applied| that an earlier house applied: may come again */
-  entry_timer idle;  /* no members for ROOM_IDLE_MS: put the room away */
-  entry_timer timer; /* the room's own */
+  lk_map recovered;     /* those of |applied| that an earlier house applied: may come again */
+  entry_timer idle;     /* no members for ROOM_IDLE_MS: put the room away */
+  entry_timer timer;    /* the room's own */
+  entry_timer presence; /* there is something to tell of who is there */
+  lk_attendance attendance;
+  uint64_t number; /* of this entry among all that the house has had */
   uint32_t topic_len;
   uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
 };
@@ -159,6 +163,8 @@ struct lk_house {
   edge *edges;
   uint32_t edges_count;
   uint64_t busy_count;
+  uint64_t entries_made;
+  lk_slice joining; /* the payload of the join that is being answered */
   uint64_t now_ms;
   lk_house_stats stats;
 };
@@ -391,6 +397,7 @@ static void stop_timer(lk_house *house, entry_timer *timer) {
 static void stop_timers(entry *e) {
   stop_timer(e->house, &e->idle);
   stop_timer(e->house, &e->timer);
+  stop_timer(e->house, &e->presence);
 }
 
 static size_t waiting_size(const waiting_input *w) {
@@ -414,6 +421,7 @@ static void free_entry(entry *e) {
   forget_handed(e, true);
   lk_free_array(alloc, e->applied, e->applied_cap, sizeof *e->applied);
   lk_map_deinit(&e->recovered);
+  lk_attendance_deinit(&e->attendance);
   lk_keeper_deinit(&e->keeper);
   lk_free_bytes(alloc, e, entry_size(house, e->topic_len));
 }
@@ -436,6 +444,8 @@ static lk_err make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kin
   e->kind = kind;
   e->idle = (entry_timer){ LK_HEAP_ITEM_INIT, e };
   e->timer = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->number = ++self->entries_made;
   e->topic_len =
       (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
   memcpy(topic_at(e), topic.ptr, topic.len);
@@ -522,6 +532,8 @@ static void entry_drop(entry *e, lk_err why) {
   }
   e->applied_count = 0;
   lk_map_deinit(&e->recovered);
+  lk_attendance_deinit(&e->attendance);
+  e->number = ++house->entries_made;
   stop_timers(e);
   if (!lk_keeper_is_busy(&e->keeper)) begin_closing(e);
 }
@@ -534,18 +546,109 @@ static lk_err step_room(entry *e, lk_room_input input) {
   return e->kind->step(e->room, &input);
 }
 
+static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hears) {
+  settle(self, effect->member, effect->request);
+  tell(self, edge_of(effect->member),
+       &(lk_bus_message){ .kind = LK_BUS_ACCEPT,
+                          .audience = hears ? LK_BUS_WAITERS : LK_BUS_ALL,
+                          .request = effect->request,
+                          .payload = effect->payload,
+                          .binary = effect->binary });
+}
+
+/* ---- who is there ---- */
+
+static lk_attendance_context attendance_context(entry *e) {
+  lk_house *house = e->house;
+  return (lk_attendance_context){ .env = house->env,
+                                  .limits = house->limits,
+                                  .node = { house->generation, e->number },
+                                  .entropy = lk_prng_u64(&house->ids),
+                                  .now_ms = house->now_ms };
+}
+
+/* What changed is told when the window ends. Without memory for the timer it is told with a later change. */
+static void watch_presence(entry *e) {
+  lk_heap *timers = &e->house->timers;
+  uint64_t deadline = lk_attendance_deadline(&e->attendance);
+  if (deadline == LK_PRESENCE_NEVER) stop_timer(e->house, &e->presence);
+  else if (e->presence.item.place != LK_HEAP_OUT) lk_heap_move(timers, &e->presence.item, deadline);
+  else (void)!lk_heap_push(timers, &e->presence.item, deadline);
+}
+
+static lk_err enter_attendance(entry *e, uint64_t number, lk_slice payload, bool *hears) {
+  lk_attendance_context context = attendance_context(e);
+  lk_err err = lk_attendance_enter(&e->attendance, &context, number, payload, hears);
+  watch_presence(e);
+  return err;
+}
+
+static void leave_attendance(entry *e, uint64_t number) {
+  lk_attendance_leave(&e->attendance, number, e->house->now_ms);
+  watch_presence(e);
+}
+
+static void tell_presence(entry *e, lk_bus_audience audience, lk_slice event, lk_slice payload) {
+  for (uint32_t i = 0; payload.len > 0 && i < e->house->edges_count; i++) {
+    if (e->edge_members[i] == 0) continue;
+    tell(e->house, i,
+         &(lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                            .audience = audience,
+                            .topic = entry_topic(e),
+                            .event = event,
+                            .payload = payload });
+  }
+}
+
+/* First the changes, to those who know the rest; then the state, to those who know nothing. */
+static void tell_attendance(entry *e) {
+  lk_slice diff, state;
+  lk_err err = lk_attendance_tick(&e->attendance, e->house->now_ms, &diff, &state);
+  if (err == LK_OK) {
+    tell_presence(e, LK_BUS_HEARERS, LK_LIT("presence_diff"), diff);
+    tell_presence(e, LK_BUS_WAITERS, LK_LIT("presence_state"), state);
+  }
+  watch_presence(e);
+}
+
+/* Names and texts of errors need no escapes. */
+static lk_slice presence_refusal(lk_house *self, lk_err why) {
+  lk_buf *out = &self->kept;
+  lk_buf_truncate(out, 0);
+  (void)lk_buf_append(out, LK_LIT("{\"reason\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_name(why)));
+  (void)lk_buf_append(out, LK_LIT("\",\"field\":\"presence\",\"message\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_text(why)));
+  return lk_buf_append(out, LK_LIT("\"}")) == LK_OK ? lk_buf_slice(out) : LK_LIT("{}");
+}
+
+static void change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
+                              lk_slice payload) {
+  lk_attendance_context context = attendance_context(e);
+  lk_err err = lk_attendance_change(&e->attendance, &context, number, event, payload);
+  watch_presence(e);
+  answer(e->house, number, request, LK_BUS_REPLY, err == LK_OK ? LK_LIT("ok") : LK_LIT("error"),
+         err == LK_OK ? LK_LIT("{}") : presence_refusal(e->house, err), false);
+}
+
+/* ---- answers ---- */
+
 static void do_accept(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   member *m = find_member(house, effect->member);
+  bool hears = false;
   if (m == NULL) return; /* left meanwhile */
-  if (!let_in(m)) {
+  lk_err err = enter_attendance(e, effect->member, house->joining, &hears);
+  if (err == LK_OK && !let_in(m)) err = LK_ERR_FULL;
+  if (err != LK_OK) {
+    leave_attendance(e, effect->member);
     free_member(house, m);
     answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
-           LK_LIT("{\"reason\":\"room full\"}"), false);
+           err == LK_ERR_FULL ? LK_LIT("{\"reason\":\"room full\"}") : presence_refusal(house, err),
+           false);
     return;
   }
-  answer(house, effect->member, effect->request, LK_BUS_ACCEPT, LK_SLICE_EMPTY, effect->payload,
-         effect->binary);
+  answer_accept(house, effect, hears);
   lk_trace_emit(house->env, LK_TRACE_room_joined, effect->member, e->members.count, entry_topic(e));
 }
 
@@ -662,6 +765,7 @@ static void refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_sl
 /* One input to an open room, and what follows from it. May drop the room; whoever was joining is
  * told that it did not work. */
 static void run_room(entry *e, lk_room_input input) {
+  e->house->joining = input.kind == LK_ROOM_JOIN ? input.payload : LK_SLICE_EMPTY;
   lk_err err = step_room(e, input);
   if (err == LK_OK) {
     entry_drain(e);
@@ -689,6 +793,9 @@ static void restore(entry *e, member *m, lk_slice payload) {
     tell_crash(e->house, number, LK_LIT("room full"));
     return;
   }
+  bool ignored;
+  lk_err err = enter_attendance(e, number, payload, &ignored);
+  if (err != LK_OK) LK_COVERED(house_restored_without_presence);
   run_room(e, (lk_room_input){ .kind = LK_ROOM_RESTORE, .member = number, .payload = payload });
 }
 
@@ -733,6 +840,10 @@ static void take_in(entry *e, const waiting_input *w) {
   }
   if (w->kind == LK_BUS_RESTORE) {
     restore(e, m, input.payload);
+    return;
+  }
+  if (w->kind == LK_BUS_MESSAGE && lk_attendance_knows(input.event)) {
+    change_attendance(e, w->member, w->request, input.event, input.payload);
     return;
   }
   if (w->kind == LK_BUS_JOIN) m->state = MEMBER_JOINS;
@@ -940,6 +1051,7 @@ static void remove_member(lk_house *self, member *m) {
   forget_asked(e, number);
   free_member(self, m);
   if (e->state != ENTRY_OPEN) return;
+  leave_attendance(e, number);
   if (was_in) {
     lk_trace_emit(self->env, LK_TRACE_room_left, number, e->members.count, entry_topic(e));
   }
@@ -962,6 +1074,11 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
   lk_err err = note_asked(e, number, m->request);
   if (err == LK_ERR_RANGE) {
     give_up(self, &self->edges[edge_of(number)]);
+    return;
+  }
+  if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN &&
+      lk_attendance_knows(m->event)) {
+    change_attendance(e, number, m->request, m->event, m->payload);
     return;
   }
   if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN) {
@@ -1078,7 +1195,9 @@ void lk_house_consume(lk_house *self, uint32_t index, size_t count) {
 /* ---- time, life ---- */
 
 static void on_timer(entry *e, const entry_timer *timer) {
-  if (timer == &e->timer) {
+  if (timer == &e->presence) {
+    tell_attendance(e);
+  } else if (timer == &e->timer) {
     run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
   } else if (!lk_keeper_is_busy(&e->keeper)) {
     LK_COVERED(hub_idle_room_put_away);

@@ -26,6 +26,7 @@ static const lk_bus_message samples[] = {
     .event = LK_LIT_INIT("ok"),
     .payload = LK_LIT_INIT("{\"a\":1}") },
   { .kind = LK_BUS_BROADCAST,
+    .audience = LK_BUS_HEARERS,
     .member = 9,
     .topic = LK_LIT_INIT("t"),
     .event = LK_LIT_INIT("e"),
@@ -36,7 +37,8 @@ static const lk_bus_message samples[] = {
 #define SAMPLES (sizeof samples / sizeof samples[0])
 
 static void check_same(const lk_bus_message *got, const lk_bus_message *want) {
-  CHECK(got->kind == want->kind && got->binary == want->binary && got->again == want->again);
+  CHECK(got->kind == want->kind && got->audience == want->audience && got->binary == want->binary &&
+        got->again == want->again);
   CHECK_U64(got->generation, want->generation);
   CHECK_U64(got->answers, want->answers);
   CHECK_U64(got->request, want->request);
@@ -105,7 +107,7 @@ TEST(bytes_that_are_no_frames_are_refused_and_passed_over_until_a_boundary) {
     { LK_LIT_INIT("\x01\x00\x00\x00\x01"), LK_ERR_CORRUPT },     /* no room for a head */
     { LK_LIT_INIT("\x02\x00\x00\x00\x00\x00"), LK_ERR_CORRUPT }, /* no such kind */
     { LK_LIT_INIT("\x02\x00\x00\x00\x63\x00"), LK_ERR_CORRUPT },
-    { LK_LIT_INIT("\x03\x00\x00\x00\x05\x04\x01"), LK_ERR_CORRUPT }, /* no such flag */
+    { LK_LIT_INIT("\x03\x00\x00\x00\x05\x0c\x01"), LK_ERR_CORRUPT }, /* no such audience */
     { LK_LIT_INIT("\x02\x00\x00\x00\x05\x00"), LK_ERR_CORRUPT },     /* a field is missing */
     { LK_LIT_INIT("\x04\x00\x00\x00\x05\x00\x01\x01"),
       LK_ERR_CORRUPT }, /* something behind the last field */
