@@ -17,6 +17,7 @@
 #include "codec/utf.h"
 #include "codec/varint.h"
 #include "crypto/crypto.h"
+#include "crypto/phoenix_token.h"
 
 #define PARTS_MAX 4
 #define RESULT_MAX (16u << 20)
@@ -71,6 +72,41 @@ static lk_err run_pbkdf2_sha256(const lk_slice parts[], lk_buf *out) {
   if (key == NULL) return out->err;
   return lk_crypto_pbkdf2_sha256(lk_crypto_portable(), parts[0], parts[1], (uint32_t)iterations,
                                  key, (size_t)len);
+}
+
+/* By the bits of its digest; SHA-256 for anything else. */
+static lk_phoenix_digest digest_of(uint64_t bits) {
+  return bits == 512 ? LK_PHOENIX_SHA512 : bits == 384 ? LK_PHOENIX_SHA384 : LK_PHOENIX_SHA256;
+}
+
+static lk_err run_phoenix_derive(const lk_slice parts[], lk_buf *out) {
+  lk_limits limits = lk_limits_default();
+  uint64_t iterations, bits;
+  lk_phoenix_key key;
+  lk_err err = lk_number_parse_u64(parts[2], &iterations);
+  if (err == LK_OK) err = lk_number_parse_u64(parts[3], &bits);
+  if (err != LK_OK) return err;
+  lk_phoenix_key_options how = { .iterations = (uint32_t)iterations, .digest = digest_of(bits) };
+  err = lk_phoenix_key_init(&key, lk_crypto_portable(), &limits, parts[0], parts[1], &how);
+  return err == LK_OK ? lk_buf_append(out, lk_slice_of(key.bytes, key.len)) : err;
+}
+
+static lk_err run_phoenix_verify(const lk_slice parts[], lk_buf *out) {
+  lk_limits limits = lk_limits_default();
+  lk_phoenix_rules rules = { .skew_ms = 0 };
+  lk_phoenix_claims claims;
+  lk_phoenix_key key;
+  lk_arena arena;
+  int64_t now;
+  lk_err err = lk_number_parse_i64(parts[3], &now);
+  if (err == LK_OK)
+    err = lk_phoenix_key_init(&key, lk_crypto_portable(), &limits, parts[0], parts[1], NULL);
+  if (err != LK_OK) return err;
+  lk_arena_init(&arena, out->alloc, RESULT_MAX);
+  err = lk_phoenix_verify(&key, parts[2], now, &rules, &arena, &claims);
+  if (err == LK_OK) err = lk_buf_append(out, claims.json);
+  lk_arena_deinit(&arena);
+  return err;
 }
 
 /* ---- lib0 ---- */

@@ -60,6 +60,14 @@ typedef enum lk_err {
   LK_ERR_KEY = 41,
   /* the system gave no random bytes */
   LK_ERR_ENTROPY = 42,
+  /* there is no token; log in and send one */
+  LK_ERR_TOKEN_MISSING = 43,
+  /* the token is not one that a key of ours made, or it was changed; get a new one */
+  LK_ERR_TOKEN_INVALID = 44,
+  /* the token is too old; get a new one */
+  LK_ERR_TOKEN_EXPIRED = 45,
+  /* the token is genuine, but not for here and now: another audience or issuer, not valid yet, or data that JSON cannot say */
+  LK_ERR_TOKEN_CLAIMS = 46,
   /* the storage reported an error; what was acknowledged before is safe */
   LK_ERR_IO = 50,
   /* the storage could not make bytes durable; they must not be acknowledged, reopen and recover */

@@ -92,6 +92,16 @@ for (const [name, cases] of Object.entries(vectors('crypto'))) {
   test(`crypto.json: ${name}`, () => cases.forEach(check))
 }
 
+// ---- tokens ----
+
+test('phoenix_token.json: keys, genuine tokens, and their refusals', () => {
+  const { keys, signed, results } = vectors('phoenix_token')
+  const [{ secret, salt }] = keys
+  for (const c of keys) assert.equal(hexOf(run('phoenix_derive', c.secret, c.salt, `${c.iterations}`, `${c.digest}`)), c.key)
+  for (const c of signed) assert.equal(textOf(run('phoenix_verify', secret, salt, c.token, '1700000000000')), c.json, c.name)
+  for (const c of results) assert.equal(textOf(run('phoenix_verify', secret, c.salt, c.token, `${c.now}`)), c.error ?? c.json, c.name)
+})
+
 // ---- lib0 ----
 
 const lib0 = vectors('lib0')
