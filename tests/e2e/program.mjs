@@ -19,6 +19,10 @@ export class Program {
     return `http://127.0.0.1:${this.#port}`
   }
 
+  get pid() {
+    return this.#child?.pid
+  }
+
   /** Resolves when it says where it listens. */
   async start() {
     const child = spawn(program, ['serve', '--port', String(this.#port), '--data', this.#data], { stdio: ['ignore', 'pipe', 'pipe'] })
