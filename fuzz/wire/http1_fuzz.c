@@ -11,6 +11,8 @@ static const lk_slice samples[] = {
   LK_LIT_INIT("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello"),
   LK_LIT_INIT("\r\nGET http://a.b:80/x HTTP/1.1\r\n" HOST "Connection: close, x\r\n\r\n"),
   LK_LIT_INIT("GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+  LK_LIT_INIT("PUT /b HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+              "2;a=\"\\b\"\r\nhe\r\n1c;d\r\nllohellohellohellohellohello\r\n0\r\nT: u\r\n\r\n"),
   LK_LIT_INIT("OPTIONS * HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"),
   LK_LIT_INIT("GET /socket/websocket HTTP/1.1\r\n" HOST
               "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -19,7 +21,10 @@ static const lk_slice samples[] = {
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
-static const lk_http1_options options = { .body_bytes_max = 32 };
+static const lk_http1_body_rule rules[] = { { LK_LIT_INIT("/x"), 0 } };
+static const lk_http1_options options = { .body_bytes_max = 32,
+                                          .body_rules = rules,
+                                          .body_rules_count = 1 };
 
 static void check_request(const lk_http1_request *request, const lk_limits *limits) {
   lk_slice name, value;
@@ -44,6 +49,7 @@ FUZZ(lk_http1_feed) {
   lk_http1_request want, got;
   limits.http_head_bytes = 1 + gen_below(g, 300);
   limits.http_headers_count = 1 + gen_below(g, 5);
+  limits.http_chunks_count = 1 + gen_below(g, 5);
   uint32_t step = 1 + gen_below(g, 40);
   lk_slice in = gen_hostile(g, samples, SAMPLES, scratch, sizeof scratch), left = in, rest = in;
   lk_http1_init(&whole, test_alloc(), &limits, &options, 0);

@@ -2,15 +2,30 @@
  *
  *   request := [CRLF] method SP target SP "HTTP/1." ("0"|"1") CRLF  (name ":" OWS value OWS CRLF)*
  *              CRLF  body
+ *   body    := as many bytes as Content-Length says, or
+ *              (size [extensions] CRLF bytes CRLF)*  "0" [extensions] CRLF  trailer*  CRLF
  *
  * Two programs that read the same bytes and disagree where one request ends let an attacker hide
  * a second request in the first. So the rule for every doubt is refusal: a bare CR or LF, space
  * around a header's name, a folded line, a second Content-Length (even an equal one), a length
- * that is not plain digits, any Transfer-Encoding, no Host or two. None of them is sent by a
- * client that means well, and a status code is a better answer than a guess.
+ * that is not plain digits, a length and a Transfer-Encoding, no Host or two. None of them is sent
+ * by a client that means well, and a status code is a better answer than a guess.
  *
- *   LINE --request line--> HEADERS --blank line--> BODY --body_len bytes--> READY --next--> LINE
+ *   LINE --request line--> HEADERS --blank line--> BODY --its end--> READY --next--> LINE
  *     \________________________\______________________\---- error, time-out ----> FAILED
+ *
+ * Chunks are undone byte by byte, without a buffer for their lines: sizes are added up as they come,
+ * extensions and trailers are checked against their grammar and forgotten. They are bounded by
+ * count and length, since a stranger could otherwise send them for ever inside one small body:
+ *
+ *   SIZE --digits--> SIZE_MORE --;--> EXT_NAME --=--> EXT_VALUE or EXT_QUOTED ...
+ *     ^                  \_______________\____ CR ____/
+ *     |                                    v
+ *     |            SIZE_LF --size 0--> TRAILER --CR--> LAST_LF --LF--> the request is READY
+ *     |               |                 ^   \--name--> TRAILER_NAME --:--> TRAILER_VALUE
+ *     |             size > 0            \____________ LF __ TRAILER_LF <___ CR ____/
+ *     |               v
+ *     \-- DATA_LF <-- DATA_CR <-- DATA
  *
  * The head is collected line by line in one buffer. A line is looked at when its LF has come, and
  * never again, so the work is linear in the bytes however they are cut. The machine keeps offsets
@@ -21,9 +36,33 @@
  * before line_off has passed its checks.
  *
  * Not chosen: a table of (name, value) pairs, which is memory that a stranger can make us hold
- * for look-ups that are a few dozen comparisons; chunked bodies, until something needs them;
- * persistent connections for HTTP/1.0, which no client of today asks for. */
+ * for look-ups that are a few dozen comparisons; space around the ';' of an extension, which RFC 9112
+ * lets a reader take and no writer may send; persistent connections for HTTP/1.0, which no client
+ * of today asks for. */
 #include "wire/http1.h"
+
+#define CHUNK_LINE_MAX 256 /* bytes of a chunk's size with its extensions */
+
+enum {
+  CHUNK_SIZE,
+  CHUNK_SIZE_MORE,
+  CHUNK_EXT_NAME,
+  CHUNK_EXT_NAME_MORE,
+  CHUNK_EXT_VALUE,
+  CHUNK_EXT_VALUE_MORE,
+  CHUNK_EXT_QUOTED,
+  CHUNK_EXT_ESCAPE,
+  CHUNK_EXT_QUOTED_END,
+  CHUNK_SIZE_LF,
+  CHUNK_DATA,
+  CHUNK_DATA_CR,
+  CHUNK_DATA_LF,
+  CHUNK_TRAILER,
+  CHUNK_TRAILER_NAME,
+  CHUNK_TRAILER_VALUE,
+  CHUNK_TRAILER_LF,
+  CHUNK_LAST_LF,
+};
 
 /* ---- classes of bytes ---- */
 
@@ -33,16 +72,28 @@ static bool is_alnum(uint8_t c) {
 
 static bool is_in(uint8_t c, lk_slice set) { return lk_slice_find_byte(set, c) != LK_SLICE_NONE; }
 
+static bool is_token_byte(uint8_t c) { return is_alnum(c) || is_in(c, LK_LIT("!#$%&'*+-.^_`|~")); }
+
 static bool is_token(lk_slice s) {
   for (size_t i = 0; i < s.len; i++)
-    if (!is_alnum(s.ptr[i]) && !is_in(s.ptr[i], LK_LIT("!#$%&'*+-.^_`|~"))) return false;
+    if (!is_token_byte(s.ptr[i])) return false;
   return s.len > 0;
 }
 
 /* Text, spaces, tabs and bytes above ASCII; no CR, LF, NUL or other control character. */
+static bool is_field_byte(uint8_t c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; }
+
 static bool is_field_value(lk_slice s) {
   for (size_t i = 0; i < s.len; i++)
-    if ((s.ptr[i] < 0x20 && s.ptr[i] != '\t') || s.ptr[i] == 0x7f) return false;
+    if (!is_field_byte(s.ptr[i])) return false;
+  return true;
+}
+
+static bool hex_digit(uint8_t c, uint8_t *out) {
+  if (c >= '0' && c <= '9') *out = (uint8_t)(c - '0');
+  else if (c >= 'a' && c <= 'f') *out = (uint8_t)(c - 'a' + 10);
+  else if (c >= 'A' && c <= 'F') *out = (uint8_t)(c - 'A' + 10);
+  else return false;
   return true;
 }
 
@@ -66,7 +117,7 @@ void lk_http1_init(lk_http1 *self, const lk_alloc *alloc, const lk_limits *limit
                    const lk_http1_options *options, uint64_t now_ms) {
   *self = (lk_http1){ .limits = limits, .options = *options, .since_ms = now_ms };
   lk_buf_init(&self->head, alloc, limits->http_head_bytes);
-  lk_buf_init(&self->body, alloc, options->body_bytes_max);
+  lk_buf_init(&self->body, alloc, 0); /* the head says how much it may be */
 }
 
 void lk_http1_deinit(lk_http1 *self) {
@@ -184,7 +235,10 @@ static lk_err read_framing(lk_http1 *self, lk_slice name, lk_slice value) {
     if (self->has_length || !read_length(value, &self->body_len)) return refuse(self);
     self->has_length = true;
   } else if (lk_slice_equal_nocase(name, LK_LIT("transfer-encoding"))) {
+    /* "chunked, chunked" and a second header are what one reader undoes once and another one twice. */
+    if (self->has_coding) return refuse(self);
     self->has_coding = true;
+    self->is_chunked = lk_slice_equal_nocase(value, LK_LIT("chunked"));
   } else if (lk_slice_equal_nocase(name, LK_LIT("host"))) {
     if (self->has_host || !is_host(value)) return refuse(self);
     self->has_host = true;
@@ -196,6 +250,17 @@ static lk_err read_framing(lk_http1 *self, lk_slice name, lk_slice value) {
   return LK_OK;
 }
 
+/* The first rule for the path counts. */
+static uint32_t body_bytes_max(const lk_http1 *self) {
+  lk_slice path, query;
+  split_target(part(self, self->target_off, self->target_len), &path, &query);
+  for (uint32_t i = 0; i < self->options.body_rules_count; i++) {
+    const lk_http1_body_rule *rule = &self->options.body_rules[i];
+    if (lk_slice_equal(rule->path, path)) return rule->bytes_max;
+  }
+  return self->options.body_bytes_max;
+}
+
 static lk_err end_head(lk_http1 *self) {
   lk_slice authority = target_authority(part(self, self->target_off, self->target_len));
   if (!self->has_host && self->version_minor > 0) return refuse(self);
@@ -203,9 +268,12 @@ static lk_err end_head(lk_http1 *self) {
       !lk_slice_equal_nocase(authority, part(self, self->host_off, self->host_len)))
     return refuse(self);
   if (self->has_coding && (self->has_length || self->version_minor == 0)) return refuse(self);
-  if (self->has_coding) return fail(self, LK_ERR_UNSUPPORTED, 501);
-  if (self->body_len > self->options.body_bytes_max) return fail(self, LK_ERR_TOO_BIG, 413);
-  self->state = self->body_len > 0 ? LK_HTTP1_BODY : LK_HTTP1_READY;
+  if (self->has_coding && !self->is_chunked) return fail(self, LK_ERR_UNSUPPORTED, 501);
+  self->body.max = body_bytes_max(self);
+  /* Chunks may turn out to be nothing; where nothing is all there may be, nobody sends them. */
+  if (self->body_len > self->body.max || (self->is_chunked && self->body.max == 0))
+    return fail(self, LK_ERR_TOO_BIG, 413);
+  self->state = self->body_len > 0 || self->is_chunked ? LK_HTTP1_BODY : LK_HTTP1_READY;
   return LK_OK;
 }
 
@@ -255,7 +323,7 @@ static lk_err step_line(lk_http1 *self, lk_slice *in) {
   return err;
 }
 
-static lk_err step_body(lk_http1 *self, lk_slice *in) {
+static lk_err take_body(lk_http1 *self, lk_slice *in) {
   size_t left = (size_t)self->body_len - self->body.len, len = self->body.len;
   lk_slice piece = lk_slice_first(*in, left);
   lk_err err = lk_buf_append(&self->body, piece);
@@ -264,15 +332,134 @@ static lk_err step_body(lk_http1 *self, lk_slice *in) {
     return err;
   }
   *in = lk_slice_skip(*in, piece.len);
-  if (piece.len == left) self->state = LK_HTTP1_READY;
   return LK_OK;
+}
+
+static lk_err step_body(lk_http1 *self, lk_slice *in) {
+  lk_err err = take_body(self, in);
+  if (self->body.len == self->body_len) self->state = LK_HTTP1_READY;
+  return err;
+}
+
+/* ---- chunks ---- */
+
+/* body_len counts what was announced: the size of this chunk is what body.len lacks of it. */
+static lk_err add_size_digit(lk_http1 *self, uint8_t digit) {
+  uint64_t size = (self->body_len - self->body.len) * 16 + digit; /* body_len is below 2^32 */
+  self->body_len = self->body.len + size;
+  self->chunk = CHUNK_SIZE_MORE;
+  return self->body_len <= self->body.max ? LK_OK : fail(self, LK_ERR_TOO_BIG, 413);
+}
+
+static lk_err begin_data(lk_http1 *self) {
+  bool is_last = self->body_len == self->body.len;
+  self->framing_len = 0;
+  self->chunk = is_last ? CHUNK_TRAILER : CHUNK_DATA;
+  if (is_last) self->headers_count = 0;
+  else if (self->chunks_count++ == self->limits->http_chunks_count)
+    return fail(self, LK_ERR_TOO_BIG, 413);
+  return LK_OK;
+}
+
+/* What may stand behind a size, or behind an item of its extensions. */
+static lk_err end_extension(lk_http1 *self, uint8_t c) {
+  if (c != ';' && c != '\r') return refuse(self);
+  self->chunk = c == ';' ? CHUNK_EXT_NAME : CHUNK_SIZE_LF;
+  return LK_OK;
+}
+
+/* A token has at least one byte; what ends it is looked at by the state it goes on in. */
+static lk_err step_extension(lk_http1 *self, uint8_t c) {
+  switch (self->chunk) {
+  case CHUNK_EXT_NAME:
+    self->chunk = CHUNK_EXT_NAME_MORE;
+    return is_token_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_EXT_NAME_MORE:
+    if (is_token_byte(c)) return LK_OK;
+    if (c != '=') return end_extension(self, c);
+    self->chunk = CHUNK_EXT_VALUE;
+    return LK_OK;
+  case CHUNK_EXT_VALUE:
+    self->chunk = c == '"' ? CHUNK_EXT_QUOTED : CHUNK_EXT_VALUE_MORE;
+    return c == '"' || is_token_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_EXT_VALUE_MORE: return is_token_byte(c) ? LK_OK : end_extension(self, c);
+  case CHUNK_EXT_QUOTED:
+    if (c == '"') self->chunk = CHUNK_EXT_QUOTED_END;
+    else if (c == '\\') self->chunk = CHUNK_EXT_ESCAPE;
+    return is_field_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_EXT_ESCAPE:
+    self->chunk = CHUNK_EXT_QUOTED;
+    return is_field_byte(c) ? LK_OK : refuse(self);
+  default: return end_extension(self, c);
+  }
+}
+
+static lk_err step_size(lk_http1 *self, uint8_t c) {
+  uint8_t digit;
+  if (++self->framing_len > CHUNK_LINE_MAX) return refuse(self);
+  if (self->chunk <= CHUNK_SIZE_MORE && hex_digit(c, &digit)) return add_size_digit(self, digit);
+  if (self->chunk == CHUNK_SIZE) return refuse(self);
+  if (self->chunk == CHUNK_SIZE_LF) return c == '\n' ? begin_data(self) : refuse(self);
+  return self->chunk == CHUNK_SIZE_MORE ? end_extension(self, c) : step_extension(self, c);
+}
+
+static lk_err step_trailer(lk_http1 *self, uint8_t c) {
+  if (++self->framing_len > self->limits->http_head_bytes) return fail(self, LK_ERR_LIMIT, 431);
+  switch (self->chunk) {
+  case CHUNK_TRAILER:
+    self->chunk = c == '\r' ? CHUNK_LAST_LF : CHUNK_TRAILER_NAME;
+    if (c == '\r') return LK_OK;
+    if (self->headers_count++ == self->limits->http_headers_count)
+      return fail(self, LK_ERR_LIMIT, 431);
+    return is_token_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_TRAILER_NAME:
+    if (c == ':') self->chunk = CHUNK_TRAILER_VALUE;
+    return c == ':' || is_token_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_TRAILER_VALUE:
+    if (c == '\r') self->chunk = CHUNK_TRAILER_LF;
+    return c == '\r' || is_field_byte(c) ? LK_OK : refuse(self);
+  case CHUNK_TRAILER_LF: self->chunk = CHUNK_TRAILER; return c == '\n' ? LK_OK : refuse(self);
+  default: /* CHUNK_LAST_LF */
+    if (c != '\n') return refuse(self);
+    self->state = LK_HTTP1_READY;
+    return LK_OK;
+  }
+}
+
+/* The line end behind a chunk's bytes. */
+static lk_err step_data_end(lk_http1 *self, uint8_t c) {
+  bool is_cr = self->chunk == CHUNK_DATA_CR;
+  self->chunk = is_cr ? CHUNK_DATA_LF : CHUNK_SIZE;
+  self->framing_len = 0;
+  return c == (is_cr ? '\r' : '\n') ? LK_OK : refuse(self);
+}
+
+static lk_err step_chunk_byte(lk_http1 *self, uint8_t c) {
+  if (self->chunk <= CHUNK_SIZE_LF) return step_size(self, c);
+  return self->chunk <= CHUNK_DATA_LF ? step_data_end(self, c) : step_trailer(self, c);
+}
+
+static lk_err step_chunk(lk_http1 *self, lk_slice *in) {
+  if (self->chunk == CHUNK_DATA) {
+    lk_err err = take_body(self, in);
+    if (self->body.len == self->body_len) self->chunk = CHUNK_DATA_CR;
+    return err;
+  }
+  uint8_t c = in->ptr[0];
+  *in = lk_slice_skip(*in, 1);
+  return step_chunk_byte(self, c);
+}
+
+static lk_err step(lk_http1 *self, lk_slice *in) {
+  if (self->state != LK_HTTP1_BODY) return step_line(self, in);
+  return self->is_chunked ? step_chunk(self, in) : step_body(self, in);
 }
 
 lk_err lk_http1_feed(lk_http1 *self, uint64_t now_ms, lk_slice *in) {
   if (self->state == LK_HTTP1_FAILED) return self->err;
   if (in->len > 0 && lk_http1_is_idle(self)) self->since_ms = now_ms;
   while (in->len > 0 && self->state != LK_HTTP1_READY) {
-    lk_err err = self->state == LK_HTTP1_BODY ? step_body(self, in) : step_line(self, in);
+    lk_err err = step(self, in);
     if (err != LK_OK) return err;
   }
   return LK_OK;
@@ -300,7 +487,8 @@ bool lk_http1_poll(const lk_http1 *self, lk_http1_request *out) {
 }
 
 bool lk_http1_poll_continue(lk_http1 *self) {
-  bool waits = self->state == LK_HTTP1_BODY && self->has_expect && self->body.len == 0;
+  bool nothing_came = self->body.len == 0 && self->chunk == CHUNK_SIZE;
+  bool waits = self->state == LK_HTTP1_BODY && self->has_expect && nothing_came;
   self->has_expect = self->has_expect && !waits;
   return waits && self->version_minor > 0;
 }
@@ -376,14 +564,6 @@ bool lk_http1_header_has(const lk_http1_request *request, lk_slice name, lk_slic
 }
 
 /* ---- paths and queries ---- */
-
-static bool hex_digit(uint8_t c, uint8_t *out) {
-  if (c >= '0' && c <= '9') *out = (uint8_t)(c - '0');
-  else if (c >= 'a' && c <= 'f') *out = (uint8_t)(c - 'a' + 10);
-  else if (c >= 'A' && c <= 'F') *out = (uint8_t)(c - 'A' + 10);
-  else return false;
-  return true;
-}
 
 /* Takes one byte, or one escape, from the front of |text|. */
 static bool decode_byte(lk_slice *text, bool form, uint8_t *out) {

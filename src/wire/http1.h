@@ -21,10 +21,13 @@
  *
  *   LK_ERR_HTTP         400  not a request, or one that could be misread
  *   LK_ERR_TIMEOUT      408  lk_http1_tick() found the deadline passed
- *   LK_ERR_TOO_BIG      413  the body is longer than the maximum; known from the head alone
+ *   LK_ERR_TOO_BIG      413  the body is longer than its path allows: known from the head alone, or, where
+ *                            it comes in chunks, from the size of the chunk that would be too much; also
+ *                            more than http_chunks_count chunks
  *   LK_ERR_LIMIT        414  the request line alone is longer than http_head_bytes
- *                       431  head longer than http_head_bytes, or more than http_headers_count
- *   LK_ERR_UNSUPPORTED  501  Transfer-Encoding: this server reads bodies by Content-Length only
+ *                       431  head longer than http_head_bytes, or more than http_headers_count; so are
+ *                            the trailers behind chunks
+ *   LK_ERR_UNSUPPORTED  501  a Transfer-Encoding other than "chunked"
  *   LK_ERR_VERSION      505  neither HTTP/1.1 nor HTTP/1.0
  *   LK_ERR_NOMEM        503  not final: the bytes that |in| still holds were not taken */
 #ifndef LK_WIRE_HTTP1_H
@@ -32,10 +35,18 @@
 
 #include "base/base.h"
 
+/* Requests for |path|, whatever their query, may have bodies of up to |bytes_max|. */
+typedef struct lk_http1_body_rule {
+  lk_slice path;
+  uint32_t bytes_max;
+} lk_http1_body_rule;
+
 typedef struct lk_http1_options {
-  uint32_t body_bytes_max; /* 0: no request may have a body */
-  uint32_t request_ms;     /* from the first byte of a request to its last; 0: no end */
-  uint32_t idle_ms;        /* from lk_http1_init() or _next() to the first byte; 0: no end */
+  uint32_t body_bytes_max; /* where no rule says otherwise; 0: no request may have a body */
+  uint32_t body_rules_count;
+  const lk_http1_body_rule *body_rules; /* must outlive the machine */
+  uint32_t request_ms; /* from the first byte of a request to its last; 0: no end */
+  uint32_t idle_ms;    /* from lk_http1_init() or _next() to the first byte; 0: no end */
 } lk_http1_options;
 
 typedef enum lk_http1_state {
@@ -51,10 +62,12 @@ typedef struct lk_http1 {
   lk_http1_options options;
   lk_buf head;
   lk_buf body;
-  uint64_t since_ms;   /* when the running time-out began */
-  uint64_t body_len;   /* Content-Length */
-  uint32_t line_off;   /* where the line that is being read begins in |head| */
-  uint32_t method_len; /* the request line: METHOD SP TARGET SP VERSION CR LF */
+  uint64_t since_ms; /* when the running time-out began */
+  uint64_t body_len; /* Content-Length, or the body with all chunks begun so far */
+  uint32_t chunks_count;
+  uint32_t framing_len; /* bytes of the line with a chunk's size, or of all trailers */
+  uint32_t line_off;    /* where the line that is being read begins in |head| */
+  uint32_t method_len;  /* the request line: METHOD SP TARGET SP VERSION CR LF */
   uint32_t target_off;
   uint32_t target_len;
   uint32_t headers_off;
@@ -64,10 +77,12 @@ typedef struct lk_http1 {
   lk_err err;
   uint16_t status;
   uint8_t state; /* lk_http1_state */
+  uint8_t chunk; /* where in a chunk we are; see http1.c */
   uint8_t version_minor;
   bool has_host;
   bool has_length;
   bool has_coding;
+  bool is_chunked; /* the only coding is "chunked" */
   bool has_expect;
   bool skipped_blank;
 } lk_http1;

@@ -122,7 +122,8 @@ TEST(requests_that_are_sent_without_waiting_come_out_one_by_one) {
 TEST(result_does_not_depend_on_where_the_input_is_cut) {
   check_every_cut(example);
   check_every_cut(LK_LIT("\r\nGET / HTTP/1.0\r\n\r\n"));
-  check_every_cut(LK_LIT("GET http://a?q HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"));
+  check_every_cut(
+      LK_LIT("GET http://a?q HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
   check_every_cut(LK_LIT("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"));
   check_every_cut(LK_LIT("GET / HTTP/2.0\r\n\r\n"));
 }
@@ -182,6 +183,8 @@ typedef struct refusal {
   { LK_LIT_INIT(text), LK_ERR_HTTP, 400 }
 #define GET "GET / HTTP/1.1\r\n"
 #define BAD_HEADER(text) BAD(GET HOST text "\r\n\r\n")
+#define CHUNKED "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+#define BAD_CHUNK(text) BAD(CHUNKED text)
 /* NUL and bytes above ASCII are written apart, so that a hexadecimal digit cannot follow them. */
 static const refusal refusals[] = {
   /* line ends */
@@ -263,6 +266,63 @@ static const refusal refusals[] = {
   BAD_HEADER("Transfer-Encoding : chunked"),
   BAD_HEADER("Transfer-Encoding\x0b: chunked"),
   BAD("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+  BAD_HEADER("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+  BAD_HEADER("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked"),
+  BAD_HEADER("Transfer-Encoding: chunked\r\nContent-Length: 0"),
+  BAD_HEADER("Transfer-Encoding: identity\r\nContent-Length: 0"),
+  /* the size of a chunk */
+  BAD_CHUNK("\r\n"),
+  BAD_CHUNK(";a\r\n"),
+  BAD_CHUNK(" 1\r\n"),
+  BAD_CHUNK("1 \r\n"),
+  BAD_CHUNK("1\t;a\r\n"),
+  BAD_CHUNK("+1\r\n"),
+  BAD_CHUNK("-1\r\n"),
+  BAD_CHUNK("0x1\r\n"),
+  BAD_CHUNK("1_0\r\n"),
+  BAD_CHUNK("1h\r\n"),
+  BAD_CHUNK("g\r\n"),
+  BAD_CHUNK("1\n"),
+  BAD_CHUNK("1\r\r"),
+  BAD_CHUNK("1\rx"),
+  BAD_CHUNK("1\0"),
+  BAD_CHUNK("\xff\r\n"),
+  /* its extensions */
+  BAD_CHUNK("1;\r\n"),
+  BAD_CHUNK("1; a\r\n"),
+  BAD_CHUNK("1;a b\r\n"),
+  BAD_CHUNK("1;a\n"),
+  BAD_CHUNK("1;a\rb"),
+  BAD_CHUNK("1;a=\r\n"),
+  BAD_CHUNK("1;a=b=c\r\n"),
+  BAD_CHUNK("1;a=\"b\r\n"),
+  BAD_CHUNK("1;a=\"b\n"),
+  BAD_CHUNK("1;a=\"\\\r\n"),
+  BAD_CHUNK("1;a=\"\\\x01"),
+  BAD_CHUNK("1;a=\"b\"c\r\n"),
+  BAD_CHUNK("1;a;;b\r\n"),
+  BAD_CHUNK("1;=b\r\n"),
+  /* what stands behind its bytes */
+  BAD_CHUNK("1\r\nab\r\n"),
+  BAD_CHUNK("1\r\na\n"),
+  BAD_CHUNK("1\r\na\r\r"),
+  BAD_CHUNK("1\r\naX\n"),
+  BAD_CHUNK("2\r\na\r\n0\r\n\r\n"), /* the LF is no data's end */
+  BAD_CHUNK("1\r\na0\r\n\r\n"),
+  BAD_CHUNK("1\r\na\r\n\r\n"),
+  /* trailers */
+  BAD_CHUNK("0\r\nX"
+            "\r\n\r\n"),
+  BAD_CHUNK("0\r\n\n"),
+  BAD_CHUNK("0\r\n\rX"),
+  BAD_CHUNK("0\r\n : a\r\n"),
+  BAD_CHUNK("0\r\n:a\r\n"),
+  BAD_CHUNK("0\r\na : b\r\n"),
+  BAD_CHUNK("0\r\na: b\n"),
+  BAD_CHUNK("0\r\na: b\rc"),
+  BAD_CHUNK("0\r\na: b\r\n c\r\n"),
+  BAD_CHUNK("0\r\na: \x01\r\n"),
+  BAD_CHUNK("0\r\nGET / HTTP/1.1\r\n"),
   /* the host */
   BAD(GET "\r\n"),
   BAD_HEADER(HOST),
@@ -279,7 +339,11 @@ static const refusal refusals[] = {
   BAD("GET http://u@a/ HTTP/1.1\r\n" HOST "\r\n"),
   BAD("GET http://a/ HTTP/1.0\r\n\r\n"),
   /* refused by name */
-  { LK_LIT_INIT(GET HOST "Transfer-Encoding: chunked\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
+  { LK_LIT_INIT(GET HOST "Transfer-Encoding: gzip, chunked\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
+  { LK_LIT_INIT(GET HOST "Transfer-Encoding: chunked, chunked\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
+  { LK_LIT_INIT(GET HOST "Transfer-Encoding: xchunked\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
+  { LK_LIT_INIT(GET HOST "Transfer-Encoding: chunked;q=1\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
+  { LK_LIT_INIT(GET HOST "Transfer-Encoding: \"chunked\"\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
   { LK_LIT_INIT(GET HOST "transfer-encoding:\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
   { LK_LIT_INIT(GET HOST "TRANSFER-ENCODING: identity\r\n\r\n"), LK_ERR_UNSUPPORTED, 501 },
   { LK_LIT_INIT("PRI * HTTP/2.0\r\n"), LK_ERR_VERSION, 505 },
@@ -287,6 +351,13 @@ static const refusal refusals[] = {
   { LK_LIT_INIT("GET / HTTP/0.9\r\n"), LK_ERR_VERSION, 505 },
   { LK_LIT_INIT(GET HOST "Content-Length: 65\r\n\r\n"), LK_ERR_TOO_BIG, 413 },
   { LK_LIT_INIT(GET HOST "Content-Length: 18446744073709551615\r\n\r\n"), LK_ERR_TOO_BIG, 413 },
+  /* 64 bytes are allowed: sizes that are more, alone or together, and those that run over */
+  { LK_LIT_INIT(CHUNKED "41\r\n"), LK_ERR_TOO_BIG, 413 },
+  { LK_LIT_INIT(CHUNKED "100000000\r\n"), LK_ERR_TOO_BIG, 413 },
+  { LK_LIT_INIT(CHUNKED "10000000000000001\r\n"), LK_ERR_TOO_BIG, 413 },
+  { LK_LIT_INIT(CHUNKED "ffffffffffffffff\r\n"), LK_ERR_TOO_BIG, 413 },
+  { LK_LIT_INIT(CHUNKED "FFFFFFFFFFFFFFFFF1\r\n"), LK_ERR_TOO_BIG, 413 },
+  { LK_LIT_INIT(CHUNKED "1\r\na\r\n40\r\n"), LK_ERR_TOO_BIG, 413 },
 };
 
 /* Goal: every form that is used to smuggle requests, or is no request, is refused, by the same
@@ -333,7 +404,155 @@ TEST(what_is_unusual_but_clear_is_accepted) {
   }
 }
 
+/* ---- bodies in chunks ---- */
+
+/* Goal: what was sent in chunks comes out whole, what follows is the next request's, and neither extensions nor
+ * trailers leave a trace. */
+TEST(a_body_in_chunks_is_put_together) {
+  static const struct {
+    lk_slice chunks, body;
+  } cases[] = {
+#define CASE(chunks, body) { LK_LIT_INIT(CHUNKED chunks "GET"), LK_LIT_INIT(body) }
+    CASE("0\r\n\r\n", ""),
+    CASE("5\r\nhello\r\n0\r\n\r\n", "hello"),
+    CASE("1\r\nh\r\n04\r\nello\r\n000\r\n\r\n", "hello"),
+    CASE("A\r\n0\r\n\r\n\r\n5\r\n\r\n0\r\n\r\n", "0\r\n\r\n\r\n5\r\n"),
+    CASE("3;a;b=c;d=\"e;\\\"\xC3\xA9 =\r\n", ""), /* cut off: see below */
+    CASE("3;a;b=c;d=\"e; \\\"\xC3\xA9=\";f\r\nabc\r\n0;x\r\n\r\n", "abc"),
+    CASE("1\r\nx\r\n0\r\nHost: evil\r\nContent-Length: 9\r\nEmpty:\r\n\r\n", "x"),
+#undef CASE
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    lk_http1 http;
+    test_note("case %zu", i);
+    begin(&http);
+    outcome out = feed_all(&http, cases[i].chunks);
+    if (i == 4) { /* a quoted string may not hold a line end */
+      CHECK_ERR(out.err, LK_ERR_HTTP);
+    } else {
+      CHECK(out.ready);
+      CHECK_SLICE(out.request.body, cases[i].body);
+      CHECK_TEXT(out.request.host, "a");
+      CHECK_U64(out.left, 3);
+    }
+    lk_http1_deinit(&http);
+    check_every_cut(cases[i].chunks);
+  }
+}
+
+/* Goal: what a stranger may put between a body's bytes is bounded, each kind by its own limit. */
+TEST(chunks_and_what_stands_around_them_are_counted) {
+  static const struct {
+    const char *head, *repeated, *tail;
+    int most; /* repetitions that are still taken */
+    lk_err err;
+    uint16_t status;
+  } cases[] = {
+    { "", "1\r\nx\r\n", "0\r\n\r\n", 5, LK_ERR_TOO_BIG, 413 },
+    { "", "0", "\r\n\r\n", 254, LK_ERR_HTTP, 400 },
+    { "0;a", "x", "\r\n\r\n", 251, LK_ERR_HTTP, 400 },
+    { "0\r\n", "a:\r\n", "\r\n", 7, LK_ERR_LIMIT, 431 },
+    { "0\r\na:", "x", "\r\n\r\n", 194, LK_ERR_LIMIT, 431 },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (int count = cases[i].most; count <= cases[i].most + 1; count++) {
+      lk_http1 http;
+      lk_buf text;
+      test_note("case %zu, %d times", i, count);
+      begin(&http);
+      limits_now.http_chunks_count = 5;
+      limits_now.http_headers_count = 7;
+      limits_now.http_head_bytes = 200;
+      lk_buf_init(&text, test_alloc(), 4096);
+      lk_buf_append(&text, LK_LIT(CHUNKED));
+      lk_buf_append(&text, lk_slice_cstr(cases[i].head));
+      for (int k = 0; k < count; k++) lk_buf_append(&text, lk_slice_cstr(cases[i].repeated));
+      CHECK_OK(lk_buf_append(&text, lk_slice_cstr(cases[i].tail)));
+      outcome out = feed_all(&http, lk_buf_slice(&text));
+      CHECK_ERR(out.err, count > cases[i].most ? cases[i].err : LK_OK);
+      CHECK_U64(out.status, count > cases[i].most ? cases[i].status : 0);
+      CHECK(out.ready == (count == cases[i].most));
+      lk_http1_deinit(&http);
+      lk_buf_deinit(&text);
+    }
+  }
+}
+
+/* Goal: how a body is cut into chunks and reads changes nothing. */
+PROPERTY(a_body_is_the_same_in_any_chunks) {
+  uint8_t body[64], bytes[2048];
+  lk_buf text = { .ptr = bytes, .cap = sizeof bytes, .max = sizeof bytes };
+  lk_http1 http;
+  lk_http1_request request;
+  size_t body_len = gen_bytes(g, body, sizeof body);
+  lk_buf_append(&text, LK_LIT(CHUNKED));
+  for (lk_slice left = lk_slice_of(body, body_len); left.len > 0;) {
+    lk_slice chunk = lk_slice_first(left, 1 + gen_below(g, 64));
+    left = lk_slice_skip(left, chunk.len);
+    lk_buf_append_u8(&text, (uint8_t) "0123456789abcdef"[chunk.len / 16 % 16]);
+    lk_buf_append_u8(&text, (uint8_t) "0123456789ABCDEF"[chunk.len % 16]);
+    lk_buf_append(&text, gen_bool(g) ? LK_LIT(";a=\"b\"\r\n") : LK_LIT("\r\n"));
+    lk_buf_append(&text, chunk);
+    lk_buf_append(&text, LK_LIT("\r\n"));
+  }
+  CHECK_OK(lk_buf_append(&text, LK_LIT("0\r\nT: u\r\n\r\n")));
+  begin(&http);
+  for (lk_slice rest = lk_buf_slice(&text); rest.len > 0;) {
+    CHECK(!lk_http1_poll(&http, &request));
+    lk_slice piece = lk_slice_first(rest, 1 + gen_below(g, 100));
+    rest = lk_slice_skip(rest, piece.len);
+    CHECK_OK(lk_http1_feed(&http, 0, &piece));
+    CHECK_U64(piece.len, 0);
+  }
+  CHECK(lk_http1_poll(&http, &request));
+  CHECK_SLICE(request.body, lk_slice_of(body, body_len));
+  lk_http1_deinit(&http);
+}
+
 /* ---- limits ---- */
+
+/* Goal: a body's length is judged by the path as soon as the head is there, whatever the query, and whether it is
+ * counted or in chunks. */
+TEST(each_path_has_a_limit_of_its_own_for_bodies) {
+  static const lk_http1_body_rule rules[] = { { LK_LIT_INIT("/poll"), 3 },
+                                              { LK_LIT_INIT("/none"), 0 } };
+  static const lk_http1_options by_path = { .body_bytes_max = 1,
+                                            .body_rules = rules,
+                                            .body_rules_count = 2 };
+  static const struct {
+    const char *target;
+    uint32_t most;
+  } cases[] = {
+    { "/poll", 3 },       { "/poll?a=/x", 3 }, { "http://a/poll", 3 }, { "/none", 0 },
+    { "/none?/poll", 0 }, { "/poll/", 1 },     { "/pol%6C", 1 },       { "/Poll", 1 },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (uint32_t len = 0; len <= 4; len++) {
+      for (int chunked = 0; chunked < 2; chunked++) {
+        lk_http1 http;
+        lk_buf text;
+        test_note("%s, %u bytes", cases[i].target, len);
+        begin(&http);
+        lk_http1_init(&http, test_alloc(), &limits_now, &by_path, 0);
+        lk_buf_init(&text, test_alloc(), 1000);
+        lk_buf_append(&text, LK_LIT("POST "));
+        lk_buf_append(&text, lk_slice_cstr(cases[i].target));
+        lk_buf_append(&text, LK_LIT(" HTTP/1.1\r\n" HOST));
+        lk_buf_append(&text, chunked ? LK_LIT("Transfer-Encoding: Chunked\r\n\r\n")
+                                     : LK_LIT("Content-Length: "));
+        lk_buf_append_decimal(&text, len);
+        CHECK_OK(lk_buf_append(&text, chunked ? LK_LIT("\r\n") : LK_LIT("\r\n\r\n")));
+        outcome out = feed_all(&http, lk_buf_slice(&text));
+        /* Where there may be no body at all, chunks are refused before the first of them. */
+        bool too_big = len > cases[i].most || (chunked && cases[i].most == 0);
+        CHECK_ERR(out.err, too_big ? LK_ERR_TOO_BIG : LK_OK);
+        CHECK(http.body.ptr == NULL && out.ready == (len == 0 && !chunked));
+        lk_http1_deinit(&http);
+        lk_buf_deinit(&text);
+      }
+    }
+  }
+}
 
 /* Goal: the head may have exactly http_head_bytes bytes and not one more; a line that alone is too
  * long is told apart from a head that is. */
@@ -415,10 +634,10 @@ TEST(a_waiting_machine_holds_no_memory) {
 /* Goal: without memory nothing is lost: the bytes that were not taken can be fed again.
  * Method: each allocation fails once alone and once for good; a single failure must not change
  * the result of feeding the rest again. */
-TEST(memory_may_run_out_at_any_allocation) {
+static void feed_without_memory(lk_slice example_) {
   FAULT_LOOP(faults, test_alloc()) {
     lk_http1 http;
-    lk_slice in = example;
+    lk_slice in = example_;
     begin(&http);
     lk_http1_init(&http, faulty_alloc(&faults), &limits_now, &options, 0);
     lk_err err = LK_OK;
@@ -433,6 +652,11 @@ TEST(memory_may_run_out_at_any_allocation) {
     CHECK_U64(lk_http1_status(&http), 0);
     lk_http1_deinit(&http);
   }
+}
+
+TEST(memory_may_run_out_at_any_allocation) {
+  feed_without_memory(example);
+  feed_without_memory(LK_LIT(CHUNKED "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"));
 }
 
 /* ---- time ---- */
@@ -505,6 +729,22 @@ TEST(keep_alive_is_decided_by_version_and_connection) {
   }
 }
 
+TEST(chunks_that_trickle_do_not_prolong_a_request) {
+  lk_http1 http;
+  begin(&http);
+  lk_slice in = LK_LIT(CHUNKED);
+  CHECK_OK(lk_http1_feed(&http, 10, &in));
+  for (uint64_t now = 11; now < 1010; now += 200) {
+    in = LK_LIT("1\r\nx\r\n");
+    CHECK_OK(lk_http1_feed(&http, now, &in));
+    CHECK_OK(lk_http1_tick(&http, now));
+    CHECK_U64(lk_http1_deadline(&http), 1010);
+  }
+  CHECK_ERR(lk_http1_tick(&http, 1010), LK_ERR_TIMEOUT);
+  CHECK_U64(lk_http1_status(&http), 408);
+  lk_http1_deinit(&http);
+}
+
 TEST(a_client_that_waits_for_100_continue_is_seen_once) {
   lk_http1 http;
   begin(&http);
@@ -521,6 +761,18 @@ TEST(a_client_that_waits_for_100_continue_is_seen_once) {
       &http, LK_LIT("GET / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"));
   CHECK_OK(out.err);
   CHECK(!lk_http1_poll_continue(&http)); /* HTTP/1.0 does not know 100 */
+  lk_http1_deinit(&http);
+  begin(&http);
+  CHECK_OK(
+      feed_all(&http, LK_LIT(GET HOST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"))
+          .err);
+  CHECK(lk_http1_poll_continue(&http) && !lk_http1_poll_continue(&http));
+  lk_http1_deinit(&http);
+  begin(&http);
+  CHECK_OK(feed_all(&http,
+                    LK_LIT(GET HOST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n1"))
+               .err);
+  CHECK(!lk_http1_poll_continue(&http)); /* it did not wait */
   lk_http1_deinit(&http);
 }
 
