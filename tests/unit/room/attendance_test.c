@@ -5,6 +5,7 @@
 #include "platform/memory/storage.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct world {
   lk_env env;
@@ -174,4 +175,44 @@ TEST(presence_without_memory_is_late_and_never_wrong) {
     }
     lk_memory_storage_deinit(&w.storage);
   }
+}
+
+/* Goal: presence of many is not quadratic in frames. Method: 1,000 members join one topic within a second, each
+ * showing itself; every frame and byte that they are sent is counted, joins' replies included. */
+TEST(a_thousand_joins_of_one_topic_are_few_frames_for_each_client) {
+  enum { MEMBERS = 1000 };
+  static uint32_t frames[MEMBERS + 1];
+  world w;
+  lk_hub_output out;
+  uint64_t bytes = 0, members[MEMBERS];
+  uint32_t most = 0;
+  init(&w);
+  memset(frames, 0, sizeof frames);
+  for (uint32_t i = 0; i < MEMBERS + 40; i++) {
+    w.now = i < MEMBERS ? i
+                        : MEMBERS + (i - MEMBERS) *
+                                        100; /* one each millisecond, and then time for the rest */
+    lk_hub_step(w.hub, w.now);
+    if (i < MEMBERS) {
+      char text[160];
+      members[i] = connect(&w);
+      (void)snprintf(
+          text, sizeof text,
+          "[\"1\",\"1\",\"relay:a\",\"phx_join\",{\"presence\":{\"key\":\"user%u\",\"meta\":{}}}]",
+          (unsigned)i);
+      tell(&w, members[i], text);
+    }
+    while (lk_hub_poll(w.hub, &out)) {
+      uint64_t index = out.connection & UINT32_MAX;
+      bytes += out.text.len;
+      CHECK(index < MEMBERS);
+      frames[index]++;
+    }
+  }
+  for (uint32_t i = 0; i < MEMBERS; i++) most = lk_max_u32(most, frames[i]);
+  test_note("%llu bytes, at most %u frames", (unsigned long long)bytes, (unsigned)most);
+  CHECK(most <= 20);
+  CHECK(bytes <= 60000000);
+  CHECK(bytes > 10000000); /* everybody did learn of everybody */
+  deinit(&w);
 }
