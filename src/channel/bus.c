@@ -10,6 +10,7 @@
 
 #define LEN_SIZE 4
 #define HEAD_SIZE 2
+#define COMPACT_BYTES 65536
 
 enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2 };
 
@@ -72,6 +73,22 @@ void lk_bus_forget(lk_buf *out, size_t off) {
   size_t end = 0;
   while (end < off) end += LEN_SIZE + lk_load_le32(out->ptr + end);
   lk_buf_truncate(out, end);
+}
+
+void lk_bus_consume(lk_buf *out, size_t *off, size_t count) {
+  LK_ASSERT(count <= out->len - *off);
+  *off += count;
+  if (*off == out->len) {
+    lk_buf_truncate(out, 0);
+    *off = 0;
+  } else if (*off >= COMPACT_BYTES && *off > out->len / 2) {
+    /* Moving the rest costs less than what was sent since the last time. */
+    LK_COVERED(bus_output_compacted);
+    size_t end = 0;
+    for (size_t next; (next = end + LEN_SIZE + lk_load_le32(out->ptr + end)) <= *off;) end = next;
+    lk_buf_consume(out, end);
+    *off -= end;
+  }
 }
 
 /* ---- reading ---- */

@@ -76,6 +76,10 @@ lk_err lk_bus_encode(const lk_bus_message *message, uint32_t frame_max, lk_buf *
  * was begun is left whole. */
 void lk_bus_forget(lk_buf *out, size_t off);
 
+/* |count| more bytes of |out| have gone, of which |*off| had before. Frames that have gone whole are let go of
+ * now and then, so that a reader who is never done does not keep all that it was ever sent. */
+void lk_bus_consume(lk_buf *out, size_t *off, size_t count);
+
 /* Reads a stream that is cut anywhere. */
 typedef struct lk_bus_reader {
   lk_buf partial;  /* the beginning of a frame whose end has not come */

@@ -841,11 +841,7 @@ lk_slice lk_edge_bus_output(const lk_edge *self, uint32_t index) {
 void lk_edge_bus_consume(lk_edge *self, uint32_t index, size_t count) {
   LK_ASSERT(index < self->options.houses_count);
   house *h = &self->houses[index];
-  LK_ASSERT(count <= h->out.len - h->out_off);
-  h->out_off += count;
-  if (h->out_off < h->out.len) return;
-  lk_buf_truncate(&h->out, 0);
-  h->out_off = 0;
+  lk_bus_consume(&h->out, &h->out_off, count);
 }
 
 /* ---- life ---- */

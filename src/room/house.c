@@ -1181,15 +1181,10 @@ lk_slice lk_house_output(const lk_house *self, uint32_t index) {
   return lk_slice_skip(lk_buf_slice(&e->out), e->out_off);
 }
 
-/* Whole frames that have gone are let go of; where all has gone, all memory but a little. */
 void lk_house_consume(lk_house *self, uint32_t index, size_t count) {
   LK_ASSERT(index < self->edges_count);
   edge *e = &self->edges[index];
-  LK_ASSERT(count <= e->out.len - e->out_off);
-  e->out_off += count;
-  if (e->out_off < e->out.len) return;
-  lk_buf_truncate(&e->out, 0);
-  e->out_off = 0;
+  lk_bus_consume(&e->out, &e->out_off, count);
 }
 
 /* ---- time, life ---- */
