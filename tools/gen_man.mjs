@@ -1,4 +1,4 @@
-// tools/gen_man.mjs -- makes the manual page laniakea(1) from src/cli/commands.def.
+// tools/gen_man.mjs -- makes the manual page laniakea(1) from src/cli/commands.def and the settings that it includes.
 //
 //   node tools/gen_man.mjs [OUTPUT]     writes the page (default build/man/laniakea.1)
 //   node tools/gen_man.mjs --check      writes nothing; exits 1 where the table or the page is wrong
@@ -10,7 +10,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { createReport, defEntries, hasProgram, parseArgs, readText, run } from './lib.mjs'
+import { createReport, defEntries, hasProgram, lineAt, parseArgs, readText, run } from './lib.mjs'
+import { bytes, optionText, readLimits, readSettings, variableOf } from './settings.mjs'
 
 const TABLE = 'src/cli/commands.def'
 const DESCRIPTION =
@@ -19,10 +20,26 @@ const DESCRIPTION =
 const args = parseArgs({ flags: ['check'] })
 const root = resolve(args.root)
 
+const INCLUDE = '#include "server/settings.def"'
+const FILE_TEXT =
+  'A configuration file is written in TOML: name = value, one to a line. Texts, also paths and quantities with a unit, stand in quotes; ' +
+  'numbers, true and false do not; a list of texts stands in brackets. What has a dot in its name may stand below a section instead: ' +
+  'limit.rooms_count is rooms_count below [limit]. A # begins a comment. Names that are not known, or stand twice, are errors.' +
+  '\n\n' +
+  'Each setting can be given in the environment as well: its name in capitals, dots and dashes as underscores, behind LANIAKEA_. ' +
+  'There, and in options, nothing stands in quotes, and the texts of a list have commas between them. An empty variable counts as not given. ' +
+  'An option is stronger than the environment, that than the file, and that than the default.' +
+  '\n\n' +
+  'Secrets are given as files, which others on the machine may not read.'
+const LIMITS_TEXT =
+  'Each can be set as limit.NAME in a configuration file, as LANIAKEA_LIMIT_NAME in the environment, or by --limit NAME=N, from 1 to ' +
+  'its ceiling. Bytes may have one of the units K, M and G.'
+
 /** [{ name, usage, summary, description, line, options: [{ long, short, argument, text, line }] }] */
 function readCommands(report) {
   const commands = []
-  for (const { macro, line, args, texts } of defEntries(readText(root, TABLE))) {
+  const table = readText(root, TABLE)
+  for (const { macro, line, args, texts } of defEntries(table)) {
     if (macro === 'COMMAND') {
       const [, usage, summary, description] = texts
       commands.push({ name: args[0], usage, summary, description, line, options: [] })
@@ -33,7 +50,19 @@ function readCommands(report) {
       else command.options.push({ long, short, argument, text, line })
     } else report.add(TABLE, line, `${macro} is not known here; use COMMAND or OPTION`)
   }
+  if (table.includes(INCLUDE)) addSettings(commands, table)
   return commands
+}
+
+/** The settings are options of the command in whose midst the table includes them, in that place. */
+function addSettings(commands, table) {
+  const line = lineAt(table, table.indexOf(INCLUDE))
+  const command = commands.findLast((command) => command.line < line)
+  const settings = readSettings(root).map((setting) => ({
+    long: setting.flag, short: setting.short, argument: setting.argument, text: optionText(setting), line,
+  }))
+  const place = command.options.findIndex((option) => option.line > line)
+  command.options.splice(place < 0 ? command.options.length : place, 0, ...settings)
 }
 
 function checkCommands(commands, report) {
@@ -45,15 +74,15 @@ function checkCommands(commands, report) {
       const written = `[${needed}]`
       if (text === undefined) report.add(TABLE, line, `--${long} of ${name} has no text`)
       // An option that cannot be left out stands in its usage without brackets, and first.
-      else if (!usage?.includes(written) && !usage?.startsWith(`${needed} `)) {
+      else if (!usage?.includes('[OPTION...]') && !usage?.includes(written) && !usage?.startsWith(`${needed} `)) {
         report.add(TABLE, line, `the usage of ${name} does not show ${written}; add it`)
       }
     }
   }
 }
 
-/** A command a_b is typed as two words. */
-const typed = (name) => name.replace('_', ' ')
+/** A command a_b is typed as two words, and a__b as one with a dash. */
+const typed = (name) => name.replaceAll('__', '-').replaceAll('_', ' ')
 
 // ---- roff ----
 
@@ -86,7 +115,24 @@ function synopsisLines({ name, usage }, index) {
   return [...(index > 0 ? ['.br'] : []), `.B laniakea ${escape(typed(name))}`, ...(usage ? [wrap(escape(usage))] : [])]
 }
 
+function settingLines() {
+  const limit = ({ name, preset, most, text, isBytes }) => {
+    const shown = (value) => (isBytes ? bytes(value) : String(value))
+    return ['.TP', `\\fB${escape(name)}\\fR`, paragraph(`${text} (default ${shown(preset)}, at most ${shown(most)}).`)]
+  }
+  const variable = ({ name }) => ['.TP', `\\fB${variableOf(name)}\\fR`, paragraph(`The setting ${name}.`)]
+  return [
+    '.SH CONFIGURATION', paragraphs(FILE_TEXT),
+    '.SS "Limits"', paragraphs(LIMITS_TEXT), ...readLimits(root).flatMap(limit),
+    '.SH ENVIRONMENT',
+    '.TP', '\\fBLANIAKEA_CONFIG\\fR', 'The configuration file, where the command line names none.',
+    ...readSettings(root).flatMap(variable),
+    '.TP', '\\fBLANIAKEA_LIMIT_NAME\\fR', 'The limit called limit.NAME.',
+  ]
+}
+
 function page(commands, version, date) {
+  const hasSettings = readText(root, TABLE).includes(INCLUDE)
   return [
     '.\\" made by tools/gen_man.mjs from src/cli/commands.def',
     `.TH LANIAKEA 1 ${date} "laniakea ${version}" "User commands"`,
@@ -98,6 +144,7 @@ function page(commands, version, date) {
     paragraphs(DESCRIPTION),
     '.SH COMMANDS',
     ...commands.flatMap(commandLines),
+    ...(hasSettings ? settingLines() : []),
     '.SH EXIT STATUS',
     '.TP', '0', 'The command did what it was asked to.',
     '.TP', '1', 'It failed; the reason is on standard error.',

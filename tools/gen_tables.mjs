@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { LIMITS_DEF, SETTINGS_DEF, bytes, example, expectation, readLimits, readSettings, variableOf } from './settings.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
 const read = (path) => readFileSync(join(root, path), 'utf8')
@@ -216,6 +217,89 @@ one element of a set.
 ${types.map(section).join('\n')}`
 }
 
+// ---- settings ----
+
+const WHEN = {
+  RESTART: 'A change needs a restart.',
+  RELOAD: 'A change is seen by the running server.',
+  RESERVED: 'Reserved for a later version: this one checks it and refuses to start with it.',
+}
+
+function settingsReference(settings, limits) {
+  const section = (setting) => {
+    const { name, type, preset, flag, short, argument, when, text } = setting
+    if (WHEN[when] === undefined) throw new Error(`${SETTINGS_DEF}: ${name}: no ${when}`)
+    const sentence = text[0].toUpperCase() + text.slice(1)
+    const wanted = expectation(setting) || { FLAG: 'true or false', LIST: 'a list of texts', PATH: 'a path', SECRET: 'the path of a file that others may not read' }[type]
+    return `### ${name}
+
+${sentence}.
+
+- Value: ${wanted}
+- Default: ${preset === '' ? 'none' : `\`${preset}\``}
+- File: \`${example(setting)}\`
+- Environment: \`${variableOf(name)}\`
+- Option: \`--${flag}${argument && ` ${argument}`}\`${short && `, \`-${short}\``}
+- ${WHEN[when]}
+`
+  }
+  const limit = ({ name, preset, most, text, isBytes }) => {
+    const shown = (value) => (isBytes ? bytes(value) : String(value))
+    return `| \`${name}\` | ${shown(preset)} | ${shown(most)} | ${text} |`
+  }
+  return `<!-- ${note(`${SETTINGS_DEF} and ${LIMITS_DEF}`)} -->
+# Settings of the server
+
+Each setting has a default and can be given in a configuration file, in the environment, and as an option of
+\`laniakea serve\`; of these the later ones win. \`laniakea check-config [FILE]\` prints what holds and where it
+came from, or what is wrong and on which line.
+
+## The file
+
+\`laniakea serve --config FILE\` reads it, or else the file that \`LANIAKEA_CONFIG\` names; without either, none is
+read. It is TOML, of which these parts are used; anything else is an error that says so.
+
+\`\`\`toml
+# A comment goes to the end of its line.
+port = 4000                      # a number
+data = "/var/lib/laniakea"       # texts and paths stand in quotes: "..." with escapes, '...' without
+debug-echo = false               # true or false
+
+[limit]                          # a section: rooms_count below is the setting limit.rooms_count
+rooms_count = 4096
+ws_message_bytes = "4M"          # quantities with a unit are texts: K, M, G; ms, s, m, h, d
+\`\`\`
+
+A list is \`["one.example", "two.example"]\`, and may go over several lines. A name that is not known, a name or
+section that stands twice, and a value that is not what its setting asks for are errors; all of them are told at
+once. The file is UTF-8 and has at most 256 KiB. Paths are relative to where the server is started.
+
+## The environment
+
+The variable of a setting is its name in capitals behind \`LANIAKEA_\`, with underscores for dots and dashes. Values
+are as in the file but without quotes, and the texts of a list have commas between them. An empty variable
+counts as not given. A variable that begins with \`LANIAKEA_\` and is no setting is warned of. (Kubernetes makes
+variables such as \`LANIAKEA_PORT=tcp://...\` for a service called laniakea: \`enableServiceLinks: false\` stops that.)
+
+## Secrets
+
+A secret is given as the path of a file. The file must be there, hold something, and be closed to others
+(\`chmod 600\`). Its content is never printed.
+
+## Settings
+
+${settings.map(section).join('\n')}
+## Limits
+
+\`limit.NAME\` in the file, \`LANIAKEA_LIMIT_NAME\` in the environment, \`--limit NAME=N\` as an option, which may be
+given several times. From 1 to the ceiling. A change needs a restart.
+
+| limit | default | ceiling | of what |
+| --- | --- | --- | --- |
+${limits.map(limit).join('\n')}
+`
+}
+
 function outputs() {
   const errors = readDef('src/base/errors.def', 'ERROR')
   unique(errors, 0, 'errors.def')
@@ -227,6 +311,7 @@ function outputs() {
     ['js/packages/sdk/src/internal/errors.gen.ts', errorsTs(errors)],
     ['js/packages/sdk/src/internal/crdt_types.gen.ts', crdtTs(crdtTypes)],
     ['docs/reference/crdt.md', crdtReference(crdtTypes)],
+    ['docs/reference/settings.md', settingsReference(readSettings(root), readLimits(root))],
   ])
 }
 

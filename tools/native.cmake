@@ -29,7 +29,7 @@ endif()
 file(GLOB server_sources CONFIGURE_DEPENDS src/server/*.c)
 add_library(lk_server STATIC ${server_sources})
 target_compile_definitions(lk_server PRIVATE _GNU_SOURCE)
-target_link_libraries(lk_server PUBLIC ${LK_PLATFORM} ${LK_CORE_TOP})
+target_link_libraries(lk_server PUBLIC ${LK_PLATFORM} ${LK_CORE_TOP} PkgConfig::LK_TLS)
 list(APPEND LK_SHIPPED lk_server)
 
 set(assets ${CMAKE_BINARY_DIR}/assets)
@@ -56,7 +56,8 @@ set(man ${CMAKE_BINARY_DIR}/laniakea.1)
 add_custom_command(OUTPUT ${man}
   COMMAND ${CMAKE_COMMAND} -E env LK_ROOT=${CMAKE_SOURCE_DIR} ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${man}
   DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${CMAKE_SOURCE_DIR}/tools/lib.mjs
-          ${CMAKE_SOURCE_DIR}/src/cli/commands.def ${CMAKE_SOURCE_DIR}/VERSION
+          ${CMAKE_SOURCE_DIR}/tools/settings.mjs ${CMAKE_SOURCE_DIR}/src/cli/commands.def
+          ${CMAKE_SOURCE_DIR}/src/server/settings.def ${CMAKE_SOURCE_DIR}/src/base/limits.def ${CMAKE_SOURCE_DIR}/VERSION
   COMMENT "Writing the manual page" VERBATIM)
 add_custom_target(man ALL DEPENDS ${man})
 

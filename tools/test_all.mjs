@@ -63,6 +63,10 @@ const stages = {
     about: 'documents against real Yjs',
     commands: () => nodeTests(...files('tests/conformance/doc', /\.test\.mjs$/)),
   },
+  phoenix: {
+    about: 'channels with phoenix.js, and beside a genuine Phoenix',
+    commands: () => nodeTests(...files('tests/conformance/phoenix', /\.test\.mjs$/)),
+  },
   sdk: {
     about: 'the npm packages',
     commands: () => nodeTests(...files('js/packages/sdk/test', /\.test\.(mjs|ts)$/)),

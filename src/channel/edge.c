@@ -50,11 +50,11 @@ typedef struct topic {
 typedef struct connection {
   lk_session session;
   uint64_t number;
-  size_t unanswered; /* bytes of requests */
-  lk_err reason;
-  bool is_closing; /* a CLOSE is due, or was given out: nothing more is taken or sent */
-  bool is_told;    /* the CLOSE was given out */
-  bool is_full;    /* RESUME is due some day */
+  uint32_t unanswered; /* bytes of requests: a message beyond edge_unanswered_bytes at most */
+  uint16_t reason;     /* lk_err */
+  bool is_closing : 1; /* a CLOSE is due, or was given out: nothing more is taken or sent */
+  bool is_told : 1;    /* the CLOSE was given out */
+  bool is_full : 1;    /* RESUME is due some day */
 } connection;
 
 typedef struct member {
@@ -63,10 +63,10 @@ typedef struct member {
   topic *topic;
   lk_list asked;
   uint64_t number;
-  uint32_t channel;
-  uint32_t payload_len; /* of its join: what a new house is told */
-  bool is_in;
-  uint8_t audience; /* lk_bus_audience: ALL where it has not asked for presence */
+  uint32_t payload_len;   /* of its join, what a new house is told; 0: {}, as nearly always */
+  uint32_t channel : 24;  /* at most LK_SESSION_CHANNEL_MAX */
+  uint32_t audience : 7;  /* lk_bus_audience: ALL where it has not asked for presence */
+  uint32_t is_in : 1;
   uint8_t payload[];
 } member;
 
@@ -78,6 +78,7 @@ typedef struct asked {
   bool is_join;
   bool is_binary;
   bool has_ref;
+  uint32_t asked_us; /* the lower half of the time */
   uint32_t ref_len;
   uint32_t event_len;
   uint32_t payload_len;
@@ -135,6 +136,8 @@ struct lk_edge {
   size_t receivers_cap;
   house *houses;
   lk_edge_stats stats;
+  lk_histogram latency;
+  uint64_t now_us; /* 0: nobody says */
 };
 
 /* ---- tables ---- */
@@ -216,7 +219,7 @@ static lk_session_io io_of(lk_edge *self) {
 static void end_connection(lk_edge *self, connection *c, lk_err why) {
   if (c->is_closing) return;
   c->is_closing = true;
-  c->reason = why;
+  c->reason = (uint16_t)why;
   self->has_ends = true;
 }
 
@@ -244,7 +247,7 @@ static bool poll_end(lk_edge *self, lk_edge_output *out) {
     if (c == NULL || !c->is_closing || c->is_told) continue;
     c->is_told = true;
     *out = (lk_edge_output){
-      .kind = LK_EDGE_CLOSE, .reason = c->reason, .connections = &c->number, .count = 1
+      .kind = LK_EDGE_CLOSE, .reason = (lk_err)c->reason, .connections = &c->number, .count = 1
     };
     return true;
   }
@@ -364,7 +367,7 @@ static void free_asked(lk_edge *self, asked *a) {
   connection *c = a->member->connection;
   size_t size = asked_size(a);
   lk_list_remove(&a->member->asked, &a->link);
-  c->unanswered -= size;
+  c->unanswered -= (uint32_t)size;
   self->stats.unanswered--;
   if (c->is_full && c->unanswered <= self->limits->edge_unanswered_bytes / 2) {
     /* Where there is no memory to say so, the next answer does. */
@@ -379,13 +382,15 @@ static void free_asked(lk_edge *self, asked *a) {
 static lk_err ask(lk_edge *self, member *m, const lk_session_event *event) {
   house *h = &self->houses[m->topic->house];
   size_t size = sizeof(asked) + event->ref.len + event->event.len + event->payload.len;
+  if (size > UINT32_MAX - m->connection->unanswered) return LK_ERR_LIMIT;
   asked *a = lk_alloc_bytes(self->alloc, size);
   if (a == NULL) return LK_ERR_NOMEM;
   *a = (asked){ .member = m,
                 .request = h->request_next,
                 .is_join = event->kind == LK_SESSION_JOIN,
                 .is_binary = event->is_binary,
-                .has_ref = event->ref.ptr != NULL };
+                .has_ref = event->ref.ptr != NULL,
+                .asked_us = (uint32_t)self->now_us };
   lk_err err = lk_window_put(&h->asked, a->request, a);
   if (err != LK_OK) {
     lk_free_bytes(self->alloc, a, size);
@@ -403,7 +408,7 @@ static lk_err ask(lk_edge *self, member *m, const lk_session_event *event) {
     at += parts[i].len;
   }
   lk_list_push_last(&m->asked, &a->link);
-  m->connection->unanswered += size;
+  m->connection->unanswered += (uint32_t)size;
   if (m->connection->unanswered > self->limits->edge_unanswered_bytes)
     m->connection->is_full = true;
   self->stats.unanswered++;
@@ -448,7 +453,8 @@ static lk_err make_member(lk_edge *self, connection *c, const lk_session_event *
   topic *t;
   lk_err err = get_topic(self, event->topic, &t);
   if (err != LK_OK) return err;
-  size_t size = sizeof(member) + event->payload.len;
+  lk_slice payload = lk_slice_equal(event->payload, LK_LIT("{}")) ? LK_SLICE_EMPTY : event->payload;
+  size_t size = sizeof(member) + payload.len;
   member *m = lk_alloc_bytes(self->alloc, size);
   uint64_t number = 0;
   err = m == NULL ? LK_ERR_NOMEM : table_add(self->alloc, &self->members, m, &number);
@@ -460,9 +466,9 @@ static lk_err make_member(lk_edge *self, connection *c, const lk_session_event *
   *m = (member){ .connection = c,
                  .topic = t,
                  .number = number,
-                 .channel = event->channel,
-                 .payload_len = (uint32_t)event->payload.len };
-  if (event->payload.len > 0) memcpy(m->payload, event->payload.ptr, event->payload.len);
+                 .channel = event->channel & LK_SESSION_CHANNEL_MAX,
+                 .payload_len = (uint32_t)payload.len };
+  if (payload.len > 0) memcpy(m->payload, payload.ptr, payload.len);
   t->users++;
   *out = m;
   return LK_OK;
@@ -561,7 +567,7 @@ lk_err lk_edge_receive(lk_edge *self, uint64_t number, lk_slice bytes, bool is_b
   uint32_t before;
   self->stats.messages_in++;
   lk_arena_reset(&self->scratch);
-  if (!begin_speech(self, c, &before)) return c->reason;
+  if (!begin_speech(self, c, &before)) return (lk_err)c->reason;
   lk_err err = lk_session_feed(&c->session, &io, bytes, is_binary, &events);
   end_speech(self, c, before, LK_OK);
   if (err != LK_OK) return err;
@@ -637,6 +643,7 @@ static void answer(lk_edge *self, asked *a, const lk_bus_message *m,
                                     .is_binary = m->binary };
   uint32_t before;
   if (begin_speech(self, c, &before)) end_speech(self, c, before, how(&c->session, &io, &given));
+  if (self->now_us > 0) lk_histogram_add(&self->latency, (uint32_t)((uint32_t)self->now_us - a->asked_us));
   free_asked(self, a);
   if (!ends) return;
   answer_too_late(self, who);
@@ -650,7 +657,7 @@ static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
   switch (m->kind) {
   case LK_BUS_ACCEPT:
     let_in(a->member);
-    a->member->audience = (uint8_t)m->audience;
+    a->member->audience = m->audience & 0x7F;
     answer(self, a, m, lk_session_accept, false);
     break;
   case LK_BUS_REFUSE: answer(self, a, m, lk_session_refuse, true); break;
@@ -788,7 +795,8 @@ static void restore_members(lk_edge *self, uint32_t index) {
          &(lk_bus_message){ .kind = LK_BUS_RESTORE,
                             .member = m->number,
                             .topic = topic_name(m->topic),
-                            .payload = lk_slice_of(m->payload, m->payload_len) });
+                            .payload = m->payload_len > 0 ? lk_slice_of(m->payload, m->payload_len)
+                                                          : LK_LIT("{}") });
   }
 }
 
@@ -854,6 +862,10 @@ lk_edge_stats lk_edge_get_stats(const lk_edge *self) {
   stats.members = self->members.count;
   return stats;
 }
+
+void lk_edge_set_time(lk_edge *self, uint64_t now_us) { self->now_us = now_us; }
+
+const lk_histogram *lk_edge_latency(const lk_edge *self) { return &self->latency; }
 
 lk_err lk_edge_open(const lk_edge_options *options, lk_edge **out) {
   const lk_alloc *alloc = options->env->alloc;

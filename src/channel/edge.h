@@ -22,6 +22,7 @@
 #ifndef LK_CHANNEL_EDGE_H
 #define LK_CHANNEL_EDGE_H
 
+#include "base/histogram.h"
 #include "channel/session.h"
 
 typedef struct lk_edge lk_edge;
@@ -106,5 +107,11 @@ typedef struct lk_edge_stats {
 } lk_edge_stats;
 
 lk_edge_stats lk_edge_get_stats(const lk_edge *self);
+
+/* The time from now on, for the latency of requests; where nobody says it there is none. It never goes back. */
+void lk_edge_set_time(lk_edge *self, uint64_t now_us);
+
+/* From asking to answering, of all requests that were answered. */
+const lk_histogram *lk_edge_latency(const lk_edge *self);
 
 #endif

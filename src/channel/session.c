@@ -8,8 +8,8 @@
  *                    reply "too many channels joined"     answered: reply first, then phx_close
  *                                                         with the old join_ref
  *   phx_leave        reply ok                             stale: nothing; else reply ok, phx_close, LEAVE
- *   other            reply "unmatched topic", whose       stale: nothing; else MESSAGE
- *                    join_ref is null
+ *   other            reply "unmatched topic", whose       stale: nothing; one that only a server
+ *                    join_ref is null                     says: reply "reserved event"; else MESSAGE
  *
  *   on the topic phoenix: heartbeat: reply ok; access_token: TOKEN
  *
@@ -393,9 +393,23 @@ static lk_err on_leave(const step *s) {
   return LK_OK;
 }
 
+/* What clients of Phoenix take for words of the server: phx_close and the like, and chan_reply_ with a reference,
+ * as phoenix.js calls the answer to a push inside itself. A room that passes events on would pass on a forged
+ * answer, or the end of the channel. */
+static bool is_reserved(lk_slice event) {
+  return lk_slice_starts_with(event, LK_LIT("phx_")) ||
+         lk_slice_starts_with(event, LK_LIT("chan_reply_"));
+}
+
 static lk_err on_other(const step *s) {
   if (s->channel == NULL) return send_unmatched(s->self, s->io, s->m->topic, s->m->ref);
-  if (!is_stale(s->channel, s->m)) emit_message(s, LK_SESSION_MESSAGE, s->channel);
+  if (is_stale(s->channel, s->m)) return LK_OK;
+  if (is_reserved(s->m->event)) {
+    lk_message reply = { .join_ref = ref_of(s->channel), .ref = s->m->ref, .topic = s->m->topic };
+    return send_own(s->self, s->io, &reply, LK_LIT("error"),
+                    LK_LIT("{\"reason\":\"reserved event\"}"));
+  }
+  emit_message(s, LK_SESSION_MESSAGE, s->channel);
   return LK_OK;
 }
 

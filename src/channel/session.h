@@ -14,7 +14,8 @@
  * phx_close follows the reply; a stale join_ref is ignored in silence; a null one is taken; events
  * for a topic that is not joined are answered "unmatched topic" with a null join_ref. Joins are
  * answered when the room answers: one that was left or replaced before that gets no reply of its own.
- * A message without a ref wants no reply and gets none.
+ * A message without a ref wants no reply and gets none. Other events that begin with phx_ or chan_reply_ are refused:
+ * clients take them for words of the server, and a room might pass them on.
  *
  * Phoenix cannot renew a token on an open connection; here a client may push {"token": "..."} as
  * access_token to the topic phoenix, beside its heartbeats. */

@@ -1,8 +1,5 @@
 /* cli/args.c -- one table for parsing and for help, and a guess at what was meant.
  *
- * The nearest name is the one with the fewest letters to insert, drop, change or swap, if these are
- * at most a third of its length: "sevre" means serve, "launch" means nothing here.
- *
  * What a command takes beside options is the last thing of its usage: "FILE", "FILE...", or the same
  * in brackets where it may be left out. So the usage that people read is the one that counts. */
 #include "cli/args.h"
@@ -11,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/nearest.h"
 
 static const lk_cli_command commands[] = {
 #define COMMAND(name, usage, summary, description) { #name, usage, summary, description },
@@ -41,78 +39,60 @@ const lk_cli_option *lk_cli_option_at(size_t index) {
   return index < OPTION_COUNT ? &options[index] : NULL;
 }
 
-const lk_cli_command *lk_cli_find_command(const char *name, const char *second) {
-  size_t len = strlen(name);
-  for (size_t i = 0; i < COMMAND_COUNT; i++) {
-    const char *known = commands[i].name;
-    if (strcspn(known, "_") != len || memcmp(known, name, len) != 0) continue;
-    const char *rest = known[len] == '_' ? known + len + 1 : NULL;
-    if (second == NULL ? rest == NULL : rest != NULL && strcmp(rest, second) == 0)
-      return &commands[i];
+/* The '_' between the two words of a name, not one of the two that stand for a dash; NULL where it is one word. */
+static const char *gap_of(const char *name) {
+  for (const char *at = name; (at = strchr(at, '_')) != NULL; at += 2) {
+    if (at[1] != '_') return at;
   }
   return NULL;
 }
 
 char *lk_cli_command_title(const lk_cli_command *command, char *out) {
-  (void)snprintf(out, LK_CLI_TITLE_MAX, "%s", command->name);
-  char *gap = strchr(out, '_');
-  if (gap != NULL) *gap = ' ';
+  size_t len = 0;
+  for (const char *at = command->name; *at != 0 && len + 1 < LK_CLI_TITLE_MAX; at++) {
+    bool is_dash = at[0] == '_' && at[1] == '_';
+    out[len++] = is_dash ? '-' : *at == '_' ? ' ' : *at;
+    if (is_dash) at++;
+  }
+  out[len] = 0;
   return out;
+}
+
+const lk_cli_command *lk_cli_find_command(const char *name, const char *second) {
+  size_t len = strlen(name);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    char title[LK_CLI_TITLE_MAX];
+    (void)lk_cli_command_title(&commands[i], title);
+    if (strncmp(title, name, len) != 0 || strchr(name, ' ') != NULL) continue;
+    const char *rest = title[len] == ' ' ? title + len + 1 : NULL;
+    if (second == NULL ? title[len] == 0 : rest != NULL && strcmp(rest, second) == 0)
+      return &commands[i];
+  }
+  return NULL;
 }
 
 bool lk_cli_command_is_within(const lk_cli_command *other, const lk_cli_command *command) {
   size_t len = strlen(command->name);
-  return strncmp(other->name, command->name, len) == 0 && other->name[len] == '_';
+  return strncmp(other->name, command->name, len) == 0 && gap_of(other->name) == other->name + len;
 }
 
-/* ---- the nearest name ---- */
-
-#define WORD_MAX 24
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Insertions, deletions, changes and swaps of neighbours that make |b| of |a|. */
-static size_t distance(const char *a, const char *b) {
-  size_t rows[WORD_MAX + 1][WORD_MAX + 1];
-  size_t m = strlen(a), n = strlen(b);
-  if (m > WORD_MAX || n > WORD_MAX) return SIZE_MAX;
-  for (size_t i = 0; i <= m; i++) rows[i][0] = i;
-  for (size_t j = 0; j <= n; j++) rows[0][j] = j;
-  for (size_t i = 1; i <= m; i++) {
-    for (size_t j = 1; j <= n; j++) {
-      size_t same = a[i - 1] == b[j - 1] ? 0 : 1;
-      rows[i][j] = least(rows[i - 1][j - 1] + same, least(rows[i - 1][j], rows[i][j - 1]) + 1);
-      bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) rows[i][j] = least(rows[i][j], rows[i - 2][j - 2] + 1);
-    }
-  }
-  return rows[m][n];
-}
-
-/* Keeps |candidate| in |*best| where it is nearer to |word|, and near enough to be meant. */
-static void consider(const char *word, const char *candidate, const char **best,
-                     size_t *best_distance) {
-  size_t d = distance(word, candidate);
-  bool is_near = d < *best_distance && d <= (strlen(candidate) + 2) / 3;
-  if (!is_near) return;
-  *best = candidate;
-  *best_distance = d;
-}
+/* ---- what is not known ---- */
 
 /* |group| is `a` where |word| should have been the b of an `a b`, and NULL otherwise. */
 static lk_err unknown_command(lk_cli_args *out, const lk_cli_command *group, const char *word) {
-  const char *best = NULL, *first = group != NULL ? group->name : "",
-             *gap = group != NULL ? " " : "";
-  size_t d = SIZE_MAX;
+  const char *first = group != NULL ? group->name : "", *gap = group != NULL ? " " : "";
+  char titles[COMMAND_COUNT][LK_CLI_TITLE_MAX];
+  lk_nearest nearest;
+  lk_nearest_init(&nearest, word);
   for (size_t i = 0; i < COMMAND_COUNT; i++) {
-    const char *second = strchr(commands[i].name, '_');
-    if (group == NULL && second == NULL) consider(word, commands[i].name, &best, &d);
+    const char *second = strchr(lk_cli_command_title(&commands[i], titles[i]), ' ');
+    if (group == NULL && second == NULL) lk_nearest_consider(&nearest, titles[i]);
     else if (group != NULL && lk_cli_command_is_within(&commands[i], group))
-      consider(word, second + 1, &best, &d);
+      lk_nearest_consider(&nearest, second + 1);
   }
-  if (best != NULL)
+  if (nearest.best != NULL)
     (void)snprintf(out->message, sizeof out->message,
-                   "there is no command %s%s%.64s; did you mean %s?", first, gap, word, best);
+                   "there is no command %s%s%.64s; did you mean %s?", first, gap, word, nearest.best);
   else
     (void)snprintf(out->message, sizeof out->message,
                    "there is no command %s%s%.64s; laniakea %s%s--help lists them", first, gap,
@@ -121,17 +101,17 @@ static lk_err unknown_command(lk_cli_args *out, const lk_cli_command *group, con
 }
 
 static lk_err unknown_option(lk_cli_args *out, const char *word) {
-  const char *best = NULL, *name = word + strspn(word, "-");
   char title[LK_CLI_TITLE_MAX];
-  size_t d = SIZE_MAX;
+  lk_nearest nearest;
+  lk_nearest_init(&nearest, word + strspn(word, "-"));
   for (size_t i = 0; i < OPTION_COUNT; i++) {
     if (strcmp(options[i].command, out->command->name) == 0)
-      consider(name, options[i].name, &best, &d);
+      lk_nearest_consider(&nearest, options[i].name);
   }
   (void)lk_cli_command_title(out->command, title);
-  if (best != NULL) {
+  if (nearest.best != NULL) {
     (void)snprintf(out->message, sizeof out->message, "%s has no option %.64s; did you mean --%s?",
-                   title, word, best);
+                   title, word, nearest.best);
   } else {
     (void)snprintf(out->message, sizeof out->message,
                    "%s has no option %.64s; laniakea %s --help lists them", title, word, title);
@@ -172,7 +152,12 @@ static lk_err take_option(lk_cli_args *out, const char *word, const char **next)
                    option->name, option->argument);
     return LK_ERR_INVALID;
   }
+  if (out->given_count == LK_CLI_GIVEN_MAX) {
+    (void)snprintf(out->message, sizeof out->message, "there are more than %d options", LK_CLI_GIVEN_MAX);
+    return LK_ERR_LIMIT;
+  }
   if (!is_flag && inline_value == NULL) *next = NULL;
+  out->given[out->given_count++] = (lk_cli_given){ (uint32_t)(option - options), value };
   out->values[option - options] = value;
   return LK_OK;
 }
@@ -184,7 +169,7 @@ static const char *last_of_usage(const lk_cli_command *command) {
   if (len == 0) return "";
   const char *last = strrchr(usage, usage[len - 1] == ']' ? '[' : ' ');
   last = last == NULL ? usage : last + (*last == ' ' ? 1 : 0);
-  return strncmp(last, "[-", 2) == 0 ? "" : last;
+  return strncmp(last, "[-", 2) == 0 || strncmp(last, "[OPTION", 7) == 0 ? "" : last;
 }
 
 static lk_err take_plain(lk_cli_args *out, char **argv, char *word) {
@@ -262,6 +247,14 @@ const char *lk_cli_args_get(const lk_cli_args *self, const char *name) {
       return self->values[i];
   }
   LK_UNREACHABLE(); /* commands.def has no such option */
+}
+
+const char *lk_cli_args_next(const lk_cli_args *self, const char *name, size_t *pos) {
+  while (*pos < self->given_count) {
+    const lk_cli_given *given = &self->given[(*pos)++];
+    if (strcmp(options[given->option].name, name) == 0) return given->value;
+  }
+  return NULL;
 }
 
 bool lk_cli_parse_number(const char *text, uint64_t max, uint64_t *out) {

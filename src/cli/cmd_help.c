@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "server/console.h"
+#include "server/settings.h"
 
 #define WIDTH 78
 
@@ -30,13 +31,36 @@ static void print_wrapped(const char *lead, int indent, const char *text) {
   (void)printf("\n");
 }
 
+/* What is said of a setting: its text, what it may be, and its default. */
+static const char *setting_text(const lk_setting_row *row, char *out, size_t size) {
+  char wanted[256];
+  bool is_plain = row->type == LK_SETTING_FLAG || row->type == LK_SETTING_PATH ||
+                  row->type == LK_SETTING_SECRET || row->type == LK_SETTING_LIST;
+  (void)snprintf(out, size, "%s%s%s%s%s%s%s", row->text, is_plain ? "" : ": ",
+                 is_plain ? "" : lk_setting_expectation(row, wanted, sizeof wanted),
+                 row->preset[0] != 0 && row->type != LK_SETTING_FLAG ? " (default " : "",
+                 row->type != LK_SETTING_FLAG ? row->preset : "",
+                 row->preset[0] != 0 && row->type != LK_SETTING_FLAG ? ")" : "",
+                 row->when == LK_SETTING_RESERVED ? "; reserved for a later version" : "");
+  return out;
+}
+
+static const char *option_text(const lk_cli_option *option, char *out, size_t size) {
+  for (uint32_t i = 0; i < LK_SETTINGS_LIMITS && strcmp(option->command, "serve") == 0; i++) {
+    const lk_setting_row *row = lk_setting_row_of((lk_setting)i);
+    if (strcmp(row->flag, option->name) == 0) return setting_text(row, out, size);
+  }
+  return option->text;
+}
+
 static void print_option(const lk_cli_option *option) {
   char lead[48];
   bool has_short = option->short_name[0] != 0;
   (void)snprintf(lead, sizeof lead, "  %s%s%s--%s %s", has_short ? "-" : "",
                  has_short ? option->short_name : "    ", has_short ? ", " : "", option->name,
                  option->argument);
-  print_wrapped(lead, 26, option->text);
+  char text[1024];
+  print_wrapped(lead, 26, option_text(option, text, sizeof text));
 }
 
 static void print_summary(const lk_cli_command *command) {

@@ -1,42 +1,74 @@
-/* cli/cmd_serve.c -- `laniakea serve`: options into a supervisor. */
+/* cli/cmd_serve.c -- `laniakea serve`: settings into a supervisor. The only place where what was set becomes what the
+ * server does. */
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "server/console.h"
+#include "server/log.h"
 #include "server/supervisor.h"
 
-#define DEFAULT_PORT 4000
-
-static bool read_port(const char *text, uint16_t *out) {
-  uint64_t port = DEFAULT_PORT;
-  if (text != NULL && !lk_cli_parse_number(text, 65535, &port)) {
-    lk_console_say("--port %s is not a number from 0 to 65535", text);
-    return false;
+/* Each row of settings.def has a flag of its own, and the limits have one for all. */
+static void take_flags(const lk_cli_args *args, lk_settings *settings) {
+  const char *text;
+  for (uint32_t i = 0; i < LK_SETTINGS_LIMITS; i++) {
+    const lk_setting_row *row = lk_setting_row_of((lk_setting)i);
+    text = lk_cli_args_get(args, row->flag);
+    if (text == NULL) continue;
+    lk_settings_take(settings, (lk_setting)i, row->type == LK_SETTING_FLAG ? "true" : text,
+                     LK_SETTINGS_FLAG);
   }
-  *out = (uint16_t)port;
-  return true;
+  for (size_t pos = 0; (text = lk_cli_args_next(args, "limit", &pos)) != NULL;)
+    lk_settings_take_limit(settings, text);
 }
 
-static bool read_count(const lk_cli_args *args, const char *name, uint32_t *out) {
-  const char *text = lk_cli_args_get(args, name);
-  uint64_t count = 1;
-  if (text != NULL && (!lk_cli_parse_number(text, LK_SERVER_PROCESSES_MAX, &count) || count == 0)) {
-    lk_console_say("--%s %s is not a number from 1 to %d", name, text, LK_SERVER_PROCESSES_MAX);
-    return false;
-  }
-  *out = (uint32_t)count;
-  return true;
+static void say_problems(const lk_settings *settings) {
+  char text[LK_CONSOLE_LINE_MAX];
+  for (uint32_t i = 0; i < settings->problems_count; i++)
+    lk_console_say("%s", lk_cli_problem_text(settings, i, text, sizeof text));
+}
+
+static void setup_log(const lk_settings *settings) {
+  static const char *const levels[] = { "error", "warning", "info", "debug" };
+  const char *form = lk_settings_text(settings, LK_SETTING_log_format);
+  const char *level = lk_settings_text(settings, LK_SETTING_log_level);
+  bool is_text = strcmp(form, "auto") == 0 ? isatty(STDERR_FILENO) != 0 : strcmp(form, "text") == 0;
+  lk_log_level least = LK_LOG_ERROR;
+  while (strcmp(levels[least], level) != 0) least++;
+  if (lk_settings_flag(settings, LK_SETTING_quiet)) least = LK_LOG_ERROR;
+  lk_log_setup(is_text ? LK_LOG_TEXT : LK_LOG_JSON, least);
+}
+
+static int serve(const lk_settings *settings) {
+  lk_server_options options = {
+    .address = lk_settings_text(settings, LK_SETTING_listen),
+    .directory = lk_settings_text(settings, LK_SETTING_data),
+    .tls_certificate = lk_settings_text(settings, LK_SETTING_tls_cert),
+    .tls_key = lk_settings_text(settings, LK_SETTING_tls_key),
+    .assets = &lk_assets_built,
+    .limits = lk_settings_limits(settings),
+    .edges = (uint32_t)lk_settings_number(settings, LK_SETTING_edges),
+    .rooms = (uint32_t)lk_settings_number(settings, LK_SETTING_rooms),
+    .port = (uint16_t)lk_settings_number(settings, LK_SETTING_port),
+    .quiet = lk_settings_flag(settings, LK_SETTING_quiet),
+    .debug_echo = lk_settings_flag(settings, LK_SETTING_debug_echo),
+  };
+  setup_log(settings);
+  return lk_supervisor_run(&options);
 }
 
 int lk_cli_serve(const lk_cli_args *args) {
-  const char *address = lk_cli_args_get(args, "listen");
-  lk_server_options options = {
-    .address = address != NULL ? address : "127.0.0.1",
-    .directory = lk_cli_args_get(args, "data"),
-    .assets = &lk_assets_built,
-    .limits = lk_limits_default(),
-    .debug_echo = lk_cli_args_get(args, "debug-echo") != NULL,
-    .quiet = lk_cli_args_get(args, "quiet") != NULL,
-  };
-  if (!read_port(lk_cli_args_get(args, "port"), &options.port)) return 2;
-  if (!read_count(args, "edges", &options.edges) || !read_count(args, "rooms", &options.rooms)) return 2;
-  return lk_supervisor_run(&options);
+  lk_settings settings;
+  int code = 1;
+  if (lk_cli_load_settings(lk_cli_args_get(args, "config"), &settings)) {
+    uint32_t before = settings.errors;
+    take_flags(args, &settings);
+    if (settings.errors > before) code = 2; /* the command line was not understood */
+    lk_settings_finish(&settings);
+    say_problems(&settings);
+    if (settings.errors == 0) code = serve(&settings);
+  }
+  lk_settings_deinit(&settings);
+  return code;
 }

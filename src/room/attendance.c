@@ -58,9 +58,18 @@ static lk_err read_join(lk_arena *scratch, const lk_limits *limits, lk_slice pay
 
 /* ---- the object ---- */
 
+typedef struct lk_attendance_state {
+  const lk_alloc *alloc;
+  lk_presence presence;
+  lk_arena scratch;
+} attendance_state;
+
 static lk_err make(lk_attendance *self, const lk_attendance_context *context) {
   uint8_t node[32], bytes[16];
-  if (self->is_made) return LK_OK;
+  if (self->state != NULL) return LK_OK;
+  attendance_state *state = lk_alloc_bytes(context->env->alloc, sizeof *state);
+  if (state == NULL) return LK_ERR_NOMEM;
+  state->alloc = context->env->alloc;
   lk_store_be64(bytes, context->node[0]);
   lk_store_be64(bytes + 8, context->node[1]);
   lk_hex_store(node, lk_slice_of(bytes, sizeof bytes));
@@ -68,28 +77,33 @@ static lk_err make(lk_attendance *self, const lk_attendance_context *context) {
                                         .limits = context->limits,
                                         .node = lk_slice_of(node, sizeof node),
                                         .hash_seed = { context->entropy, context->node[0] } };
-  lk_err err = lk_presence_init(&self->presence, &options);
-  if (err != LK_OK) return err;
-  lk_arena_init(&self->scratch, context->env->alloc, SCRATCH_MAX);
-  self->is_made = true;
+  lk_err err = lk_presence_init(&state->presence, &options);
+  if (err != LK_OK) {
+    lk_free_bytes(state->alloc, state, sizeof *state);
+    return err;
+  }
+  lk_arena_init(&state->scratch, state->alloc, SCRATCH_MAX);
+  self->state = state;
   return LK_OK;
 }
 
 void lk_attendance_deinit(lk_attendance *self) {
-  if (!self->is_made) return;
-  lk_presence_deinit(&self->presence);
-  lk_arena_deinit(&self->scratch);
-  *self = (lk_attendance){ 0 };
+  attendance_state *state = self->state;
+  if (state == NULL) return;
+  lk_presence_deinit(&state->presence);
+  lk_arena_deinit(&state->scratch);
+  lk_free_bytes(state->alloc, state, sizeof *state);
+  self->state = NULL;
 }
 
 static lk_err enter(lk_attendance *self, const lk_attendance_context *context, uint64_t member,
                     const wish *w) {
   lk_err err = make(self, context);
-  if (err == LK_OK) err = lk_presence_join(&self->presence, member, context->now_ms);
+  if (err == LK_OK) err = lk_presence_join(&self->state->presence, member, context->now_ms);
   if (err == LK_OK && w->has_key) {
-    err = lk_presence_track(&self->presence, member, w->key, w->meta, context->entropy,
+    err = lk_presence_track(&self->state->presence, member, w->key, w->meta, context->entropy,
                             context->now_ms);
-    if (err != LK_OK) lk_presence_leave(&self->presence, member, context->now_ms);
+    if (err != LK_OK) lk_presence_leave(&self->state->presence, member, context->now_ms);
   }
   return err;
 }
@@ -107,7 +121,7 @@ lk_err lk_attendance_enter(lk_attendance *self, const lk_attendance_context *con
 }
 
 void lk_attendance_leave(lk_attendance *self, uint64_t member, uint64_t now_ms) {
-  if (self->is_made) lk_presence_leave(&self->presence, member, now_ms);
+  if (self->state != NULL) lk_presence_leave(&self->state->presence, member, now_ms);
 }
 
 lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *context,
@@ -115,32 +129,32 @@ lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *co
   wish w = { 0 };
   lk_err err = make(self, context);
   if (err != LK_OK) return err;
-  lk_arena_reset(&self->scratch);
-  err = read_wish(&self->scratch, context->limits, payload, &w);
+  lk_arena_reset(&self->state->scratch);
+  err = read_wish(&self->state->scratch, context->limits, payload, &w);
   if (err == LK_OK && !w.has_key) err = LK_ERR_PAYLOAD;
   if (err != LK_OK) return err;
   switch (verb_of(event)) {
   case TRACK:
-    return lk_presence_track(&self->presence, member, w.key, w.meta, context->entropy,
+    return lk_presence_track(&self->state->presence, member, w.key, w.meta, context->entropy,
                              context->now_ms);
   case UPDATE:
-    return lk_presence_update(&self->presence, member, w.key, w.meta, context->entropy,
+    return lk_presence_update(&self->state->presence, member, w.key, w.meta, context->entropy,
                               context->now_ms);
-  case UNTRACK: return lk_presence_untrack(&self->presence, member, w.key, context->now_ms);
+  case UNTRACK: return lk_presence_untrack(&self->state->presence, member, w.key, context->now_ms);
   case NONE: break;
   }
   LK_UNREACHABLE();
 }
 
 uint64_t lk_attendance_deadline(const lk_attendance *self) {
-  return self->is_made ? lk_presence_deadline(&self->presence) : LK_PRESENCE_NEVER;
+  return self->state != NULL ? lk_presence_deadline(&self->state->presence) : LK_PRESENCE_NEVER;
 }
 
 lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_slice *diff, lk_slice *state) {
   lk_presence_flush flush = { 0 };
   *diff = *state = LK_SLICE_EMPTY;
-  if (!self->is_made) return LK_OK;
-  lk_err err = lk_presence_tick(&self->presence, now_ms, &flush);
+  if (self->state == NULL) return LK_OK;
+  lk_err err = lk_presence_tick(&self->state->presence, now_ms, &flush);
   if (err != LK_OK) return err;
   *diff = flush.diff;
   *state = flush.state;

@@ -19,10 +19,9 @@
 
 #include "channel/presence.h"
 
+/* Most rooms have none: it is as small as can be until somebody asks. */
 typedef struct lk_attendance {
-  lk_presence presence;
-  lk_arena scratch;
-  bool is_made; /* somebody asked for presence */
+  struct lk_attendance_state *state; /* NULL: nobody has asked for presence */
 } lk_attendance;
 
 /* Nothing is allocated before somebody asks. A zeroed struct is one where nobody has. */

@@ -514,6 +514,11 @@ static void sweep(lk_house *self) {
   }
 }
 
+static bool is_of_storage(lk_err why) {
+  return why == LK_ERR_IO || why == LK_ERR_SYNC || why == LK_ERR_NO_SPACE || why == LK_ERR_PERMISSION ||
+         why == LK_ERR_CORRUPT || why == LK_ERR_CHECKSUM;
+}
+
 /* The room goes; its members are told why, so that they come back. Where its journal is under way,
  * its completion goes on from here. */
 static void entry_drop(entry *e, lk_err why) {
@@ -523,6 +528,7 @@ static void entry_drop(entry *e, lk_err why) {
   e->room = NULL;
   e->state = ENTRY_CLOSING;
   if (why != LK_OK) house->stats.rooms_dropped++;
+  if (is_of_storage(why)) house->stats.storage_failures++;
   forget_handed(e, false);
   while (e->members.first != NULL) {
     member *m = LK_CONTAINER(e->members.first, member, link);

@@ -73,6 +73,7 @@ typedef struct lk_house_stats {
   uint64_t journals;
   uint64_t rooms_dropped;
   uint64_t repeated; /* requests that came again and had been applied */
+  uint64_t storage_failures; /* rooms dropped for what the storage said */
 } lk_house_stats;
 
 lk_house_stats lk_house_get_stats(const lk_house *self);

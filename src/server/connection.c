@@ -9,10 +9,21 @@
  *            brought beyond that is kept in |unread| too: few bytes may be many messages.
  *   LINGER   everything, to be thrown away.
  *
+ * A parked request (a long-poll) is like a response that takes its time. What it waits for could be written to a
+ * client that has gone, and be lost: so while it is parked the end of the client's half counts as its end.
+ *
+ * With TLS, what is read is decrypted record by record and handed on as if it had been read so; what is to be
+ * written is encrypted when the socket may take it, LK_TLS_WRITE_MAX bytes ahead at most. A close_notify is the end of the client's
+ * half, and is noticed when that would be noticed: where we would read on. That a client's end comes without one
+ * is not held against it: requests and messages know where they end themselves.
+ *
  * Silence costs: a request has 10 s, a connection between requests 30 s, a response 30 s without
  * progress, a WebSocket 60 s. The last would hit browsers that throttle the timers of hidden
  * pages, so that Phoenix's heartbeat of 30 s comes each minute: after 25 s we ping, and browsers
  * answer a ping without asking the page.
+ *
+ * Ten thousand connections idle, each of them a WebSocket. So the two machines share their memory: a connection
+ * becomes the other one when its upgrade is answered, and the answer is the first that the new one has to write.
  *
  * Always: on_end is called once for each on_open that succeeded; what is dead is in no loop. */
 #include "server/connection.h"
@@ -43,18 +54,34 @@ static void unsettle(lk_connection *self) { self->host->on_unsettled(self); }
 
 static void on_events(lk_watch *watch, uint32_t events);
 
+/* Heads, small bodies, and the messages of a long-poll client. */
+static void init_out(lk_connection *self) {
+  lk_buf_init(&self->out, self->host->alloc,
+              (size_t)HTTP_OUT_MAX + self->host->limits->longpoll_output_bytes);
+}
+
+/* One reading; with TLS also a record that had come but for its end. */
+static void init_unread(lk_connection *self) {
+  size_t more = self->host->tls != NULL ? LK_TLS_RECORD_MAX : 0;
+  lk_buf_init(&self->unread, self->host->alloc, self->host->scratch_len + more);
+}
+
 lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) {
-  static const lk_http1_options http_options = { .request_ms = HTTP_REQUEST_MS,
-                                                 .idle_ms = HTTP_IDLE_MS };
+  const lk_http1_options http_options = { .body_rules = host->routes->bodies,
+                                          .body_rules_count = host->routes->bodies_count,
+                                          .request_ms = HTTP_REQUEST_MS,
+                                          .idle_ms = HTTP_IDLE_MS };
   lk_connection *self = lk_alloc_bytes(host->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_connection){ .host = host, .timer = LK_HEAP_ITEM_INIT, .watch = { .fd = -1 } };
   self->heard_ms = self->stalled_ms = now_of(self);
   lk_http1_init(&self->http, host->alloc, host->limits, &http_options, self->heard_ms);
-  lk_buf_init(&self->out, host->alloc, HTTP_OUT_MAX);
-  lk_buf_init(&self->unread, host->alloc, host->scratch_len);
-  lk_err err = lk_loop_add(host->loop, &self->watch, fd, EPOLLIN, on_events);
+  init_out(self);
+  init_unread(self);
+  lk_err err = host->tls != NULL ? lk_tls_open(host->tls, self->heard_ms, &self->tls) : LK_OK;
+  if (err == LK_OK) err = lk_loop_add(host->loop, &self->watch, fd, EPOLLIN, on_events);
   if (err != LK_OK) {
+    lk_tls_close(self->tls);
     lk_free_bytes(host->alloc, self, sizeof *self);
     return err;
   }
@@ -69,10 +96,26 @@ static void leave_hub(lk_connection *self) {
   if (!self->is_echo) self->host->on_end(self);
 }
 
+static void end_poll(lk_connection *self, bool is_written) {
+  if (!self->parked && !self->has_messages) return;
+  self->parked = self->has_messages = false;
+  self->host->on_poll_end(self, is_written);
+}
+
+/* So that the client can tell our end from somebody's scissors; where it does not take it at once, it cannot. */
+static void say_goodbye(lk_connection *self) {
+  if (self->tls == NULL) return;
+  (void)lk_tls_end(self->tls);
+  lk_slice last = lk_tls_output(self->tls);
+  if (last.len > 0) (void)send(self->watch.fd, last.ptr, last.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void die(lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return;
   int fd = self->watch.fd;
   leave_hub(self);
+  end_poll(self, false);
+  say_goodbye(self);
   lk_loop_remove(self->host->loop, &self->watch);
   (void)close(fd);
   self->state = LK_CONNECTION_DEAD;
@@ -81,27 +124,37 @@ static void die(lk_connection *self) {
 
 void lk_connection_close(lk_connection *self) {
   die(self);
-  lk_http1_deinit(&self->http);
-  lk_ws_deinit(&self->ws);
-  lk_buf_deinit(&self->out);
+  lk_tls_close(self->tls);
+  if (self->is_ws) {
+    lk_ws_deinit(&self->ws);
+  } else {
+    lk_http1_deinit(&self->http);
+    lk_buf_deinit(&self->out);
+  }
   lk_buf_deinit(&self->unread);
   lk_free_bytes(self->host->alloc, self, sizeof *self);
 }
 
 /* ---- what waits to be written ---- */
 
-static bool has_response(const lk_connection *self) {
-  return self->out_off < self->out.len || self->body.len > 0;
+static bool is_socket(const lk_connection *self) { return self->state == LK_CONNECTION_SOCKET; }
+
+/* Encrypted already. */
+static lk_slice sealed_output(const lk_connection *self) {
+  return self->tls != NULL ? lk_tls_output(self->tls) : LK_SLICE_EMPTY;
 }
 
-static bool is_socket(const lk_connection *self) { return self->state == LK_CONNECTION_SOCKET; }
+static bool has_response(const lk_connection *self) {
+  if (!self->is_ws && (self->out_off < self->out.len || self->body.len > 0)) return true;
+  return !is_socket(self) && sealed_output(self).len > 0;
+}
 
 static lk_slice socket_output(const lk_connection *self) {
   return is_socket(self) ? lk_ws_output(&self->ws) : LK_SLICE_EMPTY;
 }
 
 static bool has_output(const lk_connection *self) {
-  return has_response(self) || socket_output(self).len > 0;
+  return has_response(self) || socket_output(self).len > 0 || sealed_output(self).len > 0;
 }
 
 /* Whether the WebSocket takes messages, and behind them the peer's Close or its end. */
@@ -113,7 +166,8 @@ static bool takes_messages(const lk_connection *self) {
 
 static bool wants_input(const lk_connection *self) {
   switch (self->state) {
-  case LK_CONNECTION_HTTP: return !self->draining && !has_response(self) && self->unread.len == 0;
+  case LK_CONNECTION_HTTP:
+    return !self->draining && !self->parked && !has_response(self) && self->unread.len == 0;
   case LK_CONNECTION_SOCKET: return self->unread.len == 0 && takes_messages(self);
   case LK_CONNECTION_LINGER: return true;
   case LK_CONNECTION_DEAD: return false;
@@ -133,6 +187,18 @@ static const lk_ws_options socket_options = { .role = LK_WS_SERVER,
                                               .idle_ms = SOCKET_IDLE_MS,
                                               .close_ms = SOCKET_CLOSE_MS };
 
+/* |out| has the answer to the upgrade. The request is gone afterwards. */
+static void become_socket(lk_connection *self, const lk_limits *limits,
+                          const lk_ws_options *options) {
+  lk_buf answer = self->out;
+  lk_http1_deinit(&self->http);
+  lk_ws_init(&self->ws, self->host->alloc, limits, options, now_of(self));
+  self->is_ws = true;
+  self->state = LK_CONNECTION_SOCKET;
+  if (lk_ws_send_frames(&self->ws, lk_buf_slice(&answer)) != LK_OK) die(self);
+  lk_buf_deinit(&answer);
+}
+
 static void begin_echo(lk_connection *self, const lk_http1_request *request,
                        const lk_answer *answer) {
   const lk_echo *echo = self->host->routes->echo;
@@ -143,10 +209,13 @@ static void begin_echo(lk_connection *self, const lk_http1_request *request,
     respond_failed(self, 503);
     return;
   }
-  lk_ws_init(&self->ws, self->host->alloc, &echo->limits, &options, now_of(self));
-  self->state = LK_CONNECTION_SOCKET;
+  if (lk_upgrade_accept_deflate(request, NULL, 0, agreed, &self->out, NULL) != LK_OK) {
+    lk_ws_deflate_close(options.deflate);
+    die(self);
+    return;
+  }
   self->is_open = self->is_echo = true;
-  if (lk_upgrade_accept_deflate(request, NULL, 0, agreed, &self->out, NULL) != LK_OK) die(self);
+  become_socket(self, &echo->limits, &options);
 }
 
 static void begin_socket(lk_connection *self, const lk_http1_request *request,
@@ -163,8 +232,30 @@ static void begin_socket(lk_connection *self, const lk_http1_request *request,
     die(self);
     return;
   }
-  lk_ws_init(&self->ws, self->host->alloc, self->host->limits, &socket_options, now_of(self));
-  self->state = LK_CONNECTION_SOCKET;
+  become_socket(self, self->host->limits, &socket_options);
+}
+
+static void park(lk_connection *self, const lk_http1_request *request, const lk_answer *answer) {
+  self->parked = true;
+  lk_err err = self->host->on_poll(self, request, answer);
+  if (err == LK_OK) return;
+  self->parked = false;
+  respond_failed(self, 503);
+  if (self->state != LK_CONNECTION_DEAD) lk_http1_next(&self->http, now_of(self));
+}
+
+void lk_connection_answer_poll(lk_connection *self, lk_slice json, bool has_messages) {
+  lk_http1_request request;
+  bool is_there = lk_http1_poll(&self->http, &request);
+  LK_ASSERT(self->parked && is_there);
+  bool keep_alive = request.keep_alive && !self->draining;
+  self->parked = false;
+  self->has_messages = has_messages;
+  self->last_response = !keep_alive;
+  self->stalled_ms = now_of(self);
+  if (lk_routes_answer_poll(json, lk_posix_wall_ms(), keep_alive, &self->out) != LK_OK) die(self);
+  else lk_http1_next(&self->http, now_of(self));
+  unsettle(self);
 }
 
 /* A whole request is there. */
@@ -178,6 +269,10 @@ static void answer_request(lk_connection *self) {
     die(self);
     return;
   }
+  if (answer.poll) {
+    park(self, &request, &answer);
+    return;
+  }
   if (answer.upgrade && answer.echo) {
     begin_echo(self, &request, &answer);
   } else if (answer.upgrade) {
@@ -187,7 +282,7 @@ static void answer_request(lk_connection *self) {
     self->last_response = !answer.keep_alive || self->draining;
   }
   self->stalled_ms = now_of(self);
-  if (self->state != LK_CONNECTION_DEAD) lk_http1_next(&self->http, now_of(self));
+  if (self->state == LK_CONNECTION_HTTP) lk_http1_next(&self->http, now_of(self));
 }
 
 /* Leaves in |in| what stands behind the first request. */
@@ -236,7 +331,8 @@ static void after_send(lk_connection *self, lk_err err) {
   } else if (err != LK_OK) {
     lk_connection_end(self, LK_WS_CODE_INTERNAL, LK_SLICE_EMPTY);
   }
-  unsettle(self);
+  /* Who has not read what came before is not tried again: the loop says when. */
+  if ((self->watch.events & EPOLLOUT) == 0) unsettle(self);
 }
 
 static void send_message(lk_connection *self, lk_ws_kind kind, lk_slice payload) {
@@ -294,7 +390,7 @@ static void take(lk_connection *self, lk_slice *in) {
       take_socket(self, in);
     } else if (self->state != LK_CONNECTION_HTTP) {
       *in = LK_SLICE_EMPTY;
-    } else if (has_response(self) || self->last_response) {
+    } else if (has_response(self) || self->last_response || self->parked) {
       return;
     } else {
       take_http(self, in);
@@ -303,7 +399,7 @@ static void take(lk_connection *self, lk_slice *in) {
 }
 
 static void take_and_keep(lk_connection *self, lk_slice in) {
-  take(self, &in);
+  if (self->unread.len == 0) take(self, &in); /* else it stands behind that */
   if (in.len > 0 && lk_buf_append(&self->unread, in) != LK_OK) die(self);
 }
 
@@ -315,7 +411,7 @@ static void take_unread(lk_connection *self) {
   take(self, &in);
   if (in.len == 0) lk_buf_deinit(&self->unread);
   else lk_buf_consume(&self->unread, before - in.len);
-  if (in.len == 0) lk_buf_init(&self->unread, self->host->alloc, self->host->scratch_len);
+  if (in.len == 0) init_unread(self);
 }
 
 static void on_hang_up(lk_connection *self) {
@@ -324,6 +420,28 @@ static void on_hang_up(lk_connection *self) {
     poll_events(self);
   }
   die(self);
+}
+
+/* It does not speak TLS as we do. Where that is all there is to say, it is told at leisure, as with a last response:
+ * closing at once could destroy it on its way. */
+static void on_tls_failed(lk_connection *self) {
+  bool is_idle = self->state == LK_CONNECTION_HTTP && !self->parked && self->body.len == 0 &&
+                 self->out_off == self->out.len;
+  if (!is_idle) {
+    on_hang_up(self);
+    return;
+  }
+  self->last_response = true;
+  self->stalled_ms = now_of(self);
+}
+
+static void take_sealed(lk_connection *self, lk_slice in) {
+  lk_slice plain;
+  lk_err err = LK_OK;
+  lk_tls_feed(self->tls, in);
+  while (self->state != LK_CONNECTION_DEAD && (err = lk_tls_read(self->tls, &plain)) == LK_OK)
+    take_and_keep(self, plain);
+  if (self->state != LK_CONNECTION_DEAD && err == LK_ERR_CLOSED) on_tls_failed(self);
 }
 
 static void receive(lk_connection *self) {
@@ -335,12 +453,14 @@ static void receive(lk_connection *self) {
   }
   self->heard_ms = now_of(self);
   self->pinged = false;
-  take_and_keep(self, lk_slice_of(self->host->scratch, (size_t)n));
+  const lk_slice in = lk_slice_of(self->host->scratch, (size_t)n);
+  if (self->tls == NULL) take_and_keep(self, in);
+  else if (self->state != LK_CONNECTION_LINGER) take_sealed(self, in);
 }
 
 static void on_events(lk_watch *watch, uint32_t events) {
   lk_connection *self = LK_CONTAINER(watch, lk_connection, watch);
-  bool lost = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  bool lost = (events & (EPOLLERR | EPOLLHUP)) != 0 || (self->parked && (events & EPOLLRDHUP) != 0);
   if (wants_input(self) && (events & EPOLLIN) != 0) receive(self);
   else if (lost) on_hang_up(self);
   unsettle(self);
@@ -348,12 +468,15 @@ static void on_events(lk_watch *watch, uint32_t events) {
 
 /* ---- writing ---- */
 
-/* At most three pieces: head, body, frames. */
-static int gather(lk_connection *self, struct iovec pieces[3]) {
-  const lk_slice slices[3] = { lk_slice_skip(lk_buf_slice(&self->out), self->out_off), self->body,
-                               socket_output(self) };
+/* Head and body, or frames. */
+static int gather(const lk_connection *self, struct iovec pieces[2]) {
+  lk_slice slices[2] = { socket_output(self), LK_SLICE_EMPTY };
   int count = 0;
-  for (int i = 0; i < 3; i++) {
+  if (!self->is_ws) {
+    slices[0] = lk_slice_skip(lk_buf_slice(&self->out), self->out_off);
+    slices[1] = self->body;
+  }
+  for (int i = 0; i < 2; i++) {
     if (slices[i].len == 0) continue;
     pieces[count].iov_base = (void *)(uintptr_t)slices[i].ptr; /* sendmsg does not write to it */
     pieces[count++].iov_len = slices[i].len;
@@ -362,42 +485,83 @@ static int gather(lk_connection *self, struct iovec pieces[3]) {
 }
 
 static void consume(lk_connection *self, size_t count) {
+  if (self->is_ws) {
+    lk_ws_consume(&self->ws, count);
+    return;
+  }
   size_t n = lk_min_size(count, self->out.len - self->out_off);
   self->out_off += n;
   count -= n;
   if (self->out_off == self->out.len) {
     lk_buf_deinit(&self->out);
-    lk_buf_init(&self->out, self->host->alloc, HTTP_OUT_MAX);
+    init_out(self);
     self->out_off = 0;
+    if (self->tls == NULL) end_poll(self, true);
   }
-  n = lk_min_size(count, self->body.len);
-  self->body = lk_slice_skip(self->body, n);
-  count -= n;
-  if (count > 0) lk_ws_consume(&self->ws, count);
+  self->body = lk_slice_skip(self->body, count);
+}
+
+/* From the queues into records, as much as may be there. */
+static void seal(lk_connection *self) {
+  struct iovec pieces[2];
+  int count = gather(self, pieces);
+  size_t taken = 0, total = 0;
+  lk_err err = LK_OK;
+  for (int i = 0; i < count && err == LK_OK; i++) {
+    err = lk_tls_write(self->tls, lk_slice_of(pieces[i].iov_base, pieces[i].iov_len), &taken);
+    total += taken;
+    if (taken < pieces[i].iov_len) break;
+  }
+  if (total > 0) consume(self, total);
+  if (err != LK_OK) die(self);
+}
+
+/* Messages of a long-poll session count as written when their last record is. */
+static void consume_sealed(lk_connection *self, size_t count) {
+  lk_tls_consume(self->tls, count);
+  if (self->has_messages && !has_response(self)) end_poll(self, true);
+}
+
+static int gather_sealed(lk_connection *self, struct iovec pieces[2]) {
+  seal(self);
+  lk_slice records = lk_tls_output(self->tls);
+  pieces[0].iov_base = (void *)(uintptr_t)records.ptr;
+  pieces[0].iov_len = records.len;
+  return records.len > 0 ? 1 : 0;
+}
+
+static ssize_t write_pieces(int fd, struct iovec *pieces, int count) {
+  const struct msghdr message = { .msg_iov = pieces, .msg_iovlen = (size_t)count };
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  /* Nearly always it is one piece, for which the kernel has less to do. */
+  return count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, flags)
+                    : sendmsg(fd, &message, flags);
 }
 
 /* True where something was written and there may be room for more. */
 static bool write_some(lk_connection *self) {
-  struct iovec pieces[3];
-  struct msghdr message = { .msg_iov = pieces };
+  struct iovec pieces[2];
   if (self->state == LK_CONNECTION_DEAD) return false;
-  message.msg_iovlen = (size_t)gather(self, pieces);
-  if (message.msg_iovlen == 0) return false;
-  ssize_t n = sendmsg(self->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  int count = self->tls == NULL ? gather(self, pieces) : gather_sealed(self, pieces);
+  if (self->state == LK_CONNECTION_DEAD || count == 0) return false;
+  ssize_t n = write_pieces(self->watch.fd, pieces, count);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n < 0) {
     on_hang_up(self);
     return false;
   }
   self->stalled_ms = now_of(self);
-  consume(self, (size_t)n);
+  if (self->tls == NULL) consume(self, (size_t)n);
+  else consume_sealed(self, (size_t)n);
   return true;
 }
 
 /* All is written and the end is decided: shut our half and wait for the other. */
 static void linger(lk_connection *self) {
   bool ended = is_socket(self) ? lk_ws_is_closed(&self->ws) : self->last_response;
-  if (self->state == LK_CONNECTION_LINGER || !ended || has_output(self)) return;
+  if (self->state == LK_CONNECTION_LINGER || !ended || has_output(self) || self->parked) return;
+  if (self->tls != NULL && lk_tls_end(self->tls)) (void)write_some(self);
+  if (self->state == LK_CONNECTION_DEAD || has_output(self)) return;
   (void)shutdown(self->watch.fd, SHUT_WR);
   leave_hub(self);
   self->state = LK_CONNECTION_LINGER;
@@ -424,11 +588,16 @@ static uint64_t machine_deadline(const lk_connection *self) {
   return reads ? lk_http1_deadline(&self->http) : LK_LOOP_NEVER;
 }
 
+static uint64_t handshake_deadline(const lk_connection *self) {
+  return self->tls != NULL ? lk_tls_deadline(self->tls) : LK_LOOP_NEVER;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t lk_connection_deadline(const lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return LK_LOOP_NEVER;
-  return earlier(stall_deadline(self), earlier(ping_deadline(self), machine_deadline(self)));
+  return earlier(earlier(stall_deadline(self), handshake_deadline(self)),
+                 earlier(ping_deadline(self), machine_deadline(self)));
 }
 
 static void tick_http(lk_connection *self) {
@@ -451,7 +620,7 @@ static void tick_socket(lk_connection *self) {
 }
 
 static void tick(lk_connection *self) {
-  if (stall_deadline(self) <= now_of(self)) die(self);
+  if (stall_deadline(self) <= now_of(self) || handshake_deadline(self) <= now_of(self)) die(self);
   if (machine_deadline(self) > now_of(self) && ping_deadline(self) > now_of(self)) return;
   if (is_socket(self)) tick_socket(self);
   else if (self->state == LK_CONNECTION_HTTP) tick_http(self);
@@ -461,7 +630,7 @@ static void tick(lk_connection *self) {
 
 void lk_connection_drain(lk_connection *self) {
   self->draining = true;
-  if (self->state == LK_CONNECTION_HTTP && !has_response(self)) die(self);
+  if (self->state == LK_CONNECTION_HTTP && !has_response(self) && !self->parked) die(self);
   else unsettle(self);
   if (self->state == LK_CONNECTION_HTTP) self->last_response = true;
 }
@@ -479,7 +648,10 @@ void lk_connection_settle(lk_connection *self) {
   if (writes == WRITES_MAX) unsettle(self);
   if (self->state == LK_CONNECTION_DEAD) return;
   linger(self);
+  if (self->tls != NULL && lk_tls_has_ended(self->tls) && wants_input(self)) on_hang_up(self);
+  if (self->state == LK_CONNECTION_DEAD) return;
   uint32_t events = (wants_input(self) ? (uint32_t)EPOLLIN : 0) |
-                    (has_output(self) ? (uint32_t)EPOLLOUT : 0);
+                    (has_output(self) ? (uint32_t)EPOLLOUT : 0) |
+                    (self->parked ? (uint32_t)EPOLLRDHUP : 0);
   lk_loop_modify(self->host->loop, &self->watch, events);
 }

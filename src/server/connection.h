@@ -8,8 +8,13 @@
  * LINGER: all has been written and our half is shut down; what the client still sends is
  * discarded for a moment, since closing at once could destroy the response on its way.
  *
+ * A request of a long-poll client is parked until the host has an answer. It is kept meanwhile, and nothing behind it
+ * is read; a client that goes away is noticed.
+ *
  * A SOCKET may also be an echo (server/echo.h): it answers itself, and the host's on_open, on_message
  * and on_end are not called for it.
+ *
+ * With TLS all of this happens to plaintext: server/tls.h stands between it and the socket.
  *
  * The host (server/edge_process.c) owns the loop, the timers and the edge; a connection calls it back when
  * something happened and is freed by it, never by itself. Nothing is written at once: a
@@ -21,6 +26,7 @@
 #include "base/list.h"
 #include "server/loop.h"
 #include "server/routes.h"
+#include "server/tls.h"
 #include "wire/ws.h"
 
 typedef struct lk_connection lk_connection;
@@ -30,6 +36,7 @@ typedef struct lk_connection_host {
   const lk_limits *limits;
   const lk_routes *routes;
   lk_loop *loop;
+  lk_tls_server *tls; /* NULL: clients speak without TLS */
   uint8_t *scratch; /* for reading; used within one callback */
   size_t scratch_len;
   /* The client asks for a WebSocket: an error refuses it (503). */
@@ -38,6 +45,13 @@ typedef struct lk_connection_host {
   lk_err (*on_message)(lk_connection *connection, lk_slice bytes, bool is_binary);
   /* The WebSocket that on_open allowed has ended. Called once. */
   void (*on_end)(lk_connection *connection);
+  /* A long-poll client asks, and is parked: lk_connection_answer_poll() follows, now or later. An error
+   * refuses it (503). */
+  lk_err (*on_poll)(lk_connection *connection, const lk_http1_request *request,
+                    const lk_answer *answer);
+  /* What was answered with |has_messages| is written, or the connection has died before that or while it was
+   * parked. */
+  void (*on_poll_end)(lk_connection *connection, bool is_written);
   /* There is output, or the deadline changed, or the connection is dead: call lk_connection_settle
    * before the loop waits again. */
   void (*on_unsettled)(lk_connection *connection);
@@ -53,21 +67,27 @@ typedef enum lk_connection_state {
 struct lk_connection {
   lk_connection_host *host;
   lk_watch watch;
-  lk_link all;         /* the host's: every connection */
-  lk_link unsettled;   /* the host's: those to be settled */
-  lk_heap_item timer;  /* the host's */
+  lk_link all;          /* the host's: every connection */
+  lk_link unsettled;    /* the host's: those to be settled */
+  lk_heap_item timer;   /* the host's */
   uint64_t edge_number; /* the host's, from on_open to on_end */
-  lk_http1 http;
-  lk_ws ws;
-  lk_buf out; /* heads of responses, and small bodies */
-  size_t out_off;
-  lk_slice body;       /* of a response, behind |out|; not ours */
+  lk_tls *tls; /* NULL: plain */
+  union {
+    struct { /* until |is_ws| */
+      lk_http1 http;
+      lk_buf out; /* heads of responses, and small bodies */
+      size_t out_off;
+      lk_slice body; /* of a response, behind |out|; not ours */
+    };
+    lk_ws ws; /* from then on */
+  };
   lk_buf unread;       /* came behind what waits for output to be written */
   uint64_t stalled_ms; /* since when the client has not read, or we linger */
   uint64_t heard_ms;   /* when bytes came last */
   lk_connection_state state;
   lk_message_form form; /* what the client asked for, from on_open on */
   bool is_unsettled;
+  bool is_ws;   /* it is a WebSocket, or was one */
   bool is_open; /* between on_open and on_end */
   bool is_echo;
   bool last_response; /* close behind what is in |out| and |body| */
@@ -75,6 +95,8 @@ struct lk_connection {
   bool draining;      /* reads nothing new */
   bool resumes;       /* what was kept unread is to be looked at */
   bool paused;        /* by on_message, until lk_connection_resume() */
+  bool parked;        /* its request waits for lk_connection_answer_poll() */
+  bool has_messages;  /* the response that is being written has messages of a long-poll session */
 };
 
 /* Takes over |fd|, which is non-blocking. After LK_ERR_NOMEM or LK_ERR_LIMIT it is the caller's. */
@@ -89,6 +111,9 @@ void lk_connection_send(lk_connection *self, lk_slice bytes, bool is_binary);
 
 /* The same for what lk_ws_frame_encode() made: one message to many is encoded once. */
 void lk_connection_send_frames(lk_connection *self, lk_slice frames);
+
+/* The answer to the request that on_poll was called for. */
+void lk_connection_answer_poll(lk_connection *self, lk_slice json, bool has_messages);
 
 /* Messages are read again. */
 void lk_connection_resume(lk_connection *self);

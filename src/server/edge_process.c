@@ -3,6 +3,7 @@
  *   epoll ──> connections read and parse ──message──> edge ──bus──> rings to rooms
  *   rings from rooms ──bus──> edge ──message──> frames in the connections' queues
  *   turn:  rings emptied and filled
+ *          answers of long-poll sessions ──> their parked connections
  *          output of the edge ──> frames in the connections' queues
  *          timers due ──> connections
  *          settle each connection that changed: write, re-arm its timer, free the dead
@@ -16,7 +17,12 @@
  *   CLOSE    every WebSocket is closed with 1012, every response finished
  *   DONE     no connection is left
  *
- * Always: a connection is in |places| exactly while it is open in the edge. */
+ * A long-poll session (channel/longpoll.h) is a connection of the edge without one of ours, which it borrows from one
+ * request to the next. It lives in this process, and the kernel gives each new connection to any edge process: so
+ * long-poll is served only where there is one (routes.h says so to clients). With several, the edge that a poll lands
+ * on would have to pass its socket on (SCM_RIGHTS) to the one that the token names, with what was read of it.
+ *
+ * Always: a connection is in |places| exactly while its WebSocket is open in the edge. */
 #include "server/edge_process.h"
 
 #include <errno.h>
@@ -31,18 +37,21 @@
 #include "platform/posix/heap.h"
 #include "platform/posix/random.h"
 #include "channel/edge.h"
+#include "channel/longpoll.h"
 #include "server/connection.h"
-#include "server/console.h"
+#include "server/log.h"
 #include "server/metrics.h"
 #include "server/process.h"
 
 #define SCRATCH_SIZE 65536
 #define ACCEPT_BATCH 64
 #define ACCEPT_PAUSE_MS 100
+#define UNSENT_BYTES_MAX 131072 /* of one client, in the kernel: the rest of what it does not read is ours to count */
 #define TURN_ROUNDS 8
 #define DESCRIPTORS_KEPT 64 /* beyond the connections' own */
 #define PIECES_MAX 4096     /* of one room process in one round: then it is the others' turn */
 #define FRAME_MAX (64u << 20)
+#define LONGPOLL_WINDOW_MS 10000 /* as in Phoenix: clients give a poll up after 20 s */
 
 typedef enum drain_step { DRAIN_NOT, DRAIN_EDGE, DRAIN_CLOSE } drain_step;
 
@@ -55,9 +64,13 @@ typedef struct edge_process {
   lk_watch bell_watch;
   lk_bell *bell;
   lk_edge *edge;
+  lk_longpoll longpoll;
+  lk_http1_body_rule bodies[LK_ROUTES_BODIES_COUNT];
   lk_link_sender senders[LK_EDGE_HOUSES_MAX];
   lk_routes routes;
   lk_echo echo;
+  lk_tls_files tls_files;
+  lk_tls_server tls;
   lk_connection_host host; /* connections find the process around it */
   lk_connection **places;  /* by the lower half of the number that the edge gave */
   uint32_t places_cap;
@@ -67,13 +80,16 @@ typedef struct edge_process {
   lk_list unsettled;
   uint64_t accept_again_ms; /* LK_LOOP_NEVER while accepting */
   uint64_t drain_ends_ms;
+  lk_histogram latency_told;
   uint64_t accepted;
   uint64_t refused;
   drain_step drain;
   uint8_t scratch[SCRATCH_SIZE];
 } edge_process;
 
-static edge_process *of_connection(const lk_connection *c) { return LK_CONTAINER(c->host, edge_process, host); }
+static edge_process *of_connection(const lk_connection *c) {
+  return LK_CONTAINER(c->host, edge_process, host);
+}
 
 /* The connection that the edge calls |number|; NULL where it has ended. */
 static lk_connection *find(const edge_process *self, uint64_t number) {
@@ -92,7 +108,8 @@ static lk_err make_place(edge_process *self, uint64_t place) {
   lk_connection **places = lk_resize_array(self->env.alloc, self->places, self->places_cap, cap,
                                            sizeof(lk_connection *));
   if (places == NULL) return LK_ERR_NOMEM;
-  memset((void *)(places + self->places_cap), 0, (cap - self->places_cap) * sizeof(lk_connection *));
+  memset((void *)(places + self->places_cap), 0,
+         (cap - self->places_cap) * sizeof(lk_connection *));
   self->places = places;
   self->places_cap = (uint32_t)cap;
   return LK_OK;
@@ -114,6 +131,7 @@ static lk_err on_open(lk_connection *c) {
 
 static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
   const edge_process *self = of_connection(c);
+  lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   lk_err err = lk_edge_receive(self->edge, c->edge_number, bytes, is_binary);
   c->paused = lk_edge_is_full(self->edge, c->edge_number);
   return err;
@@ -124,6 +142,40 @@ static void on_end(lk_connection *c) {
   LK_ASSERT(find(self, c->edge_number) == c);
   self->places[c->edge_number & UINT32_MAX] = NULL;
   lk_edge_disconnect(self->edge, c->edge_number);
+}
+
+static lk_err ask_longpoll(edge_process *self, const lk_longpoll_request *request, bool is_post,
+                           lk_buf *out, uint64_t *session) {
+  return is_post ? lk_longpoll_post(&self->longpoll, request, out, session)
+                 : lk_longpoll_get(&self->longpoll, request, out, session);
+}
+
+static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
+  edge_process *self = of_connection(c);
+  uint8_t random[LK_LONGPOLL_RANDOM_LEN];
+  lk_buf json;
+  if (self->drain != DRAIN_NOT) return LK_ERR_CLOSED;
+  lk_err err = lk_posix_random(random, sizeof random);
+  if (err != LK_OK) return err;
+  lk_buf_init(&json, self->env.alloc, 4096);
+  const lk_longpoll_request asked = { .now_ms = lk_loop_now(&self->loop),
+                                      .token = answer->token,
+                                      .waiter = c,
+                                      .form = answer->form,
+                                      .random = random,
+                                      .body = request->body,
+                                      .is_batch = answer->is_batch };
+  err = ask_longpoll(self, &asked, answer->is_post, &json, &c->edge_number);
+  if (err == LK_OK && c->edge_number == 0) lk_connection_answer_poll(c, lk_buf_slice(&json), false);
+  lk_buf_deinit(&json);
+  return err;
+}
+
+static void on_poll_end(lk_connection *c, bool is_written) {
+  edge_process *self = of_connection(c);
+  uint64_t now = lk_loop_now(&self->loop);
+  if (is_written) lk_longpoll_written(&self->longpoll, c->edge_number, c, now);
+  else lk_longpoll_lost(&self->longpoll, c->edge_number, c, now);
 }
 
 static void on_unsettled(lk_connection *c) {
@@ -138,19 +190,21 @@ static void on_unsettled(lk_connection *c) {
 static void turn_away(edge_process *self, int fd) {
   lk_buf out;
   lk_buf_init(&out, self->env.alloc, 4096);
-  if (lk_routes_refuse(503, lk_posix_wall_ms(), &out) == LK_OK)
+  /* With TLS there is no cheap way to say it. */
+  if (self->host.tls == NULL && lk_routes_refuse(503, lk_posix_wall_ms(), &out) == LK_OK)
     (void)send(fd, out.ptr, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
   lk_buf_deinit(&out);
   (void)close(fd);
   self->refused++;
 }
 
+static bool is_full(const edge_process *self) {
+  return self->connections.count >= self->limits.server_connections_count;
+}
+
 static void welcome(edge_process *self, int fd) {
   lk_connection *c;
-  int on = 1;
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (self->connections.count >= self->limits.server_connections_count ||
-      lk_connection_open(&self->host, fd, &c) != LK_OK) {
+  if (is_full(self) || lk_connection_open(&self->host, fd, &c) != LK_OK) {
     turn_away(self, fd);
     return;
   }
@@ -170,9 +224,24 @@ static bool is_of_one_connection(int code) {
          code == EHOSTUNREACH;
 }
 
+static bool others_have_room(const edge_process *self) {
+  const lk_links *links = self->options->links;
+  for (uint32_t i = 0; i < links->edges_count; i++) {
+    if (i != self->options->index &&
+        lk_links_hear(lk_links_edge_numbers(links, i), LK_NUMBER_connections) <
+            self->limits.server_connections_count)
+      return true;
+  }
+  return false;
+}
+
 static void on_listen(lk_watch *watch, uint32_t events) {
   edge_process *self = LK_CONTAINER(watch, edge_process, listen_watch);
   (void)events;
+  if (is_full(self) && others_have_room(self)) { /* the kernel gives connections to any edge */
+    pause_accepting(self);
+    return;
+  }
   for (int i = 0; i < ACCEPT_BATCH; i++) {
     int fd = accept4(self->options->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -185,9 +254,17 @@ static void on_listen(lk_watch *watch, uint32_t events) {
   }
 }
 
+/* Sockets that are accepted inherit it. */
+static void set_up_sockets(int listen_fd) {
+  const int on = 1, unsent = UNSENT_BYTES_MAX;
+  (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 static lk_err accept_connections(edge_process *self) {
   self->accept_again_ms = LK_LOOP_NEVER;
-  return lk_loop_add(&self->loop, &self->listen_watch, self->options->listen_fd, EPOLLIN, on_listen);
+  return lk_loop_add(&self->loop, &self->listen_watch, self->options->listen_fd, EPOLLIN,
+                     on_listen);
 }
 
 /* ---- the edge ---- */
@@ -199,16 +276,26 @@ static void send_to_many(edge_process *self, const lk_edge_output *output) {
                                   &self->frames);
   for (uint32_t i = 0; i < output->count; i++) {
     lk_connection *c = find(self, output->connections[i]);
-    if (c == NULL) continue;
-    if (err == LK_OK) lk_connection_send_frames(c, lk_buf_slice(&self->frames));
+    if (c == NULL) lk_longpoll_take(&self->longpoll, output->connections[i], output->bytes);
+    else if (err == LK_OK) lk_connection_send_frames(c, lk_buf_slice(&self->frames));
     else lk_connection_end(c, lk_connection_code_of(err), LK_SLICE_EMPTY);
+  }
+}
+
+/* What is for none of the connections is for a long-poll session, or for somebody who went meanwhile. */
+static void take_poll_output(edge_process *self, const lk_edge_output *output) {
+  uint64_t session = output->connections[0];
+  switch (output->kind) {
+  case LK_EDGE_SEND: lk_longpoll_take(&self->longpoll, session, output->bytes); break;
+  case LK_EDGE_RESUME: lk_longpoll_resume(&self->longpoll, session); break;
+  case LK_EDGE_CLOSE: lk_longpoll_close(&self->longpoll, session); break;
   }
 }
 
 static void take_output(edge_process *self, const lk_edge_output *output) {
   lk_connection *c = find(self, output->connections[0]);
   if (output->count > 1) send_to_many(self, output);
-  else if (c == NULL) return; /* it went meanwhile */
+  else if (c == NULL) take_poll_output(self, output);
   else if (output->kind == LK_EDGE_SEND) lk_connection_send(c, output->bytes, output->is_binary);
   else if (output->kind == LK_EDGE_RESUME) lk_connection_resume(c);
   else
@@ -226,6 +313,7 @@ static void take_from_room(edge_process *self, uint32_t room) {
   lk_edge_output output;
   lk_slice piece;
   bool is_first, wants_room = false;
+  if (!lk_channel_ring_is_empty(ring)) lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   for (int count = 0; count < PIECES_MAX; count++) {
     lk_err err = lk_channel_ring_peek(ring, &piece, &is_first);
     if (err == LK_ERR_END) break;
@@ -239,8 +327,18 @@ static void take_from_room(edge_process *self, uint32_t room) {
 
 static void give_to_room(edge_process *self, uint32_t room) {
   lk_slice out = lk_edge_bus_output(self->edge, room);
-  if (out.len > 0)
-    lk_edge_bus_consume(self->edge, room, lk_link_send(&self->senders[room], out));
+  if (out.len > 0) lk_edge_bus_consume(self->edge, room, lk_link_send(&self->senders[room], out));
+}
+
+/* Messages of the edge become answers to polls, and what a poll goes on with gives the edge messages. */
+static void run_longpoll(edge_process *self) {
+  lk_longpoll_answer answer;
+  lk_edge_output output;
+  while (lk_longpoll_is_due(&self->longpoll)) {
+    while (lk_longpoll_poll(&self->longpoll, &answer))
+      lk_connection_answer_poll(answer.waiter, answer.body, answer.has_messages);
+    while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
+  }
 }
 
 static void run_edge(edge_process *self) {
@@ -248,6 +346,7 @@ static void run_edge(edge_process *self) {
   lk_edge_output output;
   while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
   for (uint32_t i = 0; i < links->rooms_count; i++) take_from_room(self, i);
+  run_longpoll(self);
   for (uint32_t i = 0; i < links->rooms_count; i++) give_to_room(self, i);
 }
 
@@ -269,7 +368,7 @@ static void on_bell(lk_watch *watch, uint32_t events) {
 
 /* ---- numbers ---- */
 
-static void say_numbers(const edge_process *self) {
+static void say_numbers(edge_process *self) {
   lk_links_numbers *row = lk_links_edge_numbers(self->options->links, self->options->index);
   lk_edge_stats stats = lk_edge_get_stats(self->edge);
   lk_links_say(row, LK_NUMBER_connections, self->connections.count);
@@ -280,12 +379,18 @@ static void say_numbers(const edge_process *self) {
   lk_links_say(row, LK_NUMBER_messages_out, stats.messages_out);
   lk_links_say(row, LK_NUMBER_unanswered, stats.unanswered);
   lk_links_say(row, LK_NUMBER_sent_again, stats.sent_again);
+  lk_links_tell(row, LK_HISTOGRAM_request, lk_edge_latency(self->edge), &self->latency_told);
 }
 
 static void write_metrics(void *ctx, lk_buf *out) {
-  const edge_process *self = ctx;
+  edge_process *self = ctx;
   say_numbers(self);
   lk_metrics_write(self->options->links, out);
+}
+
+static bool are_rooms_ready(void *ctx) {
+  const edge_process *self = ctx;
+  return lk_links_is_ready(self->options->links, lk_posix_monotonic_ms());
 }
 
 /* ---- draining ---- */
@@ -297,6 +402,7 @@ static void on_signal(void *ctx, int number) {
   self->drain = DRAIN_EDGE;
   self->drain_ends_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
   self->routes.ready = false;
+  lk_links_set(&lk_links_edge_numbers(self->options->links, self->options->index)->ready, 0);
   self->accept_again_ms = LK_LOOP_NEVER;
   lk_loop_remove(&self->loop, &self->listen_watch);
   for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
@@ -307,6 +413,8 @@ static void on_signal(void *ctx, int number) {
 static void advance_drain(edge_process *self) {
   if (self->drain == DRAIN_EDGE && lk_edge_is_idle(self->edge)) {
     self->drain = DRAIN_CLOSE;
+    lk_longpoll_end_all(&self->longpoll);
+    run_longpoll(self);
     for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
       lk_connection_end(LK_CONTAINER(at, lk_connection, all), LK_WS_CODE_RESTART,
                         LK_LIT("the server restarts"));
@@ -363,16 +471,22 @@ static uint64_t next_deadline(const edge_process *self) {
   const lk_heap_item *first = lk_heap_first(&self->timers);
   if (first != NULL) deadline = first->key;
   if (self->accept_again_ms < deadline) deadline = self->accept_again_ms;
+  if (self->host.tls != NULL && lk_tls_files_deadline(&self->tls_files) < deadline)
+    deadline = lk_tls_files_deadline(&self->tls_files);
   if (self->drain != DRAIN_NOT && self->drain_ends_ms < deadline) deadline = self->drain_ends_ms;
+  if (lk_longpoll_deadline(&self->longpoll) < deadline)
+    deadline = lk_longpoll_deadline(&self->longpoll);
   return deadline;
 }
 
 static uint64_t turn(void *ctx) {
   edge_process *self = ctx;
   lk_bell_wake(self->bell);
+  if (self->host.tls != NULL) lk_tls_files_tick(&self->tls_files, lk_loop_now(&self->loop));
   if (self->accept_again_ms <= lk_loop_now(&self->loop) && accept_connections(self) != LK_OK)
     pause_accepting(self);
   fire_timers(self);
+  lk_longpoll_tick(&self->longpoll, lk_loop_now(&self->loop));
   for (int i = 0; i < TURN_ROUNDS; i++) {
     run_edge(self);
     advance_drain(self);
@@ -397,7 +511,8 @@ static void fit_to_descriptors(lk_limits *limits) {
 }
 
 static lk_err reserve_timers(edge_process *self) {
-  lk_heap_item *all = lk_alloc_array(self->env.alloc, self->limits.server_connections_count, sizeof *all);
+  lk_heap_item *all = lk_alloc_array(self->env.alloc, self->limits.server_connections_count,
+                                     sizeof *all);
   if (all == NULL) return LK_ERR_NOMEM;
   lk_err err = LK_OK;
   for (uint32_t i = 0; i < self->limits.server_connections_count && err == LK_OK; i++) {
@@ -421,15 +536,32 @@ static lk_err watch_signals(edge_process *self) {
 }
 
 static lk_err open_edge(edge_process *self) {
-  uint64_t seeds[3];
+  uint64_t seeds[5];
   lk_err err = lk_posix_random(seeds, sizeof seeds);
   if (err != LK_OK) return err;
-  return lk_edge_open(&(lk_edge_options){ .env = &self->env,
-                                          .limits = &self->limits,
-                                          .generation = seeds[0] | 1,
-                                          .hash_seed = { seeds[1], seeds[2] },
-                                          .houses_count = self->options->links->rooms_count },
-                      &self->edge);
+  err = lk_edge_open(&(lk_edge_options){ .env = &self->env,
+                                         .limits = &self->limits,
+                                         .generation = seeds[0] | 1,
+                                         .hash_seed = { seeds[1], seeds[2] },
+                                         .houses_count = self->options->links->rooms_count },
+                     &self->edge);
+  if (err != LK_OK) return err;
+  lk_longpoll_init(&self->longpoll, &(lk_longpoll_options){ .alloc = self->env.alloc,
+                                                            .limits = &self->limits,
+                                                            .edge = self->edge,
+                                                            .hash_seed = { seeds[3], seeds[4] },
+                                                            .window_ms = LONGPOLL_WINDOW_MS });
+  return LK_OK;
+}
+
+/* The supervisor looks at the files as well, and says what becomes of them. */
+static lk_err open_tls(edge_process *self) {
+  if (self->options->tls == NULL) return LK_OK;
+  self->tls_files = *self->options->tls;
+  self->tls_files.is_quiet = true;
+  lk_err err = lk_tls_server_init(&self->tls, self->env.alloc, &self->tls_files, self->options->tickets);
+  if (err == LK_OK) self->host.tls = &self->tls;
+  return err;
 }
 
 static lk_err open_process(edge_process *self, const lk_edge_process_options *options) {
@@ -448,8 +580,16 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
   fit_to_descriptors(&self->limits);
   lk_echo_init(&self->echo, &self->limits);
   self->routes = (lk_routes){
-    .assets = options->assets, .ready = true, .metrics = write_metrics, .ctx = self
+    .assets = options->assets,
+    .ready = true,
+    .is_ready = are_rooms_ready,
+    .metrics = write_metrics,
+    .ctx = self,
   };
+  lk_routes_bodies(&self->limits, self->bodies);
+  self->routes.bodies = self->bodies;
+  self->routes.bodies_count = LK_ROUTES_BODIES_COUNT;
+  self->routes.longpoll = links->edges_count == 1;
   if (options->debug_echo) self->routes.echo = &self->echo;
   self->host = (lk_connection_host){ .alloc = self->env.alloc,
                                      .limits = &self->limits,
@@ -460,15 +600,20 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
                                      .on_open = on_open,
                                      .on_message = on_message,
                                      .on_end = on_end,
+                                     .on_poll = on_poll,
+                                     .on_poll_end = on_poll_end,
                                      .on_unsettled = on_unsettled };
   lk_buf_init(&self->frames, self->env.alloc, FRAME_MAX);
   lk_heap_init(&self->timers, self->env.alloc, self->limits.server_connections_count);
+  if ((err = open_tls(self)) != LK_OK) return err;
   if ((err = reserve_timers(self)) != LK_OK) return err;
   if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
   if ((err = watch_signals(self)) != LK_OK) return err;
-  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) != LK_OK)
+  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) !=
+      LK_OK)
     return err;
   if ((err = open_edge(self)) != LK_OK) return err;
+  set_up_sockets(options->listen_fd);
   return accept_connections(self);
 }
 
@@ -477,7 +622,10 @@ static void close_process(edge_process *self) {
   while (self->connections.first != NULL) {
     free_connection(self, LK_CONTAINER(self->connections.first, lk_connection, all));
   }
+  lk_longpoll_deinit(&self->longpoll);
   lk_edge_close(self->edge);
+  lk_tls_server_deinit(&self->tls);
+  lk_tls_files_close(&self->tls_files);
   lk_loop_deinit(&self->loop);
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->frames);
@@ -485,6 +633,7 @@ static void close_process(edge_process *self) {
 }
 
 static void tell_ready(const edge_process *self) {
+  lk_links_set(&lk_links_edge_numbers(self->options->links, self->options->index)->ready, 1);
   static const uint64_t one = 1;
   ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
   (void)ignored; /* then the supervisor's words are late, and nothing else */
@@ -507,7 +656,8 @@ int lk_edge_process_run(const lk_edge_process_options *options) {
     ring_all(self);
     lk_loop_run(&self->loop, turn, self);
   } else {
-    lk_console_say("connections cannot be taken: %s (%s)", lk_err_text(err), lk_err_name(err));
+    lk_log_say(LK_LOG_edge_refused, "connections cannot be taken: %s (%s)", lk_err_text(err),
+               lk_err_name(err));
     code = LK_PROCESS_HOPELESS;
   }
   close_process(self);

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "server/assets.h"
 #include "server/links.h"
+#include "server/tls.h"
 
 typedef struct lk_edge_process_options {
   const lk_links *links;
@@ -17,7 +18,9 @@ typedef struct lk_edge_process_options {
   int ready_fd;   /* an eventfd: 1 is written when connections are taken */
   const lk_assets *assets;
   lk_limits limits;
-  bool debug_echo; /* serve /debug/echo */
+  bool debug_echo;               /* serve /debug/echo */
+  const lk_tls_files *tls;       /* with an identity, which this process takes over; NULL: no TLS */
+  const lk_tls_tickets *tickets; /* with |tls| */
 } lk_edge_process_options;
 
 /* Runs until SIGTERM, then drains: no new connection or message is taken, what was asked is answered, every

@@ -2,6 +2,7 @@
 #include "server/links.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 static size_t process_count(const lk_links *self) {
   return (size_t)self->edges_count + self->rooms_count;
@@ -12,7 +13,7 @@ static size_t ring_count(const lk_links *self) {
 
 lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint32_t rooms) {
   LK_ASSERT(edges > 0 && rooms > 0);
-  *self = (lk_links){ .edges_count = edges, .rooms_count = rooms };
+  *self = (lk_links){ .edges_count = edges, .rooms_count = rooms, .supervisor_pid = (uint64_t)getpid() };
   lk_err err = LK_ERR_NOMEM;
   self->bells = lk_alloc_array(alloc, process_count(self), sizeof *self->bells);
   self->rings = lk_alloc_array(alloc, ring_count(self), sizeof *self->rings);
@@ -48,6 +49,57 @@ void lk_links_close(lk_links *self, const lk_alloc *alloc) {
   lk_free_array(alloc, self->rings, ring_count(self), sizeof *self->rings);
   *self = (lk_links){ 0 };
 }
+
+/* ---- numbers ---- */
+
+static const bool is_counter[] = {
+#define NUMBER(name, of, kind, metric, help) (kind)[0] == 'c',
+#define HISTOGRAM(name, of, metric, help)
+#include "server/numbers.def"
+#undef NUMBER
+#undef HISTOGRAM
+};
+
+void lk_links_begin(lk_links_numbers *self, uint64_t pid) {
+  for (int i = 0; i < LK_NUMBERS_COUNT; i++) {
+    self->base[i] = is_counter[i] ? atomic_load_explicit(&self->values[i], memory_order_relaxed) : 0;
+    lk_links_say(self, (lk_number)i, 0);
+  }
+  lk_links_set(&self->ready, 0);
+  lk_links_set(&self->failed_ms, 0);
+  lk_links_set(&self->pid, pid);
+}
+
+void lk_links_end(lk_links_numbers *self) {
+  for (int i = 0; i < LK_NUMBERS_COUNT; i++) {
+    if (!is_counter[i]) lk_links_set(&self->values[i], 0);
+  }
+  lk_links_set(&self->ready, 0);
+  lk_links_set(&self->pid, 0);
+}
+
+void lk_links_tell(lk_links_numbers *self, lk_histogram_name which, const lk_histogram *now,
+                   lk_histogram *told) {
+  lk_links_histogram *cells = &self->histograms[which];
+  if (now->sum_us == told->sum_us && memcmp(now, told, sizeof *now) == 0) return;
+  for (int i = 0; i < LK_HISTOGRAM_BUCKETS; i++) {
+    if (now->counts[i] != told->counts[i]) lk_links_add(&cells->counts[i], now->counts[i] - told->counts[i]);
+  }
+  lk_links_add(&cells->sum_us, now->sum_us - told->sum_us);
+  *told = *now;
+}
+
+bool lk_links_is_ready(const lk_links *self, uint64_t now_ms) {
+  for (uint32_t i = 0; i < self->rooms_count; i++) {
+    const lk_links_numbers *row = lk_links_room_numbers(self, i);
+    uint64_t failed_ms = atomic_load_explicit(&row->failed_ms, memory_order_relaxed);
+    if (atomic_load_explicit(&row->ready, memory_order_relaxed) == 0) return false;
+    if (failed_ms != 0 && now_ms < failed_ms + LK_LINKS_DOUBT_MS) return false;
+  }
+  return true;
+}
+
+/* ---- frames ---- */
 
 size_t lk_link_send(lk_link_sender *self, lk_slice frames) {
   size_t sent = 0;

@@ -9,25 +9,71 @@
 #ifndef LK_SERVER_LINKS_H
 #define LK_SERVER_LINKS_H
 
+#include "base/histogram.h"
 #include "platform/posix/channel_ring.h"
 
-#define LK_LINKS_RING_BYTES (256u * 1024)
+#define LK_LINKS_RING_BYTES (128u * 1024)
 
 typedef enum lk_number {
 #define NUMBER(name, of, kind, metric, help) LK_NUMBER_##name,
+#define HISTOGRAM(name, of, metric, help)
 #include "server/numbers.def"
 #undef NUMBER
+#undef HISTOGRAM
   LK_NUMBERS_COUNT
 } lk_number;
 
-/* What a process says of itself. Each row has one writer; readers may see one value before another. */
+typedef enum lk_histogram_name {
+#define NUMBER(name, of, kind, metric, help)
+#define HISTOGRAM(name, of, metric, help) LK_HISTOGRAM_##name,
+#include "server/numbers.def"
+#undef NUMBER
+#undef HISTOGRAM
+  LK_HISTOGRAMS_COUNT
+} lk_histogram_name;
+
+typedef struct lk_links_histogram {
+  _Atomic uint64_t counts[LK_HISTOGRAM_BUCKETS];
+  _Atomic uint64_t sum_us;
+} lk_links_histogram;
+
+/* What a process says of itself. Each cell has one writer, so that nobody locks: the process, or the supervisor while
+ * there is none. Readers may see one value before another. */
 typedef struct lk_links_numbers {
   _Atomic uint64_t values[LK_NUMBERS_COUNT];
-  _Atomic uint64_t starts; /* processes in this place so far: the supervisor's */
+  uint64_t base[LK_NUMBERS_COUNT]; /* of counters: what those before had said; the process's own */
+  lk_links_histogram histograms[LK_HISTOGRAMS_COUNT];
+  _Atomic uint64_t failed_ms; /* the monotonic time at which its storage failed last; 0: never */
+  _Atomic uint64_t ready;     /* 1: it does its work */
+  _Atomic uint64_t pid;       /* 0: there is none */
+  _Atomic uint64_t starts;    /* processes in this place so far: the supervisor's */
 } lk_links_numbers;
 
 static inline void lk_links_say(lk_links_numbers *self, lk_number which, uint64_t value) {
-  atomic_store_explicit(&self->values[which], value, memory_order_relaxed);
+  atomic_store_explicit(&self->values[which], self->base[which] + value, memory_order_relaxed);
+}
+static inline void lk_links_set(_Atomic uint64_t *cell, uint64_t value) {
+  atomic_store_explicit(cell, value, memory_order_relaxed);
+}
+/* For the one writer of |cell|. */
+static inline void lk_links_add(_Atomic uint64_t *cell, uint64_t value) {
+  lk_links_set(cell, atomic_load_explicit(cell, memory_order_relaxed) + value);
+}
+static inline void lk_links_observe(lk_links_numbers *self, lk_histogram_name which, uint64_t us) {
+  lk_links_add(&self->histograms[which].counts[lk_histogram_bucket(us)], 1);
+  lk_links_add(&self->histograms[which].sum_us, us);
+}
+
+/* The process, when it begins: counters go on, gauges are 0. */
+void lk_links_begin(lk_links_numbers *self, uint64_t pid);
+/* The supervisor, when the process has ended. */
+void lk_links_end(lk_links_numbers *self);
+/* Adds what is new in |now| since |told|, which becomes |now|. */
+void lk_links_tell(lk_links_numbers *self, lk_histogram_name which, const lk_histogram *now,
+                   lk_histogram *told);
+
+static inline uint64_t lk_links_hear(const lk_links_numbers *self, lk_number which) {
+  return atomic_load_explicit(&self->values[which], memory_order_relaxed);
 }
 
 typedef struct lk_links {
@@ -36,7 +82,13 @@ typedef struct lk_links {
   lk_bell *bells;            /* of edges, then of rooms */
   lk_channel_ring *rings;    /* [edge][room][0: to the room, 1: to the edge] */
   lk_links_numbers *numbers; /* in shared memory; of edges, then of rooms */
+  uint64_t supervisor_pid;   /* who made them */
 } lk_links;
+
+/* Whether every room can be reached and written to: all room processes do their work, and the storage of none has failed
+ * within LK_LINKS_DOUBT_MS. |now_ms| is the monotonic time. */
+#define LK_LINKS_DOUBT_MS 10000
+bool lk_links_is_ready(const lk_links *self, uint64_t now_ms);
 
 /* LK_ERR_LIMIT, LK_ERR_NOMEM: nothing is held. */
 lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges,
@@ -52,10 +104,12 @@ static inline lk_bell *lk_links_room_bell(const lk_links *self, uint32_t room) {
   LK_ASSERT(room < self->rooms_count);
   return &self->bells[self->edges_count + room];
 }
-static inline lk_channel_ring *lk_links_to_room(const lk_links *self, uint32_t edge, uint32_t room) {
+static inline lk_channel_ring *lk_links_to_room(const lk_links *self, uint32_t edge,
+                                                uint32_t room) {
   return &self->rings[2 * (edge * self->rooms_count + room)];
 }
-static inline lk_channel_ring *lk_links_to_edge(const lk_links *self, uint32_t edge, uint32_t room) {
+static inline lk_channel_ring *lk_links_to_edge(const lk_links *self, uint32_t edge,
+                                                uint32_t room) {
   return &self->rings[2 * (edge * self->rooms_count + room) + 1];
 }
 static inline lk_links_numbers *lk_links_edge_numbers(const lk_links *self, uint32_t edge) {

@@ -65,13 +65,13 @@ static lk_err complain(const char *address, uint16_t port) {
   return LK_ERR_IO;
 }
 
-static void write_url(lk_listener *self, const char *address, uint16_t port) {
+static void write_url(lk_listener *self, const char *scheme, const char *address, uint16_t port) {
   bool v6 = strchr(address, ':') != NULL;
-  (void)snprintf(self->url, sizeof self->url, "http://%s%s%s:%u", v6 ? "[" : "", address,
+  (void)snprintf(self->url, sizeof self->url, "%s://%s%s%s:%u", scheme, v6 ? "[" : "", address,
                  v6 ? "]" : "", port);
 }
 
-lk_err lk_listener_open(lk_listener *self, const char *address, uint16_t port) {
+lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *address, uint16_t port) {
   any_address at;
   socklen_t len;
   int on = 1;
@@ -89,7 +89,7 @@ lk_err lk_listener_open(lk_listener *self, const char *address, uint16_t port) {
     lk_listener_close(self);
     return err;
   }
-  write_url(self, address, ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
+  write_url(self, scheme, address, ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
   return LK_OK;
 }
 

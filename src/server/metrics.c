@@ -1,62 +1,156 @@
-/* server/metrics.c -- the rows of all processes, summed. */
+/* server/metrics.c -- the rows of all processes, summed; of each process, whether it is there and what it weighs.
+ *
+ * Whoever is asked writes the whole text: numbers are in shared memory, and what a process weighs the
+ * system tells to anybody of the same user. A number that cannot be had is left out. */
 #include "server/metrics.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 typedef enum number_of { EDGE, ROOM } number_of;
 
-static const struct {
+typedef struct row {
   number_of of;
   const char *kind;
   const char *metric;
   const char *help;
-} rows[] = {
+} row;
+
+static const row numbers[] = {
 #define NUMBER(name, of, kind, metric, help) { of, kind, metric, help },
+#define HISTOGRAM(name, of, metric, help)
 #include "server/numbers.def"
 #undef NUMBER
+#undef HISTOGRAM
 };
 
-static uint64_t sum(const lk_links *links, lk_number which) {
-  uint64_t total = 0;
-  uint32_t first = rows[which].of == EDGE ? 0 : links->edges_count;
-  uint32_t count = rows[which].of == EDGE ? links->edges_count : links->rooms_count;
-  for (uint32_t i = first; i < first + count; i++)
-    total += atomic_load_explicit(&links->numbers[i].values[which], memory_order_relaxed);
-  return total;
+static const row histograms[] = {
+#define NUMBER(name, of, kind, metric, help)
+#define HISTOGRAM(name, of, metric, help) { of, "histogram", metric, help },
+#include "server/numbers.def"
+#undef NUMBER
+#undef HISTOGRAM
+};
+
+static const char *const process_names[] = { "edge", "room" };
+
+static uint32_t count_of(const lk_links *links, number_of of) {
+  return of == EDGE ? links->edges_count : links->rooms_count;
+}
+static lk_links_numbers *row_of(const lk_links *links, number_of of, uint32_t index) {
+  return of == EDGE ? lk_links_edge_numbers(links, index) : lk_links_room_numbers(links, index);
+}
+static uint64_t load(const _Atomic uint64_t *cell) {
+  return atomic_load_explicit(cell, memory_order_relaxed);
 }
 
-static void append_line(lk_buf *out, const char *metric, const char *kind, const char *help,
-                        uint64_t value) {
+static void print(lk_buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void print(lk_buf *out, const char *format, ...) {
   char line[512];
-  int len = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", metric, help,
-                     metric, kind, metric, (unsigned long long)value);
+  va_list args;
+  va_start(args, format);
+  int len = vsnprintf(line, sizeof line, format, args);
+  va_end(args);
   LK_ASSERT(len > 0 && (size_t)len < sizeof line);
   (void)lk_buf_append(out, lk_slice_of(line, (size_t)len));
 }
 
-/* How often processes of a kind were started again. */
-static void append_restarts(const lk_links *links, lk_buf *out) {
-  char line[512];
+static void print_head(lk_buf *out, const char *metric, const char *kind, const char *help) {
+  print(out, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, kind);
+}
+
+static void print_number(const lk_links *links, lk_number which, lk_buf *out) {
+  const row *r = &numbers[which];
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < count_of(links, r->of); i++)
+    total += load(&row_of(links, r->of, i)->values[which]);
+  print_head(out, r->metric, r->kind, r->help);
+  print(out, "%s %llu\n", r->metric, (unsigned long long)total);
+}
+
+/* Microseconds as seconds, exactly. */
+static void print_seconds(lk_buf *out, uint64_t us) {
+  print(out, "%llu.%06llu\n", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+}
+
+/* The count is what the buckets add up to, so that the two agree whatever was written meanwhile. */
+static void print_histogram(const lk_links *links, lk_histogram_name which, lk_buf *out) {
+  const row *r = &histograms[which];
+  uint64_t below = 0, sum_us = 0;
+  print_head(out, r->metric, r->kind, r->help);
+  for (uint32_t bucket = 0; bucket < LK_HISTOGRAM_BUCKETS; bucket++) {
+    for (uint32_t i = 0; i < count_of(links, r->of); i++)
+      below += load(&row_of(links, r->of, i)->histograms[which].counts[bucket]);
+    if (bucket < LK_HISTOGRAM_BOUNDS_COUNT)
+      print(out, "%s_bucket{le=\"%g\"} %llu\n", r->metric, lk_histogram_bound_us(bucket) / 1e6,
+            (unsigned long long)below);
+  }
+  for (uint32_t i = 0; i < count_of(links, r->of); i++)
+    sum_us += load(&row_of(links, r->of, i)->histograms[which].sum_us);
+  print(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum ", r->metric, (unsigned long long)below, r->metric);
+  print_seconds(out, sum_us);
+  print(out, "%s_count %llu\n", r->metric, (unsigned long long)below);
+}
+
+/* ---- processes ---- */
+
+static void print_restarts(const lk_links *links, lk_buf *out) {
   const char *name = "laniakea_restarts_total";
-  (void)snprintf(line, sizeof line,
-                 "# HELP %s Processes that died and were replaced.\n# TYPE %s counter\n", name, name);
-  (void)lk_buf_append(out, lk_slice_cstr(line));
-  for (int rooms = 0; rooms < 2; rooms++) {
+  print_head(out, name, "counter", "Processes that died and were replaced.");
+  for (number_of of = EDGE; of <= ROOM; of++) {
     uint64_t total = 0;
-    uint32_t first = rooms == 0 ? 0 : links->edges_count;
-    uint32_t count = rooms == 0 ? links->edges_count : links->rooms_count;
-    for (uint32_t i = first; i < first + count; i++) {
-      uint64_t starts = atomic_load_explicit(&links->numbers[i].starts, memory_order_relaxed);
+    for (uint32_t i = 0; i < count_of(links, of); i++) {
+      uint64_t starts = load(&row_of(links, of, i)->starts);
       total += starts > 0 ? starts - 1 : 0;
     }
-    (void)snprintf(line, sizeof line, "%s{process=\"%s\"} %llu\n", name,
-                   rooms == 0 ? "edge" : "room", (unsigned long long)total);
-    (void)lk_buf_append(out, lk_slice_cstr(line));
+    print(out, "%s{process=\"%s\"} %llu\n", name, process_names[of], (unsigned long long)total);
+  }
+}
+
+static void print_ready(const lk_links *links, lk_buf *out) {
+  const char *name = "laniakea_process_ready";
+  print_head(out, name, "gauge", "1 where the process does its work.");
+  for (number_of of = EDGE; of <= ROOM; of++) {
+    for (uint32_t i = 0; i < count_of(links, of); i++)
+      print(out, "%s{process=\"%s\",index=\"%u\"} %u\n", name, process_names[of], (unsigned)i,
+            load(&row_of(links, of, i)->ready) != 0 ? 1u : 0u);
+  }
+}
+
+static bool read_resident(uint64_t pid, uint64_t *out) {
+  char path[64];
+  unsigned long long size, resident;
+  (void)snprintf(path, sizeof path, "/proc/%llu/statm", (unsigned long long)pid);
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return false;
+  bool ok = fscanf(file, "%llu %llu", &size, &resident) == 2;
+  (void)fclose(file);
+  *out = resident * (uint64_t)sysconf(_SC_PAGESIZE);
+  return ok;
+}
+
+static void print_resident(lk_buf *out, const char *process, unsigned index, uint64_t pid) {
+  uint64_t bytes;
+  if (pid != 0 && read_resident(pid, &bytes))
+    print(out, "laniakea_process_resident_bytes{process=\"%s\",index=\"%u\"} %llu\n", process, index,
+          (unsigned long long)bytes);
+}
+
+static void print_memory(const lk_links *links, lk_buf *out) {
+  print_head(out, "laniakea_process_resident_bytes", "gauge",
+             "Memory of a process that is in RAM; what processes share counts in each of them.");
+  print_resident(out, "supervisor", 0, links->supervisor_pid);
+  for (number_of of = EDGE; of <= ROOM; of++) {
+    for (uint32_t i = 0; i < count_of(links, of); i++)
+      print_resident(out, process_names[of], (unsigned)i, load(&row_of(links, of, i)->pid));
   }
 }
 
 void lk_metrics_write(const lk_links *links, lk_buf *out) {
-  for (int i = 0; i < LK_NUMBERS_COUNT; i++)
-    append_line(out, rows[i].metric, rows[i].kind, rows[i].help, sum(links, (lk_number)i));
-  append_restarts(links, out);
+  for (int i = 0; i < LK_NUMBERS_COUNT; i++) print_number(links, (lk_number)i, out);
+  for (int i = 0; i < LK_HISTOGRAMS_COUNT; i++) print_histogram(links, (lk_histogram_name)i, out);
+  print_restarts(links, out);
+  print_ready(links, out);
+  print_memory(links, out);
 }

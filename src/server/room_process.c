@@ -9,6 +9,7 @@
  * we are about to sleep, and looking once more. */
 #include "server/room_process.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 #include "platform/posix/random.h"
 #include "platform/posix/storage.h"
 #include "room/house.h"
-#include "server/console.h"
+#include "server/log.h"
 #include "server/loop.h"
 #include "server/process.h"
 
@@ -36,6 +37,8 @@ typedef struct room_process {
   lk_bell *bell;
   lk_link_sender senders[LK_HOUSE_EDGES_MAX];
   uint64_t stop_ms; /* LK_LOOP_NEVER while it serves */
+  uint64_t dropped_told;
+  uint64_t failures_told;
 } room_process;
 
 /* ---- rings ---- */
@@ -70,8 +73,7 @@ static bool give_to_edge(room_process *self, uint32_t edge) {
 
 static bool exchange(room_process *self) {
   bool moved = false;
-  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
-    moved |= take_from_edge(self, i);
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++) moved |= take_from_edge(self, i);
   lk_house_step(self->house, lk_loop_now(&self->loop));
   for (uint32_t i = 0; i < self->options->links->edges_count; i++) moved |= give_to_edge(self, i);
   return moved;
@@ -107,9 +109,19 @@ static void on_signal(void *ctx, int number) {
     self->stop_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
 }
 
-static void say_numbers(const room_process *self) {
+static void say_numbers(room_process *self) {
   lk_links_numbers *row = lk_links_room_numbers(self->options->links, self->options->index);
   lk_house_stats stats = lk_house_get_stats(self->house);
+  if (stats.storage_failures > self->failures_told) {
+    self->failures_told = stats.storage_failures;
+    lk_links_set(&row->failed_ms, lk_loop_now(&self->loop));
+  }
+  lk_links_say(row, LK_NUMBER_storage_failures, stats.storage_failures);
+  if (stats.rooms_dropped > self->dropped_told) {
+    lk_log_say(LK_LOG_rooms_dropped, "rooms were ended by an error of their journal or their own: %llu so far",
+               (unsigned long long)stats.rooms_dropped);
+    self->dropped_told = stats.rooms_dropped;
+  }
   lk_links_say(row, LK_NUMBER_rooms, stats.rooms);
   lk_links_say(row, LK_NUMBER_members, stats.members);
   lk_links_say(row, LK_NUMBER_requests, stats.requests);
@@ -150,20 +162,35 @@ static lk_err watch_signals(room_process *self) {
   return lk_loop_watch_signals(&self->loop, &stop, on_signal, self);
 }
 
+/* What a sync took is seen where it is made: by the storage's thread, which is the only one that writes these cells. The
+ * calls of a storage have no context, and a process has one storage. */
+static lk_links_numbers *sync_row;
+
+static int measured_sync(int fd) {
+  uint64_t began_us = lk_posix_monotonic_us();
+  int result = fdatasync(fd);
+  int code = errno;
+  lk_links_observe(sync_row, LK_HISTOGRAM_journal_sync, lk_posix_monotonic_us() - began_us);
+  errno = code;
+  return result;
+}
+
+static const lk_posix_calls measured_calls = { pread, pwrite, measured_sync, fsync };
+
 static lk_err open_house(room_process *self) {
   uint64_t seeds[2];
   lk_err err = lk_posix_random(seeds, sizeof seeds);
   if (err != LK_OK) return err;
-  return lk_house_open(
-      &(lk_house_options){
-          .env = &self->env,
-          .limits = &self->limits,
-          .storage = lk_posix_storage_table(self->storage),
-          .entropy = seeds[0],
-          .generation = seeds[1] | 1,
-          .edges_count = self->options->links->edges_count,
-          .level = self->options->is_ephemeral ? LK_LIT("memory") : LK_LIT("durable") },
-      &self->house);
+  return lk_house_open(&(lk_house_options){ .env = &self->env,
+                                            .limits = &self->limits,
+                                            .storage = lk_posix_storage_table(self->storage),
+                                            .entropy = seeds[0],
+                                            .generation = seeds[1] | 1,
+                                            .edges_count = self->options->links->edges_count,
+                                            .level = self->options->is_ephemeral
+                                                         ? LK_LIT("memory")
+                                                         : LK_LIT("durable") },
+                       &self->house);
 }
 
 static lk_err open_process(room_process *self, const lk_room_process_options *options) {
@@ -182,9 +209,11 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
   }
   if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
   if ((err = watch_signals(self)) != LK_OK) return err;
-  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) != LK_OK)
+  if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) !=
+      LK_OK)
     return err;
-  err = lk_posix_storage_open(self->env.alloc, options->directory, NULL, &self->storage);
+  sync_row = lk_links_room_numbers(links, options->index);
+  err = lk_posix_storage_open(self->env.alloc, options->directory, &measured_calls, &self->storage);
   if (err != LK_OK) return err;
   err = lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
                     on_storage);
@@ -204,6 +233,7 @@ static void close_process(room_process *self) {
 }
 
 static void tell_ready(const room_process *self) {
+  lk_links_set(&lk_links_room_numbers(self->options->links, self->options->index)->ready, 1);
   static const uint64_t one = 1;
   ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
   (void)ignored; /* then the supervisor's words are late, and nothing else */
@@ -226,8 +256,8 @@ int lk_room_process_run(const lk_room_process_options *options) {
     ring_all(self);
     lk_loop_run(&self->loop, turn, self);
   } else {
-    lk_console_say("rooms cannot be served from %s: %s (%s)", options->directory, lk_err_text(err),
-                   lk_err_name(err));
+    lk_log_say(LK_LOG_storage_refused, "rooms cannot be served from %s: %s (%s)", options->directory,
+               lk_err_text(err), lk_err_name(err));
     code = LK_PROCESS_HOPELESS;
   }
   close_process(self);

@@ -1,8 +1,8 @@
 /* server/routes.c -- a table of paths, and the headers that every response has.
  *
  * The order of the checks is the order of trust: first whether the request may be read at all
- * (Host), then what it names, then how. Nothing that a stranger wrote is repeated in a response,
- * so there is nothing to escape.
+ * (Host), then what it names, then how. Nothing that a stranger wrote is repeated in a response but
+ * the names of headers that a page wants to send, which the reader of requests has checked to be one line.
  *
  * The policy allows scripts, styles and connections of this server alone, and compiling
  * WebAssembly. Pages may not be framed: a page around ours could steer clicks into it. */
@@ -91,10 +91,10 @@ static const refusal refusals[] = {
   REFUSAL(404, "not_found", "there is nothing at this path"),
   REFUSAL(405, "method_not_allowed", "use GET or HEAD"),
   REFUSAL(408, "timeout", "the request did not come in time"),
-  REFUSAL(413, "body_too_large", "requests have no body here"),
+  REFUSAL(413, "body_too_large", "the body is longer than the path allows; most allow none"),
   REFUSAL(414, "target_too_long", "the request line is too long"),
   REFUSAL(431, "head_too_large", "the headers are too many or too long"),
-  REFUSAL(501, "not_implemented", "transfer codings are not read here; send a content-length"),
+  REFUSAL(501, "not_implemented", "chunked is the only transfer coding that is read here"),
   REFUSAL(503, "unavailable", "the server has no room for this now; try again later"),
   REFUSAL(505, "version_not_supported", "use HTTP/1.1"),
 };
@@ -171,6 +171,98 @@ static lk_err answer_echo(const exchange *x) {
   return upgrade_or_refuse(x, why);
 }
 
+/* ---- long-poll ---- */
+
+#define LONGPOLL_PATH "/socket/longpoll"
+
+void lk_routes_bodies(const lk_limits *limits, lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]) {
+  out[0] = (lk_http1_body_rule){ LK_LIT(LONGPOLL_PATH), limits->longpoll_body_bytes };
+}
+
+/* Any page may read what it is told, because one that may not talk to us is told nothing else. */
+static void begin_poll(lk_buf *out, uint16_t status, uint64_t wall_ms) {
+  begin(out, status, wall_ms);
+  header(out, "access-control-allow-origin", "*");
+}
+
+static lk_err say_poll(uint16_t status, lk_slice json, uint64_t wall_ms, bool keep_alive,
+                       lk_buf *out) {
+  size_t before = out->len;
+  begin_poll(out, status, wall_ms);
+  (void)lk_http1_respond_header(out, LK_LIT("content-type"), JSON);
+  header(out, "cache-control", "no-store");
+  (void)lk_http1_respond_end_length(out, json.len, keep_alive);
+  (void)lk_buf_append(out, json);
+  return finish(out, before);
+}
+
+lk_err lk_routes_answer_poll(lk_slice json, uint64_t wall_ms, bool keep_alive, lk_buf *out) {
+  return say_poll(200, json, wall_ms, keep_alive, out);
+}
+
+/* Clients look at the status in the body, which stops them for good. */
+static lk_err refuse_poll(const exchange *x) {
+  return lk_routes_answer_poll(LK_LIT("{\"status\":403}"), x->wall_ms, x->answer->keep_alive,
+                               x->out);
+}
+
+/* A poll lands on any edge process, and a session lives in one of them. */
+static lk_err say_why_no_poll(const exchange *x) {
+  return say_poll(
+      501,
+      LK_LIT("{\"status\":403,\"error\":\"longpoll_needs_one_edge\",\"message\":\"long-poll is "
+             "served only by a server with one edge process; start it with --edges 1\"}"),
+      x->wall_ms, x->answer->keep_alive, x->out);
+}
+
+/* A browser asks whether a page of another origin may send what it wants to send. */
+static lk_err answer_preflight(const exchange *x) {
+  size_t before = x->out->len;
+  lk_slice asked;
+  lk_err err = lk_http1_header(x->request, LK_LIT("access-control-request-headers"), &asked);
+  begin_poll(x->out, 200, x->wall_ms);
+  if (err == LK_OK)
+    (void)lk_http1_respond_header(x->out, LK_LIT("access-control-allow-headers"), asked);
+  header(x->out, "access-control-allow-methods", "get, post, options");
+  header(x->out, "access-control-max-age", "3600");
+  (void)lk_http1_respond_end_length(x->out, 0, x->answer->keep_alive);
+  return finish(x->out, before);
+}
+
+/* The header is of later clients, the query of all others. */
+static lk_slice poll_token(const lk_http1_request *request) {
+  lk_slice name, value, token = LK_SLICE_EMPTY, query = request->query;
+  if (lk_http1_header(request, LK_LIT("x-phoenix-longpoll-token"), &token) == LK_OK) return token;
+  while (lk_http1_query_next(&query, &name, &value)) {
+    if (lk_slice_equal(name, LK_LIT("token"))) token = value;
+  }
+  return token;
+}
+
+static bool is_batch(const lk_http1_request *request) {
+  lk_slice type, parameters;
+  if (lk_http1_header(request, LK_LIT("content-type"), &type) != LK_OK) return false;
+  type = lk_slice_trim(lk_slice_cut(type, ';', &parameters));
+  return lk_slice_equal_nocase(type, LK_LIT("application/x-ndjson"));
+}
+
+static lk_err answer_longpoll(const exchange *x) {
+  lk_answer *answer = x->answer;
+  answer->is_post = lk_slice_equal(x->request->method, LK_LIT("POST"));
+  bool is_options = lk_slice_equal(x->request->method, LK_LIT("OPTIONS"));
+  if (!is_options && !answer->is_post && !lk_slice_equal(x->request->method, LK_LIT("GET")))
+    return refuse(x, 400);
+  if (!origin_ok(x->request)) return refuse_poll(x);
+  if (is_options) return answer_preflight(x);
+  if (!x->routes->longpoll) return say_why_no_poll(x);
+  if (!asks_served_version(x->request->query, &answer->form)) return refuse_poll(x);
+  if (answer->form == LK_MESSAGE_V2) answer->form = LK_MESSAGE_V2_TEXT;
+  answer->token = poll_token(x->request);
+  answer->is_batch = is_batch(x->request);
+  answer->poll = true;
+  return LK_OK;
+}
+
 /* ---- the state of the server ---- */
 
 static lk_err answer_health(const exchange *x) {
@@ -178,7 +270,9 @@ static lk_err answer_health(const exchange *x) {
 }
 
 static lk_err answer_readiness(const exchange *x) {
-  return x->routes->ready ? answer_health(x) : refuse(x, 503);
+  const lk_routes *routes = x->routes;
+  bool ready = routes->ready && (routes->is_ready == NULL || routes->is_ready(routes->ctx));
+  return ready ? answer_health(x) : refuse(x, 503);
 }
 
 static lk_err answer_metrics(const exchange *x) {
@@ -257,6 +351,7 @@ lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, 
   *answer = (lk_answer){ .keep_alive = request->keep_alive };
   if (!lk_origin_host_is_loopback(request->host)) return refuse(&x, 403);
   if (lk_slice_equal(request->path, LK_LIT("/socket/websocket"))) return answer_socket(&x);
+  if (lk_slice_equal(request->path, LK_LIT(LONGPOLL_PATH))) return answer_longpoll(&x);
   if (self->echo != NULL && lk_slice_equal(request->path, LK_LIT(LK_ECHO_PATH)))
     return answer_echo(&x);
   if (!is_read(&x)) return refuse(&x, 405);

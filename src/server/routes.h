@@ -1,6 +1,7 @@
 /* server/routes.h -- what a request gets: the pages, the state of the server, or a WebSocket.
  *
  *   /socket/websocket     upgraded, for Phoenix clients of vsn 2.0.x and 1.0.x
+ *   /socket/longpoll      for the same clients where there is no WebSocket (channel/longpoll.h)
  *   /healthz  /readyz     for whoever watches the server: it lives; it takes work
  *   /metrics              counters, in Prometheus' text format
  *   /debug/echo           upgraded, where the server was started with --debug-echo (server/echo.h)
@@ -21,8 +22,12 @@
 
 typedef struct lk_routes {
   const lk_assets *assets;
-  const lk_echo *echo; /* NULL: there is none */
-  bool ready;          /* /readyz says 200 */
+  const lk_echo *echo;              /* NULL: there is none */
+  bool ready;                       /* /readyz says 200, if is_ready does not disagree */
+  bool (*is_ready)(void *ctx);      /* or NULL */
+  const lk_http1_body_rule *bodies; /* of lk_routes_bodies() */
+  uint32_t bodies_count;
+  bool longpoll; /* serve /socket/longpoll; otherwise it says why it is not served */
   /* Appends the text of /metrics. */
   void (*metrics)(void *ctx, lk_buf *out);
   void *ctx;
@@ -33,7 +38,11 @@ typedef struct lk_answer {
   bool echo;    /* with |upgrade|: what comes is sent back */
   bool packed;  /* with |echo|: compression was agreed on, as |deflate| says */
   bool keep_alive;
-  lk_message_form form; /* with |upgrade|: what the client speaks */
+  bool poll; /* nothing was written: the caller asks channel/longpoll.h, and says what that says */
+  bool is_post; /* with |poll| */
+  bool is_batch;
+  lk_slice token;       /* with |poll|: in the request; empty: none */
+  lk_message_form form; /* with |upgrade| or |poll|: what the client speaks */
   lk_ws_deflate_params deflate;
   lk_slice body; /* follows what was written; lives as long as the program */
 } lk_answer;
@@ -41,6 +50,14 @@ typedef struct lk_answer {
 /* Answers |request| at |wall_ms|. LK_ERR_NOMEM, LK_ERR_LIMIT: |out| is as before. */
 lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
                         lk_buf *out, lk_answer *answer) LK_MUST_USE;
+
+/* Appends a whole response with what a long-poll session answered. */
+lk_err lk_routes_answer_poll(lk_slice json, uint64_t wall_ms, bool keep_alive,
+                             lk_buf *out) LK_MUST_USE;
+
+/* How long the bodies of requests may be. |out| must live as long as the machines that read them. */
+#define LK_ROUTES_BODIES_COUNT 1
+void lk_routes_bodies(const lk_limits *limits, lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]);
 
 /* Appends a whole response that says |status|, one of 400 and above, and ends the connection. */
 lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) LK_MUST_USE;

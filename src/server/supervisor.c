@@ -1,15 +1,25 @@
 /* server/supervisor.c -- fork, wait, fork again.
  *
- *   STARTING ──all are ready──> RUNNING ──signal──> EDGES STOP ──all ended──> ROOMS STOP ──all ended──> end, 0
- *      ^                           │                     └── 5 s or a second signal: SIGKILL ──> end, 1
- *      └── one died: another one ──┴── more than 10 times in 10 s, or hopeless ──> stop as above, end, 1
+ *   server   one for one; ends when one of these does
+ *   ├─ rooms    simple one for one: a process each     started first
+ *   └─ edges    likewise                               stopped first: they finish what they were asked, which takes rooms
  *
- * One for one: processes share nothing but rings, each of which goes on with whoever takes its end. Rooms start
- * first and stop last, since edges finish what they were asked while they stop.
+ * Three machines of base/supervise.h say what to do; this file does it with processes. A process that died is started
+ * again, more than 10 times in 10 s of one kind are too many. To stop is SIGTERM to all edges, then, when they are
+ * gone, to all rooms; 5 s later, or at a second signal, it is SIGKILL. Processes share nothing but rings, each of which
+ * goes on with whoever takes its end.
  *
- * A process is a fork without exec: the supervisor has one thread, little memory and no secrets,
- * and a fork is the fastest way back (a quarter of a millisecond). It learns three things of its
+ * How a process ends is its reason: as it was told, normal; LK_PROCESS_HOPELESS, which ends the server, a shutdown with a
+ * term; anything else, an error. All are transient, so that only errors make another one start. That a
+ * process ends normally without having been told, by a SIGTERM of somebody else's, is an error unless the server
+ * is stopping: who stops it may have sent the signal to all.
+ *
+ * A process is a fork without exec: the supervisor has one thread and little memory, and a fork is the fastest way back (a quarter of a millisecond). It learns three things of its
  * processes, and parses none of them: that one is ready (an eventfd), that it ended, and how.
+ *
+ * Its secrets are those of TLS. It keeps the certificate and key that were last good, so that a process that it starts
+ * has them whatever the files hold by then; processes for rooms let go of them. From then on each looks at the files by
+ * itself (server/tls_files.h).
  *
  * Not chosen: listening anew in each edge, with SO_REUSEPORT: connections in the queue of a dead
  * one would be lost. */
@@ -26,10 +36,11 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "base/supervise.h"
 #include "server/console.h"
 #include "server/directory.h"
-#include "server/intensity.h"
 #include "server/listener.h"
+#include "server/log.h"
 #include "server/loop.h"
 #include "platform/posix/heap.h"
 #include "server/edge_process.h"
@@ -44,25 +55,38 @@
 typedef struct child {
   pid_t pid; /* 0: none */
   bool is_room;
+  bool is_told; /* to stop, or killed */
   uint32_t index;
+  char how[96]; /* the one before ended */
 } child;
+
+/* The groups, which are the children of the server's machine. */
+enum { ROOMS, EDGES, GROUPS };
+
+/* The processes of one kind; their ids are their indexes. */
+typedef struct group {
+  lk_supervise machine;
+  child children[LK_SERVER_PROCESSES_MAX];
+  uint32_t count;
+  const child *last_dead;
+  bool is_explained;
+  bool is_late;
+} group;
 
 typedef struct supervisor {
   const lk_server_options *options;
   lk_listener listener;
   lk_directory directory;
   lk_links links;
-  lk_intensity intensity;
+  lk_tls_files tls;
+  lk_tls_tickets tickets;
   lk_loop loop;
   lk_watch ready_watch;
   int ready_fd;
-  child children[2 * LK_SERVER_PROCESSES_MAX]; /* rooms, then edges */
-  uint32_t children_count;
+  lk_supervise machine;
+  group groups[GROUPS];
   uint32_t ready_count;
-  uint64_t kill_ms;
   bool announced;
-  bool stopping;
-  bool rooms_told; /* to stop */
   int code;
 } supervisor;
 
@@ -78,6 +102,8 @@ static int run_room(const supervisor *self, uint32_t index) {
   return lk_room_process_run(&options);
 }
 
+static bool has_tls(const supervisor *self) { return self->options->tls_certificate != NULL; }
+
 static int run_edge(const supervisor *self, uint32_t index) {
   lk_edge_process_options options = { .links = &self->links,
                                       .index = index,
@@ -85,18 +111,19 @@ static int run_edge(const supervisor *self, uint32_t index) {
                                       .ready_fd = self->ready_fd,
                                       .assets = self->options->assets,
                                       .limits = self->options->limits,
-                                      .debug_echo = self->options->debug_echo };
+                                      .debug_echo = self->options->debug_echo,
+                                      .tls = has_tls(self) ? &self->tls : NULL,
+                                      .tickets = &self->tickets };
   return lk_edge_process_run(&options);
 }
 
-static _Noreturn void become(const supervisor *self, const child *who, pid_t parent) {
-  lk_loop mine = self->loop;
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(LK_PROCESS_FAILED); /* it died before we asked to die with it */
-  (void)prctl(PR_SET_NAME, who->is_room ? "laniakea-room" : "laniakea-edge");
-  lk_loop_deinit(&mine); /* the supervisor's: only our descriptors of it are closed */
-  if (who->is_room) (void)close(self->listener.fd);
-  _exit(who->is_room ? run_room(self, who->index) : run_edge(self, who->index));
+/* What a process for rooms has no use for. */
+static void let_go(const supervisor *self) {
+  lk_tls_files files = self->tls;
+  lk_tls_tickets tickets = self->tickets;
+  lk_tls_files_close(&files);
+  lk_tls_tickets_close(&tickets);
+  (void)close(self->listener.fd);
 }
 
 static lk_links_numbers *numbers_of(const supervisor *self, const child *who) {
@@ -106,53 +133,152 @@ static lk_links_numbers *numbers_of(const supervisor *self, const child *who) {
 
 static const char *kind_of(const child *who) { return who->is_room ? "room" : "edge"; }
 
-static lk_err start_process(supervisor *self, child *who) {
+static _Noreturn void become(const supervisor *self, const child *who, pid_t parent) {
+  lk_loop mine = self->loop;
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(LK_PROCESS_FAILED); /* it died before we asked to die with it */
+  (void)prctl(PR_SET_NAME, who->is_room ? "laniakea-room" : "laniakea-edge");
+  lk_log_set_process(kind_of(who), who->index);
+  lk_links_begin(numbers_of(self, who), (uint64_t)getpid());
+  lk_loop_deinit(&mine); /* the supervisor's: only our descriptors of it are closed */
+  if (who->is_room) let_go(self);
+  _exit(who->is_room ? run_room(self, who->index) : run_edge(self, who->index));
+}
+
+static bool start_process(supervisor *self, child *who) {
   pid_t parent = getpid();
   pid_t pid = fork();
   if (pid == 0) become(self, who, parent);
   if (pid < 0) {
-    lk_console_say("cannot start the %s process %u: %s", kind_of(who), (unsigned)who->index,
-                   strerror(errno));
-    return LK_ERR_LIMIT;
+    lk_log_say(LK_LOG_process_not_started, "cannot start the %s process %u: %s", kind_of(who),
+               (unsigned)who->index, strerror(errno));
+    return false;
   }
   who->pid = pid;
+  who->is_told = false;
   atomic_fetch_add(&numbers_of(self, who)->starts, 1);
-  return LK_OK;
+  return true;
 }
 
-static bool any_runs(const supervisor *self, bool rooms) {
-  for (uint32_t i = 0; i < self->children_count; i++) {
-    if (self->children[i].pid != 0 && self->children[i].is_room == rooms) return true;
+static void signal_process(child *who, int number) {
+  who->is_told = true;
+  if (who->pid != 0) (void)kill(who->pid, number);
+}
+
+/* ---- what the machines want ---- */
+
+static uint64_t now_of(const supervisor *self) { return lk_loop_now(&self->loop); }
+
+static void say_restart(const supervisor *self, const child *who) {
+  uint64_t restarts = 0;
+  for (int i = 0; i < GROUPS; i++) restarts += lk_supervise_restarts(&self->groups[i].machine);
+  lk_log_say(LK_LOG_process_died, "the %s process %u %s; starting another one (restart %llu)",
+             kind_of(who), (unsigned)who->index, who->how, (unsigned long long)restarts);
+}
+
+static void start_child(supervisor *self, group *g, child *who, bool is_restart) {
+  if (is_restart) say_restart(self, who);
+  if (start_process(self, who)) lk_supervise_started(&g->machine, who->index, now_of(self));
+  else lk_supervise_failed(&g->machine, who->index, now_of(self));
+}
+
+static void kill_child(group *g, child *who) {
+  if (lk_supervise_why(&g->machine) != LK_END_KILLED && !g->is_late) {
+    g->is_late = true;
+    lk_log_say(LK_LOG_killed, "some processes did not stop within %d seconds; they are killed",
+               STOP_MS / 1000);
   }
-  return false;
+  signal_process(who, SIGKILL);
 }
 
-static void signal_all(const supervisor *self, bool rooms, int number) {
-  for (uint32_t i = 0; i < self->children_count; i++) {
-    const child *c = &self->children[i];
-    if (c->pid != 0 && c->is_room == rooms) (void)kill(c->pid, number);
+/* A group that never was complete has failed; one that gave up takes the server with it. */
+static void end_group(supervisor *self, uint32_t which, const lk_supervise_effect *e) {
+  if (lk_supervise_state_of(&self->machine, which) == LK_CHILD_STARTING)
+    lk_supervise_failed(&self->machine, which, now_of(self));
+  else lk_supervise_exited(&self->machine, which, e->reason, now_of(self));
+}
+
+/* True where there was something to do; likewise below. */
+static bool drain_group(supervisor *self, uint32_t which) {
+  group *g = &self->groups[which];
+  lk_supervise_effect e;
+  bool any = false;
+  for (; lk_supervise_poll(&g->machine, &e); any = true) {
+    child *who = &g->children[e.id];
+    switch (e.kind) {
+    case LK_EFFECT_START: start_child(self, g, who, e.is_restart); break;
+    case LK_EFFECT_STOP: signal_process(who, SIGTERM); break;
+    case LK_EFFECT_KILL: kill_child(g, who); break;
+    case LK_EFFECT_ENDED: end_group(self, which, &e); break;
+    default: break;
+    }
   }
+  return any;
 }
 
-/* ---- stopping ---- */
-
-static void begin_to_stop(supervisor *self, int code) {
-  if (code != 0) self->code = code;
-  if (self->stopping) return;
-  self->stopping = true;
-  self->kill_ms = lk_loop_now(&self->loop) + STOP_MS;
-  signal_all(self, false, SIGTERM);
-}
-
-/* Edges first; when none is left, rooms; when none is left, the end. */
-static void go_on_stopping(supervisor *self) {
-  if (!self->stopping || any_runs(self, false)) return;
-  if (!self->rooms_told) {
-    self->rooms_told = true;
-    self->kill_ms = lk_loop_now(&self->loop) + STOP_MS;
-    signal_all(self, true, SIGTERM);
+static void start_group(supervisor *self, uint32_t which) {
+  group *g = &self->groups[which];
+  lk_err err = LK_OK;
+  lk_supervise_begin(&g->machine, now_of(self));
+  (void)drain_group(self, which);
+  for (uint32_t i = 0; i < g->count && err == LK_OK; i++) {
+    lk_child_spec spec = { .id = i };
+    err = lk_supervise_start_child(&g->machine, &spec, now_of(self));
+    (void)drain_group(self, which);
   }
-  if (!any_runs(self, true)) lk_loop_stop(&self->loop);
+  if (err == LK_OK && lk_supervise_active(&g->machine) == g->count)
+    lk_supervise_started(&self->machine, which, now_of(self));
+  else lk_supervise_kill(&g->machine, now_of(self));
+}
+
+static bool drain_server(supervisor *self) {
+  lk_supervise_effect e;
+  bool any = false;
+  for (; lk_supervise_poll(&self->machine, &e); any = true) {
+    uint32_t which = (uint32_t)e.id;
+    switch (e.kind) {
+    case LK_EFFECT_START: start_group(self, which); break;
+    case LK_EFFECT_STOP: lk_supervise_stop(&self->groups[which].machine, now_of(self)); break;
+    case LK_EFFECT_KILL: lk_supervise_kill(&self->groups[which].machine, now_of(self)); break;
+    case LK_EFFECT_ENDED:
+      if (e.why != LK_END_STOPPED) self->code = 1;
+      lk_loop_stop(&self->loop);
+      break;
+    default: break;
+    }
+  }
+  return any;
+}
+
+static void explain(group *g) {
+  if (lk_supervise_why(&g->machine) != LK_END_INTENSITY || g->is_explained) return;
+  g->is_explained = true;
+  lk_log_say(LK_LOG_gave_up,
+             "the %s process %u %s; processes died more than %d times within %d seconds, "
+             "so that the server gives up",
+             kind_of(g->last_dead), (unsigned)g->last_dead->index, g->last_dead->how, RESTARTS_MAX,
+             RESTARTS_PERIOD_MS / 1000);
+}
+
+static void drain(supervisor *self) {
+  bool any;
+  do {
+    any = drain_server(self);
+    for (uint32_t i = 0; i < GROUPS; i++) {
+      explain(&self->groups[i]);
+      any |= drain_group(self, i);
+    }
+  } while (any);
+}
+
+/* ---- what happens ---- */
+
+/* On its way to the end, as a whole or in part. */
+static bool is_ending(const supervisor *self) {
+  for (int i = 0; i < GROUPS; i++) {
+    if (lk_supervise_why(&self->groups[i].machine) != LK_END_NONE) return true;
+  }
+  return lk_supervise_why(&self->machine) != LK_END_NONE;
 }
 
 static void describe_death(int status, char *out, size_t size) {
@@ -162,68 +288,73 @@ static void describe_death(int status, char *out, size_t size) {
   else (void)snprintf(out, size, "ended with code %d", WEXITSTATUS(status));
 }
 
-static void restart(supervisor *self, child *who, int status) {
-  char how[96];
-  describe_death(status, how, sizeof how);
-  if (!lk_intensity_allow(&self->intensity, lk_loop_now(&self->loop))) {
-    lk_console_say("the %s process %u %s; processes died more than %d times within %d seconds, so that the "
-                   "server gives up",
-                   kind_of(who), (unsigned)who->index, how, RESTARTS_MAX,
-                   RESTARTS_PERIOD_MS / 1000);
-    begin_to_stop(self, 1);
-    return;
-  }
-  lk_console_say("the %s process %u %s; starting another one (restart %llu)", kind_of(who),
-                 (unsigned)who->index, how, (unsigned long long)self->intensity.total);
-  if (start_process(self, who) != LK_OK) begin_to_stop(self, 1);
-}
-
-static void on_end(supervisor *self, child *who, int status) {
+static void on_end(supervisor *self, group *g, child *who, int status) {
   bool clean = WIFEXITED(status) && WEXITSTATUS(status) == LK_PROCESS_STOPPED;
   bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == LK_PROCESS_HOPELESS;
+  lk_exit reason = LK_EXIT_ERROR;
+  if (clean && is_ending(self)) reason = LK_EXIT_NORMAL;
+  if (hopeless) reason = LK_EXIT_SHUTDOWN_TERM; /* it has said why */
+  if (hopeless || (who->is_told && !clean)) self->code = 1;
+  if (hopeless) lk_supervise_stop(&self->machine, now_of(self));
   who->pid = 0;
-  if (self->stopping) self->code = clean ? self->code : 1;
-  else if (hopeless) begin_to_stop(self, 1); /* it has said why */
-  else restart(self, who, status);
+  lk_links_end(numbers_of(self, who));
+  g->last_dead = who;
+  describe_death(status, who->how, sizeof who->how);
+  lk_supervise_exited(&g->machine, who->index, reason, now_of(self));
+  drain(self);
+}
+
+static child *child_of(supervisor *self, pid_t pid, group **out) {
+  for (int i = 0; i < GROUPS; i++) {
+    *out = &self->groups[i];
+    for (uint32_t k = 0; k < (*out)->count; k++) {
+      if ((*out)->children[k].pid == pid) return &(*out)->children[k];
+    }
+  }
+  return NULL;
 }
 
 /* Every child that ended. Signals may merge, so that one SIGCHLD stands for several. */
 static void reap(supervisor *self) {
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-    for (uint32_t i = 0; i < self->children_count; i++) {
-      if (self->children[i].pid == pid) on_end(self, &self->children[i], status);
-    }
+    group *g;
+    child *who = child_of(self, pid, &g);
+    if (who != NULL) on_end(self, g, who, status);
   }
-  go_on_stopping(self);
 }
 
-static void kill_all(supervisor *self) {
-  signal_all(self, false, SIGKILL);
-  signal_all(self, true, SIGKILL);
-}
-
-static void stop(supervisor *self) {
-  if (self->stopping) kill_all(self);
-  begin_to_stop(self, 0);
-  go_on_stopping(self);
+static void stop(supervisor *self, int number) {
+  lk_log_say(LK_LOG_server_stopping, "signal %d (%s): the server stops", number, strsignal(number));
+  lk_supervise_stop(&self->machine, now_of(self));
 }
 
 static void on_signal(void *ctx, int number) {
-  if (number == SIGCHLD) reap(ctx);
-  else stop(ctx);
+  supervisor *self = ctx;
+  if (number == SIGCHLD) reap(self);
+  else if (is_ending(self)) lk_supervise_kill(&self->machine, now_of(self));
+  else stop(self, number);
+  drain(self);
+}
+
+static uint64_t tick_tls(supervisor *self) {
+  if (!has_tls(self)) return LK_LOOP_NEVER;
+  lk_tls_files_tick(&self->tls, now_of(self));
+  lk_tls_tickets_tick(&self->tickets, now_of(self));
+  return lk_min_u64(lk_tls_files_deadline(&self->tls), lk_tls_tickets_deadline(&self->tickets));
 }
 
 static uint64_t turn(void *ctx) {
   supervisor *self = ctx;
-  if (!self->stopping) return LK_LOOP_NEVER;
-  if (lk_loop_now(&self->loop) < self->kill_ms) return self->kill_ms;
-  if (any_runs(self, false) || any_runs(self, true)) {
-    lk_console_say("some processes did not stop within %d seconds; they are killed", STOP_MS / 1000);
-    kill_all(self);
+  uint64_t deadline = tick_tls(self);
+  for (int i = 0; i < GROUPS; i++) {
+    lk_supervise *machine = &self->groups[i].machine;
+    if (lk_supervise_deadline(machine) <= now_of(self)) lk_supervise_tick(machine, now_of(self));
   }
-  self->kill_ms = LK_LOOP_NEVER;
-  return LK_LOOP_NEVER;
+  drain(self);
+  for (int i = 0; i < GROUPS; i++)
+    deadline = lk_min_u64(deadline, lk_supervise_deadline(&self->groups[i].machine));
+  return deadline;
 }
 
 /* ---- starting ---- */
@@ -243,8 +374,10 @@ static void on_ready(lk_watch *watch, uint32_t events) {
   (void)ignored;
   (void)events;
   if (ignored == sizeof count) self->ready_count += (uint32_t)count;
-  if (self->announced || self->ready_count < self->children_count) return;
+  if (self->announced || self->ready_count < self->groups[ROOMS].count + self->groups[EDGES].count)
+    return;
   if (!self->options->quiet) announce(self);
+  lk_log_say(LK_LOG_server_started, "Laniakea %s listens on %s", LK_VERSION_TEXT, self->listener.url);
   self->announced = true;
 }
 
@@ -272,24 +405,75 @@ static lk_err make_links(supervisor *self) {
     return err;
   }
   for (uint32_t i = 0; i < rooms; i++)
-    self->children[self->children_count++] = (child){ .is_room = true, .index = i };
-  for (uint32_t i = 0; i < edges; i++)
-    self->children[self->children_count++] = (child){ .index = i };
+    self->groups[ROOMS].children[i] = (child){ .is_room = true, .index = i };
+  for (uint32_t i = 0; i < edges; i++) self->groups[EDGES].children[i] = (child){ .index = i };
+  self->groups[ROOMS].count = rooms;
+  self->groups[EDGES].count = edges;
   return LK_OK;
+}
+
+static lk_err make_machines(supervisor *self) {
+  lk_supervise_flags flags = { .strategy = LK_SIMPLE_ONE_FOR_ONE,
+                               .intensity = RESTARTS_MAX,
+                               .period_ms = RESTARTS_PERIOD_MS,
+                               .children_max = LK_SERVER_PROCESSES_MAX };
+  lk_child_spec like = { .restart = LK_TRANSIENT, .shutdown_ms = STOP_MS };
+  lk_err err = LK_OK;
+  for (int i = 0; i < GROUPS && err == LK_OK; i++)
+    err = lk_supervise_init(&self->groups[i].machine, lk_posix_heap(), &flags, &like, 1);
+  if (err != LK_OK) return err;
+
+  lk_child_spec specs[GROUPS];
+  for (uint32_t i = 0; i < GROUPS; i++) {
+    specs[i] = (lk_child_spec){
+      .id = i, .restart = LK_TRANSIENT, .shutdown_ms = LK_SHUTDOWN_INFINITY, .significant = true
+    };
+  }
+  flags.strategy = LK_ONE_FOR_ONE;
+  flags.auto_shutdown = LK_AUTO_ANY_SIGNIFICANT;
+  return lk_supervise_init(&self->machine, lk_posix_heap(), &flags, specs, GROUPS);
+}
+
+static lk_err open_tls(supervisor *self) {
+  lk_buf why;
+  if (!has_tls(self)) return LK_OK;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_tls_files_open(&self->tls, lk_posix_heap(), self->options->tls_certificate,
+                                 self->options->tls_key, now_of(self), &why);
+  if (err != LK_OK) lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  lk_buf_deinit(&why);
+  if (err != LK_OK) return err;
+  err = lk_tls_tickets_make(&self->tickets, now_of(self));
+  if (err != LK_OK) lk_console_say("cannot make the secret of session tickets: %s", lk_err_text(err));
+  return err;
 }
 
 static lk_err open_all(supervisor *self) {
   lk_err err = watch_all(self); /* first: a signal from now on finds a way to clean up */
+  if (err == LK_OK) err = make_machines(self);
   if (err != LK_OK) {
     lk_console_say("cannot start: %s", lk_err_text(err));
     return err;
   }
-  err = lk_listener_open(&self->listener, self->options->address, self->options->port);
+  err = open_tls(self);
+  if (err == LK_OK)
+    err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http", self->options->address,
+                           self->options->port);
   if (err == LK_OK) err = lk_directory_open(&self->directory, self->options->directory);
   if (err == LK_OK) err = make_links(self);
-  for (uint32_t i = 0; i < self->children_count && err == LK_OK; i++)
-    err = start_process(self, &self->children[i]);
   return err;
+}
+
+static void close_all(supervisor *self) {
+  lk_loop_deinit(&self->loop);
+  lk_listener_close(&self->listener);
+  lk_directory_close(&self->directory);
+  lk_links_close(&self->links, lk_posix_heap());
+  lk_tls_files_close(&self->tls);
+  lk_tls_tickets_close(&self->tickets);
+  if (self->ready_fd >= 0) (void)close(self->ready_fd);
+  lk_supervise_deinit(&self->machine);
+  for (int i = 0; i < GROUPS; i++) lk_supervise_deinit(&self->groups[i].machine);
 }
 
 int lk_supervisor_run(const lk_server_options *options) {
@@ -300,17 +484,12 @@ int lk_supervisor_run(const lk_server_options *options) {
                       .loop = { .epoll = -1, .signals = -1 } };
   /* Who read our words may have gone (`laniakea serve 2>&1 | head -1`); clients have not. */
   (void)signal(SIGPIPE, SIG_IGN);
-  lk_intensity_init(&self.intensity, RESTARTS_MAX, RESTARTS_PERIOD_MS);
-  if (open_all(&self) != LK_OK) {
-    self.code = 1;
-    kill_all(&self);
-  } else {
+  if (open_all(&self) == LK_OK) {
+    lk_supervise_begin(&self.machine, now_of(&self));
     lk_loop_run(&self.loop, turn, &self);
+  } else {
+    self.code = 1;
   }
-  lk_loop_deinit(&self.loop);
-  lk_listener_close(&self.listener);
-  lk_directory_close(&self.directory);
-  lk_links_close(&self.links, lk_posix_heap());
-  if (self.ready_fd >= 0) (void)close(self.ready_fd);
+  close_all(&self);
   return self.code;
 }

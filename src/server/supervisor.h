@@ -1,6 +1,7 @@
 /* server/supervisor.h -- the process that keeps the server running.
  *
- *   supervisor   listening socket, data directory, shared memory, restarts     reads no byte from outside
+ *   supervisor   listening socket, data directory, shared memory, restarts     reads no byte from outside,
+ *                                                                               but certificates
  *   ├─ room ×R   rooms and their journals                                      may die at any instant
  *   └─ edge ×E   connections and protocols                                     may die at any instant
  *
@@ -18,6 +19,8 @@
 typedef struct lk_server_options {
   const char *address;   /* in numbers */
   const char *directory; /* NULL: ephemeral, gone when the server ends */
+  const char *tls_certificate; /* files; both, or NULL: no TLS */
+  const char *tls_key;
   const lk_assets *assets;
   lk_limits limits;
   uint32_t edges;  /* processes for connections, 1 to LK_SERVER_PROCESSES_MAX */
@@ -28,8 +31,8 @@ typedef struct lk_server_options {
 } lk_server_options;
 
 /* Serves until SIGTERM, SIGINT or SIGHUP. Returns the program's exit code: 0 after a clean stop, 1
- * where it could not start, where workers died too often, or where the last one had to be killed;
- * why has been said on the console. A second signal ends the worker at once. */
+ * where it could not start, where processes died too often, or where one had to be killed or failed while it
+ * stopped; why has been said on the console. A second signal kills all at once. */
 int lk_supervisor_run(const lk_server_options *options);
 
 #endif

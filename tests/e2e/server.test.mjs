@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -88,7 +88,17 @@ function isAlive(pid) {
   }
 }
 
-const workerOf = (server) => childrenOf(server.pid)[0]
+/** The process of a server that does this: 'room' or 'edge'. None while there is none. */
+function processOf(server, kind) {
+  return childrenOf(server.pid).find((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === `laniakea-${kind}` && isAlive(pid)
+    } catch {
+      return false
+    }
+  })
+}
+
 const openFilesOf = (pid) => readdirSync(`/proc/${pid}/fd`).length
 
 function directory() {
@@ -97,14 +107,14 @@ function directory() {
   return path
 }
 
-/** The private directory of a server: among what its worker has open. */
+/** The private directory of a server: among what its processes have open. */
 function dataOf(server) {
-  const folder = `/proc/${workerOf(server)}/fd`
+  const folder = `/proc/${processOf(server, 'room')}/fd`
   const open = readdirSync(folder).map((name) => readlinkSync(join(folder, name)))
   return open.find((path) => /\/laniakea-serve-\w{6}$/.test(path))
 }
 
-// Stopped by signal, so that the worker closes all it holds, and whatever the test was about: no
+// Stopped by signal, so that the processes close all it holds, and whatever the test was about: no
 // assertion failed and no sanitizer spoke.
 afterEach(async () => {
   for (const server of [...running]) {
@@ -210,7 +220,7 @@ describe('the program', () => {
     let said = ''
     child.stdout.on('data', (text) => (said += text))
     child.stderr.on('data', (text) => (said += text))
-    await until(() => childrenOf(child.pid).length === 1, 'the worker')
+    await until(() => childrenOf(child.pid).length === 2, 'its processes')
     await sleep(100)
     child.kill('SIGTERM')
     assert.deepEqual(await once(child, 'close'), [0, null])
@@ -326,7 +336,8 @@ describe('HTTP', () => {
     assert.equal(statusOf(await raw(server, `GET / HTTP/1.1\r\nHost: localhost\r\n${'X: y\r\n'.repeat(101)}\r\n`)), 431)
     assert.equal(statusOf(await raw(server, line(20000))), 414)
     assert.equal(statusOf(await raw(server, 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello')), 413)
-    assert.equal(statusOf(await raw(server, 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')), 501)
+    assert.equal(statusOf(await raw(server, 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')), 413)
+    assert.equal(statusOf(await raw(server, 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n')), 501)
     assert.equal(statusOf(await raw(server, 'GET / HTTP/2.5\r\nHost: localhost\r\n\r\n')), 505)
     const began = Date.now()
     await raw(server, 'nonsense\r\n\r\n')
@@ -370,10 +381,11 @@ describe('the WebSocket handshake', () => {
     assert.equal(statusOf(await handshake(server, path, { Host: 'evil.example' })), 403)
   })
 
-  test('wants serializer 2, an upgrade, and the headers of RFC 6455', async () => {
+  test('wants serializer 1 or 2, an upgrade, and the headers of RFC 6455', async () => {
     const server = await start()
     assert.equal(statusOf(await handshake(server, '/socket/websocket?a=1&vsn=2.0.7')), 101)
-    for (const query of ['', '?vsn=1.0.0', '?vsn=2', '?vsn=2.1.0', '?vsn=2.0.x', '?vsn=2.0.0&vsn=9', '?vsn=3.0.0']) {
+    for (const query of ['', '?vsn=1.0.0']) assert.equal(statusOf(await handshake(server, `/socket/websocket${query}`)), 101, query)
+    for (const query of ['?vsn=2', '?vsn=2.1.0', '?vsn=2.0.x', '?vsn=2.0.0&vsn=9', '?vsn=3.0.0']) {
       assert.equal(statusOf(await handshake(server, `/socket/websocket${query}`)), 403, query)
     }
     assert.equal((await fetch(`${server.url}${path}`)).status, 400)
@@ -414,27 +426,44 @@ describe('a counter', () => {
     assert.ok(socket.isConnected())
   })
 
-  test('keeps what was acknowledged when its worker is killed, and clients come back by themselves', async () => {
+  test('keeps what was acknowledged when its processes are killed, and clients come back by themselves', async () => {
     const server = await start()
     const { channel } = await join_(client(server), 'crdt:demo')
     const other = await join_(client(server), 'crdt:demo')
     let acknowledged = 0
-    for (let round = 0; round < 5; round++) {
+    for (const kind of ['edge', 'room', 'room', 'edge', 'room', 'edge']) {
       for (let i = 0; i < 20; i++) acknowledged = (await increment(channel, 1)).value
-      const worker = workerOf(server)
+      const before = processOf(server, kind)
       const died = Date.now()
-      process.kill(worker, 'SIGKILL')
-      await until(async () => (await fetch(`${server.url}/healthz`).catch(() => ({}))).status === 200, 'the next worker', 1000)
+      process.kill(before, 'SIGKILL')
+      await until(() => ![undefined, before].includes(processOf(server, kind)), `the next ${kind} process`, 1000)
+      await until(async () => (await fetch(`${server.url}/healthz`).catch(() => ({}))).status === 200, 'an answer', 1000)
       assert.ok(Date.now() - died < 1000)
-      assert.notEqual(workerOf(server), worker)
       await until(() => channel.isJoined() && channel.socket.isConnected() && other.channel.isJoined(), 'the clients')
     }
-    assert.equal(acknowledged, 100)
+    assert.equal(acknowledged, 120)
     assert.equal((await reply(other.channel.push('crdt.get', { payload: {} }))).value, acknowledged)
     const metrics = await (await fetch(`${server.url}/metrics`)).text()
-    assert.match(metrics, /^laniakea_worker_restarts_total 5$/m)
-    assert.equal(server.err.split('\n').filter((line) => line.includes('killed by signal 9')).length, 5)
+    assert.match(metrics, /^laniakea_restarts_total\{process="edge"\} 3$/m)
+    assert.match(metrics, /^laniakea_restarts_total\{process="room"\} 3$/m)
+    for (const kind of ['edge', 'room']) {
+      const lines = server.err.split('\n').filter((line) => line.includes(`the ${kind} process 0 was killed by signal 9`))
+      assert.equal(lines.length, 3)
+    }
+    assert.match(server.err, /starting another one \(restart 6\)/)
     assert.equal(await stop(server), 0)
+  })
+
+  test('does not notice on its connection that the room process was killed', async () => {
+    const server = await start()
+    const { channel } = await join_(client(server), 'crdt:demo')
+    let drops = 0
+    channel.socket.onClose(() => drops++)
+    channel.onError(() => drops++)
+    assert.equal((await increment(channel, 1)).value, 1)
+    process.kill(processOf(server, 'room'), 'SIGKILL')
+    assert.equal((await increment(channel, 1)).value, 2)
+    assert.equal(drops, 0)
   })
 
   test('keeps its value over a restart of the server with --data', async () => {
@@ -462,7 +491,7 @@ describe('a counter', () => {
 
   test('closes what does not speak the protocol, never with 1000', async () => {
     const server = await start()
-    for (const [message, code] of [['garbage', 1008], ['{}', 1008], [new Uint8Array([0, 1, 2]), 1003], ['x'.repeat(1 << 21), 1009]]) {
+    for (const [message, code] of [['garbage', 1008], ['{}', 1008], [new Uint8Array([0, 1, 2]), 1008], ['x'.repeat(1 << 21), 1009]]) {
       const socket = new WebSocket(`${server.url.replace('http', 'ws')}/socket/websocket?vsn=2.0.0`)
       socket.onerror = () => {}
       await new Promise((resolve) => (socket.onopen = resolve))
@@ -515,16 +544,18 @@ describe('a counter', () => {
       worst = Math.max(worst, performance.now() - began)
     }
     assert.ok(worst < 500, `an increment took ${worst} ms`)
-    const memory = readFileSync(`/proc/${workerOf(server)}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]
-    if (!process.env.LK_PROGRAM_IS_SANITIZED) assert.ok(Number(memory) < 32768, `${memory} KiB`)
+    for (const kind of ['edge', 'room']) {
+      const memory = readFileSync(`/proc/${processOf(server, kind)}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]
+      if (!process.env.LK_PROGRAM_IS_SANITIZED) assert.ok(Number(memory) < 32768, `${kind}: ${memory} KiB`)
+    }
     deaf.destroy()
   })
 
   test('leaves no descriptor behind when clients go, whatever way they go', async () => {
     const server = await start()
-    const worker = workerOf(server)
+    const edge = processOf(server, 'edge')
     await join_(client(server), 'crdt:demo')
-    const files = openFilesOf(worker)
+    const files = openFilesOf(edge)
     for (let i = 0; i < 40; i++) {
       const socket = connect(server.port, '127.0.0.1')
       await once(socket, 'connect')
@@ -533,37 +564,96 @@ describe('a counter', () => {
       if (i % 4 === 3) await handshake(server, '/socket/websocket?vsn=2.0.0')
       i % 4 < 2 ? socket.resetAndDestroy() : socket.destroy()
     }
-    await until(() => openFilesOf(worker) <= files, 'the descriptors')
+    await until(() => openFilesOf(edge) <= files, 'the descriptors')
   })
 })
 
 // ---- supervision ----
 
 describe('the supervisor', () => {
-  test('gives up when workers die too fast, says so, and removes the data', async () => {
-    const server = await start()
-    const path = dataOf(server)
-    for (let i = 0; i < 30 && server.child.exitCode === null; i++) {
-      const worker = workerOf(server)
-      if (worker) {
-        try {
-          process.kill(worker, 'SIGKILL')
-        } catch { /* it was gone already */ }
+  for (const kind of ['edge', 'room']) {
+    test(`gives up when ${kind} processes die too fast, says so, and removes the data`, async () => {
+      const server = await start()
+      const path = dataOf(server)
+      for (let i = 0; i < 100 && server.child.exitCode === null; i++) {
+        const pid = processOf(server, kind)
+        if (pid) {
+          try {
+            process.kill(pid, 'SIGKILL')
+          } catch { /* it was gone already */ }
+        }
+        await sleep(20)
       }
-      await sleep(20)
+      assert.equal((await server.ended)[0], 1)
+      assert.match(server.err, new RegExp(`the ${kind} process 0 was killed .* more than 10 times within 10 seconds`))
+      const restarts = server.err.split('\n').filter((line) => /restart \d+\)/.test(line))
+      assert.equal(restarts.length, 10)
+      for (const line of restarts) assert.match(line, new RegExp(`"process_died".*"the ${kind} process 0 was killed by signal 9`))
+      assert.ok(!existsSync(path))
+    })
+  }
+
+  test('starts another process for one that was told to end by somebody else', async () => {
+    const server = await start()
+    for (const kind of ['edge', 'room']) {
+      const before = processOf(server, kind)
+      process.kill(before, 'SIGTERM')
+      await until(() => ![undefined, before].includes(processOf(server, kind)), `another ${kind} process`)
+      await until(() => server.err.includes(`the ${kind} process 0 ended with code 0; starting another one`), 'the words')
     }
-    assert.equal((await server.ended)[0], 1)
-    assert.match(server.err, /more than 10 times within 10 seconds/)
-    assert.equal(server.err.split('\n').filter((line) => /restart \d+\)/.test(line)).length, 10)
-    assert.ok(!existsSync(path))
+    assert.equal((await fetch(`${server.url}/healthz`)).status, 200)
+    assert.equal(await stop(server), 0)
   })
 
-  test('takes its worker with it when it is killed, and the next server removes what it left', async () => {
+  test('stops processes for connections before those for rooms, and all of a kind together', async () => {
+    const server = await start('--edges', '3', '--rooms', '2')
+    const kinds = new Map(childrenOf(server.pid).map((pid) => [pid, readFileSync(`/proc/${pid}/comm`, 'utf8').trim()]))
+    assert.deepEqual([...kinds.values()].sort(), ['laniakea-edge', 'laniakea-edge', 'laniakea-edge', 'laniakea-room', 'laniakea-room'])
+    const edges = [...kinds.keys()].filter((pid) => kinds.get(pid) === 'laniakea-edge')
+    for (const pid of edges) process.kill(pid, 'SIGSTOP')
+    server.child.kill('SIGTERM')
+    await sleep(300)
+    assert.ok([...kinds.keys()].every(isAlive), 'rooms wait for the edges')
+    for (const pid of edges) process.kill(pid, 'SIGCONT')
+    assert.deepEqual(await server.ended, [0, null])
+    assert.equal(server.err, '')
+  })
+
+  test('starts nobody again while it stops, where the signal was sent to all processes', async () => {
     const server = await start()
-    const worker = workerOf(server)
+    const [edge, room] = [processOf(server, 'edge'), processOf(server, 'room')]
+    process.kill(edge, 'SIGSTOP')
+    server.child.kill('SIGTERM')
+    await sleep(100)
+    process.kill(room, 'SIGTERM')
+    await until(() => !isAlive(room), 'the room process to end')
+    await sleep(100)
+    process.kill(edge, 'SIGCONT')
+    assert.deepEqual(await server.ended, [0, null])
+    assert.equal(server.err, '')
+  })
+
+  test('ends when a process says that another one would fail as well', async () => {
+    const data = directory()
+    const server = await start('--data', join(data, 'here'))
+    renameSync(join(data, 'here'), join(data, 'gone'))
+    process.kill(processOf(server, 'room'), 'SIGKILL')
+    const began = Date.now()
+    assert.deepEqual(await server.ended, [1, null])
+    assert.ok(Date.now() - began < 6000)
+    const lines = server.err.trimEnd().split('\n').map((line) => JSON.parse(line)) // standard error is no terminal
+    assert.deepEqual(lines.map(({ event, level, process }) => [event, level, process]), [['process_died', 'error', 'supervisor'], ['storage_refused', 'error', 'room']])
+    assert.match(lines[0].message, /^the room process 0 was killed.*\(restart 1\)$/)
+    assert.match(lines[1].message, /^rooms cannot be served from /)
+  })
+
+  test('takes its processes with it when it is killed, and the next server removes what it left', async () => {
+    const server = await start()
+    const pids = childrenOf(server.pid)
     const path = dataOf(server)
+    assert.equal(pids.length, 2)
     await stop(server, 'SIGKILL')
-    await until(() => !isAlive(worker), 'the worker to die', 1000)
+    await until(() => !pids.some(isAlive), 'the processes to die', 1000)
     assert.ok(existsSync(path))
     const next = await start()
     assert.ok(!existsSync(path))
@@ -573,33 +663,38 @@ describe('the supervisor', () => {
 
   test('goes on when nobody reads its words any more', async () => {
     const server = await start()
-    const worker = workerOf(server)
     const path = dataOf(server)
     server.child.stdout.destroy()
     server.child.stderr.destroy()
-    process.kill(worker, 'SIGKILL') // of which the supervisor has something to say
-    await until(() => !isAlive(worker) && childrenOf(server.pid).some(isAlive), 'another worker')
+    for (const kind of ['edge', 'room']) {
+      const before = processOf(server, kind)
+      process.kill(before, 'SIGKILL') // of which the supervisor has something to say
+      await until(() => ![undefined, before].includes(processOf(server, kind)), `another ${kind} process`)
+    }
     assert.equal(statusOf(await raw(server, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')), 200)
     assert.equal(await stop(server), 0)
     assert.ok(!existsSync(path))
   })
 
-  test('kills a worker that does not stop, says so, and ends with 1', async () => {
-    const server = await start()
-    process.kill(workerOf(server), 'SIGSTOP')
-    const began = Date.now()
-    assert.equal(await stop(server), 1)
-    assert.ok(Date.now() - began < 6000)
-    assert.match(server.err, /did not stop within 5 seconds/)
-  })
+  for (const kind of ['edge', 'room']) {
+    test(`kills a process for ${kind}s that does not stop, says so, and ends with 1`, async () => {
+      const server = await start()
+      process.kill(processOf(server, kind), 'SIGSTOP')
+      const began = Date.now()
+      assert.equal(await stop(server), 1)
+      assert.ok(Date.now() - began < 6000)
+      assert.match(server.err, /^\{.*"event":"killed".*"some processes did not stop within 5 seconds; they are killed"\}\n$/)
+    })
 
-  test('stops at once on a second signal', async () => {
-    const server = await start()
-    process.kill(workerOf(server), 'SIGSTOP')
-    server.child.kill('SIGTERM')
-    await sleep(100)
-    const began = Date.now()
-    assert.equal(await stop(server, 'SIGINT'), 1)
-    assert.ok(Date.now() - began < 1000)
-  })
+    test(`stops at once on a second signal, where ${kind}s do not stop`, async () => {
+      const server = await start()
+      process.kill(processOf(server, kind), 'SIGSTOP')
+      server.child.kill('SIGTERM')
+      await sleep(100)
+      const began = Date.now()
+      assert.equal(await stop(server, 'SIGINT'), 1)
+      assert.ok(Date.now() - began < 1000)
+      assert.equal(server.err, '')
+    })
+  }
 })

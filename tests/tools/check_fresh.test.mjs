@@ -35,7 +35,7 @@ test('a generator that breaks is a failure', (t) => {
 
 test('an edit by hand of a generated header is found', (t) => {
   const root = tree(t, {})
-  for (const path of ['tools/gen_tables.mjs', 'tools/lib.mjs', 'src']) cpSync(join(source, path), join(root, path), { recursive: true })
+  for (const path of ['tools/gen_tables.mjs', 'tools/lib.mjs', 'tools/settings.mjs', 'src']) cpSync(join(source, path), join(root, path), { recursive: true })
   const generate = tool('check_fresh', root)
   assert.match(generate.stdout, /^include\/laniakea\/errors\.h:1: is stale/m)
   write(root, { 'include/laniakea/errors.h': '/* edited */\n' })

@@ -61,6 +61,25 @@ OPTION(doc_diff, "quite-long-option-two", "", "VALUE", "two")
   assert.match(page, /^\.SS "laniakea doc diff \\-\\-sv SVFILE /m)
 })
 
+test('settings are options where the table includes them, and have chapters of their own', (t) => {
+  const withSettings = table.replace('[--port N] [--quiet]', '[OPTION...]') + `#include "server/settings.def"
+COMMAND(check__config, "[FILE]", "check", "Checks.")
+`
+  const root = tree(t, {
+    ...clean,
+    'src/cli/commands.def': withSettings.replace(/COMMAND\(help.*\n/, ''),
+    'src/server/settings.def': 'SETTING(stop_time, "stop.time", DURATION, "5s", 1000, 60000, "", "stop-time", "", "TIME", RESTART,\n  "how long a stop may take")\n',
+    'src/base/limits.def': 'LIMIT(line_bytes, 4096u, (1u << 20), "one line")\n',
+  })
+  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes a clean page'])
+  tool('gen_man', root, join(root, 'page.1'))
+  const page = readFileSync(join(root, 'page.1'), 'utf8')
+  assert.match(page, /^\\fB\\-\\-stop\\-time\\fR \\fITIME\\fR\nHow long a stop may take:\na time from 1s to 1m, .* \(default 5s\)\.$/m)
+  assert.match(page, /^\\fBLANIAKEA_STOP_TIME\\fR$/m)
+  assert.match(page, /^\\fBlimit\.line_bytes\\fR\none line \(default 4K, at most 1M\)\.$/m)
+  assert.match(page, /^\.SS "laniakea check\\-config \[FILE\]"$/m)
+})
+
 const wrong = [
   ['an option that its usage does not show', table.replace('[--quiet]', ''), /^src\/cli\/commands\.def:6: the usage of serve does not show \[--quiet\]/],
   ['an option of no command', `${table}OPTION(stop, "now", "", "", "at once")\n`, /^src\/cli\/commands\.def:8: --now belongs to stop, which no COMMAND above names/],

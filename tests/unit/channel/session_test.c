@@ -1,6 +1,8 @@
 /* The table at the top of channel/session.c, line by line. */
 #include "channel/session.h"
 
+#include <stdio.h>
+
 #include "harness/test.h"
 
 static const uint64_t seed[2] = { 1, 2 };
@@ -131,6 +133,28 @@ TEST(events_reach_the_room_with_their_own_or_a_null_join_ref_and_stale_ones_do_n
   check_silent(&f); /* nobody asked */
   feed_quietly(&f, LK_LIT("[\"9\",\"3\",\"crdt:a\",\"ev\",{}]"));
   check_silent(&f);
+  teardown(&f);
+}
+
+/* Goal: no member can make others believe that the server spoke, through a room that passes events on. */
+TEST(events_that_only_a_server_says_never_reach_the_room) {
+  static const char *const words[] = { "phx_close", "phx_error",       "phx_reply",
+                                       "phx_",      "phx_\\u0063lose", "chan_reply_7" };
+  fixture f;
+  setup(&f);
+  join(&f);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    char text[128];
+    int len = snprintf(text, sizeof text, "[null,\"2\",\"crdt:a\",\"%s\",{}]", words[i]);
+    feed_quietly(&f, lk_slice_of(text, (size_t)len));
+    CHECK_SENT(&f, "[\"1\",\"2\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
+                   "\"reason\":\"reserved event\"}}]");
+  }
+  feed_quietly(&f, LK_LIT("[\"0\",\"2\",\"crdt:a\",\"phx_close\",{}]")); /* stale */
+  feed_quietly(&f, LK_LIT("[\"1\",null,\"crdt:a\",\"phx_close\",{}]"));
+  check_silent(&f);
+  CHECK(feed(&f, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"phx\",{}]")).kind == LK_SESSION_MESSAGE);
+  CHECK(feed(&f, LK_LIT("[\"1\",\"2\",\"crdt:a\",\"chan_reply\",{}]")).kind == LK_SESSION_MESSAGE);
   teardown(&f);
 }
 

@@ -10,6 +10,7 @@
 typedef struct fixture {
   lk_limits limits;
   lk_routes routes;
+  lk_http1_body_rule bodies[LK_ROUTES_BODIES_COUNT];
   lk_loop loop;
   lk_connection_host host;
   lk_connection *connection;
@@ -33,6 +34,26 @@ static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
 }
 
 static void on_end(lk_connection *c) { (void)c; }
+
+/* What the connection said of its polls. */
+static struct {
+  int asked, written, lost;
+  lk_err err;
+} polls;
+
+static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
+  (void)c;
+  CHECK(lk_slice_equal(request->body, answer->is_post ? LK_LIT("[]") : LK_SLICE_EMPTY));
+  polls.asked++;
+  return polls.err;
+}
+
+static void on_poll_end(lk_connection *c, bool is_written) {
+  (void)c;
+  if (is_written) polls.written++;
+  else polls.lost++;
+}
+
 static void on_unsettled(lk_connection *c) { of(c)->is_unsettled = true; }
 
 static void write_metrics(void *ctx, lk_buf *out) {
@@ -44,7 +65,11 @@ static void init(fixture *f, uint64_t now_ms) {
   static const lk_assets none = { NULL, 0 };
   int fds[2];
   *f = (fixture){ .limits = lk_limits_default() };
-  f->routes = (lk_routes){ .assets = &none, .ready = true, .metrics = write_metrics };
+  f->routes = (lk_routes){ .assets = &none, .ready = true, .longpoll = true, .metrics = write_metrics };
+  lk_routes_bodies(&f->limits, f->bodies);
+  f->routes.bodies = f->bodies;
+  f->routes.bodies_count = LK_ROUTES_BODIES_COUNT;
+  memset(&polls, 0, sizeof polls);
   f->host = (lk_connection_host){ .alloc = test_alloc(),
                                   .limits = &f->limits,
                                   .routes = &f->routes,
@@ -54,6 +79,8 @@ static void init(fixture *f, uint64_t now_ms) {
                                   .on_open = on_open,
                                   .on_message = on_message,
                                   .on_end = on_end,
+                                  .on_poll = on_poll,
+                                  .on_poll_end = on_poll_end,
                                   .on_unsettled = on_unsettled };
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
   f->client = fds[0];
@@ -116,6 +143,113 @@ TEST(requests_in_one_packet_leave_turns_to_others) {
   CHECK_U64(total, 50);
   CHECK((f.connection->watch.events & EPOLLIN) != 0);
   deinit(&f);
+}
+
+/* ---- long-poll ---- */
+
+#define POLL LK_LIT("GET /socket/longpoll HTTP/1.1\r\nHost: localhost\r\n\r\n")
+#define HEALTH "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+/* Goal: what comes behind a request that waits is answered behind it, and not before. */
+TEST(a_parked_request_holds_up_those_behind_it_and_no_time_out_ends_it) {
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, LK_LIT("POST /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "1\r\n[\r\n1\r\n]\r\n0\r\n\r\n" HEALTH));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1"), 0);
+  CHECK(polls.asked == 1 && f.connection->parked);
+  CHECK(f.connection->watch.events == EPOLLRDHUP);
+  CHECK(lk_connection_deadline(f.connection) == LK_LOOP_NEVER);
+  f.loop.now_ms = 1000000;
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1"), 0);
+  lk_connection_answer_poll(f.connection, LK_LIT("{\"status\":200}"), false);
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 200 "), 2);
+  CHECK((f.connection->watch.events & EPOLLIN) != 0 && polls.written == 0 && polls.lost == 0);
+  deinit(&f);
+}
+
+TEST(a_poll_with_messages_ends_once_when_they_are_written) {
+  static fixture f;
+  init(&f, 1000);
+  for (int i = 1; i <= 3; i++) {
+    say(&f, 1000, POLL);
+    lk_connection_answer_poll(f.connection, LK_LIT("{\"messages\":[1]}"), true);
+    CHECK(polls.written == i - 1);
+    CHECK_U64(settle_and_count(&f, "\r\n\r\n{\"messages\":[1]}"), 1);
+    CHECK(polls.written == i && polls.lost == 0);
+  }
+  deinit(&f);
+  CHECK(polls.lost == 0);
+}
+
+TEST(messages_that_are_not_wholly_written_are_lost_with_their_connection) {
+  static fixture f;
+  lk_buf json;
+  init(&f, 1000);
+  lk_buf_init(&json, test_alloc(), 1 << 20);
+  CHECK(lk_buf_extend(&json, 1 << 20) != NULL);
+  memset(json.ptr, 'x', json.len);
+  say(&f, 1000, POLL);
+  lk_connection_answer_poll(f.connection, lk_buf_slice(&json), true);
+  (void)settle_and_count(&f, "HTTP");
+  CHECK(polls.written == 0 && polls.lost == 0 && !lk_connection_is_dead(f.connection));
+  f.loop.now_ms += 30000; /* nothing is read for as long as a response may stall */
+  (void)settle_and_count(&f, "HTTP");
+  lk_connection_settle(f.connection);
+  f.loop.now_ms += 30000;
+  lk_connection_settle(f.connection);
+  CHECK(lk_connection_is_dead(f.connection));
+  CHECK(polls.written == 0 && polls.lost == 1);
+  deinit(&f);
+  CHECK(polls.lost == 1);
+  lk_buf_deinit(&json);
+}
+
+/* Goal: a client that has gone is noticed before messages are written to nobody. */
+TEST(a_client_that_ends_its_half_while_it_is_parked_has_gone) {
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, POLL);
+  lk_connection_settle(f.connection);
+  CHECK(f.connection->watch.events == EPOLLRDHUP);
+  f.connection->watch.callback(&f.connection->watch, EPOLLRDHUP);
+  CHECK(lk_connection_is_dead(f.connection) && polls.lost == 1);
+  deinit(&f);
+  CHECK(polls.lost == 1);
+}
+
+TEST(a_parked_request_is_still_answered_when_the_server_stops) {
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, POLL);
+  lk_connection_drain(f.connection);
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1"), 0);
+  CHECK(f.connection->parked && f.connection->state == LK_CONNECTION_HTTP);
+  lk_connection_answer_poll(f.connection, LK_LIT("{}"), false);
+  CHECK_U64(settle_and_count(&f, "\r\nconnection: close\r\n"), 1);
+  CHECK(f.connection->state == LK_CONNECTION_LINGER);
+  deinit(&f);
+}
+
+TEST(a_client_that_closes_after_its_poll_is_told_so) {
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, LK_LIT("GET /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+  lk_connection_answer_poll(f.connection, LK_LIT("{}"), true);
+  CHECK_U64(settle_and_count(&f, "\r\nconnection: close\r\n"), 1);
+  CHECK(f.connection->state == LK_CONNECTION_LINGER && polls.written == 1 && polls.lost == 0);
+  deinit(&f);
+}
+
+TEST(a_poll_for_which_there_is_no_room_is_refused) {
+  static fixture f;
+  init(&f, 1000);
+  polls.err = LK_ERR_NOMEM;
+  say(&f, 1000, POLL);
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 503 "), 1);
+  CHECK(polls.lost == 0 && polls.written == 0 && f.connection->state == LK_CONNECTION_LINGER);
+  deinit(&f);
+  CHECK(polls.lost == 0);
 }
 
 /* ---- the echo ---- */

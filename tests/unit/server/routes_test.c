@@ -92,7 +92,8 @@ static const row rows[] = {
   { SOCKET UPGRADE "Origin: http://localhost:1\r\n", 0 },
   { SOCKET UPGRADE "Origin: http://evil.example\r\n", 403 },
   { SOCKET UPGRADE "Origin: http://localhost\r\nOrigin: http://localhost\r\n", 403 },
-  { "GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 403 },
+  { "GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 0 },
+  { "GET /socket/websocket?vsn=3.0.0 HTTP/1.1\r\n" UPGRADE, 403 },
   { "GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 0 },
   { "GET /socket/websocket?vsn=2.0.99 HTTP/1.1\r\n" UPGRADE, 0 },
   { "GET /socket/websocket?vsn=2.0. HTTP/1.1\r\n" UPGRADE, 403 },
@@ -175,6 +176,85 @@ TEST(an_echo_is_served_only_to_those_who_may_and_only_where_it_was_asked_for) {
       deinit(&f);
     }
   }
+}
+
+#define POLL_ "/socket/longpoll"
+#define HOST_ "Host: localhost\r\n"
+
+/* Goal: what a long-poll client asks is handed on with all that its session needs; what is refused is refused in words
+ * that such a client reads, and any page may read. */
+TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
+  static const struct {
+    const char *request;
+    unsigned status; /* 0: handed on */
+    const char *says;
+    bool is_post, is_batch;
+    const char *token;
+    lk_message_form form;
+  } polls[] = {
+    { "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "", LK_MESSAGE_V2_TEXT },
+    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "", LK_MESSAGE_V1 },
+    { "GET " POLL_ "?token=a&vsn=2.0.0&token=b HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "b",
+      LK_MESSAGE_V2_TEXT },
+    { "POST " POLL_ "?token=a HTTP/1.1\r\n" HOST_ "X-Phoenix-Longpoll-Token: c\r\n\r\n", 0, "", true, false, "c",
+      LK_MESSAGE_V1 },
+    { "POST " POLL_ " HTTP/1.1\r\n" HOST_ "Content-Type: Application/X-NDJSON; charset=utf-8\r\n\r\n", 0, "", true,
+      true, "", LK_MESSAGE_V1 },
+    { "POST " POLL_ " HTTP/1.1\r\n" HOST_ "Content-Type: application/json\r\n\r\n", 0, "", true, false, "",
+      LK_MESSAGE_V1 },
+    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://localhost:1\r\n\r\n", 0, "", false, false, "",
+      LK_MESSAGE_V1 },
+    { "GET " POLL_ "?vsn=9.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 200, "\r\n\r\n{\"status\":403}", 0, 0, "", 0 },
+    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://evil.example\r\n\r\n", 200, "{\"status\":403}", 0, 0, "", 0 },
+    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://evil.example\r\n\r\n", 200, "{\"status\":403}", 0, 0, "",
+      0 },
+    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "Access-Control-Request-Headers: x-a, b\r\n\r\n", 200,
+      "\r\naccess-control-allow-headers: x-a, b\r\naccess-control-allow-methods: get, post, options\r\n"
+      "access-control-max-age: 3600\r\ncontent-length: 0\r\n\r\n",
+      0, 0, "", 0 },
+    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 200, "\r\naccess-control-allow-methods", 0, 0, "", 0 },
+    { "PUT " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0 },
+    { "HEAD " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0 },
+    { "GET " POLL_ " HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "", 0, 0, "", 0 },
+  };
+  lk_routes routes = { .assets = &pages, .longpoll = true };
+  for (size_t i = 0; i < sizeof polls / sizeof polls[0]; i++) {
+    fixture f;
+    test_note("request %s", polls[i].request);
+    ask_routes(&f, &routes, polls[i].request, test_alloc());
+    CHECK_OK(f.err);
+    CHECK(f.answer.poll == (polls[i].status == 0) && !f.answer.upgrade);
+    if (polls[i].status != 0) {
+      CHECK_U64(status_of(&f), polls[i].status);
+      CHECK(says(&f, polls[i].says));
+      CHECK(says(&f, "\r\naccess-control-allow-origin: *\r\n") == (polls[i].status == 200));
+    } else {
+      CHECK_U64(f.out.len, 0);
+      CHECK(f.answer.is_post == polls[i].is_post && f.answer.is_batch == polls[i].is_batch);
+      CHECK_SLICE(f.answer.token, lk_slice_cstr(polls[i].token));
+      CHECK(f.answer.form == polls[i].form && f.answer.keep_alive);
+    }
+    deinit(&f);
+  }
+}
+
+TEST(a_server_that_cannot_serve_long_poll_says_why) {
+  fixture f;
+  lk_routes routes = { .assets = &pages };
+  ask_routes(&f, &routes, "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 501);
+  CHECK(!f.answer.poll && says(&f, "\"error\":\"longpoll_needs_one_edge\"") && says(&f, "--edges 1"));
+  deinit(&f);
+}
+
+TEST(only_long_poll_requests_may_have_bodies) {
+  lk_limits limits = lk_limits_default();
+  lk_http1_body_rule rules[LK_ROUTES_BODIES_COUNT];
+  limits.longpoll_body_bytes = 77;
+  lk_routes_bodies(&limits, rules);
+  CHECK_TEXT(rules[0].path, POLL_);
+  CHECK_U64(rules[0].bytes_max, 77);
+  CHECK_U64(LK_ROUTES_BODIES_COUNT, 1);
 }
 
 TEST(a_request_without_a_host_gets_403) {

@@ -1,9 +1,10 @@
-/* server/intensity.h -- how often may something be restarted before its supervisor gives up?
+/* base/intensity.h -- how often may something be restarted before its supervisor gives up?
  *
  * As in OTP: more than |count| restarts within |period_ms| end the supervisor, since what dies
- * that fast is not cured by starting it again. A pure machine: the time comes in. */
-#ifndef LK_SERVER_INTENSITY_H
-#define LK_SERVER_INTENSITY_H
+ * that fast is not cured by starting it again. A pure machine: the time comes in. (OTP looks at a
+ * clock of whole seconds, where a restart counts for its period and up to a second more.) */
+#ifndef LK_BASE_INTENSITY_H
+#define LK_BASE_INTENSITY_H
 
 #include "base/check.h"
 #include "laniakea/types.h"
@@ -17,7 +18,7 @@ typedef struct lk_intensity {
   uint32_t count;
 } lk_intensity;
 
-/* |count| from 1 to LK_INTENSITY_COUNT_MAX. */
+/* |count| from 0, which allows none, to LK_INTENSITY_COUNT_MAX. */
 void lk_intensity_init(lk_intensity *self, uint32_t count, uint64_t period_ms);
 
 /* True where one more restart at |now_ms| is allowed, and notes it. False: it would be one too

@@ -1,6 +1,6 @@
 /* The rule of OTP: more than |count| restarts within |period| are too many. */
 #include "harness/test.h"
-#include "server/intensity.h"
+#include "base/intensity.h"
 
 TEST(restarts_up_to_the_count_are_allowed_and_one_more_is_not) {
   lk_intensity i;
@@ -30,6 +30,13 @@ TEST(a_restart_that_was_refused_does_not_count) {
   CHECK(lk_intensity_allow(&i, 150));
 }
 
+TEST(a_count_of_none_allows_no_restart) {
+  lk_intensity i;
+  lk_intensity_init(&i, 0, 5000);
+  CHECK(!lk_intensity_allow(&i, 0));
+  CHECK(!lk_intensity_allow(&i, 90000));
+}
+
 TEST(restarts_at_the_sustained_rate_never_end) {
   lk_intensity i;
   lk_intensity_init(&i, 10, 10000);
@@ -42,7 +49,7 @@ TEST(the_first_moment_of_the_clock_is_a_moment_like_any_other) {
   lk_intensity_init(&i, 2, UINT64_MAX);
   CHECK(lk_intensity_allow(&i, 0) && lk_intensity_allow(&i, 0));
   CHECK(!lk_intensity_allow(&i, UINT64_MAX - 1));
-  CHECK_PANICS(lk_intensity_init(&i, 0, 1));
+  CHECK_PANICS(lk_intensity_init(&i, 1, 0));
   CHECK_PANICS(lk_intensity_init(&i, LK_INTENSITY_COUNT_MAX + 1, 1));
 }
 

@@ -1,0 +1,287 @@
+/* Settings: each source says the same thing in its own way, the stronger one wins, and whoever made a mistake is told
+ * where it is and what to do. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/test.h"
+#include "server/settings.h"
+
+static lk_settings s;
+
+static void load(const char *text) {
+  lk_settings_init(&s, test_alloc());
+  CHECK_OK(lk_settings_load(&s, "file", lk_slice_cstr(text)));
+}
+
+static void check_ok(void) {
+  if (s.problems_count > 0) test_note("line %u: %s", (unsigned)s.problems[0].line, s.problems[0].text);
+  CHECK_U64(s.problems_count, 0);
+}
+
+/* The first problem is on |line| and has |words| in it. */
+static void check_problem(uint32_t line, const char *words) {
+  CHECK(s.problems_count > 0);
+  test_note("line %u: %s", (unsigned)s.problems[0].line, s.problems[0].text);
+  CHECK_U64(s.problems[0].line, line);
+  CHECK(strstr(s.problems[0].text, words) != NULL);
+}
+
+static void check_refused(const char *file, uint32_t line, const char *words) {
+  load(file);
+  test_note("%s", file);
+  CHECK_U64(s.errors, 1);
+  check_problem(line, words);
+  lk_settings_deinit(&s);
+}
+
+/* Goal: the three spellings of a name follow from it, so that nobody has to look them up. */
+TEST(settings_flags_and_variables_follow_from_the_names) {
+  for (uint32_t i = 0; i < LK_SETTINGS_LIMITS; i++) {
+    const lk_setting_row *row = lk_setting_row_of((lk_setting)i);
+    char flag[LK_SETTINGS_NAME_MAX], variable[LK_SETTINGS_VARIABLE_MAX];
+    size_t len = strlen(row->name);
+    CHECK(len < LK_SETTINGS_NAME_MAX);
+    for (size_t j = 0; j <= len; j++) flag[j] = row->name[j] == '.' ? '-' : row->name[j];
+    CHECK_SLICE(lk_slice_cstr(row->flag), lk_slice_cstr(flag));
+    CHECK((row->argument[0] == 0) == (row->type == LK_SETTING_FLAG));
+    CHECK((row->words[0] != 0) == (row->type == LK_SETTING_CHOICE));
+    for (uint32_t j = 0; j < i; j++) CHECK(strcmp(row->name, lk_setting_row_of((lk_setting)j)->name) != 0);
+    CHECK(strncmp(lk_setting_variable(row, variable), "LANIAKEA_", 9) == 0);
+  }
+  char variable[LK_SETTINGS_VARIABLE_MAX];
+  CHECK_TEXT(lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_token_secret_file), variable)),
+             "LANIAKEA_TOKEN_SECRET_FILE");
+  CHECK_TEXT(lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_limit_rooms_count), variable)),
+             "LANIAKEA_LIMIT_ROOMS_COUNT");
+}
+
+TEST(settings_have_their_defaults_where_nobody_says_anything) {
+  lk_limits limits = lk_limits_default();
+  load("");
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_port), 4000);
+  CHECK(strcmp(lk_settings_text(&s, LK_SETTING_listen), "127.0.0.1") == 0);
+  CHECK(lk_settings_text(&s, LK_SETTING_data) == NULL);
+  CHECK(!lk_settings_flag(&s, LK_SETTING_quiet));
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_tls_listen), LK_SETTINGS_NONE);
+  lk_limits got = lk_settings_limits(&s);
+  CHECK(memcmp(&got, &limits, sizeof got) == 0);
+  lk_settings_finish(&s);
+  check_ok();
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_of_a_file_are_taken_with_their_lines) {
+  load("port = 4001\nquiet = true\ndata='a b'\nhosts = [\"one\", \"two\"]\n[limit]\nrooms_count = 7\nws_message_bytes = \"2M\"\n"
+       "http_head_bytes = 4096\n");
+  check_ok();
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_port), 4001);
+  CHECK_U64(s.values[LK_SETTING_port].line, 1);
+  CHECK(lk_settings_flag(&s, LK_SETTING_quiet));
+  CHECK(strcmp(lk_settings_text(&s, LK_SETTING_data), "a b") == 0);
+  CHECK_U64(s.values[LK_SETTING_hosts].count, 2);
+  CHECK(strcmp(s.values[LK_SETTING_hosts].text + 4, "two") == 0);
+  CHECK_U64(s.values[LK_SETTING_limit_rooms_count].line, 6);
+  lk_limits limits = lk_settings_limits(&s);
+  CHECK_U64(limits.rooms_count, 7);
+  CHECK_U64(limits.ws_message_bytes, 2 << 20);
+  CHECK_U64(limits.http_head_bytes, 4096);
+  lk_settings_deinit(&s);
+}
+
+/* Goal: the stronger source wins whatever the order in which they come. */
+TEST(settings_a_flag_beats_the_environment_and_that_the_file) {
+  static char port[] = "LANIAKEA_PORT=5000", edges[] = "LANIAKEA_EDGES=3", other[] = "HOME=/",
+              empty[] = "LANIAKEA_ROOMS=", limit[] = "LANIAKEA_LIMIT_ROOMS_COUNT=9";
+  static char *const environment[] = { port, other, edges, empty, limit, NULL };
+  for (int order = 0; order < 2; order++) {
+    char origin[LK_SETTINGS_VARIABLE_MAX];
+    lk_settings_init(&s, test_alloc());
+    if (order == 1) lk_settings_take_environment(&s, environment);
+    lk_settings_take(&s, LK_SETTING_port, "6000", LK_SETTINGS_FLAG);
+    CHECK_OK(lk_settings_load(&s, "file", LK_LIT("port=4001\nedges=2\nrooms=4\nlimit.rooms_count=8\n")));
+    if (order == 0) lk_settings_take_environment(&s, environment);
+    lk_settings_take_limit(&s, "rooms_count=10");
+    check_ok();
+    CHECK_U64(lk_settings_number(&s, LK_SETTING_port), 6000);
+    CHECK_U64(lk_settings_number(&s, LK_SETTING_edges), 3);
+    CHECK_U64(lk_settings_number(&s, LK_SETTING_rooms), 4);
+    CHECK_U64(lk_settings_number(&s, LK_SETTING_limit_rooms_count), 10);
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_port, origin, sizeof origin)), "--port");
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_edges, origin, sizeof origin)), "LANIAKEA_EDGES");
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_rooms, origin, sizeof origin)), "rooms");
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_quantities_have_units) {
+  static const struct {
+    const char *text;
+    uint64_t bytes; /* 0: refused */
+    uint64_t ms;
+  } cases[] = {
+    { "65536", 65536, 0 }, { "64K", 65536, 0 }, { "1M", 1 << 20, 0 }, { "1G", 1 << 30, 0 }, { "064K", 65536, 0 },
+    { "2000ms", 0, 2000 }, { "10s", 0, 10000 }, { "5m", 0, 300000 }, { "12h", 0, 43200000 }, { "7d", 0, 604800000 },
+    { "0", 0, 0 }, { "", 0, 0 }, { "K", 0, 0 }, { "-1", 0, 0 }, { "1.5M", 0, 0 }, { "1 M", 0, 0 }, { "1k", 0, 0 },
+    { "1MB", 0, 0 }, { "5G", 0, 0 }, { "99999999999999999999", 0, 0 }, { "18014398509481984K", 0, 0 },
+    { "999ms", 0, 0 }, { "99999999999999999d", 0, 0 }, { "213503982335d", 0, 0 },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    test_note("%s", cases[i].text);
+    lk_settings_init(&s, test_alloc());
+    lk_settings_take(&s, LK_SETTING_limit_ws_message_bytes, cases[i].text, LK_SETTINGS_FLAG);
+    CHECK_U64(s.errors, cases[i].bytes == 0 ? 1 : 0);
+    if (cases[i].bytes > 0) CHECK_U64(lk_settings_number(&s, LK_SETTING_limit_ws_message_bytes), cases[i].bytes);
+    uint32_t before = s.errors;
+    lk_settings_take(&s, LK_SETTING_token_max_age, cases[i].text, LK_SETTINGS_FLAG);
+    CHECK_U64(s.errors - before, cases[i].ms == 0 ? 1 : 0);
+    if (cases[i].ms > 0) CHECK_U64(lk_settings_number(&s, LK_SETTING_token_max_age), cases[i].ms);
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_what_is_wrong_in_a_file_is_told_with_its_line) {
+  check_refused("\nprot = 1\n", 2, "there is no setting prot; did you mean port?");
+  check_refused("completely-unknown = 1\n", 1, "laniakea check-config lists");
+  check_refused("[tsl]\ncert = 'x'\n", 1, "there is no section tsl; did you mean tls?");
+  check_refused("[limit]\nroms_count = 1\n", 2, "did you mean limit.rooms_count?");
+  check_refused("port = 1\n\nport = 2\n", 3, "port stands on line 1 already");
+  check_refused("limit.rooms_count = 1\n[limit]\n", 2, "begun on line 1");
+  check_refused("[limit]\n[tls]\n[limit]\n", 3, "begun on line 1");
+  check_refused("port = 65536", 1, "port 65536 is not a number from 0 to 65535");
+  check_refused("port = -1", 1, "port -1 is not a number");
+  check_refused("port = true", 1, "port is true or false; it must be a number");
+  check_refused("quiet = 'true'", 1, "without quotes");
+  check_refused("data = 5", 1, "data is a number without a unit; it must be the path");
+  check_refused("hosts = 'a'", 1, "hosts is a text in quotes; it must be a list");
+  check_refused("token.max-age = 5", 1, "it must be a time from 1s");
+  check_refused("listen = ['a']", 1, "listen is a list");
+  check_refused("limit.rooms_count = 0", 1, "is not a number from 1 to");
+  check_refused("limit.ws_message_bytes = '2T'", 1, "is not a number of bytes from 1 to 1G");
+  check_refused("a", 1, "the = behind the name");
+}
+
+TEST(settings_all_problems_of_a_file_are_told_up_to_a_number) {
+  char text[1024] = "";
+  for (int i = 0; i < 30; i++) strcat(text, "x = 1\n");
+  load(text);
+  CHECK_U64(s.errors, 30);
+  CHECK_U64(s.problems_count, LK_SETTINGS_PROBLEMS_MAX);
+  lk_settings_deinit(&s);
+  load("port = 1\nedges = 99\nrooms = 3\n");
+  CHECK_U64(s.errors, 1);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_edges), 1); /* as it was */
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_rooms), 3);
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_unknown_variables_are_warned_of_and_wrong_ones_are_errors) {
+  static char unknown[] = "LANIAKEA_SERVICE_HOST=10.0.0.1", config[] = "LANIAKEA_CONFIG=x",
+              wrong[] = "LANIAKEA_PORT=tcp://10.0.0.1:4000", list[] = "LANIAKEA_HOSTS=a.example, b.example,";
+  static char *const environment[] = { unknown, config, wrong, list, NULL };
+  lk_settings_init(&s, test_alloc());
+  lk_settings_take_environment(&s, environment);
+  CHECK_U64(s.errors, 1);
+  CHECK_U64(s.problems_count, 2);
+  CHECK(s.problems[0].is_warning && strstr(s.problems[0].text, "LANIAKEA_SERVICE_HOST") != NULL);
+  CHECK(strstr(s.problems[0].text, "10.0.0.1") == NULL); /* what is in it is nobody's business */
+  CHECK(strstr(s.problems[1].text, "LANIAKEA_PORT tcp://10.0.0.1:4000 is not a number") != NULL);
+  CHECK_U64(s.values[LK_SETTING_hosts].count, 2);
+  CHECK(strcmp(s.values[LK_SETTING_hosts].text + 10, "b.example") == 0);
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_unknown_limits_of_a_flag_are_refused) {
+  lk_settings_init(&s, test_alloc());
+  lk_settings_take_limit(&s, "rooms_cont=1");
+  check_problem(0, "there is no limit rooms_cont; did you mean rooms_count?");
+  lk_settings_take_limit(&s, "rooms_count");
+  lk_settings_take_limit(&s, "=1");
+  lk_settings_take_limit(&s, "rooms_count=x");
+  CHECK_U64(s.errors, 4);
+  CHECK(strstr(s.problems[3].text, "--limit rooms_count x is not") != NULL);
+  lk_settings_deinit(&s);
+}
+
+/* ---- files that are named ---- */
+
+static char folder[64];
+
+static const char *write_file(const char *name, const char *text, mode_t mode) {
+  static char path[128];
+  (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "w");
+  CHECK(file != NULL);
+  (void)fputs(text, file);
+  (void)fclose(file);
+  CHECK(chmod(path, mode) == 0);
+  return path;
+}
+
+static void finish_with(lk_setting setting, const char *text) {
+  lk_settings_init(&s, test_alloc());
+  lk_settings_take(&s, setting, text, LK_SETTINGS_FLAG);
+  lk_settings_finish(&s);
+}
+
+TEST(settings_secrets_must_be_files_that_others_cannot_read) {
+  strcpy(folder, "/tmp/laniakea-settings-XXXXXX");
+  CHECK(mkdtemp(folder) != NULL);
+  static const struct {
+    const char *text;
+    mode_t mode;
+    const char *problem;
+  } cases[] = {
+    { "sesame", 0604, "may read" }, { "sesame", 0602, "may change" }, { "", 0600, "is empty" },
+    { "sesame", 0600, "does not serve it" }, /* reserved: no complaint about the file itself */
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const char *path = write_file("secret", cases[i].text, cases[i].mode);
+    finish_with(LK_SETTING_token_secret_file, path);
+    check_problem(0, cases[i].problem);
+    for (uint32_t j = 0; j < s.problems_count; j++) CHECK(strstr(s.problems[j].text, "sesame") == NULL);
+    lk_settings_deinit(&s);
+    CHECK(unlink(path) == 0);
+  }
+  finish_with(LK_SETTING_token_secret_file, folder);
+  check_problem(0, "is not a file");
+  lk_settings_deinit(&s);
+  CHECK(rmdir(folder) == 0);
+  finish_with(LK_SETTING_token_secret_file, folder);
+  check_problem(0, "No such file");
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_addresses_that_others_can_reach_are_refused) {
+  static const char *const refused[] = { "0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.evil.example", "127.1" };
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+    finish_with(LK_SETTING_listen, refused[i]);
+    CHECK_U64(s.errors, 1);
+    lk_settings_deinit(&s);
+  }
+  finish_with(LK_SETTING_listen, "::1");
+  check_ok();
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_a_key_needs_its_certificate) {
+  finish_with(LK_SETTING_tls_key, "/dev/null");
+  bool told = false;
+  for (uint32_t i = 0; i < s.problems_count; i++)
+    told |= strstr(s.problems[i].text, "tls.key needs tls.cert") != NULL;
+  CHECK(told);
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_every_failing_allocation_is_told) {
+  FAULT_LOOP(faults, test_alloc()) {
+    static const char text[] = "port = 4001\nhosts = [\"a\"]\nx = 1\ndata = \"b\"\n";
+    lk_settings_init(&s, faulty_alloc(&faults));
+    lk_err err = lk_settings_load(&s, "file", lk_slice_of(text, sizeof text - 1));
+    CHECK((err == LK_ERR_NOMEM) == faults.hit);
+    if (err == LK_OK) CHECK_U64(s.errors, 1);
+    lk_settings_deinit(&s);
+  }
+}
