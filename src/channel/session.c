@@ -393,11 +393,12 @@ static lk_err on_leave(const step *s) {
   return LK_OK;
 }
 
-/* What clients of Phoenix take for words of the server: phx_close and the like, and chan_reply_ with a reference,
- * as phoenix.js calls the answer to a push inside itself. A room that passes events on would pass on a forged
+/* What clients of Phoenix take for words of the server: phx_close and the like, presence_state and presence_diff, and
+ * chan_reply_ with a reference, as phoenix.js calls the answer to a push inside itself. A room that passes events on would pass on a forged
  * answer, or the end of the channel. */
 static bool is_reserved(lk_slice event) {
   return lk_slice_starts_with(event, LK_LIT("phx_")) ||
+         lk_slice_starts_with(event, LK_LIT("presence_")) ||
          lk_slice_starts_with(event, LK_LIT("chan_reply_"));
 }
 

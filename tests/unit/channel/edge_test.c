@@ -258,3 +258,20 @@ TEST(as_many_connections_as_allowed_and_not_one_more) {
   CHECK_ERR(lk_edge_connect(w.edge, LK_MESSAGE_V2, &c), LK_ERR_LIMIT);
   deinit(&w);
 }
+
+TEST(what_a_request_took_is_counted_from_asking_to_answering) {
+  static const lk_message_form forms[] = { LK_MESSAGE_V2 };
+  world w;
+  uint64_t c;
+  init(&w);
+  begin(&w, forms, &c, 1);
+  CHECK_U64(lk_edge_latency(w.edge)->sum_us, 0);        /* nobody said what time it was */
+  lk_edge_set_time(w.edge, (UINT64_C(7) << 32) - 1000); /* the lower half goes round in between */
+  tell(&w, c, "[\"1\",\"2\",\"t\",\"e\",{}]");
+  lk_edge_set_time(w.edge, (UINT64_C(7) << 32) + 2000);
+  say(&w, (lk_bus_message){
+              .kind = LK_BUS_REPLY, .request = 2, .event = LK_LIT("ok"), .payload = LK_LIT("{}") });
+  CHECK_U64(lk_edge_latency(w.edge)->sum_us, 3000);
+  CHECK_U64(lk_edge_latency(w.edge)->counts[lk_histogram_bucket(3000)], 1);
+  deinit(&w);
+}

@@ -138,8 +138,9 @@ TEST(events_reach_the_room_with_their_own_or_a_null_join_ref_and_stale_ones_do_n
 
 /* Goal: no member can make others believe that the server spoke, through a room that passes events on. */
 TEST(events_that_only_a_server_says_never_reach_the_room) {
-  static const char *const words[] = { "phx_close", "phx_error",       "phx_reply",
-                                       "phx_",      "phx_\\u0063lose", "chan_reply_7" };
+  static const char *const words[] = { "phx_close",      "phx_error",       "phx_reply",
+                                       "phx_",           "phx_\\u0063lose", "chan_reply_7",
+                                       "presence_state", "presence_diff" };
   fixture f;
   setup(&f);
   join(&f);
