@@ -41,6 +41,8 @@ if(TARGET laniakea-sim)
   add_dependencies(sims laniakea-sim laniakea-sim-merge-adds laniakea-sim-ack-early laniakea-sim-same-slot)
 endif()
 
+pkg_check_modules(LK_TEST_TLS REQUIRED IMPORTED_TARGET libssl) # clients by another library than the server's
+
 set(LK_TEST_BINARIES "")
 foreach(floor harness ${LK_CORE_FLOORS} platform server sim fault)
   file(GLOB tests CONFIGURE_DEPENDS tests/unit/${floor}/*_test.c fuzz/${floor}/*_fuzz.c)
@@ -56,9 +58,13 @@ foreach(floor harness ${LK_CORE_FLOORS} platform server sim fault)
     if(TARGET lk_server)
       target_link_libraries(test_${floor} PRIVATE lk_server)
     endif()
+    if(floor STREQUAL server)
+      target_link_libraries(test_${floor} PRIVATE PkgConfig::LK_TEST_TLS)
+    endif()
     list(APPEND LK_TEST_BINARIES test_${floor})
   endif()
 endforeach()
 add_custom_target(tests DEPENDS ${LK_TEST_BINARIES})
 
 include(tests/conformance/doc/conformance.cmake)
+include(tests/conformance/presence/conformance.cmake)

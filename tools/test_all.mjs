@@ -65,7 +65,7 @@ const stages = {
   },
   phoenix: {
     about: 'channels with phoenix.js, and beside a genuine Phoenix',
-    commands: () => nodeTests(...files('tests/conformance/phoenix', /\.test\.mjs$/)),
+    commands: () => nodeTests(...files('tests/conformance/phoenix', /\.test\.mjs$/), ...files('tests/conformance/presence', /\.test\.mjs$/)),
   },
   sdk: {
     about: 'the npm packages',

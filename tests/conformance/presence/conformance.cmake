@@ -1,5 +1,4 @@
-# presence_play: what clients of our presence are sent, for presence.test.mjs. For tests/tests.cmake:
-#   include(tests/conformance/presence/conformance.cmake)
+# presence_play: what clients of our presence are sent, for presence.test.mjs.
 add_executable(presence_play ${CMAKE_SOURCE_DIR}/tests/conformance/presence/play.c)
 target_compile_definitions(presence_play PRIVATE _GNU_SOURCE)
 target_include_directories(presence_play PRIVATE ${CMAKE_SOURCE_DIR})
