@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { defEntries } from './lib.mjs'
 import { LIMITS_DEF, SETTINGS_DEF, bytes, example, expectation, readLimits, readSettings, variableOf } from './settings.mjs'
 
 const root = process.env.LK_ROOT ?? join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -300,6 +301,56 @@ ${limits.map(limit).join('\n')}
 `
 }
 
+// ---- what it tells ----
+
+const NUMBERS_DEF = 'src/server/numbers.def'
+const LOG_DEF = 'src/server/log.def'
+
+function operationsReference(metrics, events) {
+  const metric = ({ macro, texts }) => {
+    const [kind, name, help] = macro === 'NUMBER' ? texts.slice(2) : ['histogram', ...texts.slice(2)]
+    return `| \`${name}\` | ${kind} | ${help} |`
+  }
+  return `<!-- ${note(`${NUMBERS_DEF} and ${LOG_DEF}`)} -->
+# What the server tells of itself
+
+## Paths
+
+| path | answers |
+| --- | --- |
+| \`/healthz\` | 200 while it answers at all |
+| \`/readyz\` | 200 while it takes work; 503 while it stops, while a room process is down, and for 10 s after a journal failed |
+| \`/metrics\` | numbers in Prometheus' text format |
+
+\`laniakea top\` shows the numbers as they change; \`laniakea top --once --json\` is for scripts.
+
+## Metrics
+
+Sums over all processes of a kind. Counters and histograms go on where a process that died left them; gauges of a
+dead process are 0. Latencies are histograms with the same buckets, from 50 µs to 10 s.
+
+| metric | kind | |
+| --- | --- | --- |
+${metrics.map(metric).join('\n')}
+| \`laniakea_restarts_total{process}\` | counter | Processes that died and were replaced. |
+| \`laniakea_process_ready{process,index}\` | gauge | 1 where the process does its work. |
+| \`laniakea_process_resident_bytes{process,index}\` | gauge | Memory of a process that is in RAM; what processes share counts in each of them. |
+
+## Events
+
+While it runs, the server writes a line to standard error for each event of at least the level \`log.level\`: a JSON
+object with \`time\`, \`level\`, \`event\`, \`process\`, \`index\`, \`pid\` and \`message\`, or text (\`log.format\`). A line
+has at most 4,096 bytes and is written at once. Nothing that clients send is in it. Of each event a process
+writes at most 20 lines at once and then one in a second; \`left_out\` says how many more there were.
+
+| event | level | when |
+| --- | --- | --- |
+${events.map(({ args, texts }) => `| \`${args[0]}\` | ${args[1].toLowerCase()} | ${texts[2]} |`).join('\n')}
+
+What keeps it from starting is said as plain text.
+`
+}
+
 function outputs() {
   const errors = readDef('src/base/errors.def', 'ERROR')
   unique(errors, 0, 'errors.def')
@@ -311,6 +362,7 @@ function outputs() {
     ['js/packages/sdk/src/internal/errors.gen.ts', errorsTs(errors)],
     ['js/packages/sdk/src/internal/crdt_types.gen.ts', crdtTs(crdtTypes)],
     ['docs/reference/crdt.md', crdtReference(crdtTypes)],
+    ['docs/reference/operations.md', operationsReference(defEntries(read(NUMBERS_DEF)), defEntries(read(LOG_DEF)))],
     ['docs/reference/settings.md', settingsReference(readSettings(root), readLimits(root))],
   ])
 }

@@ -57,7 +57,8 @@ FUZZ(lk_settings_load) {
   for (uint32_t i = 0; i < LK_SETTINGS_COUNT; i++) {
     const lk_setting_row *row = lk_setting_row_of((lk_setting)i);
     uint64_t number = lk_settings_number(s, (lk_setting)i);
-    if (row->most > 0 && number != LK_SETTINGS_NONE) CHECK(number >= row->least && number <= row->most);
+    if (row->most > 0 && number != LK_SETTINGS_NONE)
+      CHECK(number >= row->least && number <= row->most);
     CHECK((s->values[i].source == LK_SETTINGS_FILE) == (s->values[i].line > 0));
   }
   (void)lk_settings_limits(s);

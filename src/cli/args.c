@@ -92,7 +92,8 @@ static lk_err unknown_command(lk_cli_args *out, const lk_cli_command *group, con
   }
   if (nearest.best != NULL)
     (void)snprintf(out->message, sizeof out->message,
-                   "there is no command %s%s%.64s; did you mean %s?", first, gap, word, nearest.best);
+                   "there is no command %s%s%.64s; did you mean %s?", first, gap, word,
+                   nearest.best);
   else
     (void)snprintf(out->message, sizeof out->message,
                    "there is no command %s%s%.64s; laniakea %s%s--help lists them", first, gap,
@@ -153,7 +154,8 @@ static lk_err take_option(lk_cli_args *out, const char *word, const char **next)
     return LK_ERR_INVALID;
   }
   if (out->given_count == LK_CLI_GIVEN_MAX) {
-    (void)snprintf(out->message, sizeof out->message, "there are more than %d options", LK_CLI_GIVEN_MAX);
+    (void)snprintf(out->message, sizeof out->message, "there are more than %d options",
+                   LK_CLI_GIVEN_MAX);
     return LK_ERR_LIMIT;
   }
   if (!is_flag && inline_value == NULL) *next = NULL;

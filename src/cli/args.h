@@ -54,7 +54,7 @@ typedef struct lk_cli_args {
   const char *values[LK_CLI_OPTIONS_MAX]; /* by index in the table: NULL not given, "" for a flag */
   lk_cli_given given[LK_CLI_GIVEN_MAX];   /* the same one by one, as they came */
   size_t given_count;
-  char **plain;                           /* what is no option: as many as the usage allows */
+  char **plain; /* what is no option: as many as the usage allows */
   size_t plain_count;
   bool wants_help;                  /* --help or -h, anywhere */
   char message[LK_CLI_MESSAGE_MAX]; /* after a failure: one line, without newline */

@@ -38,7 +38,8 @@ static void append_source(const lk_settings *settings, lk_setting setting, lk_bu
     break;
   case LK_SETTINGS_ENVIRONMENT:
   case LK_SETTINGS_FLAG:
-    (void)snprintf(text, sizeof text, "%s", lk_settings_origin(settings, setting, name, sizeof name));
+    (void)snprintf(text, sizeof text, "%s",
+                   lk_settings_origin(settings, setting, name, sizeof name));
     break;
   }
   (void)lk_buf_append(out, lk_slice_cstr(text));

@@ -27,7 +27,7 @@
 #define SCREEN_BEGIN "\x1b[?1049h\x1b[?25l\x1b[?7l"
 #define SCREEN_END "\x1b[?7h\x1b[?25h\x1b[?1049l"
 #define FRAME_BEGIN "\x1b[H"
-#define LINE_END "\x1b[K\r\n"
+#define LINE_END "\x1b[K\n" /* the terminal adds the return */
 #define FRAME_END "\x1b[J"
 #define CTRL_C 3
 
@@ -40,9 +40,8 @@ typedef struct top {
   bool is_json;
   bool is_screen;
   struct termios before;
-  lk_top_snapshot *now;
-  lk_top_snapshot *last;
-  bool has_last;
+  lk_top_snapshot snapshots[2]; /* by turns */
+  unsigned long count;          /* of them, since the server was found */
   lk_buf answer;
   lk_buf view;
   lk_buf frame;
@@ -73,7 +72,8 @@ static void watch_signals(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal; /* without SA_RESTART: waiting ends */
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) (void)sigaction(numbers[i], &action, NULL);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    (void)sigaction(numbers[i], &action, NULL);
   (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -142,87 +142,80 @@ static void wait_until(top *self, uint64_t until_ms) {
 static bool ask(top *self, char *why, size_t why_size) {
   uint64_t now = lk_posix_monotonic_ms();
   lk_buf_truncate(&self->answer, 0);
-  if (!lk_cli_http_get(&self->url, "/metrics", now + ANSWER_MS, &self->answer, why, why_size)) return false;
-  lk_top_snapshot *next = self->has_last ? self->last : self->now;
-  if (self->has_last) self->last = self->now;
-  self->now = next;
-  if (lk_top_read(lk_buf_slice(&self->answer), lk_posix_monotonic_ms(), self->now) == LK_OK) return true;
-  (void)snprintf(why, why_size, "its /metrics are none of ours");
-  return false;
+  bool ok = lk_cli_http_get(&self->url, "/metrics", now + ANSWER_MS, &self->answer, why, why_size);
+  lk_top_snapshot *next = &self->snapshots[self->count % 2];
+  if (ok && lk_top_read(lk_buf_slice(&self->answer), lk_posix_monotonic_ms(), next) != LK_OK) {
+    (void)snprintf(why, why_size, "what it says of itself cannot be read");
+    ok = false;
+  }
+  self->count = ok ? self->count + 1 : 0;
+  return ok;
 }
 
 static void show(top *self) {
-  const lk_top_snapshot *before = self->has_last ? self->last : NULL;
+  const lk_top_snapshot *now = &self->snapshots[(self->count - 1) % 2];
+  const lk_top_snapshot *before = self->count > 1 ? &self->snapshots[self->count % 2] : NULL;
+  lk_err err = LK_OK;
   lk_buf_truncate(&self->view, 0);
-  if (self->is_json) (void)lk_top_write_json(self->now, before, &self->view);
-  else lk_top_print(self->now, before, self->url_text, &self->view);
+  if (self->is_json) err = lk_top_write_json(now, before, &self->view);
+  else lk_top_print(now, before, self->url_text, &self->view);
+  LK_ASSERT(err == LK_OK || err == LK_ERR_NOMEM);
   if (self->is_screen) draw(self);
   else write_all(STDOUT_FILENO, (const char *)self->view.ptr, self->view.len);
 }
 
-/* A server that is started again comes back; one that never was there does not. */
-static bool say_lost(top *self, const char *why) {
-  if (!self->is_screen || self->has_last) {
-    lk_buf_truncate(&self->view, 0);
-  }
-  if (!self->is_screen) return false;
-  char text[256];
-  int len = snprintf(text, sizeof text, "Laniakea at %.100s: %s\n", self->url_text, why);
+/* On a screen, a server that is gone is waited for: whoever looks at it may be restarting it. */
+static void show_lost(top *self, const char *why) {
+  char text[512];
+  (void)snprintf(text, sizeof text, "Laniakea at %.200s: %s\n", self->url_text, why);
   lk_buf_truncate(&self->view, 0);
-  if (len > 0) (void)lk_buf_append(&self->view, lk_slice_of(text, lk_min_size((size_t)len, sizeof text - 1)));
-  self->has_last = false;
+  (void)lk_buf_append(&self->view, lk_slice_cstr(text));
   draw(self);
+}
+
+/* Until it is stopped, or has failed for good: false. */
+static bool go_on(top *self, char *why, size_t why_size) {
+  bool ok = true;
+  while (!is_stopped) {
+    uint64_t next_ms = lk_posix_monotonic_ms() + self->interval_ms;
+    if (ok) show(self);
+    else show_lost(self, why);
+    wait_until(self, next_ms);
+    if (is_stopped) break;
+    ok = ask(self, why, why_size);
+    if (!ok && !self->is_screen) return false;
+  }
   return true;
 }
 
 static int run(top *self, bool once) {
   char why[128];
-  bool has_now = ask(self, why, sizeof why);
-  if (!has_now) {
-    lk_console_say("%.200s: %s", self->url_text, why);
-    return 1;
+  bool ok = ask(self, why, sizeof why);
+  if (ok && once) show(self);
+  if (ok && !once) {
+    begin_screen(self);
+    ok = go_on(self, why, sizeof why);
+    end_screen(self);
   }
-  begin_screen(self);
-  int code = 0;
-  for (bool ok = true; code == 0;) {
-    uint64_t next_ms = lk_posix_monotonic_ms() + self->interval_ms;
-    if (ok) show(self);
-    else if (!say_lost(self, why)) code = 1;
-    if (once || code != 0) break;
-    wait_until(self, next_ms);
-    if (is_stopped) break;
-    if (ok && !self->has_last) {
-      lk_top_snapshot *other = self->last; /* the first one becomes the one before */
-      self->last = self->now;
-      self->now = other;
-      self->has_last = true;
-      lk_top_snapshot *swap = self->last;
-      self->last = self->now;
-      self->now = swap;
-    }
-    ok = ask(self, why, sizeof why);
-  }
-  end_screen(self);
-  if (code != 0) lk_console_say("%.200s: %s", self->url_text, why);
-  return code;
+  if (!ok) lk_console_say("%.200s: %s", self->url_text, why);
+  return ok ? 0 : 1;
 }
 
 int lk_cli_top(const lk_cli_args *args) {
-  static lk_top_snapshot snapshots[2];
   const char *url = lk_cli_args_get(args, "url"), *interval = lk_cli_args_get(args, "interval");
   uint64_t seconds = 1;
   top self = { .url_text = url != NULL ? url : DEFAULT_URL,
-               .is_json = lk_cli_args_get(args, "json") != NULL,
-               .now = &snapshots[0],
-               .last = &snapshots[1] };
+               .is_json = lk_cli_args_get(args, "json") != NULL };
   bool once = lk_cli_args_get(args, "once") != NULL;
-  if (!lk_cli_parse_url(self.url_text, lk_cli_args_get(args, "any-host") != NULL, &self.url)) return 2;
+  if (!lk_cli_parse_url(self.url_text, lk_cli_args_get(args, "any-host") != NULL, &self.url))
+    return 2;
   if (interval != NULL && (!lk_cli_parse_number(interval, 3600, &seconds) || seconds == 0)) {
     lk_console_say("--interval %.64s is not a number from 1 to 3600", interval);
     return 2;
   }
   self.interval_ms = seconds * 1000;
-  self.is_screen = !once && !self.is_json && isatty(STDOUT_FILENO) != 0 && isatty(STDIN_FILENO) != 0;
+  self.is_screen = !once && !self.is_json && isatty(STDOUT_FILENO) != 0 &&
+                   isatty(STDIN_FILENO) != 0;
   lk_buf_init(&self.answer, lk_posix_heap(), ANSWER_MAX);
   lk_buf_init(&self.view, lk_posix_heap(), ANSWER_MAX);
   lk_buf_init(&self.frame, lk_posix_heap(), ANSWER_MAX);

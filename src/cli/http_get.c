@@ -140,8 +140,8 @@ static bool exchange(asking *self, const lk_cli_url *url, const char *path, lk_b
   int code = errno;
   freeaddrinfo(all);
   errno = code;
-  (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
-                 url->authority);
+  (void)snprintf(request, sizeof request,
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, url->authority);
   return ok && send_all(self, request) && receive_all(self, out);
 }
 
@@ -154,8 +154,10 @@ bool lk_cli_http_get(const lk_cli_url *url, const char *path, uint64_t deadline_
   if (self.fd >= 0) (void)close(self.fd);
   if (!ok) return false;
   lk_err err = lk_http_response_parse(lk_buf_slice(out), &response);
-  if (err != LK_OK) (void)snprintf(why, why_size, "this is no answer of a server: %s", lk_err_name(err));
-  else if (response.status != 200) (void)snprintf(why, why_size, "it answers %u", (unsigned)response.status);
+  if (err != LK_OK)
+    (void)snprintf(why, why_size, "this is no answer of a server: %s", lk_err_name(err));
+  else if (response.status != 200)
+    (void)snprintf(why, why_size, "it answers %u", (unsigned)response.status);
   else lk_buf_consume(out, out->len - response.body.len);
   return err == LK_OK && response.status == 200;
 }

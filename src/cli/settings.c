@@ -32,7 +32,6 @@ char *lk_cli_problem_text(const lk_settings *settings, uint32_t index, char *out
   const lk_settings_problem *p = &settings->problems[index];
   const char *kind = p->is_warning ? "warning: " : "";
   if (p->line == 0) (void)snprintf(out, size, "%s%s", kind, p->text);
-  else
-    (void)snprintf(out, size, "%s:%u: %s%s", settings->file, (unsigned)p->line, kind, p->text);
+  else (void)snprintf(out, size, "%s:%u: %s%s", settings->file, (unsigned)p->line, kind, p->text);
   return out;
 }

@@ -44,7 +44,9 @@ static uint64_t to_count(double value) {
 static lk_top_process *process_of(lk_top_snapshot *self, const lk_sample *sample) {
   lk_slice kind, text;
   uint64_t index;
-  if (!lk_sample_label(sample, LK_LIT("process"), &kind) || kind.len >= sizeof self->processes[0].kind) return NULL;
+  if (!lk_sample_label(sample, LK_LIT("process"), &kind) ||
+      kind.len >= sizeof self->processes[0].kind)
+    return NULL;
   if (!lk_sample_label(sample, LK_LIT("index"), &text)) return NULL;
   if (lk_number_parse_u64(text, &index) != LK_OK || index > UINT32_MAX) return NULL;
   for (size_t i = 0; i < kind.len; i++) {
@@ -82,7 +84,8 @@ static void take_restarts(lk_top_snapshot *self, const lk_sample *sample) {
 
 /* Buckets come as sums, in the order of their bounds; |*place| is the next one of this family. */
 static void take_bucket(lk_top_snapshot *self, const lk_sample *sample, uint32_t *place) {
-  if (!lk_slice_ends_with(sample->name, LK_LIT("_bucket")) || *place >= LK_HISTOGRAM_BUCKETS) return;
+  if (!lk_slice_ends_with(sample->name, LK_LIT("_bucket")) || *place >= LK_HISTOGRAM_BUCKETS)
+    return;
   for (int i = 0; i < LK_HISTOGRAMS_COUNT; i++) {
     if (!lk_slice_equal(sample->family, lk_slice_cstr(histograms[i].metric))) continue;
     uint64_t sum = to_count(sample->value);
@@ -103,7 +106,8 @@ lk_err lk_top_read(lk_slice text, uint64_t now_ms, lk_top_snapshot *out) {
     if (sample.family.ptr != family.ptr) place = 0;
     family = sample.family;
     for (int i = 0; i < LK_NUMBERS_COUNT; i++) {
-      if (lk_slice_equal(sample.name, lk_slice_cstr(numbers[i].metric))) out->values[i] = to_count(sample.value);
+      if (lk_slice_equal(sample.name, lk_slice_cstr(numbers[i].metric)))
+        out->values[i] = to_count(sample.value);
     }
     take_process(out, &sample);
     take_restarts(out, &sample);
@@ -115,13 +119,18 @@ lk_err lk_top_read(lk_slice text, uint64_t now_ms, lk_top_snapshot *out) {
 /* ---- what follows from two of them ---- */
 
 /* For a second; not a number where that cannot be told. Counters that fell are of a server that was started anew. */
-static double rate(const lk_top_snapshot *now, const lk_top_snapshot *before, lk_number which) {
-  if (before == NULL || now->taken_ms <= before->taken_ms || now->values[which] < before->values[which]) return NAN;
-  return (double)(now->values[which] - before->values[which]) * 1000 / (double)(now->taken_ms - before->taken_ms);
+static double rate(const lk_top_snapshot *now, const lk_top_snapshot *before,
+                   lk_links_number which) {
+  if (before == NULL || now->taken_ms <= before->taken_ms ||
+      now->values[which] < before->values[which])
+    return NAN;
+  return (double)(now->values[which] - before->values[which]) * 1000 /
+         (double)(now->taken_ms - before->taken_ms);
 }
 
 /* What came since |before|, or all there is where that is nothing. */
-static lk_top_times times_since(const lk_top_snapshot *now, const lk_top_snapshot *before, int which) {
+static lk_top_times times_since(const lk_top_snapshot *now, const lk_top_snapshot *before,
+                                lk_histogram_name which) {
   lk_top_times times = now->times[which];
   uint64_t count = 0;
   for (uint32_t i = 0; before != NULL && i < LK_HISTOGRAM_BUCKETS; i++) {
@@ -161,22 +170,25 @@ static void print(lk_buf *out, const char *format, ...) {
   va_start(args, format);
   int len = vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (len > 0) (void)lk_buf_append(out, lk_slice_of(line, lk_min_size((size_t)len, sizeof line - 1)));
+  if (len > 0)
+    (void)lk_buf_append(out, lk_slice_of(line, lk_min_size((size_t)len, sizeof line - 1)));
 }
 
-static void print_row(const char *what, uint64_t value, double per_second, const char *of, lk_buf *out) {
+static void print_row(const char *what, uint64_t value, double per_second, const char *of,
+                      lk_buf *out) {
   print(out, "  %-18s %12llu", what, (unsigned long long)value);
   if (of != NULL && isnan(per_second)) print(out, " %12s %s", "-", of);
   else if (of != NULL) print(out, " %12.1f %s", per_second, of);
   print(out, "\n");
 }
 
-static void print_count(const lk_top_snapshot *now, const char *what, lk_number which, lk_buf *out) {
+static void print_count(const lk_top_snapshot *now, const char *what, lk_links_number which,
+                        lk_buf *out) {
   print_row(what, now->values[which], 0, NULL, out);
 }
 
 static void print_rate(const lk_top_snapshot *now, const lk_top_snapshot *before, const char *what,
-                       lk_number which, lk_buf *out) {
+                       lk_links_number which, lk_buf *out) {
   print_row(what, now->values[which], rate(now, before, which), "a second", out);
 }
 
@@ -205,7 +217,8 @@ static void print_process(const lk_top_process *p, lk_buf *out) {
   print(out, " %12s\n", !p->is_known ? "" : p->is_ready ? "ready" : "down");
 }
 
-void lk_top_print(const lk_top_snapshot *now, const lk_top_snapshot *before, const char *url, lk_buf *out) {
+void lk_top_print(const lk_top_snapshot *now, const lk_top_snapshot *before, const char *url,
+                  lk_buf *out) {
   print(out, "Laniakea at %s: %s\n\n", url, is_ready(now) ? "ready" : "not ready");
   print_count(now, "connections", LK_NUMBER_connections, out);
   print_count(now, "sockets", LK_NUMBER_sockets, out);
@@ -219,7 +232,7 @@ void lk_top_print(const lk_top_snapshot *now, const lk_top_snapshot *before, con
   print_rate(now, before, "messages out", LK_NUMBER_messages_out, out);
   print_rate(now, before, "requests", LK_NUMBER_requests, out);
   print_rate(now, before, "durable changes", LK_NUMBER_journals, out);
-  print(out, "\n  %-18s %12s %12s\n", "time up to", "half", "99 of 100");
+  print(out, "\n  %-18s %12s %12s\n", "latency, at most", "median", "99 %");
   print_times(now, before, "request", LK_HISTOGRAM_request, out);
   print_times(now, before, "journal sync", LK_HISTOGRAM_journal_sync, out);
   print(out, "\n  %-18s %12s %12s\n", "process", "memory", "");
@@ -239,16 +252,18 @@ static void write_rate(lk_json_writer *w, double value) {
   else (void)lk_json_write_f64(w, value);
 }
 
-static void write_percentile(lk_json_writer *w, const char *name, const lk_top_times *times, uint64_t percent) {
+static void write_percentile(lk_json_writer *w, const char *name, const lk_top_times *times,
+                             uint64_t percent) {
   uint64_t us = percentile(times, percent);
   write_key(w, name);
   if (us == 0 || us == UINT64_MAX) (void)lk_json_write_null(w);
   else (void)lk_json_write_f64(w, (double)us / 1e6);
 }
 
-static void write_times(lk_json_writer *w, const lk_top_snapshot *now, const lk_top_snapshot *before) {
+static void write_times(lk_json_writer *w, const lk_top_snapshot *now,
+                        const lk_top_snapshot *before) {
   for (int i = 0; i < LK_HISTOGRAMS_COUNT; i++) {
-    lk_top_times times = times_since(now, before, i);
+    lk_top_times times = times_since(now, before, (lk_histogram_name)i);
     uint64_t count = 0;
     for (uint32_t b = 0; b < LK_HISTOGRAM_BUCKETS; b++) count += now->times[i].counts[b];
     write_key(w, histograms[i].name);
@@ -276,7 +291,8 @@ static void write_process(lk_json_writer *w, const lk_top_process *p) {
   (void)lk_json_end_object(w);
 }
 
-static void write_all(lk_json_writer *w, const lk_top_snapshot *now, const lk_top_snapshot *before) {
+static void write_all(lk_json_writer *w, const lk_top_snapshot *now,
+                      const lk_top_snapshot *before) {
   (void)lk_json_begin_object(w);
   write_key(w, "ready");
   (void)lk_json_write_bool(w, is_ready(now));
@@ -289,8 +305,9 @@ static void write_all(lk_json_writer *w, const lk_top_snapshot *now, const lk_to
   (void)lk_json_end_object(w);
   write_key(w, "per_second");
   (void)lk_json_begin_object(w);
-  static const lk_number rates[] = { LK_NUMBER_accepted,     LK_NUMBER_refused,  LK_NUMBER_messages_in,
-                                     LK_NUMBER_messages_out, LK_NUMBER_requests, LK_NUMBER_journals };
+  static const lk_links_number rates[] = { LK_NUMBER_accepted,    LK_NUMBER_refused,
+                                           LK_NUMBER_messages_in, LK_NUMBER_messages_out,
+                                           LK_NUMBER_requests,    LK_NUMBER_journals };
   for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
     write_key(w, numbers[rates[i]].name);
     write_rate(w, rate(now, before, rates[i]));

@@ -34,9 +34,11 @@ typedef struct lk_top_snapshot {
 lk_err lk_top_read(lk_slice text, uint64_t now_ms, lk_top_snapshot *out) LK_MUST_USE;
 
 /* Appends the view as lines. |before| gives rates, and the latency of what came since; NULL where it is the first. */
-void lk_top_print(const lk_top_snapshot *now, const lk_top_snapshot *before, const char *url, lk_buf *out);
+void lk_top_print(const lk_top_snapshot *now, const lk_top_snapshot *before, const char *url,
+                  lk_buf *out);
 
 /* Appends one line of JSON. */
-lk_err lk_top_write_json(const lk_top_snapshot *now, const lk_top_snapshot *before, lk_buf *out) LK_MUST_USE;
+lk_err lk_top_write_json(const lk_top_snapshot *now, const lk_top_snapshot *before,
+                         lk_buf *out) LK_MUST_USE;
 
 #endif

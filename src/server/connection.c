@@ -60,10 +60,23 @@ static void init_out(lk_connection *self) {
               (size_t)HTTP_OUT_MAX + self->host->limits->longpoll_output_bytes);
 }
 
-/* One reading; with TLS also a record that had come but for its end. */
-static void init_unread(lk_connection *self) {
+/* One reading; with TLS also a record that had come but for its end. It is rare that anything has to be kept. */
+static lk_err keep_unread(lk_connection *self, lk_slice in) {
+  const lk_alloc *alloc = self->host->alloc;
   size_t more = self->host->tls != NULL ? LK_TLS_RECORD_MAX : 0;
-  lk_buf_init(&self->unread, self->host->alloc, self->host->scratch_len + more);
+  if (self->unread == NULL) {
+    self->unread = lk_alloc_bytes(alloc, sizeof *self->unread);
+    if (self->unread == NULL) return LK_ERR_NOMEM;
+    lk_buf_init(self->unread, alloc, self->host->scratch_len + more);
+  }
+  return lk_buf_append(self->unread, in);
+}
+
+static void drop_unread(lk_connection *self) {
+  if (self->unread == NULL) return;
+  lk_buf_deinit(self->unread);
+  lk_free_bytes(self->host->alloc, self->unread, sizeof *self->unread);
+  self->unread = NULL;
 }
 
 lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) {
@@ -77,7 +90,6 @@ lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out)
   self->heard_ms = self->stalled_ms = now_of(self);
   lk_http1_init(&self->http, host->alloc, host->limits, &http_options, self->heard_ms);
   init_out(self);
-  init_unread(self);
   lk_err err = host->tls != NULL ? lk_tls_open(host->tls, self->heard_ms, &self->tls) : LK_OK;
   if (err == LK_OK) err = lk_loop_add(host->loop, &self->watch, fd, EPOLLIN, on_events);
   if (err != LK_OK) {
@@ -131,7 +143,7 @@ void lk_connection_close(lk_connection *self) {
     lk_http1_deinit(&self->http);
     lk_buf_deinit(&self->out);
   }
-  lk_buf_deinit(&self->unread);
+  drop_unread(self);
   lk_free_bytes(self->host->alloc, self, sizeof *self);
 }
 
@@ -167,8 +179,8 @@ static bool takes_messages(const lk_connection *self) {
 static bool wants_input(const lk_connection *self) {
   switch (self->state) {
   case LK_CONNECTION_HTTP:
-    return !self->draining && !self->parked && !has_response(self) && self->unread.len == 0;
-  case LK_CONNECTION_SOCKET: return self->unread.len == 0 && takes_messages(self);
+    return !self->draining && !self->parked && !has_response(self) && self->unread == NULL;
+  case LK_CONNECTION_SOCKET: return self->unread == NULL && takes_messages(self);
   case LK_CONNECTION_LINGER: return true;
   case LK_CONNECTION_DEAD: return false;
   }
@@ -399,19 +411,18 @@ static void take(lk_connection *self, lk_slice *in) {
 }
 
 static void take_and_keep(lk_connection *self, lk_slice in) {
-  if (self->unread.len == 0) take(self, &in); /* else it stands behind that */
-  if (in.len > 0 && lk_buf_append(&self->unread, in) != LK_OK) die(self);
+  if (self->unread == NULL) take(self, &in); /* else it stands behind that */
+  if (in.len > 0 && keep_unread(self, in) != LK_OK) die(self);
 }
 
 /* What was kept, now that output has been written. */
 static void take_unread(lk_connection *self) {
-  lk_slice in = lk_buf_slice(&self->unread);
+  if (self->unread == NULL) return;
+  lk_slice in = lk_buf_slice(self->unread);
   size_t before = in.len;
-  if (before == 0) return;
   take(self, &in);
-  if (in.len == 0) lk_buf_deinit(&self->unread);
-  else lk_buf_consume(&self->unread, before - in.len);
-  if (in.len == 0) init_unread(self);
+  if (in.len == 0) drop_unread(self);
+  else lk_buf_consume(self->unread, before - in.len);
 }
 
 static void on_hang_up(lk_connection *self) {

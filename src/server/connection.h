@@ -81,7 +81,7 @@ struct lk_connection {
     };
     lk_ws ws; /* from then on */
   };
-  lk_buf unread;       /* came behind what waits for output to be written */
+  lk_buf *unread;      /* came behind what waits for output to be written; NULL: nothing */
   uint64_t stalled_ms; /* since when the client has not read, or we linger */
   uint64_t heard_ms;   /* when bytes came last */
   lk_connection_state state;

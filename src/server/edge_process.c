@@ -196,6 +196,8 @@ static void turn_away(edge_process *self, int fd) {
   lk_buf_deinit(&out);
   (void)close(fd);
   self->refused++;
+  lk_log_say(LK_LOG_connections_refused, "connections are turned away: this process has %u, which is as many as it may",
+             (unsigned)self->connections.count);
 }
 
 static bool is_full(const edge_process *self) {

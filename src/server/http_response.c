@@ -6,9 +6,11 @@
 static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 
 static bool read_status(lk_slice line, uint32_t *out) {
-  if (!lk_slice_starts_with(line, LK_LIT("HTTP/1.")) || line.len < 12 || line.ptr[8] != ' ') return false;
+  if (!lk_slice_starts_with(line, LK_LIT("HTTP/1.")) || line.len < 12 || line.ptr[8] != ' ')
+    return false;
   const uint8_t *at = line.ptr + 9;
-  if (!is_digit(at[0]) || !is_digit(at[1]) || !is_digit(at[2]) || (line.len > 12 && at[3] != ' ')) return false;
+  if (!is_digit(at[0]) || !is_digit(at[1]) || !is_digit(at[2]) || (line.len > 12 && at[3] != ' '))
+    return false;
   *out = (uint32_t)(at[0] - '0') * 100 + (uint32_t)(at[1] - '0') * 10 + (uint32_t)(at[2] - '0');
   return true;
 }
@@ -16,7 +18,8 @@ static bool read_status(lk_slice line, uint32_t *out) {
 lk_err lk_http_response_parse(lk_slice bytes, lk_http_response *out) {
   size_t end = lk_slice_find(bytes, LK_LIT("\r\n\r\n"));
   uint64_t length;
-  if (end == LK_SLICE_NONE) return bytes.len > 0 && bytes.ptr[0] == 'H' ? LK_ERR_TRUNCATED : LK_ERR_HTTP;
+  if (end == LK_SLICE_NONE)
+    return bytes.len > 0 && bytes.ptr[0] == 'H' ? LK_ERR_TRUNCATED : LK_ERR_HTTP;
   lk_slice head = lk_slice_first(bytes, end), body = lk_slice_skip(bytes, end + 4), rest;
   if (!read_status(lk_slice_cut(head, '\r', &rest), &out->status)) return LK_ERR_HTTP;
   while (rest.len > 0) {

@@ -13,7 +13,9 @@ static size_t ring_count(const lk_links *self) {
 
 lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint32_t rooms) {
   LK_ASSERT(edges > 0 && rooms > 0);
-  *self = (lk_links){ .edges_count = edges, .rooms_count = rooms, .supervisor_pid = (uint64_t)getpid() };
+  *self = (lk_links){ .edges_count = edges,
+                      .rooms_count = rooms,
+                      .supervisor_pid = (uint64_t)getpid() };
   lk_err err = LK_ERR_NOMEM;
   self->bells = lk_alloc_array(alloc, process_count(self), sizeof *self->bells);
   self->rings = lk_alloc_array(alloc, ring_count(self), sizeof *self->rings);
@@ -62,8 +64,9 @@ static const bool is_counter[] = {
 
 void lk_links_begin(lk_links_numbers *self, uint64_t pid) {
   for (int i = 0; i < LK_NUMBERS_COUNT; i++) {
-    self->base[i] = is_counter[i] ? atomic_load_explicit(&self->values[i], memory_order_relaxed) : 0;
-    lk_links_say(self, (lk_number)i, 0);
+    self->base[i] = is_counter[i] ? atomic_load_explicit(&self->values[i], memory_order_relaxed)
+                                  : 0;
+    lk_links_say(self, (lk_links_number)i, 0);
   }
   lk_links_set(&self->ready, 0);
   lk_links_set(&self->failed_ms, 0);
@@ -83,7 +86,8 @@ void lk_links_tell(lk_links_numbers *self, lk_histogram_name which, const lk_his
   lk_links_histogram *cells = &self->histograms[which];
   if (now->sum_us == told->sum_us && memcmp(now, told, sizeof *now) == 0) return;
   for (int i = 0; i < LK_HISTOGRAM_BUCKETS; i++) {
-    if (now->counts[i] != told->counts[i]) lk_links_add(&cells->counts[i], now->counts[i] - told->counts[i]);
+    if (now->counts[i] != told->counts[i])
+      lk_links_add(&cells->counts[i], now->counts[i] - told->counts[i]);
   }
   lk_links_add(&cells->sum_us, now->sum_us - told->sum_us);
   *told = *now;

@@ -14,14 +14,14 @@
 
 #define LK_LINKS_RING_BYTES (128u * 1024)
 
-typedef enum lk_number {
+typedef enum lk_links_number {
 #define NUMBER(name, of, kind, metric, help) LK_NUMBER_##name,
 #define HISTOGRAM(name, of, metric, help)
 #include "server/numbers.def"
 #undef NUMBER
 #undef HISTOGRAM
   LK_NUMBERS_COUNT
-} lk_number;
+} lk_links_number;
 
 typedef enum lk_histogram_name {
 #define NUMBER(name, of, kind, metric, help)
@@ -49,7 +49,7 @@ typedef struct lk_links_numbers {
   _Atomic uint64_t starts;    /* processes in this place so far: the supervisor's */
 } lk_links_numbers;
 
-static inline void lk_links_say(lk_links_numbers *self, lk_number which, uint64_t value) {
+static inline void lk_links_say(lk_links_numbers *self, lk_links_number which, uint64_t value) {
   atomic_store_explicit(&self->values[which], self->base[which] + value, memory_order_relaxed);
 }
 static inline void lk_links_set(_Atomic uint64_t *cell, uint64_t value) {
@@ -72,7 +72,7 @@ void lk_links_end(lk_links_numbers *self);
 void lk_links_tell(lk_links_numbers *self, lk_histogram_name which, const lk_histogram *now,
                    lk_histogram *told);
 
-static inline uint64_t lk_links_hear(const lk_links_numbers *self, lk_number which) {
+static inline uint64_t lk_links_hear(const lk_links_numbers *self, lk_links_number which) {
   return atomic_load_explicit(&self->values[which], memory_order_relaxed);
 }
 

@@ -89,7 +89,8 @@ lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *addre
     lk_listener_close(self);
     return err;
   }
-  write_url(self, scheme, address, ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
+  write_url(self, scheme, address,
+            ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
   return LK_OK;
 }
 

@@ -13,7 +13,8 @@ typedef struct lk_listener {
 
 /* |scheme|, "http" or "https", is how the URL begins. |address| is in numbers; one that is not on the loopback is refused. |port| 0 lets the system
  * choose. On failure what went wrong, and what to do, has been said on the console. */
-lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *address, uint16_t port) LK_MUST_USE;
+lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *address,
+                        uint16_t port) LK_MUST_USE;
 
 /* Safe after a failed open, and twice. */
 void lk_listener_close(lk_listener *self);

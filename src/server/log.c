@@ -10,7 +10,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,7 +76,8 @@ static size_t escape_json(uint32_t point, lk_slice raw, char out[16]) {
 /* The same for people, as server/console.h does it. */
 static size_t escape_text(uint32_t point, lk_slice raw, char out[16]) {
   size_t len = 0;
-  bool is_printable = point >= 0x20 && (point < 0x7f || point >= 0xa0) && point != 0x2028 && point != 0x2029;
+  bool is_printable = point >= 0x20 && (point < 0x7f || point >= 0xa0) && point != 0x2028 &&
+                      point != 0x2029;
   for (size_t i = 0; i < raw.len; i++) {
     if (is_printable) out[len++] = (char)raw.ptr[i];
     else len += (size_t)snprintf(out + len, 16 - len, "\\x%02x", raw.ptr[i]);
@@ -93,7 +93,8 @@ static void put_escaped(writer *self, lk_slice text, lk_log_form form) {
     uint32_t point = LK_UTF_REPLACEMENT;
     bool valid = lk_utf8_decode(&rest, &point) == LK_OK;
     lk_slice raw = valid ? lk_slice_first(text, text.len - rest.len) : LK_UTF8_REPLACEMENT;
-    size_t len = form == LK_LOG_JSON ? escape_json(point, raw, piece) : escape_text(point, raw, piece);
+    size_t len = form == LK_LOG_JSON ? escape_json(point, raw, piece)
+                                     : escape_text(point, raw, piece);
     if (!put(self, piece, len)) {
       self->len = fits;
       (void)put(self, MARK, sizeof MARK - 1);
@@ -108,20 +109,23 @@ static void put_time(writer *self, uint64_t wall_ms) {
   time_t seconds = (time_t)(wall_ms / 1000);
   struct tm utc = { 0 };
   (void)gmtime_r(&seconds, &utc);
-  (void)put_format(self, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                   utc.tm_hour, utc.tm_min, utc.tm_sec, (unsigned)(wall_ms % 1000));
+  (void)put_format(self, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                   utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (unsigned)(wall_ms % 1000));
 }
 
 static void put_json(writer *self, const lk_log_line *line) {
   (void)put_format(self, "{\"time\":\"");
   put_time(self, line->wall_ms);
-  (void)put_format(self, "\",\"level\":\"%s\",\"event\":\"%s\",\"process\":\"%s\",\"index\":%u,\"pid\":%u,\"message\":\"",
+  (void)put_format(self,
+                   "\",\"level\":\"%s\",\"event\":\"%s\",\"process\":\"%s\",\"index\":%u,\"pid\":%"
+                   "u,\"message\":\"",
                    level_names[events[line->event].level], events[line->event].name, line->process,
                    (unsigned)line->index, (unsigned)line->pid);
   self->max -= TAIL_MAX;
   put_escaped(self, line->message, LK_LOG_JSON);
   self->max += TAIL_MAX;
-  if (line->left_out > 0) (void)put_format(self, "\",\"left_out\":%llu}\n", (unsigned long long)line->left_out);
+  if (line->left_out > 0)
+    (void)put_format(self, "\",\"left_out\":%llu}\n", (unsigned long long)line->left_out);
   else (void)put_format(self, "\"}\n");
 }
 
@@ -132,7 +136,8 @@ static void put_text(writer *self, const lk_log_line *line) {
   self->max -= TAIL_MAX;
   put_escaped(self, line->message, LK_LOG_TEXT);
   self->max += TAIL_MAX;
-  if (line->left_out > 0) (void)put_format(self, " (%llu more like it left out)", (unsigned long long)line->left_out);
+  if (line->left_out > 0)
+    (void)put_format(self, " (%llu more like it left out)", (unsigned long long)line->left_out);
   (void)put_format(self, "\n");
 }
 
@@ -169,7 +174,7 @@ void lk_log_setup(lk_log_form form, lk_log_level level) {
 void lk_log_set_process(const char *kind, uint32_t index) {
   state.process = kind;
   state.index = index;
-  memset(state.gates, 0, sizeof state.gates);
+  for (int i = 0; i < LK_LOG_EVENTS_COUNT; i++) state.gates[i] = (lk_log_gate){ 0 };
 }
 
 bool lk_log_is_on(lk_log_level level) { return level <= state.level; }
@@ -189,7 +194,8 @@ void lk_log_say(lk_log_event event, const char *format, ...) {
                        .index = state.index,
                        .pid = (uint32_t)getpid(),
                        .left_out = left_out,
-                       .message = lk_slice_of(message, len < 0 ? 0 : lk_min_size((size_t)len, sizeof message - 1)) };
+                       .message = lk_slice_of(
+                           message, len < 0 ? 0 : lk_min_size((size_t)len, sizeof message - 1)) };
   /* Where standard error is gone there is nobody left to tell. */
   ssize_t ignored = write(STDERR_FILENO, out, lk_log_format(&line, state.form, out));
   (void)ignored;

@@ -60,7 +60,7 @@ static void print_head(lk_buf *out, const char *metric, const char *kind, const 
   print(out, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, kind);
 }
 
-static void print_number(const lk_links *links, lk_number which, lk_buf *out) {
+static void print_number(const lk_links *links, lk_links_number which, lk_buf *out) {
   const row *r = &numbers[which];
   uint64_t total = 0;
   for (uint32_t i = 0; i < count_of(links, r->of); i++)
@@ -71,7 +71,8 @@ static void print_number(const lk_links *links, lk_number which, lk_buf *out) {
 
 /* Microseconds as seconds, exactly. */
 static void print_seconds(lk_buf *out, uint64_t us) {
-  print(out, "%llu.%06llu\n", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+  print(out, "%llu.%06llu\n", (unsigned long long)(us / 1000000),
+        (unsigned long long)(us % 1000000));
 }
 
 /* The count is what the buckets add up to, so that the two agree whatever was written meanwhile. */
@@ -88,7 +89,8 @@ static void print_histogram(const lk_links *links, lk_histogram_name which, lk_b
   }
   for (uint32_t i = 0; i < count_of(links, r->of); i++)
     sum_us += load(&row_of(links, r->of, i)->histograms[which].sum_us);
-  print(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum ", r->metric, (unsigned long long)below, r->metric);
+  print(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum ", r->metric, (unsigned long long)below,
+        r->metric);
   print_seconds(out, sum_us);
   print(out, "%s_count %llu\n", r->metric, (unsigned long long)below);
 }
@@ -133,8 +135,8 @@ static bool read_resident(uint64_t pid, uint64_t *out) {
 static void print_resident(lk_buf *out, const char *process, unsigned index, uint64_t pid) {
   uint64_t bytes;
   if (pid != 0 && read_resident(pid, &bytes))
-    print(out, "laniakea_process_resident_bytes{process=\"%s\",index=\"%u\"} %llu\n", process, index,
-          (unsigned long long)bytes);
+    print(out, "laniakea_process_resident_bytes{process=\"%s\",index=\"%u\"} %llu\n", process,
+          index, (unsigned long long)bytes);
 }
 
 static void print_memory(const lk_links *links, lk_buf *out) {
@@ -148,7 +150,7 @@ static void print_memory(const lk_links *links, lk_buf *out) {
 }
 
 void lk_metrics_write(const lk_links *links, lk_buf *out) {
-  for (int i = 0; i < LK_NUMBERS_COUNT; i++) print_number(links, (lk_number)i, out);
+  for (int i = 0; i < LK_NUMBERS_COUNT; i++) print_number(links, (lk_links_number)i, out);
   for (int i = 0; i < LK_HISTOGRAMS_COUNT; i++) print_histogram(links, (lk_histogram_name)i, out);
   print_restarts(links, out);
   print_ready(links, out);

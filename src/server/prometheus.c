@@ -4,7 +4,9 @@
 #include "codec/number.h"
 #include "codec/utf.h"
 
-void lk_prometheus_init(lk_prometheus *self, lk_slice text) { *self = (lk_prometheus){ .rest = text }; }
+void lk_prometheus_init(lk_prometheus *self, lk_slice text) {
+  *self = (lk_prometheus){ .rest = text };
+}
 
 static bool is_name_byte(uint8_t c, bool is_first) {
   bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
@@ -34,7 +36,8 @@ static bool take_label(lk_slice *in, lk_slice *name, lk_slice *value) {
   while (len < in->len && in->ptr[len] != '"') {
     if (in->ptr[len] == '\\') {
       len++;
-      bool is_known = len < in->len && (in->ptr[len] == '\\' || in->ptr[len] == '"' || in->ptr[len] == 'n');
+      bool is_known = len < in->len &&
+                      (in->ptr[len] == '\\' || in->ptr[len] == '"' || in->ptr[len] == 'n');
       if (!is_known) return false;
     }
     len++;
@@ -64,7 +67,8 @@ static bool read_value(lk_slice text, double *out) {
 }
 
 static bool belongs(const lk_prometheus *self, lk_slice name) {
-  static const lk_slice suffixes[] = { LK_LIT_INIT("_bucket"), LK_LIT_INIT("_sum"), LK_LIT_INIT("_count") };
+  static const lk_slice suffixes[] = { LK_LIT_INIT("_bucket"), LK_LIT_INIT("_sum"),
+                                       LK_LIT_INIT("_count") };
   bool is_histogram = lk_slice_equal(self->kind, LK_LIT("histogram"));
   if (self->kind.len == 0 || !lk_slice_starts_with(name, self->family)) return false;
   lk_slice suffix = lk_slice_skip(name, self->family.len);
@@ -89,7 +93,8 @@ static bool take_comment(lk_prometheus *self, lk_slice line) {
     self->has_sample = false;
     return is_done && self->family.len > 0 && take_text(&line, LK_LIT(" ")) && line.len > 0;
   }
-  if (self->kind.len > 0 || !take_text(&line, LK_LIT("TYPE ")) || self->family.len == 0) return false;
+  if (self->kind.len > 0 || !take_text(&line, LK_LIT("TYPE ")) || self->family.len == 0)
+    return false;
   if (!take_text(&line, self->family) || !take_text(&line, LK_LIT(" "))) return false;
   self->kind = line;
   return is_kind(line);

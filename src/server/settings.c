@@ -22,14 +22,15 @@
 #define PREFIX "LANIAKEA_"
 
 static const lk_setting_row rows[] = {
-#define SETTING(id, name, type, preset, least, most, words, flag, short, argument, when, text)     \
-  { name,  preset,          words,        flag, argument, text, 0, least, most,                    \
-    LK_SETTING_##type, LK_SETTING_##when },
+#define SETTING(id, name, type, preset, least, most, words, flag, short, argument, when, text)      \
+  {                                                                                                 \
+    name, preset, words, flag, argument, text, 0, least, most, LK_SETTING_##type, LK_SETTING_##when \
+  },
 #include "server/settings.def"
 #undef SETTING
 #define LIMIT(name, preset, ceiling, why)                                                          \
-  { "limit." #name,   NULL,   "", "limit", "NAME=N", why, (preset), 1, (ceiling),                   \
-    LK_SETTING_COUNT, LK_SETTING_RESTART },
+  { "limit." #name, NULL, "",        "limit",          "NAME=N",          why,                     \
+    (preset),       1,    (ceiling), LK_SETTING_COUNT, LK_SETTING_RESTART },
 #include "base/limits.def"
 #undef LIMIT
 };
@@ -42,7 +43,8 @@ const lk_setting_row *lk_setting_row_of(lk_setting setting) {
 
 /* Limits of bytes are told by their names, as limits.def promises. */
 static lk_setting_type type_of(const lk_setting_row *row) {
-  bool is_bytes = row->preset == NULL && lk_slice_ends_with(lk_slice_cstr(row->name), LK_LIT("_bytes"));
+  bool is_bytes = row->preset == NULL &&
+                  lk_slice_ends_with(lk_slice_cstr(row->name), LK_LIT("_bytes"));
   return is_bytes ? LK_SETTING_BYTES : row->type;
 }
 
@@ -73,7 +75,9 @@ typedef struct unit {
   uint64_t factor;
 } unit;
 
-static const unit byte_units[] = { { "", 1 }, { "K", 1024 }, { "M", 1024 * 1024 }, { "G", 1u << 30 } };
+static const unit byte_units[] = {
+  { "", 1 }, { "K", 1024 }, { "M", 1024 * 1024 }, { "G", 1u << 30 }
+};
 static const unit time_units[] = {
   { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }
 };
@@ -102,7 +106,8 @@ static bool in_range(const lk_setting_row *row, uint64_t value) {
 }
 
 /* In the largest unit that divides it. */
-static void print_quantity(uint64_t value, const unit *units, size_t count, char *out, size_t size) {
+static void print_quantity(uint64_t value, const unit *units, size_t count, char *out,
+                           size_t size) {
   size_t best = 0;
   for (size_t i = 0; i < count && value > 0; i++) {
     if (value % units[i].factor == 0) best = i;
@@ -123,12 +128,14 @@ char *lk_setting_expectation(const lk_setting_row *row, char *out, size_t size) 
   case LK_SETTING_BYTES:
     print_quantity(row->least, UNITS(byte_units), least, sizeof least);
     print_quantity(row->most, UNITS(byte_units), most, sizeof most);
-    (void)snprintf(out, size, "a number of bytes from %s to %s, such as 65536, 64K or 4M", least, most);
+    (void)snprintf(out, size, "a number of bytes from %s to %s, such as 65536, 64K or 4M", least,
+                   most);
     break;
   case LK_SETTING_DURATION:
     print_quantity(row->least, UNITS(time_units), least, sizeof least);
     print_quantity(row->most, UNITS(time_units), most, sizeof most);
-    (void)snprintf(out, size, "a time from %s to %s, such as 250ms, 10s, 5m, 12h or 7d", least, most);
+    (void)snprintf(out, size, "a time from %s to %s, such as 250ms, 10s, 5m, 12h or 7d", least,
+                   most);
     break;
   case LK_SETTING_CHOICE: (void)snprintf(out, size, "one of: %s", row->words); break;
   case LK_SETTING_FLAG: (void)snprintf(out, size, "true or false"); break;
@@ -161,18 +168,22 @@ void lk_settings_note(lk_settings *self, uint32_t line, bool is_warning, const c
   int len = vsnprintf(message, sizeof message, format, args);
   va_end(args);
   if (len < 0) len = 0;
-  const char *text = copy_text(self, lk_slice_of(message, lk_min_size((size_t)len, sizeof message - 1)));
+  const char *text = copy_text(self,
+                               lk_slice_of(message, lk_min_size((size_t)len, sizeof message - 1)));
   if (text == NULL) text = "there is no memory to say what is wrong";
   self->problems[self->problems_count++] =
       (lk_settings_problem){ .text = text, .line = line, .is_warning = is_warning };
 }
 
-static const char *name_for(const lk_setting_row *row, lk_settings_source source, char *out, size_t size) {
+static const char *name_for(const lk_setting_row *row, lk_settings_source source, char *out,
+                            size_t size) {
   char variable[LK_SETTINGS_VARIABLE_MAX];
   switch (source) {
   case LK_SETTINGS_DEFAULT:
   case LK_SETTINGS_FILE: (void)snprintf(out, size, "%s", row->name); break;
-  case LK_SETTINGS_ENVIRONMENT: (void)snprintf(out, size, "%s", lk_setting_variable(row, variable)); break;
+  case LK_SETTINGS_ENVIRONMENT:
+    (void)snprintf(out, size, "%s", lk_setting_variable(row, variable));
+    break;
   case LK_SETTINGS_FLAG:
     if (row->preset != NULL) (void)snprintf(out, size, "--%s", row->flag);
     else (void)snprintf(out, size, "--limit %s", strchr(row->name, '.') + 1);
@@ -181,7 +192,8 @@ static const char *name_for(const lk_setting_row *row, lk_settings_source source
   return out;
 }
 
-const char *lk_settings_origin(const lk_settings *self, lk_setting setting, char *out, size_t size) {
+const char *lk_settings_origin(const lk_settings *self, lk_setting setting, char *out,
+                               size_t size) {
   return name_for(&rows[setting], self->values[setting].source, out, size);
 }
 
@@ -190,7 +202,8 @@ static void refuse(lk_settings *self, const lk_setting_row *row, const char *tex
   char name[LK_SETTINGS_VARIABLE_MAX], wanted[256];
   lk_settings_note(self, value->line, false, "%s %.*s%s is not %s",
                    name_for(row, value->source, name, sizeof name), QUOTED_MAX, text,
-                   strlen(text) > QUOTED_MAX ? "..." : "", lk_setting_expectation(row, wanted, sizeof wanted));
+                   strlen(text) > QUOTED_MAX ? "..." : "",
+                   lk_setting_expectation(row, wanted, sizeof wanted));
 }
 
 /* ---- reading a value ---- */
@@ -213,8 +226,10 @@ static bool read_flag(const char *text, uint64_t *out) {
 static bool read_value(const lk_setting_row *row, const char *text, uint64_t *number) {
   switch (type_of(row)) {
   case LK_SETTING_PORT:
-  case LK_SETTING_COUNT: return read_quantity(text, UNITS(no_units), number) && in_range(row, *number);
-  case LK_SETTING_BYTES: return read_quantity(text, UNITS(byte_units), number) && in_range(row, *number);
+  case LK_SETTING_COUNT:
+    return read_quantity(text, UNITS(no_units), number) && in_range(row, *number);
+  case LK_SETTING_BYTES:
+    return read_quantity(text, UNITS(byte_units), number) && in_range(row, *number);
   case LK_SETTING_DURATION:
     return read_quantity(text, UNITS(time_units), number) && in_range(row, *number);
   case LK_SETTING_FLAG: return read_flag(text, number);
@@ -231,7 +246,8 @@ static void set_preset(lk_settings *self, lk_setting setting) {
   const lk_setting_row *row = &rows[setting];
   lk_setting_value *value = &self->values[setting];
   *value = (lk_setting_value){ .text = row->preset != NULL ? row->preset : "",
-                               .number = row->preset != NULL ? LK_SETTINGS_NONE : row->preset_number };
+                               .number = row->preset != NULL ? LK_SETTINGS_NONE
+                                                             : row->preset_number };
   if (value->text[0] == 0) return;
   bool ok = read_value(row, value->text, &value->number);
   LK_ASSERT(ok); /* of the table */
@@ -298,7 +314,8 @@ void lk_settings_take(lk_settings *self, lk_setting setting, const char *text,
 
 void lk_settings_take_line(lk_settings *self, lk_setting setting, lk_slice text, uint32_t count,
                            uint32_t line) {
-  put(self, setting, text, (lk_setting_value){ .source = LK_SETTINGS_FILE, .line = line, .count = count });
+  put(self, setting, text,
+      (lk_setting_value){ .source = LK_SETTINGS_FILE, .line = line, .count = count });
 }
 
 void lk_settings_take_limit(lk_settings *self, const char *text) {
@@ -306,10 +323,12 @@ void lk_settings_take_limit(lk_settings *self, const char *text) {
   lk_setting setting;
   size_t len = strcspn(text, "=");
   if (text[len] != '=') {
-    lk_settings_note(self, 0, false, "--limit %.*s has no value; write --limit NAME=N", QUOTED_MAX, text);
+    lk_settings_note(self, 0, false, "--limit %.*s has no value; write --limit NAME=N", QUOTED_MAX,
+                     text);
     return;
   }
-  (void)snprintf(name, sizeof name, "limit.%.*s", (int)lk_min_size(len, LK_SETTINGS_NAME_MAX), text);
+  (void)snprintf(name, sizeof name, "limit.%.*s", (int)lk_min_size(len, LK_SETTINGS_NAME_MAX),
+                 text);
   if (lk_setting_find(lk_slice_cstr(name), &setting)) {
     lk_settings_take(self, setting, text + len + 1, LK_SETTINGS_FLAG);
     return;
@@ -318,7 +337,8 @@ void lk_settings_take_limit(lk_settings *self, const char *text) {
   lk_nearest_init(&nearest, name);
   for (uint32_t i = LK_SETTINGS_LIMITS; i < LK_SETTINGS_COUNT; i++)
     lk_nearest_consider(&nearest, rows[i].name);
-  lk_settings_note(self, 0, false, "there is no limit %.*s%s%s%s", (int)lk_min_size(len, QUOTED_MAX), text,
+  lk_settings_note(self, 0, false, "there is no limit %.*s%s%s%s",
+                   (int)lk_min_size(len, QUOTED_MAX), text,
                    nearest.best != NULL ? "; did you mean " : "",
                    nearest.best != NULL ? strchr(nearest.best, '.') + 1 : "",
                    nearest.best != NULL ? "?" : "; laniakea check-config lists them");
@@ -334,7 +354,8 @@ static bool is_variable(const char *entry, const lk_setting_row *row) {
 
 static void take_variable(lk_settings *self, const char *entry) {
   const char *value = strchr(entry, '=');
-  if (value == NULL || value[1] == 0 || strncmp(entry, PREFIX "CONFIG=", sizeof PREFIX + 6) == 0) return;
+  if (value == NULL || value[1] == 0 || strncmp(entry, PREFIX "CONFIG=", sizeof PREFIX + 6) == 0)
+    return;
   for (uint32_t i = 0; i < LK_SETTINGS_COUNT; i++) {
     if (!is_variable(entry, &rows[i])) continue;
     lk_settings_take(self, (lk_setting)i, value + 1, LK_SETTINGS_ENVIRONMENT);

@@ -29,10 +29,12 @@ static void check_address(lk_settings *self, lk_setting setting) {
   char name[LK_SETTINGS_VARIABLE_MAX];
   (void)lk_settings_origin(self, setting, name, sizeof name);
   if (inet_pton(AF_INET, text, &v4) != 1 && inet_pton(AF_INET6, text, &v6) != 1)
-    COMPLAIN(self, setting, "%s %s is not an address in numbers, such as 127.0.0.1 or ::1", name, text);
+    COMPLAIN(self, setting, "%s %s is not an address in numbers, such as 127.0.0.1 or ::1", name,
+             text);
   else if (!lk_origin_address_is_loopback(text))
     COMPLAIN(self, setting,
-             "this version cannot tell who may do what, so it listens on 127.0.0.1 and ::1 only; %s %s is "
+             "this version cannot tell who may do what, so it listens on 127.0.0.1 and ::1 only; "
+             "%s %s is "
              "neither, leave it out",
              name, text);
 }
@@ -45,7 +47,8 @@ static bool check_file(lk_settings *self, lk_setting setting, struct stat *about
   if (stat(path, about) != 0) COMPLAIN(self, setting, "%s: %s: %s", name, path, strerror(errno));
   else if (!S_ISREG(about->st_mode)) COMPLAIN(self, setting, "%s: %s is not a file", name, path);
   else if (about->st_size == 0) COMPLAIN(self, setting, "%s: %s is empty", name, path);
-  else if (access(path, R_OK) != 0) COMPLAIN(self, setting, "%s: %s: %s", name, path, strerror(errno));
+  else if (access(path, R_OK) != 0)
+    COMPLAIN(self, setting, "%s: %s: %s", name, path, strerror(errno));
   else return true;
   return false;
 }
@@ -83,7 +86,8 @@ static void check_one(lk_settings *self, lk_setting setting) {
 
 static void check_pair(lk_settings *self, lk_setting one, lk_setting other) {
   if (is_given(self, one) && !is_given(self, other))
-    COMPLAIN(self, one, "%s needs %s beside it", lk_setting_row_of(one)->name, lk_setting_row_of(other)->name);
+    COMPLAIN(self, one, "%s needs %s beside it", lk_setting_row_of(one)->name,
+             lk_setting_row_of(other)->name);
 }
 
 void lk_settings_finish(lk_settings *self) {
@@ -91,5 +95,6 @@ void lk_settings_finish(lk_settings *self) {
   check_pair(self, LK_SETTING_tls_cert, LK_SETTING_tls_key);
   check_pair(self, LK_SETTING_tls_key, LK_SETTING_tls_cert);
   check_pair(self, LK_SETTING_tls_listen, LK_SETTING_tls_cert);
-  if (self->out_of_memory) lk_settings_note(self, 0, false, "there is not enough memory for the settings");
+  if (self->out_of_memory)
+    lk_settings_note(self, 0, false, "there is not enough memory for the settings");
 }

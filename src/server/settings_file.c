@@ -25,15 +25,16 @@ typedef struct loading {
 static uint32_t find_section(lk_slice section) {
   for (uint32_t i = 0; i < LK_SETTINGS_COUNT; i++) {
     const char *name = lk_setting_row_of((lk_setting)i)->name;
-    if (strncmp(name, (const char *)section.ptr, section.len) == 0 && name[section.len] == '.') return i;
+    if (strncmp(name, (const char *)section.ptr, section.len) == 0 && name[section.len] == '.')
+      return i;
   }
   return LK_SETTINGS_COUNT;
 }
 
 static void say_unknown(loading *self, const lk_toml_item *item, const char *what, const char *name,
                         const lk_nearest *nearest) {
-  lk_settings_note(self->settings, item->line, false, "there is no %s %.*s%s%s%s", what, NAME_MAX_BYTES, name,
-                   nearest->best != NULL ? "; did you mean " : "",
+  lk_settings_note(self->settings, item->line, false, "there is no %s %.*s%s%s%s", what,
+                   NAME_MAX_BYTES, name, nearest->best != NULL ? "; did you mean " : "",
                    nearest->best != NULL ? nearest->best : "",
                    nearest->best != NULL ? "?" : "; laniakea check-config lists what there is");
 }
@@ -44,9 +45,11 @@ static void take_section(loading *self, const lk_toml_item *item) {
   if (section == LK_SETTINGS_COUNT) {
     char name[NAME_MAX_BYTES];
     lk_nearest nearest;
-    (void)snprintf(name, sizeof name, "%.*s", (int)item->section.len, (const char *)item->section.ptr);
+    (void)snprintf(name, sizeof name, "%.*s", (int)item->section.len,
+                   (const char *)item->section.ptr);
     lk_nearest_init(&nearest, name);
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) lk_nearest_consider(&nearest, known[i]);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+      lk_nearest_consider(&nearest, known[i]);
     say_unknown(self, item, "section", name, &nearest);
     return;
   }
@@ -86,8 +89,9 @@ static void take_known(loading *self, const lk_toml_item *item, lk_setting setti
   const char *dot = strchr(row->name, '.');
   char wanted[256];
   if (self->named[setting] != 0) {
-    lk_settings_note(self->settings, item->line, false, "%s stands on line %u already; leave one of them out",
-                     row->name, (unsigned)self->named[setting]);
+    lk_settings_note(self->settings, item->line, false,
+                     "%s stands on line %u already; leave one of them out", row->name,
+                     (unsigned)self->named[setting]);
     return;
   }
   self->named[setting] = item->line;
@@ -107,8 +111,9 @@ static void take_pair(loading *self, const lk_toml_item *item) {
   char name[NAME_MAX_BYTES];
   lk_setting setting;
   lk_nearest nearest;
-  (void)snprintf(name, sizeof name, "%.*s%s%.*s", (int)item->section.len, (const char *)item->section.ptr,
-                 item->section.len > 0 ? "." : "", (int)item->name.len, (const char *)item->name.ptr);
+  (void)snprintf(name, sizeof name, "%.*s%s%.*s", (int)item->section.len,
+                 (const char *)item->section.ptr, item->section.len > 0 ? "." : "",
+                 (int)item->name.len, (const char *)item->name.ptr);
   if (lk_setting_find(lk_slice_cstr(name), &setting)) {
     take_known(self, item, setting);
     return;
@@ -126,7 +131,8 @@ lk_err lk_settings_load(lk_settings *self, const char *path, lk_slice bytes) {
   lk_err err;
   self->file = path;
   if (bytes.len > LK_SETTINGS_FILE_MAX) {
-    lk_settings_note(self, 1, false, "the file is longer than %u bytes", (unsigned)LK_SETTINGS_FILE_MAX);
+    lk_settings_note(self, 1, false, "the file is longer than %u bytes",
+                     (unsigned)LK_SETTINGS_FILE_MAX);
     return LK_OK;
   }
   lk_toml_init(&l.toml, self->arena.alloc, bytes);

@@ -377,7 +377,8 @@ static void on_ready(lk_watch *watch, uint32_t events) {
   if (self->announced || self->ready_count < self->groups[ROOMS].count + self->groups[EDGES].count)
     return;
   if (!self->options->quiet) announce(self);
-  lk_log_say(LK_LOG_server_started, "Laniakea %s listens on %s", LK_VERSION_TEXT, self->listener.url);
+  lk_log_say(LK_LOG_server_started, "Laniakea %s listens on %s", LK_VERSION_TEXT,
+             self->listener.url);
   self->announced = true;
 }
 
@@ -440,11 +441,13 @@ static lk_err open_tls(supervisor *self) {
   lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
   lk_err err = lk_tls_files_open(&self->tls, lk_posix_heap(), self->options->tls_certificate,
                                  self->options->tls_key, now_of(self), &why);
-  if (err != LK_OK) lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  if (err != LK_OK)
+    lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
   lk_buf_deinit(&why);
   if (err != LK_OK) return err;
   err = lk_tls_tickets_make(&self->tickets, now_of(self));
-  if (err != LK_OK) lk_console_say("cannot make the secret of session tickets: %s", lk_err_text(err));
+  if (err != LK_OK)
+    lk_console_say("cannot make the secret of session tickets: %s", lk_err_text(err));
   return err;
 }
 
@@ -457,8 +460,8 @@ static lk_err open_all(supervisor *self) {
   }
   err = open_tls(self);
   if (err == LK_OK)
-    err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http", self->options->address,
-                           self->options->port);
+    err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http",
+                           self->options->address, self->options->port);
   if (err == LK_OK) err = lk_directory_open(&self->directory, self->options->directory);
   if (err == LK_OK) err = make_links(self);
   return err;

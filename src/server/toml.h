@@ -32,9 +32,11 @@ typedef enum lk_toml_kind {
 typedef struct lk_toml_item {
   lk_toml_kind kind;
   uint32_t line;
-  lk_slice section; /* the pair stands in it; of a SECTION, its name; empty before the first one, "?" where it had an error */
+  lk_slice
+      section; /* the pair stands in it; of a SECTION, its name; empty before the first one, "?" where it had an error */
   lk_slice name;
-  lk_slice text; /* valid UTF-8 without NUL, but for the ends of a list's strings; until the next call */
+  lk_slice
+      text; /* valid UTF-8 without NUL, but for the ends of a list's strings; until the next call */
   uint32_t count;
 } lk_toml_item;
 

@@ -317,7 +317,7 @@ TEST(an_echo_waits_until_what_it_said_is_read) {
     lk_connection_settle(f.connection);
   }
   CHECK_U64(got, COUNT * FRAME);
-  CHECK(f.connection->is_open && f.connection->unread.ptr == NULL);
+  CHECK(f.connection->is_open && f.connection->unread == NULL);
   CHECK((f.connection->watch.events & EPOLLIN) != 0);
   deinit(&f);
   lk_buf_deinit(&frames);

@@ -8,8 +8,12 @@
 #include "server/log.h"
 
 static lk_log_line line_of(lk_slice message) {
-  return (lk_log_line){ .wall_ms = 1763746200123, .event = LK_LOG_process_died, .process = "room", .index = 2,
-                        .pid = 17, .message = message };
+  return (lk_log_line){ .wall_ms = 1763746200123,
+                        .event = LK_LOG_process_died,
+                        .process = "room",
+                        .index = 2,
+                        .pid = 17,
+                        .message = message };
 }
 
 static void check(lk_log_line line, lk_log_form form, const char *want) {
@@ -19,13 +23,18 @@ static void check(lk_log_line line, lk_log_form form, const char *want) {
 
 TEST(log_lines_are_for_people_or_for_programs) {
   lk_log_line line = line_of(LK_LIT("it \"died\"\nof \xC3\xA4\xff\x1b[31m"));
-  check(line, LK_LOG_TEXT, "laniakea: 2025-11-21T17:30:00.123Z error: it \"died\"\\x0aof \xC3\xA4\xEF\xBF\xBD\\x1b[31m\n");
+  check(line, LK_LOG_TEXT,
+        "laniakea: 2025-11-21T17:30:00.123Z error: it \"died\"\\x0aof "
+        "\xC3\xA4\xEF\xBF\xBD\\x1b[31m\n");
   line.left_out = 3;
   check(line, LK_LOG_JSON,
-        "{\"time\":\"2025-11-21T17:30:00.123Z\",\"level\":\"error\",\"event\":\"process_died\",\"process\":\"room\","
-        "\"index\":2,\"pid\":17,\"message\":\"it \\\"died\\\"\\u000aof \xC3\xA4\xEF\xBF\xBD\\u001b[31m\",\"left_out\":3}\n");
+        "{\"time\":\"2025-11-21T17:30:00.123Z\",\"level\":\"error\",\"event\":\"process_died\","
+        "\"process\":\"room\","
+        "\"index\":2,\"pid\":17,\"message\":\"it \\\"died\\\"\\u000aof "
+        "\xC3\xA4\xEF\xBF\xBD\\u001b[31m\",\"left_out\":3}\n");
   line.message = LK_LIT("x");
-  check(line, LK_LOG_TEXT, "laniakea: 2025-11-21T17:30:00.123Z error: x (3 more like it left out)\n");
+  check(line, LK_LOG_TEXT,
+        "laniakea: 2025-11-21T17:30:00.123Z error: x (3 more like it left out)\n");
 }
 
 PROPERTY(log_any_message_makes_one_line_that_parses) {
@@ -48,7 +57,8 @@ PROPERTY(log_any_message_makes_one_line_that_parses) {
     lk_limits limits = lk_limits_default();
     size_t offset;
     if (form == LK_LOG_JSON) CHECK_OK(lk_json_check(text, &limits, &offset));
-    if (len > LK_LOG_LINE_MAX && is_text) CHECK(lk_slice_find(text, LK_LIT("...")) != LK_SLICE_NONE);
+    if (len > LK_LOG_LINE_MAX && is_text)
+      CHECK(lk_slice_find(text, LK_LIT("...")) != LK_SLICE_NONE);
   }
 }
 

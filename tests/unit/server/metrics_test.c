@@ -82,7 +82,8 @@ TEST(metrics_histograms_have_cumulative_buckets_a_sum_and_a_count) {
   CHECK_U64(value_of("laniakea_journal_sync_seconds_bucket", "le=\"10\""), 2);
   CHECK_U64(value_of("laniakea_journal_sync_seconds_bucket", "le=\"+Inf\""), 3);
   CHECK_U64(value_of("laniakea_journal_sync_seconds_count", ""), 3);
-  CHECK_U64((uint64_t)(value_of("laniakea_journal_sync_seconds_sum", "") * 1000000 + 0.5), 20001000);
+  CHECK_U64((uint64_t)(value_of("laniakea_journal_sync_seconds_sum", "") * 1000000 + 0.5),
+            20001000);
   end();
 }
 
@@ -150,7 +151,8 @@ TEST(prometheus_what_is_not_its_format_is_refused_with_the_line) {
     { LK_LIT_INIT(""), 0 },
     { LK_LIT_INIT(HEAD "a 1\n"), 0 },
     { LK_LIT_INIT(HEAD "a{b=\"c\\\\\\\"\\n\",d=\"\"} -1.5e-3\na +Inf\na NaN\n"), 0 },
-    { LK_LIT_INIT("# HELP a t\n# TYPE a histogram\na_bucket{le=\"1\"} 1\na_sum 1\na_count 1\n"), 0 },
+    { LK_LIT_INIT("# HELP a t\n# TYPE a histogram\na_bucket{le=\"1\"} 1\na_sum 1\na_count 1\n"),
+      0 },
     { LK_LIT_INIT("a 1\n"), 1 },
     { LK_LIT_INIT("# TYPE a gauge\na 1\n"), 1 },
     { LK_LIT_INIT("# HELP a t\na 1\n"), 2 },

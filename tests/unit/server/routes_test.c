@@ -325,6 +325,25 @@ TEST(a_build_without_pages_says_how_to_make_them) {
   deinit(&f);
 }
 
+static bool say_ready(void *ctx) { return *(const bool *)ctx; }
+
+TEST(a_server_whose_rooms_are_not_ready_is_not_either) {
+  fixture f;
+  bool rooms = false;
+  lk_routes routes = { .assets = &pages, .ready = true, .is_ready = say_ready, .ctx = &rooms };
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 503);
+  deinit(&f);
+  rooms = true;
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 200);
+  deinit(&f);
+  routes.ready = false; /* it stops */
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  CHECK_U64(status_of(&f), 503);
+  deinit(&f);
+}
+
 TEST(a_server_that_is_not_ready_says_so_to_those_who_watch) {
   fixture f;
   ask(&f, &pages, false, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());

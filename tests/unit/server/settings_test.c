@@ -17,7 +17,8 @@ static void load(const char *text) {
 }
 
 static void check_ok(void) {
-  if (s.problems_count > 0) test_note("line %u: %s", (unsigned)s.problems[0].line, s.problems[0].text);
+  if (s.problems_count > 0)
+    test_note("line %u: %s", (unsigned)s.problems[0].line, s.problems[0].text);
   CHECK_U64(s.problems_count, 0);
 }
 
@@ -48,14 +49,17 @@ TEST(settings_flags_and_variables_follow_from_the_names) {
     CHECK_SLICE(lk_slice_cstr(row->flag), lk_slice_cstr(flag));
     CHECK((row->argument[0] == 0) == (row->type == LK_SETTING_FLAG));
     CHECK((row->words[0] != 0) == (row->type == LK_SETTING_CHOICE));
-    for (uint32_t j = 0; j < i; j++) CHECK(strcmp(row->name, lk_setting_row_of((lk_setting)j)->name) != 0);
+    for (uint32_t j = 0; j < i; j++)
+      CHECK(strcmp(row->name, lk_setting_row_of((lk_setting)j)->name) != 0);
     CHECK(strncmp(lk_setting_variable(row, variable), "LANIAKEA_", 9) == 0);
   }
   char variable[LK_SETTINGS_VARIABLE_MAX];
-  CHECK_TEXT(lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_token_secret_file), variable)),
-             "LANIAKEA_TOKEN_SECRET_FILE");
-  CHECK_TEXT(lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_limit_rooms_count), variable)),
-             "LANIAKEA_LIMIT_ROOMS_COUNT");
+  CHECK_TEXT(
+      lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_token_secret_file), variable)),
+      "LANIAKEA_TOKEN_SECRET_FILE");
+  CHECK_TEXT(
+      lk_slice_cstr(lk_setting_variable(lk_setting_row_of(LK_SETTING_limit_rooms_count), variable)),
+      "LANIAKEA_LIMIT_ROOMS_COUNT");
 }
 
 TEST(settings_have_their_defaults_where_nobody_says_anything) {
@@ -74,7 +78,8 @@ TEST(settings_have_their_defaults_where_nobody_says_anything) {
 }
 
 TEST(settings_of_a_file_are_taken_with_their_lines) {
-  load("port = 4001\nquiet = true\ndata='a b'\nhosts = [\"one\", \"two\"]\n[limit]\nrooms_count = 7\nws_message_bytes = \"2M\"\n"
+  load("port = 4001\nquiet = true\ndata='a b'\nhosts = [\"one\", \"two\"]\n[limit]\nrooms_count = "
+       "7\nws_message_bytes = \"2M\"\n"
        "http_head_bytes = 4096\n");
   check_ok();
   CHECK_U64(lk_settings_number(&s, LK_SETTING_port), 4001);
@@ -101,7 +106,8 @@ TEST(settings_a_flag_beats_the_environment_and_that_the_file) {
     lk_settings_init(&s, test_alloc());
     if (order == 1) lk_settings_take_environment(&s, environment);
     lk_settings_take(&s, LK_SETTING_port, "6000", LK_SETTINGS_FLAG);
-    CHECK_OK(lk_settings_load(&s, "file", LK_LIT("port=4001\nedges=2\nrooms=4\nlimit.rooms_count=8\n")));
+    CHECK_OK(
+        lk_settings_load(&s, "file", LK_LIT("port=4001\nedges=2\nrooms=4\nlimit.rooms_count=8\n")));
     if (order == 0) lk_settings_take_environment(&s, environment);
     lk_settings_take_limit(&s, "rooms_count=10");
     check_ok();
@@ -109,9 +115,12 @@ TEST(settings_a_flag_beats_the_environment_and_that_the_file) {
     CHECK_U64(lk_settings_number(&s, LK_SETTING_edges), 3);
     CHECK_U64(lk_settings_number(&s, LK_SETTING_rooms), 4);
     CHECK_U64(lk_settings_number(&s, LK_SETTING_limit_rooms_count), 10);
-    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_port, origin, sizeof origin)), "--port");
-    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_edges, origin, sizeof origin)), "LANIAKEA_EDGES");
-    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_rooms, origin, sizeof origin)), "rooms");
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_port, origin, sizeof origin)),
+               "--port");
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_edges, origin, sizeof origin)),
+               "LANIAKEA_EDGES");
+    CHECK_TEXT(lk_slice_cstr(lk_settings_origin(&s, LK_SETTING_rooms, origin, sizeof origin)),
+               "rooms");
     lk_settings_deinit(&s);
   }
 }
@@ -122,18 +131,38 @@ TEST(settings_quantities_have_units) {
     uint64_t bytes; /* 0: refused */
     uint64_t ms;
   } cases[] = {
-    { "65536", 65536, 0 }, { "64K", 65536, 0 }, { "1M", 1 << 20, 0 }, { "1G", 1 << 30, 0 }, { "064K", 65536, 0 },
-    { "2000ms", 0, 2000 }, { "10s", 0, 10000 }, { "5m", 0, 300000 }, { "12h", 0, 43200000 }, { "7d", 0, 604800000 },
-    { "0", 0, 0 }, { "", 0, 0 }, { "K", 0, 0 }, { "-1", 0, 0 }, { "1.5M", 0, 0 }, { "1 M", 0, 0 }, { "1k", 0, 0 },
-    { "1MB", 0, 0 }, { "5G", 0, 0 }, { "99999999999999999999", 0, 0 }, { "18014398509481984K", 0, 0 },
-    { "999ms", 0, 0 }, { "99999999999999999d", 0, 0 }, { "213503982335d", 0, 0 },
+    { "65536", 65536, 0 },
+    { "64K", 65536, 0 },
+    { "1M", 1 << 20, 0 },
+    { "1G", 1 << 30, 0 },
+    { "064K", 65536, 0 },
+    { "2000ms", 0, 2000 },
+    { "10s", 0, 10000 },
+    { "5m", 0, 300000 },
+    { "12h", 0, 43200000 },
+    { "7d", 0, 604800000 },
+    { "0", 0, 0 },
+    { "", 0, 0 },
+    { "K", 0, 0 },
+    { "-1", 0, 0 },
+    { "1.5M", 0, 0 },
+    { "1 M", 0, 0 },
+    { "1k", 0, 0 },
+    { "1MB", 0, 0 },
+    { "5G", 0, 0 },
+    { "99999999999999999999", 0, 0 },
+    { "18014398509481984K", 0, 0 },
+    { "999ms", 0, 0 },
+    { "99999999999999999d", 0, 0 },
+    { "213503982335d", 0, 0 },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     test_note("%s", cases[i].text);
     lk_settings_init(&s, test_alloc());
     lk_settings_take(&s, LK_SETTING_limit_ws_message_bytes, cases[i].text, LK_SETTINGS_FLAG);
     CHECK_U64(s.errors, cases[i].bytes == 0 ? 1 : 0);
-    if (cases[i].bytes > 0) CHECK_U64(lk_settings_number(&s, LK_SETTING_limit_ws_message_bytes), cases[i].bytes);
+    if (cases[i].bytes > 0)
+      CHECK_U64(lk_settings_number(&s, LK_SETTING_limit_ws_message_bytes), cases[i].bytes);
     uint32_t before = s.errors;
     lk_settings_take(&s, LK_SETTING_token_max_age, cases[i].text, LK_SETTINGS_FLAG);
     CHECK_U64(s.errors - before, cases[i].ms == 0 ? 1 : 0);
@@ -179,7 +208,8 @@ TEST(settings_all_problems_of_a_file_are_told_up_to_a_number) {
 
 TEST(settings_unknown_variables_are_warned_of_and_wrong_ones_are_errors) {
   static char unknown[] = "LANIAKEA_SERVICE_HOST=10.0.0.1", config[] = "LANIAKEA_CONFIG=x",
-              wrong[] = "LANIAKEA_PORT=tcp://10.0.0.1:4000", list[] = "LANIAKEA_HOSTS=a.example, b.example,";
+              wrong[] = "LANIAKEA_PORT=tcp://10.0.0.1:4000",
+              list[] = "LANIAKEA_HOSTS=a.example, b.example,";
   static char *const environment[] = { unknown, config, wrong, list, NULL };
   lk_settings_init(&s, test_alloc());
   lk_settings_take_environment(&s, environment);
@@ -234,14 +264,17 @@ TEST(settings_secrets_must_be_files_that_others_cannot_read) {
     mode_t mode;
     const char *problem;
   } cases[] = {
-    { "sesame", 0604, "may read" }, { "sesame", 0602, "may change" }, { "", 0600, "is empty" },
+    { "sesame", 0604, "may read" },
+    { "sesame", 0602, "may change" },
+    { "", 0600, "is empty" },
     { "sesame", 0600, "does not serve it" }, /* reserved: no complaint about the file itself */
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const char *path = write_file("secret", cases[i].text, cases[i].mode);
     finish_with(LK_SETTING_token_secret_file, path);
     check_problem(0, cases[i].problem);
-    for (uint32_t j = 0; j < s.problems_count; j++) CHECK(strstr(s.problems[j].text, "sesame") == NULL);
+    for (uint32_t j = 0; j < s.problems_count; j++)
+      CHECK(strstr(s.problems[j].text, "sesame") == NULL);
     lk_settings_deinit(&s);
     CHECK(unlink(path) == 0);
   }
@@ -255,7 +288,9 @@ TEST(settings_secrets_must_be_files_that_others_cannot_read) {
 }
 
 TEST(settings_addresses_that_others_can_reach_are_refused) {
-  static const char *const refused[] = { "0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.evil.example", "127.1" };
+  static const char *const refused[] = {
+    "0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.evil.example", "127.1"
+  };
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
     finish_with(LK_SETTING_listen, refused[i]);
     CHECK_U64(s.errors, 1);

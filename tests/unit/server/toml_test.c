@@ -16,7 +16,8 @@ static void describe(lk_slice bytes, char *out, size_t size) {
   out[0] = 0;
   while ((err = lk_toml_parse_next(&toml, &item)) != LK_ERR_END) {
     if (err != LK_OK) {
-      len += (size_t)snprintf(out + len, size - len, "%u ! %s\n", (unsigned)toml.number, toml.problem);
+      len += (size_t)snprintf(out + len, size - len, "%u ! %s\n", (unsigned)toml.number,
+                              toml.problem);
       continue;
     }
     char text[256];
@@ -25,8 +26,9 @@ static void describe(lk_slice bytes, char *out, size_t size) {
       text[i] = item.text.ptr[i] == 0 ? '|' : (char)item.text.ptr[i];
     text[item.text.len] = 0;
     len += (size_t)snprintf(out + len, size - len, "%u %.*s:%.*s %s %s\n", (unsigned)item.line,
-                            (int)item.section.len, (const char *)item.section.ptr, (int)item.name.len,
-                            (const char *)item.name.ptr, kinds[item.kind], text);
+                            (int)item.section.len, (const char *)item.section.ptr,
+                            (int)item.name.len, (const char *)item.name.ptr, kinds[item.kind],
+                            text);
   }
   lk_toml_deinit(&toml);
 }
@@ -38,20 +40,25 @@ static void check(lk_slice bytes, const char *want) {
 }
 
 TEST(toml_names_values_sections_and_comments_are_read) {
-  check(LK_LIT("# first\n\nport = 4000 # of all\r\n  a.b-c_d\t=\t\"x # y\"\n[ tls ]#z\ncert='C:\\x'\non=true\n[limit]\nn = -1_000"),
+  check(LK_LIT("# first\n\nport = 4000 # of all\r\n  a.b-c_d\t=\t\"x # y\"\n[ tls "
+               "]#z\ncert='C:\\x'\non=true\n[limit]\nn = -1_000"),
         "3 :port integer 4000\n4 :a.b-c_d string x # y\n5 tls: section \n6 tls:cert string C:\\x\n"
         "7 tls:on boolean true\n8 limit: section \n9 limit:n integer -1000\n");
-  check(LK_LIT("\xEF\xBB\xBF" "a=1"), "1 :a integer 1\n");
+  check(LK_LIT("\xEF\xBB\xBF"
+               "a=1"),
+        "1 :a integer 1\n");
   check(LK_SLICE_EMPTY, "");
 }
 
 TEST(toml_escapes_are_characters) {
-  check(LK_LIT("a = \"\\b\\t\\\"\\\\ \\u00e4\\U0001F600\""), "1 :a string \b\t\"\\ \xC3\xA4\xF0\x9F\x98\x80\n");
+  check(LK_LIT("a = \"\\b\\t\\\"\\\\ \\u00e4\\U0001F600\""),
+        "1 :a string \b\t\"\\ \xC3\xA4\xF0\x9F\x98\x80\n");
   check(LK_LIT("a = '\\u00e4'"), "1 :a string \\u00e4\n");
 }
 
 TEST(toml_lists_may_go_over_lines_and_end_with_a_comma) {
-  check(LK_LIT("a = [ \"x\", # one\n\n 'y' ,\n] # end\nb=[]\nc=[\"\"]"), "1 :a list x|y|\n5 :b list \n6 :c list |\n");
+  check(LK_LIT("a = [ \"x\", # one\n\n 'y' ,\n] # end\nb=[]\nc=[\"\"]"),
+        "1 :a list x|y|\n5 :b list \n6 :c list |\n");
 }
 
 TEST(toml_what_is_wrong_is_told_with_its_line_and_reading_goes_on) {
@@ -110,7 +117,8 @@ TEST(toml_every_failing_allocation_is_an_error_of_one_call) {
     lk_toml_item item;
     lk_err err;
     uint32_t items = 0, lost = 0;
-    lk_toml_init(&toml, faulty_alloc(&faults), LK_LIT("a = \"one\"\nb = [\"two\", \"three\"]\nc = 4\n"));
+    lk_toml_init(&toml, faulty_alloc(&faults),
+                 LK_LIT("a = \"one\"\nb = [\"two\", \"three\"]\nc = 4\n"));
     while ((err = lk_toml_parse_next(&toml, &item)) != LK_ERR_END) {
       CHECK(err == LK_OK || err == LK_ERR_NOMEM);
       if (err == LK_OK) items++;
