@@ -35,12 +35,15 @@ static const char rules[] =
     "+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
     "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-EDDSA-ED25519:+SIGN-RSA-PSS-RSAE-SHA256:"
     "+SIGN-RSA-PSS-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384:"
-    "+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:+SIGN-RSA-PSS-SHA512:"
-    "+SIGN-RSA-SHA512:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-ECDSA-SHA512:+GROUP-SECP521R1:+COMP-NULL:+CTYPE-X509";
+    "+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:+"
+    "SIGN-RSA-PSS-SHA512:"
+    "+SIGN-RSA-SHA512:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-ECDSA-SHA512:+GROUP-SECP521R1:+COMP-NULL:+"
+    "CTYPE-X509";
 
 #define PLAIN_BODY "This port speaks TLS: ask for https:// or wss:// instead.\n"
-static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
-                                   "content-length: 58\r\nconnection: close\r\n\r\n" PLAIN_BODY;
+static const char plain_answer[] =
+    "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    "content-length: 58\r\nconnection: close\r\n\r\n" PLAIN_BODY;
 _Static_assert(sizeof PLAIN_BODY - 1 == 58, "the length in plain_answer is the body's");
 
 typedef enum tls_state { TLS_HANDSHAKE, TLS_OPEN, TLS_ENDED, TLS_FAILED } tls_state;
@@ -65,11 +68,10 @@ lk_err lk_tls_server_init(lk_tls_server *self, const lk_alloc *alloc, const lk_t
                           const lk_tls_tickets *tickets) {
   *self = (lk_tls_server){ .alloc = alloc, .files = files, .tickets = tickets };
   int code = gnutls_priority_init(&self->rules, rules, NULL);
-  LK_ASSERT(code >= 0 || code == GNUTLS_E_MEMORY_ERROR);
   self->plain = lk_alloc_bytes(alloc, LK_TLS_RECORD_MAX);
   if (code >= 0 && self->plain != NULL) return LK_OK;
   lk_tls_server_deinit(self);
-  return LK_ERR_NOMEM;
+  return code >= 0 || code == GNUTLS_E_MEMORY_ERROR ? LK_ERR_NOMEM : LK_ERR_UNSUPPORTED;
 }
 
 void lk_tls_server_deinit(lk_tls_server *self) {
@@ -144,7 +146,8 @@ lk_err lk_tls_open(lk_tls_server *server, uint64_t now_ms, lk_tls **out) {
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_tls){ .server = server, .deadline_ms = now_ms + LK_TLS_HANDSHAKE_MS };
   self->identity = lk_tls_identity_ref(server->files->identity);
-  lk_err err = gnutls_init(&self->session, GNUTLS_SERVER | GNUTLS_NONBLOCK) >= 0 ? LK_OK : LK_ERR_NOMEM;
+  lk_err err = gnutls_init(&self->session, GNUTLS_SERVER | GNUTLS_NONBLOCK) >= 0 ? LK_OK
+                                                                                 : LK_ERR_NOMEM;
   if (err == LK_OK) err = configure(self);
   if (err == LK_OK) *out = self;
   else lk_tls_close(self);
@@ -164,7 +167,8 @@ void lk_tls_close(lk_tls *self) {
 /* Records before the one that there was no room for are whole. */
 static lk_err fail(lk_tls *self, int code) {
   lk_buf_truncate(&self->out, self->out.len);
-  if (code == GNUTLS_E_REHANDSHAKE) (void)gnutls_alert_send(self->session, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION);
+  if (code == GNUTLS_E_REHANDSHAKE)
+    (void)gnutls_alert_send(self->session, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION);
   else (void)gnutls_alert_send_appropriate(self->session, code);
   self->in = LK_SLICE_EMPTY;
   self->state = TLS_FAILED;
@@ -172,7 +176,8 @@ static lk_err fail(lk_tls *self, int code) {
 }
 
 static bool is_fatal(int code) {
-  return code != GNUTLS_E_AGAIN && code != GNUTLS_E_INTERRUPTED && code != GNUTLS_E_WARNING_ALERT_RECEIVED;
+  return code != GNUTLS_E_AGAIN && code != GNUTLS_E_INTERRUPTED &&
+         code != GNUTLS_E_WARNING_ALERT_RECEIVED;
 }
 
 /* GnuTLS does not always say that it could not push. */

@@ -16,10 +16,10 @@
 #include "server/tls_files.h"
 #include "server/tls_tickets.h"
 
-#define LK_TLS_HANDSHAKE_MS 5000   /* in all, from the first byte to the last */
-#define LK_TLS_RECORD_MAX 16384    /* plaintext that one read returns at most */
-#define LK_TLS_WRITE_MAX 32768     /* what waits for the client before more is encrypted */
-#define LK_TLS_OUTPUT_MAX 262144   /* ciphertext; a handshake with a long chain needs most */
+#define LK_TLS_HANDSHAKE_MS 5000 /* in all, from the first byte to the last */
+#define LK_TLS_RECORD_MAX 16384  /* plaintext that one read returns at most */
+#define LK_TLS_WRITE_MAX 32768   /* what waits for the client before more is encrypted */
+#define LK_TLS_OUTPUT_MAX 262144 /* ciphertext; a handshake with a long chain needs most */
 #define LK_TLS_NEVER UINT64_MAX
 
 /* What connections of one process share. */
@@ -33,7 +33,8 @@ typedef struct lk_tls_server {
 
 typedef struct lk_tls lk_tls;
 
-/* |files| and |tickets| must live as long. LK_ERR_NOMEM: nothing is held. */
+/* |files| and |tickets| must live as long. LK_ERR_NOMEM; LK_ERR_UNSUPPORTED where the system's rules for GnuTLS leave
+ * nothing of ours: nothing is held. */
 lk_err lk_tls_server_init(lk_tls_server *self, const lk_alloc *alloc, const lk_tls_files *files,
                           const lk_tls_tickets *tickets) LK_MUST_USE;
 /* After its connections. Safe on a zeroed struct, and twice. */

@@ -164,25 +164,28 @@ static bool is_served(gnutls_x509_privkey_t key) {
   }
 }
 
-static lk_err marry(lk_tls_identity *self, const pair *both, const lk_tls_files *files, lk_buf *why) {
+static lk_err marry(lk_tls_identity *self, const pair *both, const lk_tls_files *files,
+                    lk_buf *why) {
   if (!is_served(both->key)) {
-    say(why, "the key in %s is of a kind that is not served; use ECDSA, RSA or Ed25519", files->key);
+    say(why, "the key in %s is of a kind that is not served; use ECDSA, RSA or Ed25519",
+        files->key);
     return LK_ERR_KEY;
   }
   if (gnutls_certificate_allocate_credentials(&self->credentials) < 0) return LK_ERR_NOMEM;
-  int code = gnutls_certificate_set_x509_key(self->credentials, both->chain, (int)both->count, both->key);
+  int code = gnutls_certificate_set_x509_key(self->credentials, both->chain, (int)both->count,
+                                             both->key);
   if (code == GNUTLS_E_MEMORY_ERROR) return LK_ERR_NOMEM;
   if (code < 0) {
-    say(why, "the key in %s is not that of the first certificate in %s (%s)", files->key, files->certificate,
-        gnutls_strerror(code));
+    say(why, "the key in %s is not that of the first certificate in %s (%s)", files->key,
+        files->certificate, gnutls_strerror(code));
     return LK_ERR_KEY;
   }
   self->valid_until = (int64_t)gnutls_x509_crt_get_expiration_time(both->chain[0]);
   return LK_OK;
 }
 
-static lk_err identity_of(const lk_tls_files *files, const lk_buf *certificate, const lk_buf *key, lk_buf *why,
-                          lk_tls_identity **out) {
+static lk_err identity_of(const lk_tls_files *files, const lk_buf *certificate, const lk_buf *key,
+                          lk_buf *why, lk_tls_identity **out) {
   pair both = { 0 };
   lk_tls_identity *self = lk_alloc_bytes(files->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
@@ -231,11 +234,12 @@ static void say_when_it_ends(const lk_tls_files *self) {
   if (self->is_quiet || gmtime_r(&ends, &parts) == NULL) return;
   (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M", &parts);
   if (ends <= time(NULL))
-    lk_console_say("the certificate in %s ended on %s UTC: clients will refuse it", self->certificate, date);
+    lk_console_say("the certificate in %s ended on %s UTC: clients will refuse it",
+                   self->certificate, date);
 }
 
-lk_err lk_tls_files_open(lk_tls_files *self, const lk_alloc *alloc, const char *certificate, const char *key,
-                         uint64_t now_ms, lk_buf *why) {
+lk_err lk_tls_files_open(lk_tls_files *self, const lk_alloc *alloc, const char *certificate,
+                         const char *key, uint64_t now_ms, lk_buf *why) {
   *self = (lk_tls_files){
     .alloc = alloc, .certificate = certificate, .key = key, .look_ms = now_ms + LK_TLS_LOOK_MS
   };
@@ -256,7 +260,8 @@ static void replace(lk_tls_files *self) {
   if (load(self, &why, &fresh) == LK_OK) {
     lk_tls_identity_unref(self->identity);
     self->identity = fresh;
-    if (!self->is_quiet) lk_console_say("new connections get the new certificate in %s", self->certificate);
+    if (!self->is_quiet)
+      lk_console_say("new connections get the new certificate in %s", self->certificate);
     say_when_it_ends(self);
   } else if (!self->is_quiet) {
     lk_console_say("%.*s; new connections get the certificate from before", (int)why.len,

@@ -50,8 +50,8 @@ typedef struct lk_tls_files {
  *   SYNTAX                      there is no certificate, or no key, in PEM form
  *   KEY                         the key is encrypted, not of this certificate, or of a kind that is not served
  *   NOMEM */
-lk_err lk_tls_files_open(lk_tls_files *self, const lk_alloc *alloc, const char *certificate, const char *key,
-                         uint64_t now_ms, lk_buf *why) LK_MUST_USE;
+lk_err lk_tls_files_open(lk_tls_files *self, const lk_alloc *alloc, const char *certificate,
+                         const char *key, uint64_t now_ms, lk_buf *why) LK_MUST_USE;
 
 /* Safe on a zeroed struct, and twice. */
 void lk_tls_files_close(lk_tls_files *self);

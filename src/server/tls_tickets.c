@@ -31,7 +31,8 @@ static lk_err renew(lk_tls_tickets_shared *shared) {
 
 lk_err lk_tls_tickets_make(lk_tls_tickets *self, uint64_t now_ms) {
   *self = (lk_tls_tickets){ .renew_ms = now_ms + LK_TLS_SECRET_MS };
-  void *memory = mmap(NULL, sizeof *self->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void *memory = mmap(NULL, sizeof *self->shared, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return LK_ERR_NOMEM;
   (void)madvise(memory, sizeof *self->shared, MADV_DONTDUMP);
   self->shared = memory;

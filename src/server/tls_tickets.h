@@ -32,7 +32,9 @@ void lk_tls_tickets_close(lk_tls_tickets *self);
 /* For its maker alone: replaces the secret when it is time. */
 void lk_tls_tickets_tick(lk_tls_tickets *self, uint64_t now_ms);
 
-static inline uint64_t lk_tls_tickets_deadline(const lk_tls_tickets *self) { return self->renew_ms; }
+static inline uint64_t lk_tls_tickets_deadline(const lk_tls_tickets *self) {
+  return self->renew_ms;
+}
 
 /* False while it is being replaced, which takes a microsecond: go without tickets. */
 bool lk_tls_tickets_copy(const lk_tls_tickets *self, uint8_t out[LK_TLS_SECRET_LEN]);

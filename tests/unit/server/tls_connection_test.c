@@ -23,7 +23,9 @@ typedef struct fixture {
 } fixture;
 
 static fixture *of(const lk_connection *c) { return LK_CONTAINER(c->host, fixture, host); }
-static lk_err on_open(lk_connection *c) { return c->state == LK_CONNECTION_HTTP ? LK_OK : LK_ERR_STATE; }
+static lk_err on_open(lk_connection *c) {
+  return c->state == LK_CONNECTION_HTTP ? LK_OK : LK_ERR_STATE;
+}
 static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
   lk_connection_send(c, bytes, is_binary);
   return LK_OK;
@@ -51,7 +53,8 @@ static void init(fixture *f, const lk_alloc *alloc) {
   folder_init(&f->folder);
   folder_fill(&f->folder, "EC", "localhost");
   lk_buf_init(&why, test_alloc(), 1024);
-  CHECK_OK(lk_tls_files_open(&f->files, test_alloc(), f->folder.certificate, f->folder.key, 1000, &why));
+  CHECK_OK(
+      lk_tls_files_open(&f->files, test_alloc(), f->folder.certificate, f->folder.key, 1000, &why));
   CHECK_OK(lk_tls_server_init(&f->server, test_alloc(), &f->files, NULL));
   lk_buf_deinit(&why);
   f->server.alloc = alloc;
@@ -121,7 +124,8 @@ static const char *ask(fixture *f, const char *request) {
   size_t len = 0;
   CHECK(SSL_write(f->client.ssl, request, (int)strlen(request)) == (int)strlen(request));
   exchange(f);
-  for (int n; (n = SSL_read(f->client.ssl, got + len, (int)(sizeof got - 1 - len))) > 0;) len += (size_t)n;
+  for (int n; (n = SSL_read(f->client.ssl, got + len, (int)(sizeof got - 1 - len))) > 0;)
+    len += (size_t)n;
   got[len] = 0;
   return got;
 }
@@ -278,8 +282,9 @@ TEST(messages_of_a_poll_count_as_written_when_their_records_are) {
   deinit(&f);
 }
 
-static const char upgrade[] = "GET /debug/echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+static const char upgrade[] =
+    "GET /debug/echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /* Goal: what a client that does not read can make us keep does not grow with TLS but by one piece. Method: an echo whose
  * client only sends; it is slowed down, and nothing is lost when it reads. */

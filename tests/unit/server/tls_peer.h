@@ -54,7 +54,8 @@ static inline X509 *peer_certificate(EVP_PKEY *key, const char *name) {
   CHECK(ASN1_INTEGER_set(X509_get_serialNumber(cert), 1 + rand() % 1000000) == 1);
   CHECK(X509_gmtime_adj(X509_getm_notBefore(cert), -3600) != NULL);
   CHECK(X509_gmtime_adj(X509_getm_notAfter(cert), 86400) != NULL);
-  CHECK(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0) == 1);
+  CHECK(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
+                                   0) == 1);
   CHECK(X509_set_issuer_name(cert, subject) == 1);
   CHECK(X509_set_pubkey(cert, key) == 1);
   CHECK(X509_sign(cert, key, hashes_itself ? NULL : EVP_sha256()) > 0);
@@ -70,7 +71,9 @@ static inline void write_certificate(const char *path, X509 *cert) {
 static inline void write_key(const char *path, EVP_PKEY *key, const char *password) {
   FILE *file = fopen(path, "w");
   const EVP_CIPHER *cipher = password != NULL ? EVP_aes_128_cbc() : NULL;
-  CHECK(file != NULL && PEM_write_PKCS8PrivateKey(file, key, cipher, password, password != NULL ? (int)strlen(password) : 0, NULL, NULL) == 1);
+  CHECK(file != NULL &&
+        PEM_write_PKCS8PrivateKey(file, key, cipher, password,
+                                  password != NULL ? (int)strlen(password) : 0, NULL, NULL) == 1);
   CHECK(fclose(file) == 0);
 }
 
@@ -137,7 +140,8 @@ static inline lk_err carry_to_server(peer *self, lk_tls *tls, size_t step, lk_bu
   uint8_t bytes[4096];
   lk_slice plain;
   lk_err err = LK_ERR_MORE;
-  for (size_t n; err == LK_ERR_MORE && (n = peer_take(self, bytes, lk_min_size(step, sizeof bytes))) > 0;) {
+  for (size_t n;
+       err == LK_ERR_MORE && (n = peer_take(self, bytes, lk_min_size(step, sizeof bytes))) > 0;) {
     lk_tls_feed(tls, lk_slice_of(bytes, n));
     while ((err = lk_tls_read(tls, &plain)) == LK_OK) CHECK_OK(lk_buf_append(heard, plain));
   }

@@ -29,7 +29,8 @@ static void init(fixture *f, const char *kind, int version) {
   folder_init(&f->folder);
   folder_fill(&f->folder, kind, "first.example");
   lk_buf_init(&why, test_alloc(), 1024);
-  CHECK_OK(lk_tls_files_open(&f->files, test_alloc(), f->folder.certificate, f->folder.key, 1000, &why));
+  CHECK_OK(
+      lk_tls_files_open(&f->files, test_alloc(), f->folder.certificate, f->folder.key, 1000, &why));
   CHECK_OK(lk_tls_tickets_make(&f->tickets, 1000));
   CHECK_OK(lk_tls_server_init(&f->server, test_alloc(), &f->files, &f->tickets));
   lk_buf_deinit(&why);
@@ -124,7 +125,8 @@ static int alert_of(int version, void (*prepare)(SSL_CTX *context)) {
 
 static void nothing(SSL_CTX *context) { (void)context; }
 static void cbc_only(SSL_CTX *context) {
-  CHECK(SSL_CTX_set_cipher_list(context, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0") == 1);
+  CHECK(SSL_CTX_set_cipher_list(
+            context, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0") == 1);
 }
 static void static_rsa_only(SSL_CTX *context) {
   CHECK(SSL_CTX_set_cipher_list(context, "AES128-GCM-SHA256:AES256-GCM-SHA384:@SECLEVEL=0") == 1);
@@ -145,7 +147,9 @@ TEST(old_versions_and_suites_without_authenticated_encryption_are_refused) {
   CHECK_I64(alert_of(TLS1_2_VERSION, chacha_only), -1);
 }
 
-static void h2_only(SSL_CTX *context) { CHECK(SSL_CTX_set_alpn_protos(context, (const uint8_t *)"\2h2", 3) == 0); }
+static void h2_only(SSL_CTX *context) {
+  CHECK(SSL_CTX_set_alpn_protos(context, (const uint8_t *)"\2h2", 3) == 0);
+}
 static void h2_or_http(SSL_CTX *context) {
   CHECK(SSL_CTX_set_alpn_protos(context, (const uint8_t *)"\2h2\10http/1.1", 12) == 0);
 }
@@ -160,7 +164,8 @@ TEST(a_client_that_names_protocols_must_name_http_1_1) {
 }
 
 TEST(a_server_name_decides_nothing) {
-  static const char *const names[] = { "first.example", "other.example", "127.0.0.1", "a..b", "xn--" };
+  static const char *const names[] = { "first.example", "other.example", "127.0.0.1", "a..b",
+                                       "xn--" };
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     fixture f;
     peer client;
@@ -204,7 +209,8 @@ static lk_err feed_and_read(lk_tls *tls, const void *bytes, size_t len) {
 }
 
 TEST(a_request_in_plain_text_is_told_that_this_is_no_place_for_it) {
-  static const char *const requests[] = { "GET / HTTP/1.1\r\nhost: x\r\n\r\n", "P", "PRI * HTTP/2.0\r\n\r\n" };
+  static const char *const requests[] = { "GET / HTTP/1.1\r\nhost: x\r\n\r\n", "P",
+                                          "PRI * HTTP/2.0\r\n\r\n" };
   for (size_t i = 0; i < 3; i++) {
     fixture f;
     lk_tls *tls;
@@ -223,8 +229,10 @@ TEST(a_request_in_plain_text_is_told_that_this_is_no_place_for_it) {
 }
 
 TEST(nonsense_is_refused_as_soon_as_it_is_seen) {
-  static const char *const nonsense[] = { "\0\0\0\0\0\0\0\0", "\x80\x2e\1\0\2\0\0\0", "\x16\x03\x01\xff\xff\1\1\1",
-                                          "\x17\x03\x03\0\1\1", "\x15\x03\x03\0\2\2\50", "\xff\xff\xff\xff\xff\xff" };
+  static const char *const nonsense[] = {
+    "\0\0\0\0\0\0\0\0",   "\x80\x2e\1\0\2\0\0\0",  "\x16\x03\x01\xff\xff\1\1\1",
+    "\x17\x03\x03\0\1\1", "\x15\x03\x03\0\2\2\50", "\xff\xff\xff\xff\xff\xff"
+  };
   static const size_t lens[] = { 8, 8, 8, 6, 7, 6 };
   for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
     fixture f;
@@ -260,7 +268,8 @@ TEST(a_claim_of_length_makes_no_room_for_more_than_some_records) {
   before = heap_bytes();
   CHECK_ERR(feed_and_read(tls, message, sizeof message), LK_ERR_MORE);
   CHECK(heap_bytes() - before < 3 * LK_TLS_RECORD_MAX);
-  for (; err == LK_ERR_MORE && given < (1 << 20); given += sizeof more) err = feed_and_read(tls, more, sizeof more);
+  for (; err == LK_ERR_MORE && given < (1 << 20); given += sizeof more)
+    err = feed_and_read(tls, more, sizeof more);
   test_note("%zu taken, %zu kept", given, heap_bytes() - before);
   CHECK_ERR(err, LK_ERR_CLOSED);
   CHECK(given <= 65536 + sizeof more && heap_bytes() - before < 3 * 65536);
@@ -380,7 +389,8 @@ TEST(an_idle_connection_keeps_at_most_16_kilobytes) {
       peer_deinit(&client);
     }
     size_t each = (heap_bytes() - before) / COUNT;
-    if (getenv("LK_TLS_SAY") != NULL) (void)fprintf(stderr, "# TLS 1.%d: %zu bytes a connection\n", v + 2, each);
+    if (getenv("LK_TLS_SAY") != NULL)
+      (void)fprintf(stderr, "# TLS 1.%d: %zu bytes a connection\n", v + 2, each);
     CHECK(each <= 16384);
     for (int i = 0; i < COUNT; i++) lk_tls_close(all[i]);
     deinit(&f);
@@ -613,7 +623,8 @@ TEST(every_allocation_of_ours_may_fail) {
     size_t taken = 0;
     lk_buf_init(&why, test_alloc(), 1024);
     peer_init(&client, f.context);
-    lk_err err = lk_tls_files_open(&files, faulty_alloc(&faults), f.folder.certificate, f.folder.key, 0, &why);
+    lk_err err = lk_tls_files_open(&files, faulty_alloc(&faults), f.folder.certificate,
+                                   f.folder.key, 0, &why);
     if (err == LK_OK) err = lk_tls_server_init(&server, faulty_alloc(&faults), &files, &f.tickets);
     else CHECK(err == LK_ERR_NOMEM && why.len > 0);
     if (err == LK_OK) {
