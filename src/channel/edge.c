@@ -63,9 +63,9 @@ typedef struct member {
   topic *topic;
   lk_list asked;
   uint64_t number;
-  uint32_t payload_len;   /* of its join, what a new house is told; 0: {}, as nearly always */
-  uint32_t channel : 24;  /* at most LK_SESSION_CHANNEL_MAX */
-  uint32_t audience : 7;  /* lk_bus_audience: ALL where it has not asked for presence */
+  uint32_t payload_len;  /* of its join, what a new house is told; 0: {}, as nearly always */
+  uint32_t channel : 24; /* at most LK_SESSION_CHANNEL_MAX */
+  uint32_t audience : 7; /* lk_bus_audience: ALL where it has not asked for presence */
   uint32_t is_in : 1;
   uint8_t payload[];
 } member;

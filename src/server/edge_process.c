@@ -46,7 +46,8 @@
 #define SCRATCH_SIZE 65536
 #define ACCEPT_BATCH 64
 #define ACCEPT_PAUSE_MS 100
-#define UNSENT_BYTES_MAX 131072 /* of one client, in the kernel: the rest of what it does not read is ours to count */
+/* Of one client, in the kernel: the rest of what it does not read is ours to count. */
+#define UNSENT_BYTES_MAX 131072
 #define TURN_ROUNDS 8
 #define DESCRIPTORS_KEPT 64 /* beyond the connections' own */
 #define PIECES_MAX 4096     /* of one room process in one round: then it is the others' turn */
@@ -240,11 +241,11 @@ static bool others_have_room(const edge_process *self) {
 static void on_listen(lk_watch *watch, uint32_t events) {
   edge_process *self = LK_CONTAINER(watch, edge_process, listen_watch);
   (void)events;
-  if (is_full(self) && others_have_room(self)) { /* the kernel gives connections to any edge */
-    pause_accepting(self);
-    return;
-  }
   for (int i = 0; i < ACCEPT_BATCH; i++) {
+    if (is_full(self) && others_have_room(self)) { /* the kernel gives connections to any edge */
+      pause_accepting(self);
+      return;
+    }
     int fd = accept4(self->options->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       welcome(self, fd);

@@ -322,3 +322,51 @@ TEST(an_echo_waits_until_what_it_said_is_read) {
   deinit(&f);
   lk_buf_deinit(&frames);
 }
+
+static const char socket_request[] =
+    "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/* Goal: ten thousand quiet clients cost what their structs cost, and those stay small.
+ * Method: a WebSocket that has said and heard something holds no memory beside its struct. */
+TEST(a_quiet_websocket_has_nothing_but_a_small_struct) {
+  static const uint8_t ping[] = { 0x89, 0x80, 0, 0, 0, 0 };
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, lk_slice_cstr(socket_request));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+  say(&f, 1000, lk_slice_of(ping, sizeof ping));
+  lk_connection_send(f.connection, LK_LIT("hello"), false);
+  lk_connection_settle(f.connection);
+  CHECK_U64(drain(&f), 2 + (2 + 5));
+  const lk_connection *c = f.connection;
+  CHECK(c->is_ws && c->unread == NULL && c->ws.control == NULL);
+  CHECK(c->ws.message.ptr == NULL && c->ws.output.ptr == NULL);
+  CHECK(sizeof *c <= 448);
+  deinit(&f);
+}
+
+/* Goal: a client that does not read costs no system call for each message that it is sent.
+ * Method: fill its socket; a further message asks for nothing, and is written when the socket says that it may. */
+TEST(a_client_that_does_not_read_is_not_tried_again_with_each_message) {
+  static uint8_t much[300000];
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, lk_slice_cstr(socket_request));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+  lk_connection_send(f.connection, lk_slice_of(much, sizeof much), true);
+  CHECK(f.is_unsettled);
+  f.is_unsettled = false;
+  lk_connection_settle(f.connection);
+  CHECK((f.connection->watch.events & EPOLLOUT) != 0);
+  lk_connection_send(f.connection, LK_LIT("more"), true);
+  CHECK(!f.is_unsettled);
+  size_t got = drain(&f);
+  f.connection->watch.callback(&f.connection->watch, EPOLLOUT);
+  CHECK(f.is_unsettled);
+  lk_connection_settle(f.connection);
+  got += drain(&f);
+  CHECK_U64(got, 10 + sizeof much + 2 + 4);
+  deinit(&f);
+}
