@@ -619,6 +619,18 @@ describe('the supervisor', () => {
     assert.equal(server.err, '')
   })
 
+  test('leaves connections to the processes that have room for them', async () => {
+    const server = await start('--edges', '2', '--limit', 'server_connections_count=20')
+    const opened = (socket) => new Promise((resolve) => ((socket.onopen = () => resolve(true)), (socket.onerror = () => resolve(false))))
+    const open = () => new WebSocket(`${server.url.replace('http', 'ws')}/socket/websocket?vsn=2.0.0`)
+    const sockets = Array.from({ length: 40 }, open)
+    const results = await Promise.all(sockets.map(opened))
+    assert.equal(results.filter((ok) => !ok).length, 0, 'both are full, and neither has turned anybody away')
+    assert.equal(await opened(open()), false, 'there is room nowhere')
+    for (const socket of sockets) socket.close()
+    assert.equal(await stop(server), 0)
+  })
+
   test('starts nobody again while it stops, where the signal was sent to all processes', async () => {
     const server = await start()
     const [edge, room] = [processOf(server, 'edge'), processOf(server, 'room')]
