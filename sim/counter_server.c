@@ -4,9 +4,14 @@
  * hub, since a server that is asked what it remembers could lie. */
 #include "sim/counter_world.h"
 
+#include <stdio.h>
+
 #include "codec/hex.h"
 #include "crypto/sha256.h"
+#include "log/manifest.h"
+#include "log/segment_reader.h"
 #include "log/slot.h"
+#include "room/kept.h"
 
 #define IDLE_MS 60000
 #define SWEEP_MS 10000
@@ -151,6 +156,8 @@ void counter_server_init(counter_server *self, counter_world *world) {
   *self = (counter_server){ .world = world, .limits = LK_LIMITS_INIT };
   self->limits.room_effects_count = options->effects_max;
   self->limits.ws_output_bytes = options->output_bytes_max;
+  self->limits.room_tail_bytes = options->tail_bytes_max;
+  self->limits.log_segment_bytes = options->segment_bytes_max;
   sim_node_init(&self->node, world->world, &kind, 0, "server", COUNTER_MEMORY_BOUND);
   self->node.memory.may_fail = true;
   sim_disk_init(&self->disk, world->world, 0);
@@ -169,7 +176,7 @@ void counter_server_deinit(counter_server *self) {
 
 /* ---- looking past the hub ---- */
 
-/* The hub names a topic's two files by its digest. */
+/* The house names a topic's two files by its digest. */
 static lk_slice slot_name(unsigned slot, uint8_t name[2 * LK_SHA256_LEN + 2]) {
   lk_sha256 hash;
   uint8_t digest[LK_SHA256_LEN];
@@ -182,23 +189,118 @@ static lk_slice slot_name(unsigned slot, uint8_t name[2 * LK_SHA256_LEN + 2]) {
   return lk_slice_of(name, 2 * LK_SHA256_LEN + 2);
 }
 
-lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *out) {
-  uint8_t name[2 * LK_SHA256_LEN + 2];
+/* The newer of two slots, into |out|; empty where there is none. */
+static lk_err look_at_slots(const counter_server *self, sim_view view, lk_slice first,
+                            lk_slice second, lk_buf *out) {
   lk_buf slots[2];
+  const lk_slice names[2] = { first, second };
   lk_slice body = LK_SLICE_EMPTY;
   uint64_t number;
   bool intact;
   for (unsigned i = 0; i < 2; i++) {
     lk_buf_init(&slots[i], self->world->world->alloc, SIZE_MAX / 2);
-    (void)sim_disk_look(&self->disk, slot_name(i, name), view, &slots[i]); /* missing: empty */
+    (void)sim_disk_look(&self->disk, names[i], view, &slots[i]); /* missing: empty */
   }
   lk_err err = lk_slot_recover(lk_buf_slice(&slots[0]), lk_buf_slice(&slots[1]), &number, &body,
                                &intact);
-  if (err == LK_OK) err = lk_house_state_of(body, &body);
-  if (err == LK_OK) err = lk_gcounter_decode(out, body);
-  else if (err == LK_ERR_NOT_FOUND) err = LK_OK;
+  if (err == LK_OK) err = lk_buf_append(out, body);
+  if (err == LK_ERR_NOT_FOUND) err = LK_OK;
   for (unsigned i = 0; i < 2; i++) lk_buf_deinit(&slots[i]);
   return err;
+}
+
+static lk_err merge_bytes(lk_slice bytes, lk_gcounter *out) {
+  lk_gcounter part;
+  lk_limits limits = lk_limits_default();
+  lk_gcounter_init(&part, out->alloc, &limits);
+  lk_err err = lk_gcounter_decode(&part, bytes);
+  if (err == LK_OK) err = lk_gcounter_merge(out, &part, NULL);
+  lk_gcounter_deinit(&part);
+  return err;
+}
+
+static lk_err take_snapshot(const counter_server *self, sim_view view, uint64_t *index,
+                            lk_gcounter *out) {
+  uint8_t names[2][2 * LK_SHA256_LEN + 2];
+  lk_buf bytes;
+  lk_slice rest;
+  lk_kept kept;
+  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
+  *index = 0;
+  lk_err err = look_at_slots(self, view, slot_name(0, names[0]), slot_name(1, names[1]), &bytes);
+  if (err == LK_OK && bytes.len > 0) {
+    err = lk_kept_decode_snapshot(lk_buf_slice(&bytes), index, &rest);
+    if (err == LK_OK) err = lk_kept_decode(rest, &kept);
+    if (err == LK_OK) err = merge_bytes(kept.bytes, out);
+  }
+  lk_buf_deinit(&bytes);
+  return err;
+}
+
+static lk_err take_record(lk_slice body, lk_gcounter *out) {
+  lk_slice topic, rest;
+  lk_kept kept;
+  lk_err err = lk_kept_decode_record(body, &topic, &rest);
+  if (err == LK_OK && !lk_slice_equal(topic, LK_LIT(COUNTER_TOPIC))) return LK_OK;
+  if (err == LK_OK) err = lk_kept_decode(rest, &kept);
+  return err == LK_OK ? merge_bytes(kept.bytes, out) : err;
+}
+
+/* The records of one segment that are behind |index|. |id| becomes that of the next one. */
+static lk_err take_segment(const counter_server *self, sim_view view, const lk_manifest *manifest,
+                           lk_segment_id *id, uint64_t index, lk_gcounter *out) {
+  char text[40];
+  lk_buf bytes;
+  lk_segment_reader reader;
+  lk_segment_step step;
+  lk_err err = LK_OK;
+  bool is_last = id->number == manifest->last.number;
+  (void)snprintf(text, sizeof text, "journal-0-%010llu", (unsigned long long)id->number);
+  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
+  (void)sim_disk_look(&self->disk, lk_slice_cstr(text), view, &bytes); /* missing: empty */
+  lk_segment_reader_init(&reader, self->world->world->alloc, id, lk_slice_cstr(text), bytes.len,
+                         is_last ? manifest->sealed_to : LK_SEGMENT_SEALED, LK_BATCH_BODY_MAX / 2);
+  while (err == LK_OK && (step = lk_segment_reader_poll(&reader)) != LK_SEGMENT_END &&
+         step != LK_SEGMENT_TORN) {
+    if (step == LK_SEGMENT_READ) {
+      memcpy(reader.into, bytes.ptr + reader.read_off, reader.into_len);
+      lk_segment_reader_feed(&reader, reader.into_len);
+    } else if (step == LK_SEGMENT_RECORD) {
+      if (reader.index > index) err = take_record(reader.record.body, out);
+    } else {
+      err = reader.err;
+    }
+  }
+  id->number++;
+  id->base = reader.place.index;
+  id->prev = reader.place.chain;
+  lk_segment_reader_deinit(&reader);
+  lk_buf_deinit(&bytes);
+  return err;
+}
+
+static lk_err take_journal(const counter_server *self, sim_view view, uint64_t index,
+                           lk_gcounter *out) {
+  lk_buf bytes;
+  lk_manifest manifest;
+  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
+  lk_err err = look_at_slots(self, view, LK_LIT("journal-0-manifest.0"),
+                             LK_LIT("journal-0-manifest.1"), &bytes);
+  if (err == LK_OK && bytes.len > 0) {
+    err = lk_manifest_decode(lk_buf_slice(&bytes), &manifest);
+    lk_segment_id id = manifest.first;
+    while (err == LK_OK && id.number <= manifest.last.number)
+      err = take_segment(self, view, &manifest, &id, index, out);
+  }
+  lk_buf_deinit(&bytes);
+  return err;
+}
+
+/* What a house would open the room from: its snapshot, and the records behind it. */
+lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *out) {
+  uint64_t index;
+  lk_err err = take_snapshot(self, view, &index, out);
+  return err == LK_OK ? take_journal(self, view, index, out) : err;
 }
 
 /* Only the file that was synced before the other one is spare: whatever is newest has no copy. */

@@ -50,6 +50,8 @@ void sim_options_draw(sim_options *self, uint64_t seed) {
   self->outage_max_ms = sim_draw_log(&prng, 100, 90000);
   self->effects_max = effects[lk_prng_below(&prng, 3)];
   self->output_bytes_max = outputs[lk_prng_below(&prng, 3)];
+  self->tail_bytes_max = sim_draw_log(&prng, 200, 1u << 14);
+  self->segment_bytes_max = sim_draw_log(&prng, 200, 1u << 14);
   for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
     uint32_t rate = sim_draw_log(&prng, sim_fault_rows[i].low, sim_fault_rows[i].high);
     self->rate[i] = lk_prng_chance(&prng, 1, 2) ? rate : 0;
@@ -80,6 +82,8 @@ void sim_options_print(const sim_options *self, FILE *to) {
   (void)fprintf(to, "  delay %u..%u us, disk %u..%u us, sync %u..%u us\n", self->delay_low_us,
                 self->delay_high_us, self->disk_low_us, self->disk_high_us, self->sync_low_us,
                 self->sync_high_us);
+  (void)fprintf(to, "  tails to %u bytes, segments to %u\n", self->tail_bytes_max,
+                self->segment_bytes_max);
   for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
     if (self->rate[i] == 0) continue;
     (void)fprintf(to, "  %-18s %u %s\n", sim_fault_rows[i].name, self->rate[i],

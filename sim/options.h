@@ -62,6 +62,8 @@ typedef struct sim_options {
   uint32_t outage_max_ms;    /* how long partitions, crashes, pauses and full disks last at most */
   uint32_t effects_max;      /* limits.room_effects_count */
   uint32_t output_bytes_max; /* limits.ws_output_bytes of the server */
+  uint32_t tail_bytes_max;   /* limits.room_tail_bytes */
+  uint32_t segment_bytes_max; /* limits.log_segment_bytes */
   uint32_t rate[SIM_FAULT_COUNT]; /* 0: this fault is off */
   sim_plant plant;
 } sim_options;

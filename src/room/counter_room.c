@@ -2,7 +2,7 @@
  *
  * A change is merged into |counter| at once and shown to nobody. It waits in two places: the
  * change in |next|, whoever asked for it in |waiting| with the ticket of the journal that will
- * cover it. At most one journal is under way; it writes the whole state:
+ * cover it. At most one journal is under way; it writes what changed:
  *
  *   change ──> next ──(no journal under way: JOURNAL t)──> flying ──(JOURNALED t)──> durable, broadcast
  *   asker  ──> waiting, with that ticket ───────────────────────────(JOURNALED t)──> reply
@@ -12,8 +12,9 @@
  * answered from |durable|, which costs a second copy of the counts and saves every reader from
  * seeing what a crash could take back.
  *
- * A journal that fails stops the room. What was not acknowledged then is gone here, and comes
- * back from the replicas, which send again what was not confirmed.
+ * A journal that fails ends the room. What was not acknowledged then is gone here, and comes
+ * back from the replicas, which send again what was not confirmed. A snapshot is |durable|: exactly what
+ * has been journaled.
  *
  * Commands of clients without a replica are counted under an actor of the room's own. It keeps it
  * when it is opened again, unless what it came back with may not be the latest: then it takes a new
@@ -61,6 +62,7 @@ struct lk_room {
   uint64_t ticket_next;
   size_t json_len; /* at most, of counter as JSON */
   bool in_flight;
+  lk_slice level;                  /* what an acknowledgement means here */
   uint8_t actor[LK_ACTOR_LEN_MAX]; /* of commands; actor_len 0 until the first one */
   uint32_t actor_len;
 };
@@ -75,8 +77,8 @@ static void write_replica(lk_json_writer *w, uint64_t entropy) {
   (void)lk_json_write_string(w, lk_slice_of(digits, sizeof digits));
 }
 
-/* {"value":..., "counts":...}, no counts where |counts| is NULL; for a join also the type, and an id
- * that no replica has. */
+/* {"value":..., "counts":...}; for a join also the type, and an id that no replica has. No counts where
+ * |counts| is NULL: that is an acknowledgement, and says what it means. */
 static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *entropy,
                      lk_slice *out) {
   lk_json_writer w;
@@ -96,6 +98,8 @@ static lk_err render(lk_room *self, const lk_gcounter *counts, const uint64_t *e
   } else {
     (void)lk_json_begin_object(&w);
     (void)lk_json_end_object(&w);
+    (void)lk_json_write_key(&w, LK_LIT("level"));
+    (void)lk_json_write_string(&w, self->level);
   }
   (void)lk_json_end_object(&w);
   lk_err err = lk_json_writer_finish(&w);
@@ -157,7 +161,7 @@ static void swap(lk_gcounter *a, lk_gcounter *b) {
 static lk_err begin_journal(lk_room *self) {
   LK_ASSERT(!self->in_flight && lk_gcounter_is_empty(&self->flying));
   lk_buf_truncate(&self->text, 0);
-  lk_err err = lk_gcounter_encode(&self->counter, &self->text);
+  lk_err err = lk_gcounter_encode(&self->next, &self->text);
   if (err != LK_OK) return err;
   lk_room_effect effect = { .kind = LK_ROOM_JOURNAL,
                             .ticket = self->ticket_next,
@@ -186,16 +190,10 @@ static lk_err answer_waiting(lk_room *self, uint64_t ticket, lk_slice change) {
   return LK_OK;
 }
 
-static lk_err stop(lk_room *self, lk_err why) {
-  lk_room_effect effect = { .kind = LK_ROOM_STOP, .result = why };
-  return lk_effects_push(&self->effects, &effect);
-}
-
 static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
   lk_slice change;
   LK_ASSERT(self->in_flight && input->ticket == self->ticket_next - 1);
   self->in_flight = false;
-  if (input->result != LK_OK) return stop(self, input->result);
   lk_err err = lk_gcounter_merge(&self->durable, &self->flying, NULL);
   /* Those who asked know their change; the broadcast tells it to everybody once. */
   if (err == LK_OK) err = render(self, NULL, NULL, &change);
@@ -209,6 +207,14 @@ static lk_err on_journaled(lk_room *self, const lk_room_input *input) {
   lk_gcounter_deinit(&self->flying);
   lk_gcounter_init(&self->flying, self->env->alloc, self->limits);
   return !lk_gcounter_is_empty(&self->next) ? begin_journal(self) : LK_OK;
+}
+
+static lk_err on_snapshot(lk_room *self) {
+  lk_buf_truncate(&self->text, 0);
+  lk_err err = lk_gcounter_encode(&self->durable, &self->text);
+  if (err != LK_OK) return err;
+  lk_room_effect effect = { .kind = LK_ROOM_SNAPSHOT_DONE, .payload = lk_buf_slice(&self->text) };
+  return lk_effects_push(&self->effects, &effect);
 }
 
 /* ---- inputs ---- */
@@ -432,6 +438,7 @@ static lk_err step(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_RESTORE: return on_restore(self, input);
   case LK_ROOM_MESSAGE: return on_message(self, input);
   case LK_ROOM_JOURNALED: return on_journaled(self, input);
+  case LK_ROOM_SNAPSHOT: return on_snapshot(self);
   case LK_ROOM_LEAVE: on_leave(self, input->member); return LK_OK;
   case LK_ROOM_TICK: return LK_OK; /* this room sets no timer */
   }
@@ -459,11 +466,34 @@ static void close_room(lk_room *self) {
   lk_free_bytes(alloc, self, sizeof *self);
 }
 
+static lk_err take_record(lk_room *self, lk_slice record) {
+  lk_gcounter change;
+  lk_gcounter_init(&change, self->env->alloc, self->limits);
+  lk_err err = lk_gcounter_decode(&change, record);
+  if (err == LK_OK) err = lk_gcounter_merge(&self->counter, &change, NULL);
+  lk_gcounter_deinit(&change);
+  return err;
+}
+
+static lk_err recover(lk_room *self, const lk_room_options *options) {
+  lk_err err = LK_OK;
+  if (options->recovered.len > 0) err = lk_gcounter_decode(&self->counter, options->recovered);
+  for (size_t i = 0; err == LK_OK && i < options->records_count; i++)
+    err = take_record(self, options->records[i]);
+  if (err == LK_OK) err = lk_gcounter_merge(&self->durable, &self->counter, NULL);
+  if (err != LK_OK) return err;
+  self->json_len = counts_json_len(&self->counter);
+  if (options->intact) find_actor(self);
+  return LK_OK;
+}
+
 static lk_err open_room(const lk_room_options *options, lk_room **out) {
   lk_room *self = lk_alloc_bytes(options->env->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   const lk_alloc *alloc = options->env->alloc;
-  *self = (lk_room){ .env = options->env, .limits = options->limits, .ticket_next = 1 };
+  *self = (lk_room){
+    .env = options->env, .limits = options->limits, .level = options->level, .ticket_next = 1
+  };
   lk_gcounter_init(&self->counter, alloc, options->limits);
   lk_gcounter_init(&self->durable, alloc, options->limits);
   lk_gcounter_init(&self->next, alloc, options->limits);
@@ -472,15 +502,10 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
   lk_arena_init(&self->scratch, alloc, (size_t)options->limits->json_bytes * 4);
   lk_buf_init(&self->text, alloc,
               (size_t)options->limits->crdt_state_bytes * 8); /* as JSON, escaped */
-  if (options->recovered.len > 0) {
-    lk_err err = lk_gcounter_decode(&self->counter, options->recovered);
-    if (err == LK_OK) err = lk_gcounter_merge(&self->durable, &self->counter, NULL);
-    if (err != LK_OK) {
-      close_room(self);
-      return err;
-    }
-    self->json_len = counts_json_len(&self->counter);
-    if (options->intact) find_actor(self);
+  lk_err err = recover(self, options);
+  if (err != LK_OK) {
+    close_room(self);
+    return err;
   }
   *out = self;
   return LK_OK;

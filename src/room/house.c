@@ -2,15 +2,46 @@
  *
  * A topic has an entry from the first join until its room has been idle for a while:
  *
- *            first join                    both slots read, kind->open
+ *            first join                    journal open, both slots read, kind->open
  *   (none) ────────────> LOADING ─────────────────────────────────────> OPEN
  *                           │ storage error: joins refused                │ idle, STOP, step failed
  *                           v                                             v
  *                        CLOSING <───────────────────────────────────────┘
- *                           │ files closed; joins came meanwhile: LOADING again, else GONE
+ *                           │ nothing under way, files closed; joins came meanwhile: LOADING again, else GONE
  *
- * How a state is loaded and kept is the keeper's work (room/keeper.h): each entry has one, and a
- * completion of the storage finds its entry by lk_io.user.
+ * Two places hold what a room is. The journal (log/journal.h) has the records of all rooms, one write and
+ * one sync for as many as came together. The keeper of each entry (room/keeper.h) has its snapshots. A
+ * completion of the storage finds the journal or its entry by lk_io.user.
+ *
+ * A change and its record
+ * -----------------------
+ *   JOURNAL effect ──> UNSENT ──append──> FLYING ──DURABLE──> JOURNALED to the room, which answers
+ *                        │ the journal's batch is full: wait, in order
+ *
+ * Appending is done when a public call ends, and then one flush. The record goes into the topic's tail
+ * (room/tails.h) as it is appended, so the tail may hold what is not durable yet. A room that ends meanwhile
+ * is opened again only when that is decided: its entry stays in CLOSING until then. Otherwise
+ * it could give out the same count for a second change, or show a change that a crash takes back.
+ *
+ * Snapshots
+ * ---------
+ * A snapshot holds exactly the records that are durable, and says up to which index. When it is durable
+ * itself, the tail is cut to what follows, and the journal is told the oldest record that anybody needs.
+ * One is taken when
+ *
+ *   the tail has grown beyond room_tail_bytes and twice the state, so that each byte is rewritten once at most;
+ *   the room is put away, so that what is not open has no tail, unless a house died;
+ *   the journal has grown beyond house_journal_bytes, of the topic with the oldest record, which is opened
+ *   for that where it is not open.
+ *
+ * The journal fails
+ * -----------------
+ *   OPENING ──> OPEN ── error ──> ENDING ── closed ──> PAUSED ── 1 s, 2 s, ... 30 s ──> OPENING
+ *                  └─ lk_house_end ─┘ └──────────────> ENDED
+ *
+ * Whether what was appended last is there, only opening again tells. So every room that is kept is dropped,
+ * and nobody who waits for an answer gets one. Joins wait while the journal opens, and are refused while
+ * it ends or pauses. Where a snapshot fails, only its room is dropped.
  *
  * An edge and its generation
  * --------------------------
@@ -27,20 +58,21 @@
  * What has been applied
  * ---------------------
  * A request that changes a room is answered when the journal has it. If the house dies between the two,
- * the request comes again, and must not be applied again. So with each state the journal keeps the
- * numbers of the requests that are in it and that their edges do not yet know to be answered: an edge
- * says with each request below which number all is answered, so they are few.
- *
- *   kept := version:u8 count:varuint (edge:varuint generation:varuint request:varuint)* state
- *
- * A journal covers every request that was open when it began: the state has them all in it.
+ * the request comes again, and must not be applied again. So each record has marks: the numbers of the requests
+ * whose changes are in it, which are all that were open when it was made and that no earlier record has. A
+ * snapshot has those of the records in it, but for requests whose edges know them to be answered: an
+ * edge says with each request below which number all is answered, so they are few (room/kept.h).
  *
  * Members are found by their number's lower half in a table of their edge, entries by topic. An entry
  * that is done with leaves the map at once, so that a new join makes a new one, but its memory goes only
  * when the public call that was running ends: whatever called it may still look.
  *
  * Always: busy_count is the number of keepers with something under way; an entry in LOADING or
- * CLOSING has no room; inputs wait only there. */
+ * CLOSING has no room; inputs wait only there; an entry that is kept is OPEN only while the journal is; what
+ * flies is in order of index, and every index in it is above what is durable.
+ *
+ * Not chosen: a journal for each room, which is a sync for each; the whole state in each record, which is what
+ * the slots were before (docs/decisions/016). */
 #include "room/house.h"
 
 #include "base/heap.h"
@@ -49,15 +81,18 @@
 #include "base/prng.h"
 #include "channel/bus.h"
 #include "channel/window.h"
-#include "codec/reader.h"
 #include "codec/varint.h"
 #include "crypto/sha256.h"
+#include "log/journal.h"
 #include "room/attendance.h"
+#include "room/kept.h"
 #include "room/keeper.h"
+#include "room/tails.h"
 
 #define ROOM_IDLE_MS 30000
-#define KEPT_VERSION 1
-#define KEPT_PER_REQUEST 24
+#define REOPEN_FIRST_MS 1000
+#define REOPEN_LAST_MS 30000
+#define RELIEF_RETRY_MS 30000 /* a room that could not be opened for its snapshot */
 #define EDGE_SHIFT 56
 #define INDEX_MASK UINT32_MAX
 
@@ -98,10 +133,12 @@ typedef struct asked {
 
 /* A request that is in the state. */
 typedef struct applied {
-  uint64_t generation;
-  uint64_t request;
-  uint32_t edge;
+  lk_mark mark;
+  bool is_durable; /* its record is */
 } applied;
+
+/* What is under way of the record of a room. */
+typedef enum flight { FLIGHT_NONE, FLIGHT_UNSENT, FLIGHT_FLYING } flight;
 
 typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
 
@@ -130,7 +167,16 @@ struct entry {
   lk_room *room; /* ENTRY_OPEN */
   entry_state state;
   lk_keeper keeper;
-  uint64_t ticket;
+  flight flight;
+  lk_link flight_link;  /* on house.unsent or house.flying */
+  lk_tail_item *unsent; /* the record, while it is that */
+  uint64_t ticket;      /* of the record */
+  uint64_t index;       /* of the record, once it is appended */
+  uint64_t journaled;   /* the room has every record of its up to this index, and knows */
+  uint64_t keeping;     /* the index of the snapshot under way */
+  size_t kept_len;      /* of the last snapshot */
+  bool is_snapshotting; /* from SNAPSHOT to the keeper's completion */
+  bool is_leaving;      /* and then it is put away */
   lk_list waiting;      /* inputs, in order of arrival */
   size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
   lk_list members;      /* those who are in, in order of joining */
@@ -148,6 +194,14 @@ struct entry {
   uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
 };
 
+typedef enum journal_state {
+  JOURNAL_OPENING,
+  JOURNAL_OPEN,
+  JOURNAL_ENDING,
+  JOURNAL_PAUSED,
+  JOURNAL_ENDED
+} journal_state;
+
 struct lk_house {
   const lk_env *env;
   const lk_limits *limits;
@@ -159,7 +213,19 @@ struct lk_house {
   lk_map entries; /* topic -> entry * */
   lk_heap timers; /* entries' idle and timer items */
   lk_list gone;   /* entries to free when the running call ends */
-  lk_buf kept;    /* one state with its requests, to be kept */
+  lk_buf kept;    /* one record or snapshot */
+  lk_journal journal;
+  journal_state journal_state;
+  lk_err journal_err;    /* why it is not open */
+  bool is_ending;        /* lk_house_end() */
+  uint64_t durable;      /* the last index that is */
+  uint64_t appended;     /* the last index that there is */
+  uint64_t reopen_at_ms; /* JOURNAL_PAUSED */
+  uint64_t reopen_ms;    /* the next pause */
+  uint64_t relief_at_ms; /* not before that */
+  lk_list unsent;        /* entries, in the order of their JOURNAL effects */
+  lk_list flying;        /* entries, in the order of their indexes */
+  lk_tails tails;
   edge *edges;
   uint32_t edges_count;
   uint64_t busy_count;
@@ -342,20 +408,20 @@ static void forget_handed(entry *e, bool all) {
   }
 }
 
-static lk_slice applied_key(const applied *a, uint8_t bytes[20]) {
-  lk_store_le32(bytes, a->edge);
-  lk_store_le64(bytes + 4, a->generation);
-  lk_store_le64(bytes + 12, a->request);
+static lk_slice mark_key(const lk_mark *mark, uint8_t bytes[20]) {
+  lk_store_le32(bytes, mark->edge);
+  lk_store_le64(bytes + 4, mark->generation);
+  lk_store_le64(bytes + 12, mark->request);
   return lk_slice_of(bytes, 20);
 }
 
 static bool was_applied(const entry *e, uint64_t number, uint64_t request) {
   uint8_t bytes[20];
-  const applied a = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
-  return lk_map_get(&e->recovered, applied_key(&a, bytes)) != NULL;
+  const lk_mark mark = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
+  return lk_map_get(&e->recovered, mark_key(&mark, bytes)) != NULL;
 }
 
-static lk_err note_applied(entry *e, const applied *a) {
+static lk_err note_applied(entry *e, applied a) {
   size_t cap;
   if (e->applied_count == e->applied_cap) {
     if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_count + 1, 8,
@@ -367,23 +433,23 @@ static lk_err note_applied(entry *e, const applied *a) {
     e->applied = items;
     e->applied_cap = (uint32_t)cap;
   }
-  e->applied[e->applied_count++] = *a;
+  e->applied[e->applied_count++] = a;
   return LK_OK;
 }
 
-/* May |a| come again? Not from an edge that is gone, and not where the edge has the answer. An edge that
+/* May |mark| come again? Not from an edge that is gone, and not where the edge has the answer. An edge that
  * has not greeted us yet may be any. */
-static bool may_come_again(const lk_house *self, const applied *a) {
-  if (a->edge >= self->edges_count) return false;
-  const edge *e = &self->edges[a->edge];
+static bool may_come_again(const lk_house *self, const lk_mark *mark) {
+  if (mark->edge >= self->edges_count) return false;
+  const edge *e = &self->edges[mark->edge];
   if (!e->greeted) return true;
-  return a->generation == e->generation && a->request >= e->settled;
+  return mark->generation == e->generation && mark->request >= e->settled;
 }
 
 static void prune_applied(entry *e) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < e->applied_count; i++) {
-    if (may_come_again(e->house, &e->applied[i])) e->applied[kept++] = e->applied[i];
+    if (may_come_again(e->house, &e->applied[i].mark)) e->applied[kept++] = e->applied[i];
   }
   e->applied_count = kept;
 }
@@ -404,6 +470,20 @@ static size_t waiting_size(const waiting_input *w) {
   return sizeof *w + w->event_len + w->payload_len;
 }
 
+/* The record of |e| is not waited for any more. One that was appended may be there in the end. */
+static void forget_flight(entry *e) {
+  lk_house *house = e->house;
+  if (e->flight == FLIGHT_NONE) return;
+  lk_list_remove(e->flight == FLIGHT_UNSENT ? &house->unsent : &house->flying, &e->flight_link);
+  if (e->flight == FLIGHT_UNSENT) lk_tails_unmake(&house->tails, e->unsent);
+  e->unsent = NULL;
+  e->flight = FLIGHT_NONE;
+}
+
+static bool is_at_rest(const entry *e) {
+  return e->flight == FLIGHT_NONE && !lk_keeper_is_busy(&e->keeper);
+}
+
 /* |w| is on the list no more. */
 static void free_waiting(entry *e, waiting_input *w) {
   e->waiting_bytes -= waiting_size(w);
@@ -415,6 +495,7 @@ static void free_entry(entry *e) {
   const lk_alloc *alloc = house->env->alloc;
   if (e->room != NULL) e->kind->close(e->room);
   stop_timers(e);
+  forget_flight(e);
   for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
     free_waiting(e, LK_CONTAINER(at, waiting_input, link));
   }
@@ -424,6 +505,11 @@ static void free_entry(entry *e) {
   lk_attendance_deinit(&e->attendance);
   lk_keeper_deinit(&e->keeper);
   lk_free_bytes(alloc, e, entry_size(house, e->topic_len));
+}
+
+static size_t kept_bytes_max(const lk_limits *limits) {
+  return (size_t)limits->crdt_state_bytes +
+         (size_t)limits->bus_requests_count * LK_KEPT_MARK_LEN_MAX + LK_KEPT_HEAD_LEN_MAX;
 }
 
 static lk_err make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out) {
@@ -449,10 +535,7 @@ static lk_err make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kin
   e->topic_len =
       (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
   memcpy(topic_at(e), topic.ptr, topic.len);
-  lk_keeper_init(&e->keeper, alloc, self->storage, topic,
-                 (size_t)self->limits->crdt_state_bytes +
-                     (size_t)self->limits->bus_requests_count * KEPT_PER_REQUEST,
-                 e);
+  lk_keeper_init(&e->keeper, alloc, self->storage, topic, kept_bytes_max(self->limits), e);
   draw_seed(self, seed);
   lk_map_init(&e->recovered, alloc, 0, UINT32_MAX / 4, seed);
   *(entry **)slot = e;
@@ -479,16 +562,29 @@ static void watch_idle(entry *e) {
 
 static void open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err);
 
-/* A room that keeps nothing is open at once. */
+static void load(entry *e) {
+  e->house->busy_count++;
+  lk_keeper_load(&e->keeper);
+}
+
+/* A room that keeps nothing is open at once; others wait for a journal that is being opened. */
 static void begin_loading(entry *e) {
-  LK_ASSERT(e->room == NULL);
+  LK_ASSERT(e->room == NULL && is_at_rest(e));
   e->state = ENTRY_LOADING;
   if (!e->kind->is_kept) {
     open_and_let_in(e, LK_SLICE_EMPTY, true, LK_OK);
     return;
   }
-  e->house->busy_count++;
-  lk_keeper_load(&e->keeper);
+  switch (e->house->journal_state) {
+  case JOURNAL_OPENING: break;
+  case JOURNAL_OPEN: load(e); break;
+  case JOURNAL_ENDING:
+  case JOURNAL_PAUSED:
+  case JOURNAL_ENDED:
+    LK_COVERED(house_refuses_without_journal);
+    open_and_let_in(e, LK_SLICE_EMPTY, true, e->house->journal_err);
+    break;
+  }
 }
 
 /* The files are closed. Who wanted to join meanwhile gets the room as it is now in the storage. */
@@ -515,12 +611,12 @@ static void sweep(lk_house *self) {
 }
 
 static bool is_of_storage(lk_err why) {
-  return why == LK_ERR_IO || why == LK_ERR_SYNC || why == LK_ERR_NO_SPACE || why == LK_ERR_PERMISSION ||
-         why == LK_ERR_CORRUPT || why == LK_ERR_CHECKSUM;
+  return why == LK_ERR_IO || why == LK_ERR_SYNC || why == LK_ERR_NO_SPACE ||
+         why == LK_ERR_PERMISSION || why == LK_ERR_CORRUPT || why == LK_ERR_CHECKSUM;
 }
 
-/* The room goes; its members are told why, so that they come back. Where its journal is under way,
- * its completion goes on from here. */
+/* The room goes; its members are told why, so that they come back. Where its record or its snapshot is
+ * under way, the completion goes on from here. */
 static void entry_drop(entry *e, lk_err why) {
   lk_house *house = e->house;
   lk_trace_emit(house->env, LK_TRACE_room_stopped, (uint64_t)why, 0, entry_topic(e));
@@ -541,7 +637,9 @@ static void entry_drop(entry *e, lk_err why) {
   lk_attendance_deinit(&e->attendance);
   e->number = ++house->entries_made;
   stop_timers(e);
-  if (!lk_keeper_is_busy(&e->keeper)) begin_closing(e);
+  e->is_snapshotting = e->is_leaving = false;
+  if (e->flight == FLIGHT_UNSENT) forget_flight(e);
+  if (is_at_rest(e)) begin_closing(e);
 }
 
 /* ---- what a room wants done ---- */
@@ -698,39 +796,64 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
   }
 }
 
-/* Every open request that no journal covered yet is in this state. */
+/* Every open request that no record covered yet is in this one. The marks are the last of e->applied. */
 static lk_err cover(entry *e, uint64_t ticket) {
-  prune_applied(e);
   for (lk_link *at = e->asked.last; at != NULL; at = at->prev) {
     asked *a = LK_CONTAINER(at, asked, link);
     if (!a->is_handed) continue;
     if (a->ticket != 0) break; /* and so all before it */
     a->ticket = ticket;
-    const applied done = { e->house->edges[edge_of(a->member)].generation, a->request,
+    const lk_mark mark = { e->house->edges[edge_of(a->member)].generation, a->request,
                            edge_of(a->member) };
-    lk_err err = note_applied(e, &done);
+    lk_err err = note_applied(e, (applied){ .mark = mark });
     if (err != LK_OK) return err;
   }
   return LK_OK;
 }
 
-/* One journal at a time: the room waits for its completion. */
+/* Appends those marks of |e| that are durable, or those that are not: the others. */
+static void encode_marks(entry *e, bool durable, lk_buf *out) {
+  uint64_t count = 0;
+  for (uint32_t i = 0; i < e->applied_count; i++) count += e->applied[i].is_durable == durable;
+  (void)lk_varuint_encode(out, count);
+  for (uint32_t i = 0; i < e->applied_count; i++) {
+    if (e->applied[i].is_durable == durable) (void)lk_kept_encode_mark(out, &e->applied[i].mark);
+  }
+}
+
+/* One record at a time: the room waits for its completion. It is appended when the running call ends. */
 static lk_err do_journal(entry *e, const lk_room_effect *effect) {
-  lk_buf *kept = &e->house->kept;
+  lk_house *house = e->house;
+  LK_ASSERT(e->flight == FLIGHT_NONE && e->kind->is_kept);
+  prune_applied(e);
   lk_err err = cover(e, effect->ticket);
   if (err != LK_OK) return err;
-  lk_buf_truncate(kept, 0);
-  (void)lk_buf_append_u8(kept, KEPT_VERSION);
-  (void)lk_varuint_encode(kept, e->applied_count);
-  for (uint32_t i = 0; i < e->applied_count; i++) {
-    (void)lk_varuint_encode(kept, e->applied[i].edge);
-    (void)lk_varuint_encode(kept, e->applied[i].generation);
-    (void)lk_varuint_encode(kept, e->applied[i].request);
-  }
-  if ((err = lk_buf_append(kept, effect->payload)) != LK_OK) return err;
-  if ((err = lk_keeper_keep(&e->keeper, lk_buf_slice(kept))) != LK_OK) return err;
+  lk_buf_truncate(&house->kept, 0);
+  encode_marks(e, false, &house->kept);
+  err = lk_buf_append(&house->kept, effect->payload);
+  if (err != LK_OK) return err;
+  err = lk_tails_make(&house->tails, entry_topic(e), lk_buf_slice(&house->kept), &e->unsent);
+  if (err != LK_OK) return err;
   e->ticket = effect->ticket;
-  e->house->busy_count++;
+  e->flight = FLIGHT_UNSENT;
+  lk_list_push_last(&house->unsent, &e->flight_link);
+  return LK_OK;
+}
+
+/* Its marks are those of durable records only: the change of another one is not in it. */
+static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  LK_ASSERT(e->is_snapshotting && !lk_keeper_is_busy(&e->keeper));
+  prune_applied(e);
+  lk_buf_truncate(&house->kept, 0);
+  (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled);
+  encode_marks(e, true, &house->kept);
+  lk_err err = lk_buf_append(&house->kept, effect->payload);
+  if (err == LK_OK) err = lk_keeper_keep(&e->keeper, lk_buf_slice(&house->kept));
+  if (err != LK_OK) return err;
+  e->keeping = e->journaled;
+  e->kept_len = house->kept.len;
+  house->busy_count++;
   return LK_OK;
 }
 
@@ -754,6 +877,7 @@ static void entry_drain(entry *e) {
     case LK_ROOM_PUSH: do_push(e, &effect); break;
     case LK_ROOM_BROADCAST: do_broadcast(e, &effect); break;
     case LK_ROOM_JOURNAL: err = do_journal(e, &effect); break;
+    case LK_ROOM_SNAPSHOT_DONE: err = do_snapshot(e, &effect); break;
     case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
     case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
     }
@@ -782,7 +906,7 @@ static void run_room(entry *e, lk_room_input input) {
   entry_drop(e, err);
 }
 
-/* From here on a journal covers the request. */
+/* From here on a record covers the request. */
 static void ask_room(entry *e, lk_room_input input) {
   asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
   if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
@@ -805,7 +929,7 @@ static void restore(entry *e, member *m, lk_slice payload) {
   run_room(e, (lk_room_input){ .kind = LK_ROOM_RESTORE, .member = number, .payload = payload });
 }
 
-/* ---- what the keeper reports ---- */
+/* ---- opening ---- */
 
 static void refuse_waiting(entry *e, lk_err why) {
   lk_house *house = e->house;
@@ -869,66 +993,100 @@ static void let_waiting_in(entry *e) {
   if (e->state == ENTRY_OPEN) watch_idle(e); /* those who waited may all have left */
 }
 
-/* What do_journal() wrote: |count| requests follow. */
-static lk_err read_head(lk_reader *in, uint64_t *count) {
-  uint8_t version;
-  *count = 0;
-  if (lk_reader_left(in) == 0) return LK_OK; /* nothing was ever kept */
-  lk_err err = lk_reader_u8(in, &version);
-  if (err == LK_OK && version != KEPT_VERSION) return LK_ERR_VERSION;
-  return err == LK_OK ? lk_varuint_decode(in, lk_reader_left(in), count) : err;
-}
-
-static lk_err read_applied(lk_reader *in, applied *out) {
-  uint64_t index;
-  lk_err err = lk_varuint_decode(in, UINT32_MAX, &index);
-  if (err == LK_OK) err = lk_varuint_decode(in, UINT64_MAX, &out->generation);
-  if (err == LK_OK) err = lk_varuint_decode(in, UINT64_MAX, &out->request);
-  if (err == LK_OK) out->edge = (uint32_t)index;
-  return err;
-}
-
-lk_err lk_house_state_of(lk_slice kept, lk_slice *state) {
-  lk_reader in = lk_reader_of(kept);
-  applied ignored;
-  uint64_t count;
-  lk_err err = read_head(&in, &count);
-  for (; err == LK_OK && count > 0; count--) err = read_applied(&in, &ignored);
-  if (err == LK_OK) *state = lk_reader_rest(&in);
-  return err;
-}
-
-/* The edge may ask for |a| again: it is known as applied. */
-static lk_err note_recovered(entry *e, const applied *a) {
+/* The edge may ask for it again: it is known as applied. */
+static lk_err note_recovered(entry *e, const lk_mark *mark) {
   uint8_t bytes[20];
   void *value;
   bool is_new;
-  if (!may_come_again(e->house, a)) return LK_OK;
-  lk_err err = note_applied(e, a);
-  return err == LK_OK ? lk_map_put(&e->recovered, applied_key(a, bytes), &value, &is_new) : err;
+  if (!may_come_again(e->house, mark)) return LK_OK;
+  lk_err err = note_applied(e, (applied){ *mark, true });
+  return err == LK_OK ? lk_map_put(&e->recovered, mark_key(mark, bytes), &value, &is_new) : err;
 }
 
-static lk_err read_kept(entry *e, lk_slice kept, lk_slice *state) {
-  lk_reader in = lk_reader_of(kept);
-  uint64_t count;
-  lk_err err = read_head(&in, &count);
-  for (; err == LK_OK && count > 0; count--) {
-    applied a;
-    err = read_applied(&in, &a);
-    if (err == LK_OK) err = note_recovered(e, &a);
+/* Takes the marks out of |rest|; |*bytes| are the room's. */
+static lk_err read_kept(entry *e, lk_slice rest, lk_slice *bytes) {
+  lk_kept kept;
+  lk_err err = lk_kept_decode(rest, &kept);
+  lk_reader marks = lk_reader_of(kept.marks);
+  for (uint64_t i = 0; err == LK_OK && i < kept.marks_count; i++) {
+    lk_mark mark;
+    err = lk_kept_decode_mark(&marks, &mark);
+    if (err == LK_OK) err = note_recovered(e, &mark);
   }
-  if (err == LK_OK) *state = lk_reader_rest(&in);
+  if (err == LK_OK) *bytes = kept.bytes;
+  return err;
+}
+
+/* Nothing was ever kept where |kept| is empty. */
+static lk_err read_snapshot(entry *e, lk_slice kept, lk_slice *state) {
+  lk_slice rest;
+  uint64_t index = 0;
+  *state = LK_SLICE_EMPTY;
+  e->journaled = 0;
+  if (kept.len == 0) return LK_OK;
+  lk_err err = lk_kept_decode_snapshot(kept, &index, &rest);
+  if (err == LK_OK) err = read_kept(e, rest, state);
+  /* Later than all that the journal has: it lost records, and would give their numbers to others, which this
+   * room would then take for old. */
+  if (err == LK_OK && index > e->house->durable) err = LK_ERR_CORRUPT;
+  if (err == LK_OK) e->journaled = index;
+  return err;
+}
+
+/* |*records| is an array of |*count|, to be freed. */
+static lk_err read_tail(entry *e, lk_slice **records, size_t *count) {
+  lk_house *house = e->house;
+  const lk_tail *tail = lk_tails_find(&house->tails, entry_topic(e));
+  lk_err err = LK_OK;
+  size_t i = 0;
+  *records = NULL;
+  *count = tail == NULL ? 0 : tail->items.count;
+  if (tail == NULL) return LK_OK;
+  *records = lk_alloc_array(house->env->alloc, *count, sizeof **records);
+  if (*records == NULL) return LK_ERR_NOMEM;
+  for (lk_link *at = tail->items.first; err == LK_OK && at != NULL; at = at->next) {
+    lk_tail_item *item = LK_CONTAINER(at, lk_tail_item, of_tail);
+    LK_ASSERT(item->index <= house->durable);
+    e->journaled = item->index;
+    err = read_kept(e, lk_slice_of(item->bytes, item->len), &(*records)[i++]);
+  }
   return err;
 }
 
 static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
   lk_house *house = e->house;
-  lk_slice state;
-  lk_err err = read_kept(e, kept, &state);
-  if (err != LK_OK) return err;
-  lk_room_options options = { house->env, house->limits, entry_topic(e),          state,
-                              is_intact,  house->level,  lk_prng_u64(&house->ids) };
-  return e->kind->open(&options, &e->room);
+  lk_slice state, *records = NULL;
+  size_t count = 0;
+  lk_err err = read_snapshot(e, kept, &state);
+  if (err == LK_OK) {
+    e->kept_len = kept.len;
+    lk_tails_drop(&house->tails, entry_topic(e), e->journaled); /* what is loaded is durable */
+    err = read_tail(e, &records, &count);
+  }
+  if (err == LK_OK) {
+    lk_room_options options = { .env = house->env,
+                                .limits = house->limits,
+                                .topic = entry_topic(e),
+                                .recovered = state,
+                                .records = records,
+                                .records_count = count,
+                                .intact = is_intact,
+                                .level = house->level,
+                                .entropy = lk_prng_u64(&house->ids) };
+    err = e->kind->open(&options, &e->room);
+  }
+  if (records != NULL) lk_free_array(house->env->alloc, records, count, sizeof *records);
+  return err;
+}
+
+static void watch_tail(entry *e);
+
+/* The topic that holds the journal cannot be opened: not again at once. */
+static void put_off_relief(entry *e) {
+  lk_house *house = e->house;
+  const lk_tail_item *oldest = lk_tails_oldest(&house->tails);
+  if (oldest != NULL && lk_slice_equal(lk_tail_topic(oldest->tail), entry_topic(e)))
+    house->relief_at_ms = house->now_ms + RELIEF_RETRY_MS;
 }
 
 /* |err| says how the loading of |kept| went. */
@@ -936,6 +1094,7 @@ static void open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err)
   if (err == LK_OK) err = open_room(e, kept, is_intact);
   lk_keeper_release(&e->keeper);
   if (err != LK_OK) {
+    put_off_relief(e);
     refuse_waiting(e, err);
     entry_drop(e, err);
     return;
@@ -943,35 +1102,292 @@ static void open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err)
   lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, kept.len, entry_topic(e));
   e->state = ENTRY_OPEN;
   let_waiting_in(e);
+  watch_tail(e);
 }
+
+/* ---- snapshots ---- */
+
+/* The journal needs to keep only what is behind the snapshots. */
+static void retire(lk_house *self) {
+  const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
+  if (self->journal_state != JOURNAL_OPEN) return;
+  lk_journal_retire(&self->journal, oldest != NULL ? oldest->index : self->appended + 1);
+}
+
+/* Asks for one, unless it would hold nothing that the last one has not. May drop the room. */
+static void begin_snapshot(entry *e) {
+  const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  if (e->is_snapshotting || tail == NULL || lk_tail_first(tail)->index > e->journaled) return;
+  e->is_snapshotting = true;
+  run_room(e, (lk_room_input){ .kind = LK_ROOM_SNAPSHOT });
+}
+
+/* An open room whose tail has grown long gets a snapshot. */
+static void watch_tail(entry *e) {
+  if (e->state != ENTRY_OPEN || !e->kind->is_kept) return;
+  const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  if (tail == NULL || tail->bytes <= e->house->limits->room_tail_bytes) return;
+  if (tail->bytes / 2 > e->kept_len) begin_snapshot(e);
+}
+
+static bool has_tail(entry *e) { return lk_tails_find(&e->house->tails, entry_topic(e)) != NULL; }
+
+/* Nobody has been in the room for a while. */
+static void put_away(entry *e) {
+  if (!is_at_rest(e) || e->is_snapshotting) {
+    watch_idle(e); /* look again later */
+  } else if (has_tail(e)) {
+    e->is_leaving = true;
+    begin_snapshot(e);
+  } else {
+    LK_COVERED(hub_idle_room_put_away);
+    entry_drop(e, LK_OK);
+  }
+}
+
+static void on_snapshot_kept(entry *e) {
+  bool is_leaving = e->is_leaving;
+  e->is_snapshotting = e->is_leaving = false;
+  if (!is_leaving || e->members.count > 0) return;
+  if (is_at_rest(e) && !has_tail(e)) {
+    LK_COVERED(house_put_away_behind_its_snapshot);
+    entry_drop(e, LK_OK);
+  } else {
+    watch_idle(e);
+  }
+}
+
+/* Where the journal has grown long, the topic that needs its oldest record is kept whole; one that is not open
+ * is opened for that. */
+static void relieve(lk_house *self) {
+  const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
+  if (self->journal_state != JOURNAL_OPEN || self->now_ms < self->relief_at_ms) return;
+  if (lk_tails_span(&self->tails) <= self->limits->house_journal_bytes) return;
+  lk_slice topic = lk_tail_topic(oldest->tail);
+  entry *e = find_entry(self, topic);
+  if (e != NULL) {
+    if (e->state == ENTRY_OPEN) begin_snapshot(e);
+    return;
+  }
+  const lk_room_kind *kind = lk_room_kind_of(topic);
+  if (kind == NULL || !kind->is_kept || make_entry(self, topic, kind, &e) != LK_OK) {
+    self->relief_at_ms = self->now_ms + RELIEF_RETRY_MS;
+    return;
+  }
+  LK_COVERED(house_opens_a_room_for_its_snapshot);
+  begin_loading(e);
+}
+
+/* ---- what the keeper reports ---- */
 
 static void on_kept(entry *e) {
   lk_err result = e->keeper.result;
-  if (e->state != ENTRY_OPEN) {
-    begin_closing(e); /* the room was dropped meanwhile: nobody waits for this journal */
+  if (result == LK_OK) {
+    e->house->stats.snapshots++;
+    lk_trace_emit(e->house->env, LK_TRACE_room_kept, e->keeping, e->kept_len, entry_topic(e));
+    lk_tails_drop(&e->house->tails, entry_topic(e), e->keeping);
+    retire(e->house);
+  }
+  if (e->state != ENTRY_OPEN) { /* the room was dropped meanwhile */
+    if (is_at_rest(e)) begin_closing(e);
+  } else if (result != LK_OK) {
+    entry_drop(e, result); /* which slot is whole, only loading tells */
+  } else {
+    on_snapshot_kept(e);
+  }
+}
+
+static void on_loaded(entry *e) {
+  if (e->state == ENTRY_LOADING) {
+    open_and_let_in(e, e->keeper.state, e->keeper.intact, e->keeper.result);
     return;
   }
-  if (result == LK_OK) {
-    e->house->stats.journals++;
-    lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->keeper.bytes.len,
-                  entry_topic(e));
-  }
-  run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket, .result = result });
+  lk_keeper_release(&e->keeper); /* the journal failed meanwhile */
+  begin_closing(e);
 }
 
 /* The operation of |e| that was under way is complete. */
-static void advance(entry *e) {
+static void advance_keeper(entry *e) {
   lk_keeper_event event = lk_keeper_advance(&e->keeper);
   if (event == LK_KEEPER_BUSY) return;
   e->house->busy_count--;
   switch (event) {
   case LK_KEEPER_BUSY: break;
-  case LK_KEEPER_LOADED:
-    open_and_let_in(e, e->keeper.state, e->keeper.intact, e->keeper.result);
-    break;
+  case LK_KEEPER_LOADED: on_loaded(e); break;
   case LK_KEEPER_KEPT: on_kept(e); break;
   case LK_KEEPER_CLOSED: finish_closing(e); break;
   }
+}
+
+/* ---- the journal ---- */
+
+static lk_err append(entry *e) {
+  lk_house *house = e->house;
+  lk_tail_item *item = e->unsent;
+  lk_slice topic = entry_topic(e);
+  uint8_t len[LK_VARUINT_LEN_MAX];
+  const lk_slice parts[] = { lk_slice_of(len, lk_varuint_store(len, topic.len)), topic,
+                             lk_slice_of(item->bytes, item->len) };
+  lk_err err = lk_journal_append(&house->journal, LK_KEPT_RECORD, parts, 3, &e->index);
+  if (err != LK_OK) return err;
+  house->appended = e->index;
+  lk_tails_put(&house->tails, item, e->index);
+  lk_list_remove(&house->unsent, &e->flight_link);
+  lk_list_push_last(&house->flying, &e->flight_link);
+  e->unsent = NULL;
+  e->flight = FLIGHT_FLYING;
+  return LK_OK;
+}
+
+/* All that waits, or as much as the batch has room for: the rest goes when that is durable. */
+static void append_unsent(lk_house *self) {
+  while (self->unsent.first != NULL) {
+    entry *e = LK_CONTAINER(self->unsent.first, entry, flight_link);
+    lk_err err = append(e);
+    if (err == LK_ERR_FULL) {
+      LK_COVERED(house_waits_for_the_batch_before);
+      return;
+    }
+    if (err != LK_OK) entry_drop(e, err);
+  }
+}
+
+/* The record of |e| is durable. */
+static void land(entry *e) {
+  forget_flight(e);
+  e->house->stats.journals++;
+  if (e->state != ENTRY_OPEN) {
+    LK_COVERED(house_record_landed_without_its_room);
+    if (is_at_rest(e)) begin_closing(e);
+    return;
+  }
+  e->journaled = e->index;
+  for (uint32_t i = e->applied_count; i-- > 0 && !e->applied[i].is_durable;)
+    e->applied[i].is_durable = true;
+  lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->index, entry_topic(e));
+  run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket });
+  watch_tail(e);
+}
+
+/* What flies with an index up to |durable| is answered. */
+static void land_up_to(lk_house *self, uint64_t durable) {
+  while (self->flying.first != NULL) {
+    entry *e = LK_CONTAINER(self->flying.first, entry, flight_link);
+    if (e->index > durable) return;
+    land(e);
+  }
+}
+
+/* While opening: to be known before any room is. */
+static lk_err note_record(lk_house *self, const lk_journal_event *event) {
+  lk_slice topic, rest;
+  lk_tail_item *item;
+  if (event->kind != LK_KEPT_RECORD) return LK_ERR_VERSION;
+  lk_err err = lk_kept_decode_record(event->body, &topic, &rest);
+  if (err == LK_OK) err = lk_tails_make(&self->tails, topic, rest, &item);
+  if (err == LK_OK) lk_tails_put(&self->tails, item, event->index);
+  return err;
+}
+
+static void on_journal_opened(lk_house *self, uint64_t index) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  self->journal_state = JOURNAL_OPEN;
+  self->durable = self->appended = index;
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
+    entry *e = *(entry **)value;
+    if (e->state == ENTRY_LOADING && is_at_rest(e)) load(e);
+  }
+}
+
+/* |e| has to do with the journal, which is gone. */
+static void abandon(entry *e, lk_err why) {
+  bool was_flying = e->flight != FLIGHT_NONE;
+  forget_flight(e);
+  switch (e->state) {
+  case ENTRY_OPEN: entry_drop(e, why); break;
+  case ENTRY_LOADING:
+    refuse_waiting(e, why);
+    entry_drop(e, why);
+    break;
+  case ENTRY_CLOSING:
+    if (was_flying && is_at_rest(e)) begin_closing(e);
+    break;
+  case ENTRY_GONE: break;
+  }
+}
+
+/* What was not durable may be there or not. */
+static void on_journal_failed(lk_house *self, lk_err why) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  self->journal_state = JOURNAL_ENDING;
+  self->journal_err = why;
+  self->stats.journal_failures++;
+  self->stats.storage_failures++;
+  lk_trace_emit(self->env, LK_TRACE_journal_failed, (uint64_t)why, 0, LK_SLICE_EMPTY);
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
+    entry *e = *(entry **)value;
+    if (e->kind->is_kept) abandon(e, why);
+  }
+  lk_tails_clear(&self->tails);
+  lk_journal_close(&self->journal);
+}
+
+static void on_journal_closed(lk_house *self) {
+  if (self->is_ending) {
+    self->journal_state = JOURNAL_ENDED;
+    return;
+  }
+  self->journal_state = JOURNAL_PAUSED;
+  self->reopen_at_ms = self->now_ms + self->reopen_ms;
+  self->reopen_ms = lk_min_u64(self->reopen_ms * 2, REOPEN_LAST_MS);
+}
+
+static void on_journal_event(lk_house *self, const lk_journal_event *event) {
+  lk_err err;
+  switch (event->what) {
+  case LK_JOURNAL_RECORD:
+    if (self->journal_state != JOURNAL_OPENING) return; /* the one before was refused */
+    if ((err = note_record(self, event)) != LK_OK) on_journal_failed(self, err);
+    return;
+  case LK_JOURNAL_OPENED: on_journal_opened(self, event->index); return;
+  case LK_JOURNAL_DURABLE:
+    self->durable = event->index;
+    self->reopen_ms = REOPEN_FIRST_MS;
+    land_up_to(self, event->index);
+    return;
+  case LK_JOURNAL_RETIRED: return;
+  case LK_JOURNAL_FAILED:
+    if (self->journal_state != JOURNAL_ENDING) on_journal_failed(self, event->err);
+    return;
+  case LK_JOURNAL_CLOSED: on_journal_closed(self); return;
+  }
+}
+
+static void poll_journal(lk_house *self) {
+  lk_journal_event event;
+  while (lk_journal_poll(&self->journal, &event)) on_journal_event(self, &event);
+}
+
+static void open_journal(lk_house *self) {
+  self->journal_state = JOURNAL_OPENING;
+  lk_journal_open(&self->journal);
+  poll_journal(self);
+}
+
+/* What the call that is running left to be done: one write for all rooms that changed. */
+static void end_call(lk_house *self) {
+  relieve(self);
+  append_unsent(self);
+#ifdef LK_BUG_ACK_APPENDED /* planted for the simulator, which must find it: sim/README.md */
+  land_up_to(self, self->appended);
+#endif
+  lk_journal_flush(&self->journal);
+  poll_journal(self);
+  sweep(self);
 }
 
 /* ---- what edges say ---- */
@@ -1178,7 +1594,7 @@ void lk_house_feed(lk_house *self, uint32_t index, lk_slice bytes, bool boundary
     LK_COVERED(house_edge_out_of_step);
     give_up(self, e);
   }
-  sweep(self);
+  end_call(self);
 }
 
 lk_slice lk_house_output(const lk_house *self, uint32_t index) {
@@ -1196,40 +1612,61 @@ void lk_house_consume(lk_house *self, uint32_t index, size_t count) {
 /* ---- time, life ---- */
 
 static void on_timer(entry *e, const entry_timer *timer) {
-  if (timer == &e->presence) {
-    tell_attendance(e);
-  } else if (timer == &e->timer) {
-    run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
-  } else if (!lk_keeper_is_busy(&e->keeper)) {
-    LK_COVERED(hub_idle_room_put_away);
-    entry_drop(e, LK_OK);
-  } else {
-    watch_idle(e); /* a journal is still under way: look again later */
-  }
+  if (timer == &e->presence) tell_attendance(e);
+  else if (timer == &e->timer) run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
+  else put_away(e);
 }
 
 void lk_house_step(lk_house *self, uint64_t now_ms) {
   lk_io *io;
   lk_heap_item *item;
   self->now_ms = lk_max_u64(self->now_ms, now_ms);
-  while ((io = self->storage->poll(self->storage)) != NULL) advance(io->user);
+  while ((io = self->storage->poll(self->storage)) != NULL) {
+    if (io->user == self) {
+      lk_journal_advance(&self->journal);
+      poll_journal(self);
+    } else {
+      advance_keeper(io->user);
+    }
+    end_call(self);
+  }
+  if (self->journal_state == JOURNAL_PAUSED && self->now_ms >= self->reopen_at_ms)
+    open_journal(self);
   while ((item = lk_heap_first(&self->timers)) != NULL && item->key <= self->now_ms) {
     lk_heap_remove(&self->timers, item);
     entry_timer *timer = LK_CONTAINER(item, entry_timer, item);
     on_timer(timer->entry, timer);
   }
-  sweep(self);
+  end_call(self);
 }
 
 uint64_t lk_house_deadline(const lk_house *self) {
   lk_heap_item *item = lk_heap_first(&self->timers);
-  return item == NULL ? LK_HOUSE_NEVER : item->key;
+  uint64_t at_ms = item == NULL ? LK_HOUSE_NEVER : item->key;
+  return self->journal_state == JOURNAL_PAUSED ? lk_min_u64(at_ms, self->reopen_at_ms) : at_ms;
 }
 
-bool lk_house_is_idle(const lk_house *self) { return self->busy_count == 0; }
+/* Rooms that still have something to be journaled are dropped by the error of append; what flies, lands. */
+void lk_house_end(lk_house *self) {
+  end_call(self); /* what is gathered is begun */
+  self->is_ending = true;
+  if (self->journal_state == JOURNAL_PAUSED) self->journal_state = JOURNAL_ENDED;
+  if (self->journal_state != JOURNAL_OPENING && self->journal_state != JOURNAL_OPEN) return;
+  self->journal_state = JOURNAL_ENDING;
+  self->journal_err = LK_ERR_CANCELED;
+  lk_journal_close(&self->journal);
+  poll_journal(self);
+  sweep(self);
+}
+
+bool lk_house_is_idle(const lk_house *self) {
+  return self->busy_count == 0 && !lk_journal_is_busy(&self->journal);
+}
 
 lk_house_stats lk_house_get_stats(const lk_house *self) {
   lk_house_stats stats = self->stats;
+  stats.journal_err = self->stats.journal_failures > 0 ? self->journal_err : LK_OK;
+  stats.batches = self->journal.stats.batches;
   stats.rooms = lk_map_count(&self->entries);
   stats.members = 0;
   for (uint32_t i = 0; i < self->edges_count; i++) stats.members += self->edges[i].members_count;
@@ -1253,6 +1690,21 @@ static void deinit_edge(lk_house *self, edge *e) {
   lk_bus_reader_deinit(&e->reader);
 }
 
+/* "journal-" and the index of the house: several may share a storage. */
+static void init_journal(lk_house *self, uint32_t index) {
+  uint8_t name[24] = "journal-";
+  size_t len = 8, digits = 1;
+  lk_journal_options options = {
+    .alloc = self->env->alloc, .limits = self->limits, .storage = self->storage, .user = self
+  };
+  for (uint32_t left = index; left >= 10; left /= 10) digits++;
+  for (size_t i = digits; i-- > 0; index /= 10) name[len + i] = (uint8_t)('0' + index % 10);
+  options.name = lk_slice_of(name, len + digits);
+  for (size_t i = 0; i < sizeof options.salt; i += 8)
+    lk_store_le64(options.salt + i, lk_prng_u64(&self->seeds));
+  lk_journal_init(&self->journal, &options);
+}
+
 lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   uint64_t seed[2];
   const lk_alloc *alloc = options->env->alloc;
@@ -1264,7 +1716,8 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
                       .limits = options->limits,
                       .storage = options->storage,
                       .level = options->level,
-                      .generation = options->generation };
+                      .generation = options->generation,
+                      .reopen_ms = REOPEN_FIRST_MS };
   self->edges = lk_alloc_array(alloc, options->edges_count, sizeof *self->edges);
   if (self->edges == NULL) {
     lk_free_bytes(alloc, self, sizeof *self);
@@ -1276,13 +1729,15 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   draw_seed(self, seed);
   lk_map_init(&self->entries, alloc, sizeof(entry *), options->limits->rooms_count, seed);
   lk_heap_init(&self->timers, alloc, UINT32_MAX / 4);
-  lk_buf_init(&self->kept, alloc,
-              (size_t)options->limits->crdt_state_bytes +
-                  (size_t)options->limits->bus_requests_count * KEPT_PER_REQUEST);
+  lk_buf_init(&self->kept, alloc, kept_bytes_max(options->limits));
+  draw_seed(self, seed);
+  lk_tails_init(&self->tails, alloc, seed);
+  init_journal(self, options->index);
   for (uint32_t i = 0; i < self->edges_count; i++) {
     init_edge(self, &self->edges[i]);
     greet(self, &self->edges[i]);
   }
+  open_journal(self);
   *out = self;
   return LK_OK;
 }
@@ -1298,5 +1753,7 @@ void lk_house_close(lk_house *self) {
   lk_map_deinit(&self->entries);
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->kept);
+  lk_tails_deinit(&self->tails);
+  lk_journal_deinit(&self->journal);
   lk_free_bytes(self->env->alloc, self, sizeof *self);
 }

@@ -1,9 +1,9 @@
 /* room/house.h -- rooms and their journals, without connections: the machine inside a room process.
  *
  *   edges ──channel/bus.h──> house ──input──> room ──effect──> house ──channel/bus.h──> edges
- *                              │ JOURNAL
- *                              v
- *                     storage (submit ... complete)
+ *                              │ JOURNAL            SNAPSHOT_DONE
+ *                              v                    v
+ *                     one journal of all rooms   two slots for each topic     over a storage (submit ... complete)
  *
  * The daemon drives it with rings and files, the simulator with its network and disk: it is the same
  * code. A host calls, in any order:
@@ -17,8 +17,9 @@
  * their members and send again what was not answered. What of it had been applied stands in the journal
  * beside the state, so it is answered and not applied twice.
  *
- * A room whose journal fails is dropped and its members are told; they rejoin, and the
- * room is opened again from what the storage really holds. */
+ * Where the journal fails, every room that is kept is dropped and its members are told; they rejoin, and
+ * rooms are opened again from what the storage really holds. The journal is opened again after a
+ * second, later after up to half a minute; joins are refused meanwhile. */
 #ifndef LK_ROOM_HOUSE_H
 #define LK_ROOM_HOUSE_H
 
@@ -38,7 +39,10 @@ typedef struct lk_house_options {
   uint64_t entropy;     /* seeds ids and what strangers may not guess */
   uint64_t generation;  /* not 0, and never used before on the same links */
   uint32_t edges_count; /* at most LK_HOUSE_EDGES_MAX */
-  lk_slice level;       /* what an acknowledgement means here: "memory" or "durable" */
+  uint32_t
+      index; /* of this house among those that share the storage. A topic must always be the same
+                           one's: its records are in that house's journal */
+  lk_slice level; /* what an acknowledgement means here: "memory" or "durable" */
 } lk_house_options;
 
 /* Each edge is greeted: that is in its output. LK_ERR_NOMEM. */
@@ -47,6 +51,10 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) LK_MUST_US
 /* Drops everything at once, as a crash would. Operations that are under way in the storage must
  * have been completed or the storage be gone: lk_house_is_idle() tells. */
 void lk_house_close(lk_house *self);
+
+/* No change is taken any more. What was taken becomes durable, and the journal notes that it was closed in order, so
+ * that damage can be told from a crash: lk_house_is_idle() tells when that is done. */
+void lk_house_end(lk_house *self);
 
 /* True where no operation of this house is under way in the storage. */
 bool lk_house_is_idle(const lk_house *self);
@@ -70,16 +78,16 @@ typedef struct lk_house_stats {
   uint64_t rooms;
   uint64_t members;
   uint64_t requests;
-  uint64_t journals;
+  uint64_t journals;  /* records that became durable */
+  uint64_t batches;   /* in so many writes with one sync each */
+  uint64_t snapshots; /* that became durable */
+  uint64_t journal_failures;
+  lk_err journal_err; /* of the last one; LK_OK where there was none */
   uint64_t rooms_dropped;
   uint64_t repeated; /* requests that came again and had been applied */
   uint64_t storage_failures; /* rooms dropped for what the storage said */
 } lk_house_stats;
 
 lk_house_stats lk_house_get_stats(const lk_house *self);
-
-/* The room's own state in what a keeper holds; |*state| borrows from |kept|. For those who look past the house.
- * LK_ERR_VERSION, LK_ERR_CORRUPT. */
-lk_err lk_house_state_of(lk_slice kept, lk_slice *state) LK_MUST_USE;
 
 #endif

@@ -8,9 +8,13 @@
  * (room/house.h) carries its effects out, over real files in the server and over lying ones in the
  * simulator.
  *
+ * A room is its last snapshot and the records behind it. A JOURNAL effect says what changed, in bytes: a
+ * record. The house writes those of all rooms together, and asks a room now and then for a snapshot, so
+ * that its records may go. A room that is opened gets both back.
+ *
  * Acknowledged means durable: a room replies to a change only after the JOURNAL effect that
- * covers it has completed with LK_OK. When one completes with an error the room emits STOP: the
- * house drops it, and the next join opens it again from what is really there.
+ * covers it has come back as JOURNALED. Where it fails, the house drops the room, and the next join opens it
+ * again from what is really there.
  *
  * A new kind is one table of functions and one line in room/kinds.def. */
 #ifndef LK_ROOM_ROOM_H
@@ -24,7 +28,8 @@ typedef enum lk_room_input_kind {
   LK_ROOM_MESSAGE,   /* member, request, event, payload, binary, applied */
   LK_ROOM_LEAVE,     /* member */
   LK_ROOM_TICK,      /* the time of a TIMER effect has come */
-  LK_ROOM_JOURNALED, /* ticket, result */
+  LK_ROOM_JOURNALED, /* ticket: its record is durable, and those before it */
+  LK_ROOM_SNAPSHOT,  /* answer with SNAPSHOT_DONE, now or in a later step */
 } lk_room_input_kind;
 
 /* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
@@ -41,7 +46,6 @@ typedef struct lk_room_input {
   bool binary;      /* |payload| is bytes */
   bool applied; /* the state has what this message changes, but its answer was lost: only answer */
   uint64_t ticket;
-  lk_err result;
 } lk_room_input;
 
 typedef enum lk_room_effect_kind {
@@ -50,9 +54,12 @@ typedef enum lk_room_effect_kind {
   LK_ROOM_REPLY,     /* member, request, ok, payload, binary */
   LK_ROOM_PUSH,      /* member, event, payload, binary */
   LK_ROOM_BROADCAST, /* event, payload, binary: to every member, but |member| where it is not 0 */
-  LK_ROOM_JOURNAL,   /* ticket, payload: the state to keep, in bytes; complete it with JOURNALED */
-  LK_ROOM_TIMER,     /* at_ms: send a TICK then; replaces an earlier one */
-  LK_ROOM_STOP,      /* result: drop the room */
+  LK_ROOM_JOURNAL, /* ticket, payload: a record of what changed. No other one before its JOURNALED */
+  /* payload: the state with the records that were JOURNALED, and with nothing else: what is not
+   * durable yet might be taken back, or come a second time. */
+  LK_ROOM_SNAPSHOT_DONE,
+  LK_ROOM_TIMER, /* at_ms: send a TICK then; replaces an earlier one */
+  LK_ROOM_STOP,  /* result: drop the room */
 } lk_room_effect_kind;
 
 /* Slices live until the next step or poll of the room. */
@@ -74,10 +81,12 @@ typedef struct lk_room lk_room;
 typedef struct lk_room_options {
   const lk_env *env;
   const lk_limits *limits;
-  lk_slice topic;     /* copied */
-  lk_slice recovered; /* what the last completed JOURNAL kept; empty for a new room */
-  bool intact;        /* no later state was ever kept; false: a damaged one may have been later */
-  lk_slice level;     /* what an acknowledgement means here: "memory" or "durable" */
+  lk_slice topic;          /* copied */
+  lk_slice recovered;      /* the last snapshot; empty where there is none */
+  const lk_slice *records; /* what was journaled since, in order */
+  size_t records_count;
+  bool intact;    /* no later snapshot was ever kept; false: a damaged one may have been later */
+  lk_slice level; /* what an acknowledgement means here: "memory" or "durable" */
   uint64_t entropy;
 } lk_room_options;
 
@@ -85,7 +94,7 @@ typedef struct lk_room_options {
 typedef struct lk_room_kind {
   size_t size;      /* of this struct */
   const char *name; /* the part of a topic before the colon */
-  /* A room that does not understand |recovered| does not start: it must not begin empty. */
+  /* A room that does not understand |recovered| or |records| does not start: it must not begin empty. */
   lk_err (*open)(const lk_room_options *options, lk_room **out);
   void (*close)(lk_room *self);
   /* LK_ERR_NOMEM or LK_ERR_LIMIT: the input may have been taken in part, so the house drops the
@@ -93,7 +102,7 @@ typedef struct lk_room_kind {
    * so, not an error. */
   lk_err (*step)(lk_room *self, const lk_room_input *input);
   bool (*poll)(lk_room *self, lk_room_effect *out);
-  bool is_kept; /* what it journals is loaded when it opens; else it never journals */
+  bool is_kept; /* what it journals is there when it opens; else it never journals */
 } lk_room_kind;
 
 /* The kind that serves |topic|, or NULL. */

@@ -171,6 +171,25 @@ lk_err lk_directory_open(lk_directory *self, const char *path) {
   return err;
 }
 
+/* The lock file says it, as text. */
+lk_err lk_directory_claim(lk_directory *self, uint32_t rooms) {
+  char text[32], wanted[32];
+  if (self->ephemeral) return LK_OK;
+  int len = snprintf(wanted, sizeof wanted, "rooms %u\n", rooms);
+  ssize_t count = pread(self->lock, text, sizeof text - 1, 0);
+  if (count < 0) return complain("read the lock of", self->path);
+  if (count == len && memcmp(text, wanted, (size_t)len) == 0) return LK_OK;
+  if (count == 0) {
+    if (pwrite(self->lock, wanted, (size_t)len, 0) == len && fsync(self->lock) == 0) return LK_OK;
+    return complain("write to the lock of", self->path);
+  }
+  text[count] = 0;
+  text[strcspn(text, "\n")] = 0;
+  lk_console_say("the data directory %s was made with --%s, and has to be used with that", self->path,
+                 text);
+  return LK_ERR_INVALID;
+}
+
 void lk_directory_close(lk_directory *self) {
   if (self->ephemeral) remove_ephemeral(self);
   if (self->lock >= 0) (void)close(self->lock);

@@ -20,6 +20,10 @@ typedef struct lk_directory {
 /* |path| NULL: an ephemeral one. On failure what went wrong has been said on the console. */
 lk_err lk_directory_open(lk_directory *self, const char *path) LK_MUST_USE;
 
+/* The directory belongs to servers with |rooms| room processes: each has a journal of its own there, and a topic must
+ * always be the same one's. LK_ERR_INVALID where it was made for another number; said on the console. */
+lk_err lk_directory_claim(lk_directory *self, uint32_t rooms) LK_MUST_USE;
+
 /* Removes an ephemeral directory with its files. Safe after a failed open, and twice. */
 void lk_directory_close(lk_directory *self);
 

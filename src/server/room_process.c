@@ -39,6 +39,7 @@ typedef struct room_process {
   uint64_t stop_ms; /* LK_LOOP_NEVER while it serves */
   uint64_t dropped_told;
   uint64_t failures_told;
+  uint64_t failures_said;
 } room_process;
 
 /* ---- rings ---- */
@@ -105,8 +106,9 @@ static void on_storage(lk_watch *watch, uint32_t events) {
 static void on_signal(void *ctx, int number) {
   room_process *self = ctx;
   (void)number;
-  if (self->stop_ms == LK_LOOP_NEVER)
-    self->stop_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
+  if (self->stop_ms != LK_LOOP_NEVER) return;
+  self->stop_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
+  lk_house_end(self->house);
 }
 
 static void say_numbers(room_process *self) {
@@ -127,7 +129,20 @@ static void say_numbers(room_process *self) {
   lk_links_say(row, LK_NUMBER_requests, stats.requests);
   lk_links_say(row, LK_NUMBER_repeated, stats.repeated);
   lk_links_say(row, LK_NUMBER_journals, stats.journals);
+  lk_links_say(row, LK_NUMBER_batches, stats.batches);
+  lk_links_say(row, LK_NUMBER_snapshots, stats.snapshots);
+  lk_links_say(row, LK_NUMBER_journal_failures, stats.journal_failures);
   lk_links_say(row, LK_NUMBER_rooms_dropped, stats.rooms_dropped);
+}
+
+/* Joins are refused until somebody mends it. */
+static void say_failure(room_process *self) {
+  lk_house_stats stats = lk_house_get_stats(self->house);
+  if (stats.journal_failures == self->failures_said) return;
+  self->failures_said = stats.journal_failures;
+  lk_log_say(LK_LOG_journal_failed, "the journal of rooms in %s failed, and is opened again: %s (%s)",
+             self->options->directory, lk_err_text(stats.journal_err),
+             lk_err_name(stats.journal_err));
 }
 
 static bool is_done(const room_process *self) {
@@ -140,6 +155,7 @@ static uint64_t turn(void *ctx) {
   lk_bell_wake(self->bell);
   for (int i = 0; i < TURN_ROUNDS && exchange(self); i++) continue;
   say_numbers(self);
+  say_failure(self);
   if (is_done(self)) {
     lk_loop_stop(&self->loop);
     return LK_LOOP_NEVER;
@@ -187,6 +203,7 @@ static lk_err open_house(room_process *self) {
                                             .entropy = seeds[0],
                                             .generation = seeds[1] | 1,
                                             .edges_count = self->options->links->edges_count,
+                                            .index = self->options->index,
                                             .level = self->options->is_ephemeral
                                                          ? LK_LIT("memory")
                                                          : LK_LIT("durable") },

@@ -463,6 +463,7 @@ static lk_err open_all(supervisor *self) {
     err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http",
                            self->options->address, self->options->port);
   if (err == LK_OK) err = lk_directory_open(&self->directory, self->options->directory);
+  if (err == LK_OK) err = lk_directory_claim(&self->directory, self->options->rooms);
   if (err == LK_OK) err = make_links(self);
   return err;
 }

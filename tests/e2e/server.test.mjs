@@ -250,6 +250,14 @@ describe('the program', () => {
     assert.match(second.err, /in use by another server/)
   })
 
+  test('refuses a data directory that was made for another number of room processes', async () => {
+    const data = directory()
+    for (const rooms of ['2', '2']) await stop(await start('--data', data, '--rooms', rooms))
+    const { code, err } = await run('serve', '--port', '0', '--data', data)
+    assert.equal(code, 1)
+    assert.match(err, /was made with --rooms 2, and has to be used with that\n$/)
+  })
+
   test('gives up at once where the data directory cannot be used', async () => {
     const { code, err } = await run('serve', '--port', '0', '--data', '/proc/nowhere/at/all')
     assert.equal(code, 1)

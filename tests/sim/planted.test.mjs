@@ -35,6 +35,7 @@ const bugs = [
   ['laniakea-sim-merge-adds', [], /phantom|fell|diverged|lost/],
   ['laniakea-sim-ack-early', [], /lost/],
   ['laniakea-sim-same-slot', [], /lost/],
+  ['laniakea-sim-ack-appended', [], /lost/],
   ['laniakea-sim', ['--plant', 'lying-sync'], /lost/],
   ['laniakea-sim', ['--plant', 'drop-resend'], /overdue/],
   ['laniakea-sim', ['--plant', 'reuse-actor'], /diverged|fell|phantom|lost|pending/],

@@ -1,0 +1,181 @@
+/* The house by itself: how it ends in order. */
+#include "room/house.h"
+
+#include "channel/bus.h"
+#include "harness/test.h"
+#include "platform/memory/storage.h"
+
+typedef struct world {
+  lk_env env;
+  lk_limits limits;
+  lk_memory_storage storage;
+  lk_house *house;
+  uint64_t now;
+} world;
+
+static void begin(world *w, uint32_t index) {
+  CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
+                                              .limits = &w->limits,
+                                              .storage = &w->storage.table,
+                                              .entropy = 1,
+                                              .generation = 9,
+                                              .edges_count = 1,
+                                              .index = index,
+                                              .level = LK_LIT("durable") },
+                         &w->house));
+}
+
+static void init(world *w) {
+  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default() };
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  begin(w, 0);
+}
+
+static void deinit(world *w) {
+  lk_house_close(w->house);
+  lk_memory_storage_deinit(&w->storage);
+}
+
+static void say(world *w, const lk_bus_message *m) {
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 10000);
+  CHECK_OK(lk_bus_encode(m, 10000, &out));
+  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
+  lk_buf_deinit(&out);
+}
+
+#define MEMBER (UINT64_C(1) << 32)
+
+static void join(world *w) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+  say(w, &(lk_bus_message){
+             .kind = LK_BUS_JOIN, .request = 1, .member = MEMBER, .topic = LK_LIT("crdt:a") });
+}
+
+static void increment(world *w, bool again) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                            .request = 2,
+                            .again = again,
+                            .member = MEMBER,
+                            .event = LK_LIT("crdt.increment"),
+                            .payload = LK_LIT("{\"payload\":{\"amount\":1}}") });
+}
+
+static bool has_said(world *w, lk_slice text) {
+  return lk_slice_find(lk_house_output(w->house, 0), text) != LK_SLICE_NONE;
+}
+
+/* Flips the last bit of |name|. */
+static void damage(world *w, lk_slice name) {
+  uint8_t byte = 0;
+  lk_io io = { .kind = LK_IO_OPEN, .name = name };
+  const lk_io_kind kinds[] = { LK_IO_OPEN, LK_IO_SIZE, LK_IO_READ, LK_IO_WRITE, LK_IO_CLOSE };
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    io.kind = kinds[i];
+    if (io.kind == LK_IO_READ) {
+      io.off--;
+      io.into = &byte;
+      io.into_len = 1;
+    }
+    if (io.kind == LK_IO_WRITE) {
+      byte ^= 1;
+      io.from = lk_slice_of(&byte, 1);
+    }
+    w->storage.table.submit(&w->storage.table, &io);
+    CHECK(w->storage.table.poll(&w->storage.table) == &io);
+    CHECK_OK(io.result);
+  }
+}
+
+/* Goal: a house that ended in order has answered what it took, and knows damage from a crash. */
+TEST(a_house_that_ends_makes_durable_what_it_took_and_seals_its_journal) {
+  world w;
+  init(&w);
+  join(&w);
+  lk_house_step(w.house, w.now);
+  w.storage.hold = true;
+  increment(&w, false);
+  lk_house_end(w.house);
+  lk_house_step(w.house, w.now);
+  CHECK(!lk_house_is_idle(w.house) && !has_said(&w, LK_LIT("durable")));
+  w.storage.hold = false;
+  lk_house_step(w.house, w.now);
+  CHECK(lk_house_is_idle(w.house) && has_said(&w, LK_LIT("durable")));
+  CHECK_U64(lk_house_deadline(w.house), LK_HOUSE_NEVER);
+  say(&w, &(lk_bus_message){
+              .kind = LK_BUS_JOIN, .request = 3, .member = MEMBER + 1, .topic = LK_LIT("crdt:b") });
+  CHECK(has_said(&w, LK_LIT("LK_ERR_CANCELED")));
+  lk_house_close(w.house);
+  damage(&w, LK_LIT("journal-0-0000000001"));
+  begin(&w, 0);
+  join(&w);
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("LK_ERR_CORRUPT")));
+  CHECK_ERR(lk_house_get_stats(w.house).journal_err, LK_ERR_CORRUPT);
+  deinit(&w);
+}
+
+TEST(a_house_may_be_told_to_end_at_any_time) {
+  for (uint32_t operations = 0; operations < 20; operations++) {
+    world w;
+    init(&w);
+    w.storage.hold = true;
+    join(&w);
+    increment(&w, false);
+    for (uint32_t i = 0; i < operations; i++) {
+      lk_memory_storage_release(&w.storage, 1);
+      lk_house_step(w.house, w.now);
+    }
+    lk_house_end(w.house);
+    lk_house_end(w.house);
+    w.storage.hold = false;
+    lk_house_step(w.house, w.now);
+    CHECK(lk_house_is_idle(w.house));
+    deinit(&w);
+  }
+}
+
+TEST(houses_that_share_a_storage_have_journals_of_their_own) {
+  world w;
+  init(&w);
+  join(&w);
+  increment(&w, false);
+  lk_house_step(w.house, w.now);
+  lk_house_close(w.house);
+  begin(&w, 4294967295u);
+  lk_house_step(w.house, w.now);
+  CHECK(lk_map_get(&w.storage.names, LK_LIT("journal-0-0000000001")) != NULL);
+  CHECK(lk_map_get(&w.storage.names, LK_LIT("journal-4294967295-0000000001")) != NULL);
+  deinit(&w);
+}
+
+/* Goal: an answer that was given and got lost with the process is given again, also where only a snapshot knows that the
+ * request was applied. Method: the journal's segment with its record goes. */
+TEST(a_request_that_only_a_snapshot_knows_is_not_applied_again) {
+  world w;
+  init(&w);
+  w.limits.room_tail_bytes = w.limits.log_segment_bytes = 1;
+  join(&w);
+  lk_house_step(w.house, w.now);
+  increment(&w, false);
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("durable")));
+  CHECK_U64(lk_house_get_stats(w.house).snapshots, 1);
+  say(&w, &(lk_bus_message){
+              .kind = LK_BUS_JOIN, .request = 3, .member = MEMBER + 1, .topic = LK_LIT("crdt:b") });
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                             .request = 4,
+                             .member = MEMBER + 1,
+                             .event = LK_LIT("crdt.merge"),
+                             .payload = LK_LIT("{\"counts\":{\"x\":1}}") });
+  lk_house_step(w.house, w.now);
+  CHECK(lk_map_get(&w.storage.names, LK_LIT("journal-0-0000000001")) == NULL);
+  lk_house_close(w.house);
+  begin(&w, 0);
+  join(&w);
+  increment(&w, true);
+  lk_house_step(w.house, w.now);
+  CHECK_U64(lk_house_get_stats(w.house).repeated, 1);
+  CHECK(has_said(&w, LK_LIT("\"value\":1,\"counts\":{},\"level\"")));
+  deinit(&w);
+}
