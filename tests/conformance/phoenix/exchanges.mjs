@@ -416,7 +416,7 @@ const pushes = [
   ['a push that changes a room is answered with what it did, and then told to all', `
     a joins crdt:x as 1
     a > ["1","2","crdt:x","crdt.increment",{"payload":{"amount":5}}]
-    a < ["1","2","crdt:x","phx_reply",{"status":"ok","response":{"value":"#5","counts":{}}}]
+    a < ["1","2","crdt:x","phx_reply",{"status":"ok","response":{"value":"#5","counts":{},"level":"memory"}}]
     a < [null,null,"crdt:x","state_updated",{"value":"#5","counts":"*"}]`],
   ['an event that a room does not know is an error', `
     a joins crdt:x as 2
