@@ -2,7 +2,8 @@
 //
 //   node tools/embed_assets.mjs FOLDER OUT.S OUT.c
 //
-// OUT.S takes in the bytes of each file by .incbin, OUT.c names them: path, type, tag. Both go to
+// OUT.S takes in the bytes of each file by .incbin, OUT.c names them: path, type, tag. What brotli or gzip make smaller
+// by a tenth is written beside OUT.S and taken in as well. All go to
 // the build, never to the repository. A folder that is not there gives an empty table: the program
 // then says how to build its pages.
 //
@@ -11,6 +12,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 
 const TYPES = {
   '.css': 'text/css; charset=utf-8',
@@ -54,25 +56,59 @@ function literal(text) {
 
 const tagOf = (file) => `"${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 24)}"`
 const typeOf = (path) => TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream'
+
+// The best that each can do: it is done once.
+const PACKERS = {
+  br: (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+  gzip: (bytes) => gzipSync(bytes, { level: 9 }),
+}
+
+/** Each asset with the forms that are worth it: [{ coding, file }]. */
+function pack(assets, out) {
+  return assets.map((asset, index) => {
+    const bytes = readFileSync(asset.file)
+    const forms = Object.entries(PACKERS).flatMap(([coding, packer]) => {
+      const packed = packer(bytes)
+      if (packed.length > bytes.length * 0.9) return []
+      const file = `${out}.${index}.${coding}`
+      writeFileSync(file, packed)
+      return [{ coding, file }]
+    })
+    return { ...asset, forms }
+  })
+}
+
 const note = 'made by tools/embed_assets.mjs'
 
-function assembly(assets) {
-  const blocks = assets.map(({ file }, index) => `  .balign 16
-  .global lk_asset_begin_${index}
-  .hidden lk_asset_begin_${index}
-lk_asset_begin_${index}:
+const block = (file, name) => `  .balign 16
+  .global lk_asset_begin_${name}
+  .hidden lk_asset_begin_${name}
+lk_asset_begin_${name}:
   .incbin ${literal(resolve(file))}
-  .global lk_asset_end_${index}
-  .hidden lk_asset_end_${index}
-lk_asset_end_${index}:
-  .byte 0`)
+  .global lk_asset_end_${name}
+  .hidden lk_asset_end_${name}
+lk_asset_end_${name}:
+  .byte 0`
+
+/** The names of all runs of bytes: that of an asset is its number, those of its forms have the coding behind it. */
+const runsOf = (assets) => assets.flatMap(({ file, forms }, index) =>
+  [{ file, name: `${index}` }, ...forms.map((form) => ({ file: form.file, name: `${index}_${form.coding}` }))])
+
+function assembly(assets) {
+  const blocks = runsOf(assets).map(({ file, name }) => block(file, name))
   return `/* ${note} */\n  .section .rodata.assets, "a"\n${blocks.join('\n')}\n  .section .note.GNU-stack, ""\n`
 }
 
 function table(assets) {
-  const names = assets.map((_, index) => `extern const uint8_t lk_asset_begin_${index}[], lk_asset_end_${index}[];`)
-  const rows = assets.map(({ path, file }, index) =>
-    `  { LK_LIT_INIT(${literal(path)}), LK_LIT_INIT(${literal(typeOf(path))}), LK_LIT_INIT(${literal(tagOf(file))}), lk_asset_begin_${index}, lk_asset_end_${index} },`)
+  const names = runsOf(assets).map(({ name }) => `extern const uint8_t lk_asset_begin_${name}[], lk_asset_end_${name}[];`)
+  const rows = assets.map(({ path, file, forms }, index) => {
+    const packed = Object.keys(PACKERS).map((coding) => {
+      if (!forms.some((form) => form.coding === coding)) return ', { { NULL, 0 }, NULL, NULL }'
+      const tag = tagOf(file).replace(/"$/, `-${coding}"`)
+      return `, { LK_LIT_INIT(${literal(tag)}), lk_asset_begin_${index}_${coding}, lk_asset_end_${index}_${coding} }`
+    })
+    return `  { LK_LIT_INIT(${literal(path)}), LK_LIT_INIT(${literal(typeOf(path))}), LK_LIT_INIT(${literal(tagOf(file))}), lk_asset_begin_${index}, lk_asset_end_${index}${packed.join('')} },`
+  })
   const items = assets.length === 0 ? [] : ['', 'static const lk_asset items[] = {', ...rows, '};']
   const value = assets.length === 0 ? '{ NULL, 0 }' : '{ items, sizeof items / sizeof items[0] }'
   return [`/* ${note} */`, '#include "server/assets.h"', '', ...names, ...items, '', `const lk_assets lk_assets_built = ${value};`, ''].join('\n')
@@ -83,6 +119,6 @@ if (!outC || rest.length > 0) {
   console.error('usage: node tools/embed_assets.mjs FOLDER OUT.S OUT.c')
   process.exit(2)
 }
-const assets = collect(resolve(folder))
+const assets = pack(collect(resolve(folder)), outS)
 writeFileSync(outS, assembly(assets))
 writeFileSync(outC, table(assets))

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
 const tool = fileURLToPath(new URL('../../tools/embed_assets.mjs', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'laniakea-assets-'))
@@ -59,6 +60,17 @@ test('names with quotes and other letters become literals that a compiler reads 
   const literal = source.match(/LK_LIT_INIT\(("(?:[^"\\]|\\.)*")\)/)[1]
   const bytes = literal.slice(1, -1).replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)))
   assert.equal(Buffer.from(bytes, 'latin1').toString(), `/${name}`)
+})
+
+test('what becomes smaller by it is there compressed, with a tag of its own', () => {
+  const { s, c } = generate({ 'a.js': 'repeat me; '.repeat(200), 'b.js': 'x' })
+  const packed = [...s.matchAll(/\.incbin "([^"]*\.(br|gzip))"/g)]
+  assert.deepEqual(packed.map(([, , coding]) => coding), ['br', 'gzip'])
+  const [br, gzip] = packed.map(([, file]) => readFileSync(file))
+  assert.equal(brotliDecompressSync(br).toString(), 'repeat me; '.repeat(200))
+  assert.equal(gunzipSync(gzip).toString(), 'repeat me; '.repeat(200))
+  assert.match(c, /-br\\042"\), lk_asset_begin_0_br, lk_asset_end_0_br \}, \{ LK_LIT_INIT\("[^"]*-gzip\\042"\), lk_asset_begin_0_gzip/)
+  assert.match(c, /lk_asset_end_1, \{ \{ NULL, 0 \}, NULL, NULL \}, \{ \{ NULL, 0 \}, NULL, NULL \} \}/)
 })
 
 test('a wrong command line is refused', () => {

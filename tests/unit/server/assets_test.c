@@ -1,27 +1,32 @@
-/* The table of embedded files: what is found, and when a client need not fetch it again. */
+/* The table of embedded files: what is found, and when a client need not fetch
+ * it again. */
 #include "harness/test.h"
 #include "server/assets.h"
 
 static const uint8_t bytes[] = "0123456789";
 
-#define ASSET(path, from, to)                                                                      \
-  {                                                                                                \
-    LK_LIT_INIT(path), LK_LIT_INIT("text/plain"), LK_LIT_INIT("\"tag\""), bytes + (from),          \
-        bytes + (to)                                                                               \
+#define ASSET(name, from, to)                                                  \
+  {                                                                            \
+    .path = LK_LIT_INIT(name), .type = LK_LIT_INIT("text/plain"),              \
+    .etag = LK_LIT_INIT("\"tag\""), .begin = bytes + (from),                   \
+    .end = bytes + (to)                                                        \
   }
 
 static const lk_asset items[] = {
-  ASSET("/app.js", 0, 3),      ASSET("/app.js.map", 1, 1), ASSET("/docs/index.html", 2, 4),
-  ASSET("/index.html", 0, 10), ASSET("/z", 9, 10),
+    ASSET("/app.js", 0, 3),
+    ASSET("/app.js.map", 1, 1),
+    ASSET("/docs/index.html", 2, 4),
+    ASSET("/index.html", 0, 10),
+    ASSET("/z", 9, 10),
 };
-static const lk_assets table = { items, sizeof items / sizeof items[0] };
-static const lk_assets empty = { NULL, 0 };
+static const lk_assets table = {items, sizeof items / sizeof items[0]};
+static const lk_assets empty = {NULL, 0};
 
 TEST(every_path_of_the_table_is_found) {
   for (size_t i = 0; i < table.count; i++)
     CHECK(lk_assets_find(&table, items[i].path) == &items[i]);
-  CHECK_TEXT(lk_asset_bytes(&items[0]), "012");
-  CHECK_U64(lk_asset_bytes(&items[1]).len, 0);
+  CHECK_TEXT(lk_asset_choose(&items[0], LK_SLICE_EMPTY).bytes, "012");
+  CHECK_U64(lk_asset_choose(&items[1], LK_SLICE_EMPTY).bytes.len, 0);
 }
 
 TEST(a_path_that_ends_in_a_slash_means_its_index) {
@@ -30,10 +35,22 @@ TEST(a_path_that_ends_in_a_slash_means_its_index) {
 }
 
 TEST(paths_that_are_not_in_the_table_are_not_found) {
-  static const char *const none[] = {
-    "",    "/a",     "/app",    "/app.jsx",  "/docs",           "/docs/index",  "/zz",  "//",
-    "/z/", "app.js", "/APP.JS", "/./app.js", "/docs/../app.js", "/index.html/", "\xff", "*"
-  };
+  static const char *const none[] = {"",
+                                     "/a",
+                                     "/app",
+                                     "/app.jsx",
+                                     "/docs",
+                                     "/docs/index",
+                                     "/zz",
+                                     "//",
+                                     "/z/",
+                                     "app.js",
+                                     "/APP.JS",
+                                     "/./app.js",
+                                     "/docs/../app.js",
+                                     "/index.html/",
+                                     "\xff",
+                                     "*"};
   for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
     test_note("path %s", none[i]);
     CHECK(lk_assets_find(&table, lk_slice_cstr(none[i])) == NULL);
@@ -44,11 +61,16 @@ TEST(paths_that_are_not_in_the_table_are_not_found) {
 
 TEST(a_tag_is_known_when_the_header_lists_it) {
   lk_slice tag = LK_LIT("\"abc\"");
-  static const char *const known[] = {
-    "\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "\"x\",W/\"abc\",\"y\"", " \"abc\" ", "*", " * "
-  };
-  static const char *const unknown[] = { "",   ",",         "abc",   "\"ab\"",   "\"abcd\"",
-                                         "W/", "w/\"abc\"", "\"x\"", "\"x\", *", "W/W/\"abc\"" };
+  static const char *const known[] = {"\"abc\"",
+                                      "W/\"abc\"",
+                                      "\"x\", \"abc\"",
+                                      "\"x\",W/\"abc\",\"y\"",
+                                      " \"abc\" ",
+                                      "*",
+                                      " * "};
+  static const char *const unknown[] = {
+      "",   ",",         "abc",   "\"ab\"",   "\"abcd\"",
+      "W/", "w/\"abc\"", "\"x\"", "\"x\", *", "W/W/\"abc\""};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     test_note("header %s", known[i]);
     CHECK(lk_assets_etag_matches(lk_slice_cstr(known[i]), tag));
@@ -59,19 +81,24 @@ TEST(a_tag_is_known_when_the_header_lists_it) {
   }
 }
 
-/* Goal: bisection finds what looking at every item finds, for any table size and any path. */
+/* Goal: bisection finds what looking at every item finds, for any table size
+ * and any path. */
 PROPERTY(bisection_agrees_with_looking_at_every_item) {
   static const char letters[] = "/ab.";
-  lk_assets some = { items + gen_below(g, 5), 0 };
+  lk_assets some = {items + gen_below(g, 5), 0};
   some.count = gen_below(g, (uint32_t)(items + 5 - some.items) + 1);
   uint8_t path[8];
   size_t len = gen_below(g, sizeof path);
-  for (size_t i = 0; i < len; i++) path[i] = (uint8_t)letters[gen_below(g, 4)];
-  lk_slice wanted = gen_below(g, 2) == 0 ? items[gen_below(g, 5)].path : lk_slice_of(path, len);
+  for (size_t i = 0; i < len; i++)
+    path[i] = (uint8_t)letters[gen_below(g, 4)];
+  lk_slice wanted = gen_below(g, 2) == 0 ? items[gen_below(g, 5)].path
+                                         : lk_slice_of(path, len);
   const lk_asset *found = NULL;
   for (size_t i = 0; i < some.count; i++) {
-    if (lk_slice_equal(some.items[i].path, wanted)) found = &some.items[i];
+    if (lk_slice_equal(some.items[i].path, wanted))
+      found = &some.items[i];
   }
-  if (lk_slice_ends_with(wanted, LK_LIT("/"))) return;
+  if (lk_slice_ends_with(wanted, LK_LIT("/")))
+    return;
   CHECK(lk_assets_find(&some, wanted) == found);
 }

@@ -1,14 +1,28 @@
-/* Requests in, bytes out: each status, the headers that all have, and what HEAD leaves out. */
+/* Requests in, bytes out: each status, the headers that all have, and what HEAD
+ * leaves out. */
 #include "harness/test.h"
 #include "server/routes.h"
 
+#include <stdio.h>
+
 static const uint8_t page[] = "<!doctype html>";
+static const uint8_t script_br[] = "BR", script_gzip[] = "GZIP";
 static const lk_asset items[] = {
-  { LK_LIT_INIT("/index.html"), LK_LIT_INIT("text/html; charset=utf-8"), LK_LIT_INIT("\"tag\""),
-    page, page + 15 },
+    {.path = LK_LIT_INIT("/index.html"),
+     .type = LK_LIT_INIT("text/html; charset=utf-8"),
+     .etag = LK_LIT_INIT("\"tag\""),
+     .begin = page,
+     .end = page + 15},
+    {.path = LK_LIT_INIT("/script.js"),
+     .type = LK_LIT_INIT("text/javascript; charset=utf-8"),
+     .etag = LK_LIT_INIT("\"s\""),
+     .begin = page,
+     .end = page + 15,
+     .br = {LK_LIT_INIT("\"s-br\""), script_br, script_br + 2},
+     .gzip = {LK_LIT_INIT("\"s-gzip\""), script_gzip, script_gzip + 4}},
 };
-static const lk_assets pages = { items, 1 };
-static const lk_assets no_pages = { NULL, 0 };
+static const lk_assets pages = {items, 2};
+static const lk_assets no_pages = {NULL, 0};
 
 static void write_metrics(void *ctx, lk_buf *out) {
   (void)ctx;
@@ -31,7 +45,7 @@ static void deinit(fixture *f) {
 /* |text| is a whole request. */
 static void ask_routes(fixture *f, const lk_routes *routes, const char *text,
                        const lk_alloc *alloc) {
-  static const lk_http1_options options = { 0 };
+  static const lk_http1_options options = {0};
   lk_slice in = lk_slice_cstr(text);
   lk_http1_request request;
   f->limits = lk_limits_default();
@@ -39,22 +53,26 @@ static void ask_routes(fixture *f, const lk_routes *routes, const char *text,
   lk_buf_init(&f->out, alloc, 65536);
   CHECK_OK(lk_http1_feed(&f->http, 0, &in));
   CHECK(lk_http1_poll(&f->http, &request));
-  f->err = lk_routes_answer(routes, &request, 784111777000u, &f->out, &f->answer);
+  f->err =
+      lk_routes_answer(routes, &request, 784111777000u, &f->out, &f->answer);
 }
 
-static void ask(fixture *f, const lk_assets *assets, bool ready, const char *text,
-                const lk_alloc *alloc) {
-  lk_routes routes = { .assets = assets, .ready = ready, .metrics = write_metrics };
+static void ask(fixture *f, const lk_assets *assets, bool ready,
+                const char *text, const lk_alloc *alloc) {
+  lk_routes routes = {
+      .assets = assets, .ready = ready, .metrics = write_metrics};
   ask_routes(f, &routes, text, alloc);
 }
 
 static bool says(const fixture *f, const char *text) {
-  return lk_slice_find(lk_buf_slice(&f->out), lk_slice_cstr(text)) != LK_SLICE_NONE;
+  return lk_slice_find(lk_buf_slice(&f->out), lk_slice_cstr(text)) !=
+         LK_SLICE_NONE;
 }
 
 static unsigned status_of(const fixture *f) {
   CHECK(f->out.len > 12);
-  return (unsigned)(f->out.ptr[9] - '0') * 100 + (unsigned)(f->out.ptr[10] - '0') * 10 +
+  return (unsigned)(f->out.ptr[9] - '0') * 100 +
+         (unsigned)(f->out.ptr[10] - '0') * 10 +
          (unsigned)(f->out.ptr[11] - '0');
 }
 
@@ -63,46 +81,49 @@ typedef struct row {
   unsigned status;     /* 0: an upgrade */
 } row;
 
-#define UPGRADE                                                                                    \
-  "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "  \
+#define UPGRADE                                                                \
+  "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: "       \
+  "13\r\nSec-WebSocket-Key: "                                                  \
   "dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define SOCKET "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n"
 
 static const row rows[] = {
-  { "GET / HTTP/1.1\r\n", 200 },
-  { "GET /index.html HTTP/1.1\r\n", 200 },
-  { "GET /index.html?x=1 HTTP/1.1\r\n", 200 },
-  { "HEAD /index.html HTTP/1.1\r\n", 200 },
-  { "GET /healthz HTTP/1.1\r\n", 200 },
-  { "HEAD /healthz HTTP/1.1\r\n", 200 },
-  { "GET /readyz HTTP/1.1\r\n", 200 },
-  { "GET /metrics HTTP/1.1\r\n", 200 },
-  { "GET / HTTP/1.1\r\nIf-None-Match: \"tag\"\r\n", 304 },
-  { "GET / HTTP/1.1\r\nIf-None-Match: \"other\"\r\n", 200 },
-  { "GET /nothing HTTP/1.1\r\n", 404 },
-  { "GET /healthz/ HTTP/1.1\r\n", 404 },
-  { "GET /../etc/passwd HTTP/1.1\r\n", 404 },
-  { "HEAD /nothing HTTP/1.1\r\n", 404 },
-  { "POST / HTTP/1.1\r\n", 405 },
-  { "get / HTTP/1.1\r\n", 405 },
-  { "DELETE /healthz HTTP/1.1\r\n", 405 },
-  { "OPTIONS * HTTP/1.1\r\n", 405 },
-  { SOCKET, 400 },
-  { SOCKET UPGRADE, 0 },
-  { SOCKET UPGRADE "Origin: http://localhost:1\r\n", 0 },
-  { SOCKET UPGRADE "Origin: http://evil.example\r\n", 403 },
-  { SOCKET UPGRADE "Origin: http://localhost\r\nOrigin: http://localhost\r\n", 403 },
-  { "GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 0 },
-  { "GET /socket/websocket?vsn=3.0.0 HTTP/1.1\r\n" UPGRADE, 403 },
-  { "GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 0 },
-  { "GET /socket/websocket?vsn=2.0.99 HTTP/1.1\r\n" UPGRADE, 0 },
-  { "GET /socket/websocket?vsn=2.0. HTTP/1.1\r\n" UPGRADE, 403 },
-  { "GET /socket/websocket?vsn=2.1.0 HTTP/1.1\r\n" UPGRADE, 403 },
-  { "GET /socket/websocket?vsn=1.0.0&vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 0 },
-  { "POST /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 405 },
+    {"GET / HTTP/1.1\r\n", 200},
+    {"GET /index.html HTTP/1.1\r\n", 200},
+    {"GET /index.html?x=1 HTTP/1.1\r\n", 200},
+    {"HEAD /index.html HTTP/1.1\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\n", 200},
+    {"HEAD /healthz HTTP/1.1\r\n", 200},
+    {"GET /readyz HTTP/1.1\r\n", 200},
+    {"GET /metrics HTTP/1.1\r\n", 200},
+    {"GET / HTTP/1.1\r\nIf-None-Match: \"tag\"\r\n", 304},
+    {"GET / HTTP/1.1\r\nIf-None-Match: \"other\"\r\n", 200},
+    {"GET /nothing HTTP/1.1\r\n", 404},
+    {"GET /healthz/ HTTP/1.1\r\n", 404},
+    {"GET /../etc/passwd HTTP/1.1\r\n", 404},
+    {"HEAD /nothing HTTP/1.1\r\n", 404},
+    {"POST / HTTP/1.1\r\n", 405},
+    {"get / HTTP/1.1\r\n", 405},
+    {"DELETE /healthz HTTP/1.1\r\n", 405},
+    {"OPTIONS * HTTP/1.1\r\n", 405},
+    {SOCKET, 400},
+    {SOCKET UPGRADE, 0},
+    {SOCKET UPGRADE "Origin: http://localhost:1\r\n", 0},
+    {SOCKET UPGRADE "Origin: http://evil.example\r\n", 403},
+    {SOCKET UPGRADE "Origin: http://localhost\r\nOrigin: http://localhost\r\n",
+     403},
+    {"GET /socket/websocket HTTP/1.1\r\n" UPGRADE, 0},
+    {"GET /socket/websocket?vsn=3.0.0 HTTP/1.1\r\n" UPGRADE, 403},
+    {"GET /socket/websocket?vsn=1.0.0 HTTP/1.1\r\n" UPGRADE, 0},
+    {"GET /socket/websocket?vsn=2.0.99 HTTP/1.1\r\n" UPGRADE, 0},
+    {"GET /socket/websocket?vsn=2.0. HTTP/1.1\r\n" UPGRADE, 403},
+    {"GET /socket/websocket?vsn=2.1.0 HTTP/1.1\r\n" UPGRADE, 403},
+    {"GET /socket/websocket?vsn=1.0.0&vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 0},
+    {"POST /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 405},
 };
 
-static const char *whole(char text[1024], const char *request, const char *host) {
+static const char *whole(char text[1024], const char *request,
+                         const char *host) {
   lk_buf b;
   lk_buf_init(&b, test_alloc(), 1023);
   (void)lk_buf_append(&b, lk_slice_cstr(request));
@@ -120,11 +141,14 @@ TEST(each_request_gets_its_status) {
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     fixture f;
     test_note("request %s", rows[i].request);
-    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), test_alloc());
+    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"),
+        test_alloc());
     CHECK_OK(f.err);
     CHECK(f.answer.upgrade == (rows[i].status == 0));
-    if (rows[i].status == 0) CHECK_U64(f.out.len, 0);
-    else CHECK_U64(status_of(&f), rows[i].status);
+    if (rows[i].status == 0)
+      CHECK_U64(f.out.len, 0);
+    else
+      CHECK_U64(status_of(&f), rows[i].status);
     deinit(&f);
   }
 }
@@ -134,7 +158,8 @@ TEST(a_request_that_names_another_host_gets_403_whatever_it_asks_for) {
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     fixture f;
     test_note("request %s", rows[i].request);
-    ask(&f, &pages, true, whole(text, rows[i].request, "evil.example"), test_alloc());
+    ask(&f, &pages, true, whole(text, rows[i].request, "evil.example"),
+        test_alloc());
     CHECK_OK(f.err);
     CHECK_U64(status_of(&f), 403);
     CHECK(!f.answer.upgrade && f.answer.body.len == 0);
@@ -145,19 +170,20 @@ TEST(a_request_that_names_another_host_gets_403_whatever_it_asks_for) {
 #define ECHO_ "GET /debug/echo HTTP/1.1\r\nHost: localhost\r\n"
 #define OFFER "Sec-WebSocket-Extensions: "
 
-/* Goal: the echo is there only where it was asked for, and then for whom the socket is too. */
+/* Goal: the echo is there only where it was asked for, and then for whom the
+ * socket is too. */
 TEST(an_echo_is_served_only_to_those_who_may_and_only_where_it_was_asked_for) {
   static const struct {
     const char *request;
     unsigned status; /* 0: an upgrade */
     bool packed;
   } echoes[] = {
-    { ECHO_ UPGRADE "\r\n", 0, false },
-    { ECHO_ UPGRADE OFFER "permessage-deflate\r\n\r\n", 0, true },
-    { ECHO_ UPGRADE OFFER "x, permessage-deflate; y\r\n\r\n", 0, false },
-    { ECHO_ UPGRADE OFFER "permessage-deflate;\r\n\r\n", 400, false },
-    { ECHO_ UPGRADE "Origin: http://evil.example\r\n\r\n", 403, false },
-    { ECHO_ "\r\n", 400, false },
+      {ECHO_ UPGRADE "\r\n", 0, false},
+      {ECHO_ UPGRADE OFFER "permessage-deflate\r\n\r\n", 0, true},
+      {ECHO_ UPGRADE OFFER "x, permessage-deflate; y\r\n\r\n", 0, false},
+      {ECHO_ UPGRADE OFFER "permessage-deflate;\r\n\r\n", 400, false},
+      {ECHO_ UPGRADE "Origin: http://evil.example\r\n\r\n", 403, false},
+      {ECHO_ "\r\n", 400, false},
   };
   lk_echo echo;
   lk_limits limits = lk_limits_default();
@@ -166,23 +192,73 @@ TEST(an_echo_is_served_only_to_those_who_may_and_only_where_it_was_asked_for) {
   for (size_t i = 0; i < sizeof echoes / sizeof echoes[0]; i++) {
     for (int on = 0; on < 2; on++) {
       fixture f;
-      lk_routes routes = { .assets = &pages, .echo = on ? &echo : NULL };
+      lk_routes routes = {.assets = &pages, .echo = on ? &echo : NULL};
       test_note("request %s", echoes[i].request);
       ask_routes(&f, &routes, echoes[i].request, test_alloc());
       CHECK_OK(f.err);
       unsigned want = on ? echoes[i].status : 404;
-      CHECK(f.answer.upgrade == (want == 0) && f.answer.packed == (on && echoes[i].packed));
-      CHECK(want == 0 ? f.out.len == 0 && f.answer.echo : status_of(&f) == want);
+      CHECK(f.answer.upgrade == (want == 0) &&
+            f.answer.packed == (on && echoes[i].packed));
+      CHECK(want == 0 ? f.out.len == 0 && f.answer.echo
+                      : status_of(&f) == want);
       deinit(&f);
     }
+  }
+}
+
+/* Goal: a client gets the smallest form that it reads, and caches keep forms
+ * apart. */
+TEST(a_file_comes_in_the_smallest_form_that_the_client_reads) {
+  static const struct {
+    const char *headers;
+    const char *coding; /* NULL: none */
+    const char *etag;
+    const char *body;
+  } cases[] = {
+      {"", NULL, "\"s\"", "<!doctype html>"},
+      {"Accept-Encoding: gzip, deflate, br\r\n", "br", "\"s-br\"", "BR"},
+      {"Accept-Encoding: gzip;q=1.0, BR ; q=0.001\r\n", "br", "\"s-br\"", "BR"},
+      {"Accept-Encoding: gzip, br;q=0\r\n", "gzip", "\"s-gzip\"", "GZIP"},
+      {"Accept-Encoding: gzip, br;q=0.000\r\n", "gzip", "\"s-gzip\"", "GZIP"},
+      {"Accept-Encoding: GZIP\r\n", "gzip", "\"s-gzip\"", "GZIP"},
+      {"Accept-Encoding: gzip;q=0, x-br, brr, identity\r\n", NULL, "\"s\"",
+       "<!doctype html>"},
+      {"Accept-Encoding: ,;,\r\n", NULL, "\"s\"", "<!doctype html>"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f;
+    char text[512], wanted[64];
+    (void)snprintf(text, sizeof text,
+                   "GET /script.js HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
+                   cases[i].headers);
+    test_note("%s", cases[i].headers);
+    ask(&f, &pages, true, text, test_alloc());
+    CHECK_U64(status_of(&f), 200);
+    CHECK_SLICE(f.answer.body, lk_slice_cstr(cases[i].body));
+    (void)snprintf(wanted, sizeof wanted, "etag: %s\r\n", cases[i].etag);
+    CHECK(says(&f, wanted));
+    CHECK(says(&f, "vary: accept-encoding\r\n"));
+    (void)snprintf(wanted, sizeof wanted, "content-encoding: %s\r\n",
+                   cases[i].coding == NULL ? "" : cases[i].coding);
+    CHECK(says(&f, wanted) == (cases[i].coding != NULL));
+    deinit(&f);
+    (void)snprintf(text, sizeof text,
+                   "GET /script.js HTTP/1.1\r\nHost: "
+                   "localhost\r\nIf-None-Match: %s\r\n%s\r\n",
+                   cases[i].etag, cases[i].headers);
+    ask(&f, &pages, true, text, test_alloc());
+    CHECK_U64(status_of(&f), 304);
+    CHECK(says(&f, "vary: accept-encoding\r\n"));
+    deinit(&f);
   }
 }
 
 #define POLL_ "/socket/longpoll"
 #define HOST_ "Host: localhost\r\n"
 
-/* Goal: what a long-poll client asks is handed on with all that its session needs; what is refused is refused in words
- * that such a client reads, and any page may read. */
+/* Goal: what a long-poll client asks is handed on with all that its session
+ * needs; what is refused is refused in words that such a client reads, and any
+ * page may read. */
 TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
   static const struct {
     const char *request;
@@ -192,32 +268,45 @@ TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
     const char *token;
     lk_message_form form;
   } polls[] = {
-    { "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "", LK_MESSAGE_V2_TEXT },
-    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "", LK_MESSAGE_V1 },
-    { "GET " POLL_ "?token=a&vsn=2.0.0&token=b HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "b",
-      LK_MESSAGE_V2_TEXT },
-    { "POST " POLL_ "?token=a HTTP/1.1\r\n" HOST_ "X-Phoenix-Longpoll-Token: c\r\n\r\n", 0, "", true, false, "c",
-      LK_MESSAGE_V1 },
-    { "POST " POLL_ " HTTP/1.1\r\n" HOST_ "Content-Type: Application/X-NDJSON; charset=utf-8\r\n\r\n", 0, "", true,
-      true, "", LK_MESSAGE_V1 },
-    { "POST " POLL_ " HTTP/1.1\r\n" HOST_ "Content-Type: application/json\r\n\r\n", 0, "", true, false, "",
-      LK_MESSAGE_V1 },
-    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://localhost:1\r\n\r\n", 0, "", false, false, "",
-      LK_MESSAGE_V1 },
-    { "GET " POLL_ "?vsn=9.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 200, "\r\n\r\n{\"status\":403}", 0, 0, "", 0 },
-    { "GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://evil.example\r\n\r\n", 200, "{\"status\":403}", 0, 0, "", 0 },
-    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://evil.example\r\n\r\n", 200, "{\"status\":403}", 0, 0, "",
-      0 },
-    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "Access-Control-Request-Headers: x-a, b\r\n\r\n", 200,
-      "\r\naccess-control-allow-headers: x-a, b\r\naccess-control-allow-methods: get, post, options\r\n"
-      "access-control-max-age: 3600\r\ncontent-length: 0\r\n\r\n",
-      0, 0, "", 0 },
-    { "OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 200, "\r\naccess-control-allow-methods", 0, 0, "", 0 },
-    { "PUT " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0 },
-    { "HEAD " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0 },
-    { "GET " POLL_ " HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "", 0, 0, "", 0 },
+      {"GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false,
+       "", LK_MESSAGE_V2_TEXT},
+      {"GET " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 0, "", false, false, "",
+       LK_MESSAGE_V1},
+      {"GET " POLL_ "?token=a&vsn=2.0.0&token=b HTTP/1.1\r\n" HOST_ "\r\n", 0,
+       "", false, false, "b", LK_MESSAGE_V2_TEXT},
+      {"POST " POLL_ "?token=a HTTP/1.1\r\n" HOST_
+       "X-Phoenix-Longpoll-Token: c\r\n\r\n",
+       0, "", true, false, "c", LK_MESSAGE_V1},
+      {"POST " POLL_ " HTTP/1.1\r\n" HOST_
+       "Content-Type: Application/X-NDJSON; charset=utf-8\r\n\r\n",
+       0, "", true, true, "", LK_MESSAGE_V1},
+      {"POST " POLL_ " HTTP/1.1\r\n" HOST_
+       "Content-Type: application/json\r\n\r\n",
+       0, "", true, false, "", LK_MESSAGE_V1},
+      {"GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://localhost:1\r\n\r\n",
+       0, "", false, false, "", LK_MESSAGE_V1},
+      {"GET " POLL_ "?vsn=9.0.0 HTTP/1.1\r\n" HOST_ "\r\n", 200,
+       "\r\n\r\n{\"status\":403}", 0, 0, "", 0},
+      {"GET " POLL_ " HTTP/1.1\r\n" HOST_ "Origin: http://evil.example\r\n\r\n",
+       200, "{\"status\":403}", 0, 0, "", 0},
+      {"OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_
+       "Origin: http://evil.example\r\n\r\n",
+       200, "{\"status\":403}", 0, 0, "", 0},
+      {"OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_
+       "Access-Control-Request-Headers: x-a, b\r\n\r\n",
+       200,
+       "\r\naccess-control-allow-headers: x-a, "
+       "b\r\naccess-control-allow-methods: get, post, options\r\n"
+       "access-control-max-age: 3600\r\ncontent-length: 0\r\n\r\n",
+       0, 0, "", 0},
+      {"OPTIONS " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 200,
+       "\r\naccess-control-allow-methods", 0, 0, "", 0},
+      {"PUT " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0},
+      {"HEAD " POLL_ " HTTP/1.1\r\n" HOST_ "\r\n", 400, "", 0, 0, "", 0},
+      {"GET " POLL_ " HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "", 0, 0,
+       "", 0},
   };
-  lk_routes routes = { .assets = &pages, .longpoll = true };
+  lk_routes routes = {.assets = &pages, .longpoll = true};
   for (size_t i = 0; i < sizeof polls / sizeof polls[0]; i++) {
     fixture f;
     test_note("request %s", polls[i].request);
@@ -227,10 +316,12 @@ TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
     if (polls[i].status != 0) {
       CHECK_U64(status_of(&f), polls[i].status);
       CHECK(says(&f, polls[i].says));
-      CHECK(says(&f, "\r\naccess-control-allow-origin: *\r\n") == (polls[i].status == 200));
+      CHECK(says(&f, "\r\naccess-control-allow-origin: *\r\n") ==
+            (polls[i].status == 200));
     } else {
       CHECK_U64(f.out.len, 0);
-      CHECK(f.answer.is_post == polls[i].is_post && f.answer.is_batch == polls[i].is_batch);
+      CHECK(f.answer.is_post == polls[i].is_post &&
+            f.answer.is_batch == polls[i].is_batch);
       CHECK_SLICE(f.answer.token, lk_slice_cstr(polls[i].token));
       CHECK(f.answer.form == polls[i].form && f.answer.keep_alive);
     }
@@ -240,10 +331,12 @@ TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
 
 TEST(a_server_that_cannot_serve_long_poll_says_why) {
   fixture f;
-  lk_routes routes = { .assets = &pages };
-  ask_routes(&f, &routes, "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n", test_alloc());
+  lk_routes routes = {.assets = &pages};
+  ask_routes(&f, &routes, "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n",
+             test_alloc());
   CHECK_U64(status_of(&f), 501);
-  CHECK(!f.answer.poll && says(&f, "\"error\":\"longpoll_needs_one_edge\"") && says(&f, "--edges 1"));
+  CHECK(!f.answer.poll && says(&f, "\"error\":\"longpoll_needs_one_edge\"") &&
+        says(&f, "--edges 1"));
   deinit(&f);
 }
 
@@ -267,18 +360,21 @@ TEST(a_request_without_a_host_gets_403) {
 TEST(every_response_of_ours_has_the_headers_that_keep_pages_safe) {
   static const char policy[] =
       "\r\ncontent-security-policy: default-src 'self'; script-src 'self' "
-      "'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'\r\n";
+      "'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'; "
+      "base-uri 'none'\r\n";
   static const char *const wanted[] = {
-    policy,
-    "\r\nx-content-type-options: nosniff\r\n",
-    "\r\nreferrer-policy: no-referrer\r\n",
-    "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+      policy,
+      "\r\nx-content-type-options: nosniff\r\n",
+      "\r\nreferrer-policy: no-referrer\r\n",
+      "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
   };
   char text[1024];
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     fixture f;
-    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), test_alloc());
-    /* An upgrade writes nothing; its refusal comes from wire/upgrade.h and shows no page. */
+    ask(&f, &pages, true, whole(text, rows[i].request, "localhost"),
+        test_alloc());
+    /* An upgrade writes nothing; its refusal comes from wire/upgrade.h and
+     * shows no page. */
     bool checked = f.out.len > 0 && rows[i].request[0] != 'P';
     for (size_t k = 0; checked && k < sizeof wanted / sizeof wanted[0]; k++)
       CHECK(says(&f, wanted[k]));
@@ -288,10 +384,12 @@ TEST(every_response_of_ours_has_the_headers_that_keep_pages_safe) {
 
 TEST(head_says_how_long_the_body_would_be_and_sends_none) {
   fixture f;
-  ask(&f, &pages, true, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &pages, true, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK(says(&f, "content-length: 15\r\n") && f.answer.body.len == 0);
   deinit(&f);
-  ask(&f, &pages, true, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &pages, true, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK(says(&f, "content-length: 16\r\n") &&
         lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\r\n\r\n")));
   deinit(&f);
@@ -299,16 +397,20 @@ TEST(head_says_how_long_the_body_would_be_and_sends_none) {
 
 TEST(a_page_comes_with_its_type_and_tag_and_its_bytes_are_not_copied) {
   fixture f;
-  ask(&f, &pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
-  CHECK(says(&f, "content-type: text/html; charset=utf-8\r\n") && says(&f, "etag: \"tag\"\r\n"));
-  CHECK(f.answer.body.ptr == page && f.answer.body.len == 15 && f.answer.keep_alive);
+  ask(&f, &pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
+  CHECK(says(&f, "content-type: text/html; charset=utf-8\r\n") &&
+        says(&f, "etag: \"tag\"\r\n"));
+  CHECK(f.answer.body.ptr == page && f.answer.body.len == 15 &&
+        f.answer.keep_alive);
   deinit(&f);
 }
 
 TEST(a_client_that_closes_is_told_so) {
   fixture f;
   ask(&f, &pages, true,
-      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nIf-None-Match: *\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: "
+      "close\r\nIf-None-Match: *\r\n\r\n",
       test_alloc());
   CHECK(!f.answer.keep_alive && says(&f, "connection: close\r\n"));
   deinit(&f);
@@ -316,11 +418,13 @@ TEST(a_client_that_closes_is_told_so) {
 
 TEST(a_build_without_pages_says_how_to_make_them) {
   fixture f;
-  ask(&f, &no_pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &no_pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK_U64(status_of(&f), 200);
   CHECK(says(&f, "`make` builds both"));
   deinit(&f);
-  ask(&f, &no_pages, true, "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &no_pages, true, "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK_U64(status_of(&f), 404);
   deinit(&f);
 }
@@ -330,39 +434,48 @@ static bool say_ready(void *ctx) { return *(const bool *)ctx; }
 TEST(a_server_whose_rooms_are_not_ready_is_not_either) {
   fixture f;
   bool rooms = false;
-  lk_routes routes = { .assets = &pages, .ready = true, .is_ready = say_ready, .ctx = &rooms };
-  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  lk_routes routes = {
+      .assets = &pages, .ready = true, .is_ready = say_ready, .ctx = &rooms};
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             test_alloc());
   CHECK_U64(status_of(&f), 503);
   deinit(&f);
   rooms = true;
-  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             test_alloc());
   CHECK_U64(status_of(&f), 200);
   deinit(&f);
   routes.ready = false; /* it stops */
-  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             test_alloc());
   CHECK_U64(status_of(&f), 503);
   deinit(&f);
 }
 
 TEST(a_server_that_is_not_ready_says_so_to_those_who_watch) {
   fixture f;
-  ask(&f, &pages, false, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &pages, false, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK_U64(status_of(&f), 503);
   deinit(&f);
-  ask(&f, &pages, false, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", test_alloc());
+  ask(&f, &pages, false, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
   CHECK_U64(status_of(&f), 200);
   deinit(&f);
 }
 
 TEST(refusals_are_json_and_end_the_connection) {
-  static const uint16_t statuses[] = { 400, 403, 404, 405, 408, 413, 414, 431, 501, 503, 505 };
+  static const uint16_t statuses[] = {400, 403, 404, 405, 408, 413,
+                                      414, 431, 501, 503, 505};
   for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-    fixture f = { 0 };
+    fixture f = {0};
     lk_buf_init(&f.out, test_alloc(), 4096);
     CHECK_OK(lk_routes_refuse(statuses[i], 0, &f.out));
     CHECK_U64(status_of(&f), statuses[i]);
-    CHECK(says(&f, "content-type: application/json\r\n") && says(&f, "connection: close\r\n"));
-    CHECK(says(&f, "{\"error\":\"") && lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\"}\n")));
+    CHECK(says(&f, "content-type: application/json\r\n") &&
+          says(&f, "connection: close\r\n"));
+    CHECK(says(&f, "{\"error\":\"") &&
+          lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\"}\n")));
     lk_buf_deinit(&f.out);
   }
 }
@@ -372,11 +485,16 @@ TEST(a_response_for_which_there_is_no_memory_is_not_begun) {
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     FAULT_LOOP(faults, test_alloc()) {
       fixture f;
-      ask(&f, &pages, true, whole(text, rows[i].request, "localhost"), faulty_alloc(&faults));
-      if (f.err == LK_OK) CHECK(f.answer.upgrade || status_of(&f) == rows[i].status);
-      else CHECK(f.err == LK_ERR_NOMEM && f.out.len == 0 && f.answer.body.len == 0);
+      ask(&f, &pages, true, whole(text, rows[i].request, "localhost"),
+          faulty_alloc(&faults));
+      if (f.err == LK_OK)
+        CHECK(f.answer.upgrade || status_of(&f) == rows[i].status);
+      else
+        CHECK(f.err == LK_ERR_NOMEM && f.out.len == 0 &&
+              f.answer.body.len == 0);
       deinit(&f);
-      if (rows[i].status == 0) (void)faulty_should_fail(&faults); /* an upgrade allocates nothing */
+      if (rows[i].status == 0)
+        (void)faulty_should_fail(&faults); /* an upgrade allocates nothing */
     }
   }
 }
