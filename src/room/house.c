@@ -105,6 +105,7 @@ typedef struct member {
   entry *entry;
   uint64_t number; /* the edge in the top byte, below it the edge's own number */
   member_state state;
+  uint32_t asked_count; /* of its requests, those that are not answered */
 } member;
 
 typedef struct edge {
@@ -365,6 +366,8 @@ static bool let_in(member *m) {
 /* ---- requests ---- */
 
 static void free_asked(lk_house *self, asked *a) {
+  member *m = find_member(self, a->member);
+  if (m != NULL) m->asked_count--;
   lk_list_remove(&a->entry->asked, &a->link);
   lk_free_bytes(self->env->alloc, a, sizeof *a);
 }
@@ -387,15 +390,17 @@ static lk_err note_asked(entry *e, uint64_t number, uint64_t request) {
     return err;
   }
   lk_list_push_last(&e->asked, &a->link);
+  find_member(self, number)->asked_count++; /* its caller has looked */
   return LK_OK;
 }
 
-/* What |number| asked and nobody answered is forgotten. */
-static void forget_asked(entry *e, uint64_t number) {
-  for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
+/* What |m| asked and nobody answered is forgotten. Most who leave have asked for nothing, and look at nothing. */
+static void forget_asked(member *m) {
+  entry *e = m->entry;
+  for (lk_link *at = e->asked.first, *next; m->asked_count > 0 && at != NULL; at = next) {
     asked *a = LK_CONTAINER(at, asked, link);
     next = at->next;
-    if (a->member == number) settle(e->house, a->member, a->request);
+    if (a->member == m->number) settle(e->house, a->member, a->request);
   }
 }
 
@@ -896,14 +901,14 @@ static void refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_sl
  * told that it did not work. */
 static void run_room(entry *e, lk_room_input input) {
   e->house->joining = input.kind == LK_ROOM_JOIN ? input.payload : LK_SLICE_EMPTY;
+  uint64_t room = e->number;
   lk_err err = step_room(e, input);
-  if (err == LK_OK) {
-    entry_drain(e);
-    return;
-  }
-  if (input.kind == LK_ROOM_JOIN)
-    refuse_join(e->house, input.member, input.request, LK_LIT("{\"reason\":\"room crashed\"}"));
-  entry_drop(e, err);
+  if (err == LK_OK) entry_drain(e);
+  else entry_drop(e, err);
+  const member *m = input.kind == LK_ROOM_JOIN ? find_member(e->house, input.member) : NULL;
+  if (m == NULL || m->state != MEMBER_JOINS) return;
+  LK_ASSERT(e->number != room); /* a room answers a join at once, or it is gone */
+  refuse_join(e->house, input.member, input.request, LK_LIT("{\"reason\":\"room crashed\"}"));
 }
 
 /* From here on a record covers the request. */
@@ -1470,7 +1475,7 @@ static void remove_member(lk_house *self, member *m) {
     lk_list_remove(&e->waiting, at);
     free_waiting(e, w);
   }
-  forget_asked(e, number);
+  forget_asked(m);
   free_member(self, m);
   if (e->state != ENTRY_OPEN) return;
   leave_attendance(e, number);

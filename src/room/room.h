@@ -33,7 +33,7 @@ typedef enum lk_room_input_kind {
 } lk_room_input_kind;
 
 /* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
- * answered by ACCEPT or REFUSE, each MESSAGE by REPLY, once, unless the member leaves or the room ends
+ * answered by ACCEPT or REFUSE in its own step, each MESSAGE by REPLY, once, unless the member leaves or the room ends
  * before. */
 typedef struct lk_room_input {
   lk_room_input_kind kind;

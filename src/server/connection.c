@@ -507,7 +507,7 @@ static void consume(lk_connection *self, size_t count) {
     lk_buf_deinit(&self->out);
     init_out(self);
     self->out_off = 0;
-    if (self->tls == NULL) end_poll(self, true);
+    if (self->tls == NULL && self->has_messages) end_poll(self, true);
   }
   self->body = lk_slice_skip(self->body, count);
 }
