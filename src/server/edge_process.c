@@ -36,6 +36,7 @@
 #include "platform/posix/clock.h"
 #include "platform/posix/heap.h"
 #include "platform/posix/random.h"
+#include "base/budget.h"
 #include "channel/edge.h"
 #include "channel/longpoll.h"
 #include "server/connection.h"
@@ -59,6 +60,7 @@ typedef enum drain_step { DRAIN_NOT, DRAIN_EDGE, DRAIN_CLOSE } drain_step;
 typedef struct edge_process {
   const lk_edge_process_options *options;
   lk_limits limits;
+  lk_budget budget; /* of all that strangers make us keep */
   lk_env env;
   lk_loop loop;
   lk_watch listen_watch;
@@ -573,7 +575,8 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
   *self = (edge_process){
     .options = options, .limits = options->limits, .loop.epoll = -1, .loop.signals = -1
   };
-  self->env = (lk_env)LK_ENV_INIT(lk_posix_heap(), NULL);
+  lk_budget_init(&self->budget, lk_posix_heap(), self->limits.edge_memory_bytes);
+  self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
   self->listen_watch.fd = self->bell_watch.fd = -1;
   self->bell = lk_links_edge_bell(links, options->index);
   for (uint32_t i = 0; i < links->rooms_count; i++) {

@@ -559,6 +559,31 @@ describe('a counter', () => {
     deaf.destroy()
   })
 
+  // Goal: what all strangers together make an edge keep is bounded, and those who were there go on.
+  // Method: clients begin bodies that they never end, each allowed, together four times the budget.
+  test('keeps no more than its budget of what strangers begin and do not end', async () => {
+    const server = await start('--limit', 'edge_memory_bytes=8388608')
+    const { channel } = await join_(client(server), 'crdt:demo')
+    const edge = processOf(server, 'edge')
+    const body = 'x'.repeat(1 << 20)
+    const strangers = Array.from({ length: 32 }, () => {
+      const socket = connect(server.port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(`POST /socket/longpoll?vsn=2.0.0&token=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n${body}`)
+      return socket
+    })
+    await sleep(500)
+    if (!process.env.LK_PROGRAM_IS_SANITIZED) {
+      const memory = readFileSync(`/proc/${edge}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]
+      assert.ok(Number(memory) < 24576, `${memory} KiB`)
+    }
+    for (const socket of strangers) socket.destroy()
+    await sleep(100)
+    await increment(channel, 1)
+    await join_(client(server), 'crdt:demo')
+    assert.equal(processOf(server, 'edge'), edge)
+  })
+
   test('leaves no descriptor behind when clients go, whatever way they go', async () => {
     const server = await start()
     const edge = processOf(server, 'edge')
