@@ -7,8 +7,8 @@
 FUZZ(lk_bus_read) {
   static const lk_slice samples[] = {
     LK_LIT_INIT("\x04\x00\x00\x00\x01\x00\x05\x07"),
-    LK_LIT_INIT("\x10\x00\x00\x00\x02\x00\x05\x04\x01\x06"
-                "crdt:a\x02{}"),
+    LK_LIT_INIT("\x11\x00\x00\x00\x02\x30\x05\x04\x01\x06"
+                "crdt:a\x02{}\x00"),
     LK_LIT_INIT("\x0b\x00\x00\x00\x04\x03\x05\x04\x01\x01"
                 "e\x03\x00\x01\xff"),
     LK_LIT_INIT("\x03\x00\x00\x00\x05\x00\x0c"),
@@ -30,6 +30,8 @@ FUZZ(lk_bus_read) {
     lk_bus_reader_boundary(&other);
     CHECK_OK(lk_bus_read(&other, &bytes, &again));
     CHECK(again.kind == m.kind && again.member == m.member && again.request == m.request);
+    CHECK(again.rights == m.rights && again.dialect == m.dialect && again.audience == m.audience);
+    CHECK_SLICE(again.subject, m.subject);
     CHECK_SLICE(again.payload, m.payload);
     lk_bus_reader_deinit(&other);
   }

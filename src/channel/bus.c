@@ -12,7 +12,7 @@
 #define HEAD_SIZE 2
 #define COMPACT_BYTES 65536
 
-enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2 };
+enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2, RIGHTS_SHIFT = 4, DIALECT_SHIFT = 6 };
 
 /* 0: there is no such kind. */
 static unsigned fields_of(unsigned kind) {
@@ -42,11 +42,13 @@ static void append_fields(const lk_bus_message *m, unsigned fields, lk_buf *out)
   if ((fields & LK_BUS_HAS_TOPIC) != 0) append_text(out, m->topic);
   if ((fields & LK_BUS_HAS_EVENT) != 0) append_text(out, m->event);
   if ((fields & LK_BUS_HAS_PAYLOAD) != 0) append_text(out, m->payload);
+  if ((fields & LK_BUS_HAS_SUBJECT) != 0) append_text(out, m->subject);
 }
 
 static uint8_t flags_of(const lk_bus_message *m) {
   return (uint8_t)((m->binary ? FLAG_BINARY : 0) | (m->again ? FLAG_AGAIN : 0) |
-                   (unsigned)m->audience << AUDIENCE_SHIFT);
+                   (unsigned)m->audience << AUDIENCE_SHIFT | (unsigned)m->rights << RIGHTS_SHIFT |
+                   (unsigned)m->dialect << DIALECT_SHIFT);
 }
 
 lk_err lk_bus_encode(const lk_bus_message *m, uint32_t frame_max, lk_buf *out) {
@@ -114,6 +116,7 @@ static lk_err read_fields(lk_reader *in, unsigned fields, lk_bus_message *m) {
   if (err == LK_OK && (fields & LK_BUS_HAS_TOPIC) != 0) err = read_text(in, &m->topic);
   if (err == LK_OK && (fields & LK_BUS_HAS_EVENT) != 0) err = read_text(in, &m->event);
   if (err == LK_OK && (fields & LK_BUS_HAS_PAYLOAD) != 0) err = read_text(in, &m->payload);
+  if (err == LK_OK && (fields & LK_BUS_HAS_SUBJECT) != 0) err = read_text(in, &m->subject);
   return err == LK_OK ? lk_reader_end(in) : err;
 }
 
@@ -125,11 +128,13 @@ static lk_err decode(lk_slice body, lk_bus_message *out) {
   if (lk_reader_u8(&in, &kind) != LK_OK || lk_reader_u8(&in, &flags) != LK_OK)
     return LK_ERR_CORRUPT;
   unsigned fields = fields_of(kind);
-  if (fields == 0 || flags >> AUDIENCE_SHIFT >= LK_BUS_AUDIENCES) return LK_ERR_CORRUPT;
+  if (fields == 0 || (flags >> AUDIENCE_SHIFT & 3) >= LK_BUS_AUDIENCES) return LK_ERR_CORRUPT;
   m.kind = (lk_bus_kind)kind;
   m.binary = (flags & FLAG_BINARY) != 0;
   m.again = (flags & FLAG_AGAIN) != 0;
-  m.audience = (lk_bus_audience)(flags >> AUDIENCE_SHIFT);
+  m.audience = (lk_bus_audience)(flags >> AUDIENCE_SHIFT & 3);
+  m.rights = (lk_rights)(flags >> RIGHTS_SHIFT & 3);
+  m.dialect = (lk_message_dialect)(flags >> DIALECT_SHIFT);
   if (read_fields(&in, fields, &m) != LK_OK) return LK_ERR_CORRUPT;
   *out = m;
   return LK_OK;

@@ -7,13 +7,16 @@
  *    │ JOIN request member topic payload ─────────────────> ACCEPT or REFUSE or UNMATCHED request
  *    │ MESSAGE request member event payload ──────────────> REPLY request status, or LATE
  *    │ LEAVE member ──────────────────────────────────────>
+ *    │ QUERY request topic event payload ─────────────────> REPLY request status, or LATE or UNMATCHED: from nobody
+ *    │                                                    │ who is in the room
  *    │ <──────────────────── PUSH member event payload    │
  *    │ <──────────────────── BROADCAST topic event payload│ one copy for each edge; but |member|
  *    │ <──────────────────── CRASH member reason          │ it is out
  *
  * A member is one joining of one topic by one connection. Edges number their members and requests;
  * a request number is never used twice by one generation of an edge and is answered exactly once.
- * |event| is the status in a REPLY and the reason in a CRASH.
+ * |event| is the status in a REPLY and the reason in a CRASH. What a client may do comes with each of its requests,
+ * since that changes; who it is, with its join.
  *
  * Messages are frames in a stream of bytes, since that is what a ring in shared memory carries. A
  * process may die with half a frame read or written, so whoever carries the stream knows where a frame
@@ -27,7 +30,8 @@
 #ifndef LK_CHANNEL_BUS_H
 #define LK_CHANNEL_BUS_H
 
-#include "base/base.h"
+#include "channel/message.h"
+#include "channel/rights.h"
 
 enum {
   LK_BUS_HAS_GENERATION = 1, /* and |answers| */
@@ -37,6 +41,7 @@ enum {
   LK_BUS_HAS_TOPIC = 16,
   LK_BUS_HAS_EVENT = 32,
   LK_BUS_HAS_PAYLOAD = 64,
+  LK_BUS_HAS_SUBJECT = 128,
 };
 
 typedef enum lk_bus_kind {
@@ -55,10 +60,12 @@ typedef enum lk_bus_audience {
 
 typedef struct lk_bus_message {
   lk_bus_kind kind;
-  lk_bus_audience audience; /* BROADCAST, ACCEPT */
-  bool binary;              /* |payload| is bytes, not JSON text */
-  bool again;               /* MESSAGE, JOIN: sent before, to a room process that died */
-  uint64_t generation;      /* HELLO: the sender's */
+  lk_bus_audience audience;   /* BROADCAST, ACCEPT */
+  lk_rights rights;           /* JOIN, RESTORE, MESSAGE, QUERY */
+  lk_message_dialect dialect; /* ACCEPT: what this member reads from then on */
+  bool binary;                /* |payload| is bytes, not JSON text */
+  bool again;                 /* MESSAGE, JOIN: sent before, to a room process that died */
+  uint64_t generation;        /* HELLO: the sender's */
   uint64_t answers; /* HELLO: the generation of the receiver that the sender knows; 0: none */
   uint64_t request;
   uint64_t settled; /* JOIN, MESSAGE: every request below it has been answered */
@@ -66,6 +73,7 @@ typedef struct lk_bus_message {
   lk_slice topic;
   lk_slice event;
   lk_slice payload;
+  lk_slice subject; /* who the client is, by its token; empty: nobody in particular */
 } lk_bus_message;
 
 /* Appends one frame. LK_ERR_TOO_BIG where it would be longer than |frame_max| bytes; the buffer's

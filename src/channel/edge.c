@@ -39,9 +39,9 @@
 #define BOX_KEPT 65536 /* bytes that the empty box keeps */
 
 typedef struct topic {
-  lk_list members;                  /* those who are in, in order of joining */
-  uint32_t forms[LK_MESSAGE_FORMS]; /* how many of them read which form */
-  uint32_t users;                   /* members, in or joining */
+  lk_list members;                      /* those who are in, in order of joining */
+  uint32_t classes[LK_MESSAGE_CLASSES]; /* how many of them are of which class */
+  uint32_t users;                       /* members, in or joining */
   uint32_t house;
   uint32_t name_len;
   uint8_t name[]; /* |name_len| bytes */
@@ -65,7 +65,8 @@ typedef struct member {
   uint64_t number;
   uint32_t payload_len;  /* of its join, what a new house is told; 0: {}, as nearly always */
   uint32_t channel : 24; /* at most LK_SESSION_CHANNEL_MAX */
-  uint32_t audience : 7; /* lk_bus_audience: ALL where it has not asked for presence */
+  uint32_t audience : 2; /* lk_bus_audience: ALL where it has not asked for presence */
+  uint32_t dialect : 2;  /* lk_message_dialect */
   uint32_t is_in : 1;
   uint8_t payload[];
 } member;
@@ -347,6 +348,7 @@ static void send_request(lk_edge *self, const asked *a, bool again) {
     .topic = lk_slice_of(m->topic->name, m->topic->name_len),
     .event = lk_slice_first(rest, a->event_len),
     .payload = lk_slice_skip(rest, a->event_len),
+    .rights = LK_RIGHTS_ADMIN,
   };
   if (again) self->stats.sent_again++;
   tell(self, m->topic->house, &message);
@@ -419,6 +421,10 @@ static lk_err ask(lk_edge *self, member *m, const lk_session_event *event) {
 
 /* ---- members ---- */
 
+static unsigned class_of(const member *m) {
+  return lk_message_class(lk_session_form(&m->connection->session), (lk_message_dialect)m->dialect);
+}
+
 static lk_slice topic_name(const topic *t) { return lk_slice_of(t->name, t->name_len); }
 
 static lk_err get_topic(lk_edge *self, lk_slice name, topic **out) {
@@ -484,7 +490,7 @@ static void free_member(lk_edge *self, member *m) {
   }
   if (m->is_in) {
     lk_list_remove(&t->members, &m->link);
-    t->forms[lk_session_form(&m->connection->session)]--;
+    t->classes[class_of(m)]--;
   }
   table_remove(&self->members, m->number);
   lk_free_bytes(self->alloc, m, sizeof *m + m->payload_len);
@@ -495,7 +501,7 @@ static void free_member(lk_edge *self, member *m) {
 static void let_in(member *m) {
   m->is_in = true;
   lk_list_push_last(&m->topic->members, &m->link);
-  m->topic->forms[lk_session_form(&m->connection->session)]++;
+  m->topic->classes[class_of(m)]++;
 }
 
 /* ---- what sessions want ---- */
@@ -640,10 +646,12 @@ static void answer(lk_edge *self, asked *a, const lk_bus_message *m,
                                     .ref = asked_ref(a),
                                     .status = m->event,
                                     .payload = m->payload,
-                                    .is_binary = m->binary };
+                                    .is_binary = m->binary,
+                                    .dialect = (lk_message_dialect)who->dialect };
   uint32_t before;
   if (begin_speech(self, c, &before)) end_speech(self, c, before, how(&c->session, &io, &given));
-  if (self->now_us > 0) lk_histogram_add(&self->latency, (uint32_t)((uint32_t)self->now_us - a->asked_us));
+  if (self->now_us > 0)
+    lk_histogram_add(&self->latency, (uint32_t)((uint32_t)self->now_us - a->asked_us));
   free_asked(self, a);
   if (!ends) return;
   answer_too_late(self, who);
@@ -656,8 +664,9 @@ static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
   if (a == NULL) return; /* left meanwhile */
   switch (m->kind) {
   case LK_BUS_ACCEPT:
+    a->member->audience = m->audience & 3;
+    a->member->dialect = m->dialect & 3;
     let_in(a->member);
-    a->member->audience = m->audience & 0x7F;
     answer(self, a, m, lk_session_accept, false);
     break;
   case LK_BUS_REFUSE: answer(self, a, m, lk_session_refuse, true); break;
@@ -676,7 +685,8 @@ static void on_push(lk_edge *self, const lk_bus_message *m) {
                                     .channel = who->channel,
                                     .event = m->event,
                                     .payload = m->payload,
-                                    .is_binary = m->binary };
+                                    .is_binary = m->binary,
+                                    .dialect = (lk_message_dialect)who->dialect };
   uint32_t before;
   if (begin_speech(self, c, &before))
     end_speech(self, c, before, lk_session_push(&c->session, &io, &given));
@@ -705,16 +715,17 @@ static void on_crash(lk_edge *self, const lk_bus_message *m) {
 /* ---- one message to many ---- */
 
 /* Whether |m| is meant for |who|. Who waited for a state has it with this. */
-static bool is_receiver(member *who, const lk_bus_message *m, unsigned forms) {
-  unsigned form = 1u << lk_session_form(&who->connection->session);
-  if ((form & forms) == 0 || who->number == m->member || who->connection->is_closing) return false;
+static bool is_receiver(member *who, const lk_bus_message *m, unsigned classes) {
+  if ((1u << class_of(who) & classes) == 0 || who->number == m->member ||
+      who->connection->is_closing)
+    return false;
   if (m->audience != LK_BUS_ALL && who->audience != m->audience) return false;
   if (m->audience == LK_BUS_WAITERS) who->audience = LK_BUS_HEARERS;
   return true;
 }
 
-static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, const lk_bus_message *m,
-                             uint32_t *count) {
+static lk_err note_receivers(lk_edge *self, const topic *t, unsigned classes,
+                             const lk_bus_message *m, uint32_t *count) {
   size_t cap, most = self->receivers_count + t->members.count;
   if (most > self->receivers_cap) {
     if (!lk_grow_cap(self->receivers_cap, most, 64, SIZE_MAX / 16, &cap)) return LK_ERR_LIMIT;
@@ -727,23 +738,27 @@ static lk_err note_receivers(lk_edge *self, const topic *t, unsigned forms, cons
   *count = 0;
   for (lk_link *at = t->members.first; at != NULL; at = at->next) {
     member *who = LK_CONTAINER(at, member, link);
-    if (!is_receiver(who, m, forms)) continue;
+    if (!is_receiver(who, m, classes)) continue;
     self->receivers[self->receivers_count + *count] = who->connection->number;
     ++*count;
   }
   return LK_OK;
 }
 
-/* To all receivers whose form is in |forms|: they read the same bytes. */
-static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m,
-                        lk_message_form form, unsigned forms) {
-  const lk_message message = {
-    .topic = topic_name(t), .event = m->event, .payload = m->payload, .binary = m->binary
-  };
+/* To all receivers whose class is in |classes|: they read the same bytes, those of |class|. */
+static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m, unsigned class,
+                        unsigned classes) {
+  lk_message_form form = (lk_message_form)(class / LK_DIALECTS);
+  const lk_message message = { .topic = topic_name(t),
+                               .event = m->event,
+                               .payload = m->payload,
+                               .binary = m->binary,
+                               .dialect = (lk_message_dialect)(class % LK_DIALECTS) };
   uint32_t count;
   bool is_binary;
+  if (!lk_message_is_sayable(form, &message)) return LK_OK;
   lk_err err = reserve_item(self);
-  if (err == LK_OK) err = note_receivers(self, t, forms, m, &count);
+  if (err == LK_OK) err = note_receivers(self, t, classes, m, &count);
   if (err != LK_OK || count == 0) return err;
   size_t start = lk_outbox_begin(&self->box);
   err = lk_message_encode_broadcast(form, &message, &self->box.bytes, &is_binary);
@@ -758,10 +773,10 @@ static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m,
 }
 
 /* Those who cannot be told end: they come back, and get the state. */
-static void end_receivers(lk_edge *self, const topic *t, unsigned forms, lk_err why) {
+static void end_receivers(lk_edge *self, const topic *t, unsigned classes, lk_err why) {
   for (const lk_link *at = t->members.first; at != NULL; at = at->next) {
-    connection *c = LK_CONTAINER(at, member, link)->connection;
-    if ((1u << lk_session_form(&c->session) & forms) != 0) end_connection(self, c, why);
+    const member *who = LK_CONTAINER(at, member, link);
+    if ((1u << class_of(who) & classes) != 0) end_connection(self, who->connection, why);
   }
 }
 
@@ -770,16 +785,16 @@ static void on_broadcast(lk_edge *self, const lk_bus_message *m) {
   topic *const *place = lk_map_get(&self->topics, m->topic);
   if (place == NULL) return;
   const topic *t = *place;
-  for (unsigned i = 0; i < LK_MESSAGE_FORMS; i++) {
-    lk_message_form form = lk_message_shared_form((lk_message_form)i, m->binary);
-    unsigned forms = 0;
-    if (t->forms[i] == 0 || (done >> i & 1) != 0) continue;
-    for (unsigned j = 0; j < LK_MESSAGE_FORMS; j++) {
-      if (lk_message_shared_form((lk_message_form)j, m->binary) == form) forms |= 1u << j;
+  for (unsigned i = 0; i < LK_MESSAGE_CLASSES; i++) {
+    unsigned classes = 0;
+    if (t->classes[i] == 0 || (done >> i & 1) != 0) continue;
+    unsigned class = lk_message_shared_class(i, m->binary);
+    for (unsigned j = 0; j < LK_MESSAGE_CLASSES; j++) {
+      if (lk_message_shared_class(j, m->binary) == class) classes |= 1u << j;
     }
-    done |= forms;
-    lk_err err = broadcast(self, t, m, form, forms);
-    if (err != LK_OK) end_receivers(self, t, forms, err);
+    done |= classes;
+    lk_err err = broadcast(self, t, m, class, classes);
+    if (err != LK_OK) end_receivers(self, t, classes, err);
   }
 }
 
@@ -796,7 +811,8 @@ static void restore_members(lk_edge *self, uint32_t index) {
                             .member = m->number,
                             .topic = topic_name(m->topic),
                             .payload = m->payload_len > 0 ? lk_slice_of(m->payload, m->payload_len)
-                                                          : LK_LIT("{}") });
+                                                          : LK_LIT("{}"),
+                            .rights = LK_RIGHTS_ADMIN });
   }
 }
 
@@ -821,6 +837,7 @@ static void on_message_of_house(lk_edge *self, uint32_t index, const lk_bus_mess
   case LK_BUS_JOIN:
   case LK_BUS_RESTORE:
   case LK_BUS_MESSAGE:
+  case LK_BUS_QUERY:
   case LK_BUS_LEAVE: break; /* what only edges say */
   default: on_answer(self, &self->houses[index], m); break;
   }

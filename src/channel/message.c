@@ -20,7 +20,9 @@
 #include "codec/json_writer.h"
 #include "codec/reader.h"
 #include "codec/utf.h"
+#include "codec/varint.h"
 
+#define PREFIX_LEN_MAX (2 + LK_VARUINT_LEN_MAX)
 #define NAME_LEN_MAX 255
 
 /* ---- text ---- */
@@ -191,14 +193,46 @@ static void put_string_or_null(text_out *self, lk_slice text) {
   else put_string(self, text);
 }
 
-static void put_payload(text_out *self, lk_slice payload, bool is_binary) {
-  if (!is_binary) {
-    put(self, payload);
+/* {"bin":[1,2,3]}. Room for the longest is reserved once. */
+static void put_array(text_out *self, lk_slice bytes) {
+  put(self, LK_LIT("{\"bin\":["));
+  lk_err err = bytes.len > (SIZE_MAX - self->buf->len) / 4
+                   ? LK_ERR_TOO_BIG
+                   : lk_buf_reserve(self->buf, bytes.len * 4);
+  if (err != LK_OK) {
+    if (self->err == LK_OK) self->err = err;
     return;
   }
+  uint8_t *at = self->buf->ptr + self->buf->len;
+  for (size_t i = 0; i < bytes.len; i++) {
+    unsigned byte = bytes.ptr[i];
+    if (i > 0) *at++ = ',';
+    if (byte >= 100) *at++ = (uint8_t)('0' + byte / 100);
+    if (byte >= 10) *at++ = (uint8_t)('0' + byte / 10 % 10);
+    *at++ = (uint8_t)('0' + byte % 10);
+  }
+  self->buf->len = (size_t)(at - self->buf->ptr);
+  put(self, LK_LIT("]}"));
+}
+
+/* {"b64":"..."} of both one behind the other. Base64 goes by threes: the first ones are gathered from both. */
+static void put_base64(text_out *self, lk_slice prefix, lk_slice bytes) {
+  uint8_t first[PREFIX_LEN_MAX + 2];
+  size_t len = prefix.len;
+  LK_ASSERT(len <= PREFIX_LEN_MAX);
+  if (len > 0) memcpy(first, prefix.ptr, len);
+  for (; len % 3 != 0 && bytes.len > 0; bytes = lk_slice_skip(bytes, 1))
+    first[len++] = bytes.ptr[0];
   put(self, LK_LIT("{\"b64\":\""));
-  (void)lk_base64_encode(self->buf, payload, LK_BASE64_FORM_STANDARD);
+  (void)lk_base64_encode(self->buf, lk_slice_of(first, len), LK_BASE64_FORM_STANDARD);
+  if (bytes.len > 0) (void)lk_base64_encode(self->buf, bytes, LK_BASE64_FORM_STANDARD);
   put(self, LK_LIT("\"}"));
+}
+
+static void put_payload(text_out *self, const lk_message *m, lk_slice prefix) {
+  if (!m->binary) put(self, m->payload);
+  else if (m->dialect == LK_DIALECT_ARRAY) put_array(self, m->payload);
+  else put_base64(self, prefix, m->payload);
 }
 
 /* All that stands before the payload. */
@@ -227,11 +261,11 @@ static void put_tail(text_out *self, lk_message_form form) {
   put(self, form == LK_MESSAGE_V1 ? LK_LIT("}") : LK_LIT("]"));
 }
 
-static lk_err encode_text(lk_message_form form, const lk_message *m, lk_buf *out) {
+static lk_err encode_text(lk_message_form form, const lk_message *m, lk_slice prefix, lk_buf *out) {
   text_out text = text_begin(out);
   bool was_good = text.err == LK_OK;
   put_head(&text, form, m, m->event);
-  put_payload(&text, m->payload, m->binary);
+  put_payload(&text, m, prefix);
   put_tail(&text, form);
   return text_end(&text, was_good);
 }
@@ -244,7 +278,7 @@ static lk_err encode_reply_text(lk_message_form form, const lk_message *m, lk_sl
   put(&text, LK_LIT("{\"status\":"));
   put_string(&text, status);
   put(&text, LK_LIT(",\"response\":"));
-  put_payload(&text, m->payload, m->binary);
+  put_payload(&text, m, LK_SLICE_EMPTY);
   put(&text, LK_LIT("}"));
   put_tail(&text, form);
   return text_end(&text, was_good);
@@ -252,8 +286,8 @@ static lk_err encode_reply_text(lk_message_form form, const lk_message *m, lk_sl
 
 /* ---- writing frames ---- */
 
-static lk_err write_frame(uint8_t kind, const lk_slice *names, size_t count, lk_slice payload,
-                          lk_buf *out) {
+static lk_err write_frame(uint8_t kind, const lk_slice *names, size_t count, lk_slice prefix,
+                          lk_slice payload, lk_buf *out) {
   lk_err err;
   if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
   for (size_t i = 0; i < count; i++) {
@@ -264,43 +298,98 @@ static lk_err write_frame(uint8_t kind, const lk_slice *names, size_t count, lk_
   lk_buf_append_u8(out, kind);
   for (size_t i = 0; i < count; i++) lk_buf_append_u8(out, (uint8_t)names[i].len);
   for (size_t i = 0; i < count; i++) lk_buf_append(out, names[i]);
+  lk_buf_append(out, prefix);
   err = lk_buf_append(out, payload);
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
+}
+
+static lk_err write_bytes(lk_slice prefix, lk_slice payload, lk_buf *out) {
+  size_t start = out->len;
+  if (lk_buf_err(out) != LK_OK) return lk_buf_err(out);
+  lk_buf_append(out, prefix);
+  lk_err err = lk_buf_append(out, payload);
   if (err != LK_OK) lk_buf_truncate(out, start);
   return err;
 }
 
 /* ---- what a server sends ---- */
 
+/* What stands before the payload for who reads y-protocols' messages; the event is then another, too. */
+typedef struct dressed {
+  lk_message m;
+  uint8_t prefix[PREFIX_LEN_MAX];
+  size_t prefix_len;
+} dressed;
+
+typedef enum y_event { Y_NONE, Y_UPDATE, Y_AWARENESS, Y_MESSAGE } y_event;
+
+static y_event y_event_of(const lk_message *m) {
+  if (!m->binary) return Y_NONE;
+  if (lk_slice_equal(m->event, LK_LIT("server_update"))) return Y_UPDATE;
+  if (lk_slice_equal(m->event, LK_LIT("awareness"))) return Y_AWARENESS;
+  return lk_slice_equal(m->event, LK_LIT("yjs")) ? Y_MESSAGE : Y_NONE;
+}
+
+bool lk_message_is_sayable(lk_message_form form, const lk_message *m) {
+  return form != LK_MESSAGE_Y || y_event_of(m) != Y_NONE;
+}
+
+/* sync 2 update, or awareness: channel/y_sync.h. */
+static dressed dress(lk_message_form form, const lk_message *m) {
+  dressed d = { .m = *m };
+  y_event event = Y_NONE;
+  if (form == LK_MESSAGE_Y || m->dialect == LK_DIALECT_YJS) event = y_event_of(m);
+  if (event == Y_NONE) return d;
+  d.m.event = LK_LIT("yjs");
+  if (event == Y_MESSAGE) return d;
+  d.prefix[d.prefix_len++] = event == Y_UPDATE ? 0 : 1;
+  if (event == Y_UPDATE) d.prefix[d.prefix_len++] = 2;
+  d.prefix_len += lk_varuint_store(d.prefix + d.prefix_len, m->payload.len);
+  return d;
+}
+
+static lk_slice prefix_of(const dressed *d) { return lk_slice_of(d->prefix, d->prefix_len); }
+
 /* Whether a message goes as a frame. */
 static bool is_frame(lk_message_form form, const lk_message *m) {
   LK_ASSERT((uint32_t)form < LK_MESSAGE_FORMS);
-  return m->binary && form == LK_MESSAGE_V2;
+  return m->binary && form == LK_MESSAGE_V2 && m->dialect != LK_DIALECT_ARRAY &&
+         m->dialect != LK_DIALECT_BASE64;
 }
 
 lk_err lk_message_encode_text(const lk_message *m, lk_buf *out) {
-  return encode_text(LK_MESSAGE_V2, m, out);
+  return encode_text(LK_MESSAGE_V2, m, LK_SLICE_EMPTY, out);
 }
 
 lk_err lk_message_encode_push(lk_message_form form, const lk_message *m, lk_buf *out,
                               bool *is_binary) {
-  const lk_slice names[] = { m->join_ref, m->topic, m->event };
-  *is_binary = is_frame(form, m);
-  return *is_binary ? write_frame(0, names, 3, m->payload, out) : encode_text(form, m, out);
+  const dressed d = dress(form, m);
+  const lk_slice names[] = { m->join_ref, m->topic, d.m.event };
+  *is_binary = is_frame(form, m) || form == LK_MESSAGE_Y;
+  LK_ASSERT(lk_message_is_sayable(form, m));
+  if (form == LK_MESSAGE_Y) return write_bytes(prefix_of(&d), m->payload, out);
+  return *is_binary ? write_frame(0, names, 3, prefix_of(&d), m->payload, out)
+                    : encode_text(form, &d.m, prefix_of(&d), out);
 }
 
 lk_err lk_message_encode_reply(lk_message_form form, const lk_message *m, lk_slice status,
                                lk_buf *out, bool *is_binary) {
   const lk_slice names[] = { m->join_ref, m->ref, m->topic, status };
+  LK_ASSERT(form != LK_MESSAGE_Y);
   *is_binary = is_frame(form, m);
-  return *is_binary ? write_frame(1, names, 4, m->payload, out)
+  return *is_binary ? write_frame(1, names, 4, LK_SLICE_EMPTY, m->payload, out)
                     : encode_reply_text(form, m, status, out);
 }
 
 lk_err lk_message_encode_broadcast(lk_message_form form, const lk_message *message, lk_buf *out,
                                    bool *is_binary) {
-  lk_message m = *message;
-  const lk_slice names[] = { m.topic, m.event };
-  m.join_ref = m.ref = LK_SLICE_EMPTY;
-  *is_binary = is_frame(form, &m);
-  return *is_binary ? write_frame(2, names, 2, m.payload, out) : encode_text(form, &m, out);
+  dressed d = dress(form, message);
+  const lk_slice names[] = { d.m.topic, d.m.event };
+  d.m.join_ref = d.m.ref = LK_SLICE_EMPTY;
+  LK_ASSERT(lk_message_is_sayable(form, message));
+  *is_binary = is_frame(form, message) || form == LK_MESSAGE_Y;
+  if (form == LK_MESSAGE_Y) return write_bytes(prefix_of(&d), d.m.payload, out);
+  return *is_binary ? write_frame(2, names, 2, prefix_of(&d), d.m.payload, out)
+                    : encode_text(form, &d.m, prefix_of(&d), out);
 }

@@ -22,8 +22,18 @@ typedef enum lk_message_form {
   LK_MESSAGE_V2,      /* text and binary: WebSocket with vsn=2.0.0 */
   LK_MESSAGE_V2_TEXT, /* text only: long-poll with vsn=2.0.0 */
   LK_MESSAGE_V1,      /* text only: either transport with vsn=1.0.0 or none */
+  LK_MESSAGE_Y,       /* one document's y-protocols messages and nothing else: WebSocket at /y/ */
   LK_MESSAGE_FORMS
 } lk_message_form;
+
+/* How a receiver wants payloads of bytes. What is JSON is the same in all of them. */
+typedef enum lk_message_dialect {
+  LK_DIALECT_PLAIN,  /* as bytes where its form has frames, else {"b64": "..."} */
+  LK_DIALECT_ARRAY,  /* {"bin": [1, 2, ...]} */
+  LK_DIALECT_BASE64, /* {"b64": "..."} in every form */
+  LK_DIALECT_YJS, /* the events server_update and awareness as one of y-protocols' messages, called yjs */
+  LK_DIALECTS
+} lk_message_dialect;
 
 typedef struct lk_message {
   lk_slice join_ref; /* ptr NULL: null */
@@ -32,6 +42,7 @@ typedef struct lk_message {
   lk_slice event;
   lk_slice payload; /* JSON text, or raw bytes of a binary message */
   bool binary;
+  lk_message_dialect dialect; /* of the receiver */
 } lk_message;
 
 /* ---- from a client ---- */
@@ -61,6 +72,10 @@ lk_err lk_message_decode_binary(lk_slice bytes, lk_message *out) LK_MUST_USE;
  * is. A JSON payload is believed to be one. Errors: the buffer's, LK_ERR_UTF8 for a name that is no text, and
  * LK_ERR_TOO_BIG for a name over 255 bytes in a binary frame; the buffer is then as before. */
 
+/* Whether |form| has a message for it: in LK_MESSAGE_Y there are only documents' updates, awareness and what a room
+ * sends as yjs. Ask before encoding. */
+bool lk_message_is_sayable(lk_message_form form, const lk_message *message);
+
 /* A message to one receiver: join_ref, ref (text only; a binary push has none), topic, event, payload. */
 lk_err lk_message_encode_push(lk_message_form form, const lk_message *message, lk_buf *out,
                               bool *is_binary);
@@ -74,10 +89,24 @@ lk_err lk_message_encode_reply(lk_message_form form, const lk_message *message, 
 lk_err lk_message_encode_broadcast(lk_message_form form, const lk_message *message, lk_buf *out,
                                    bool *is_binary);
 
-/* The form whose bytes |form| shares: for JSON, V2 and V2_TEXT are the same. Who encodes a broadcast once for
- * each form does it for those that this function returns. */
-static inline lk_message_form lk_message_shared_form(lk_message_form form, bool is_binary) {
-  return form == LK_MESSAGE_V2_TEXT && !is_binary ? LK_MESSAGE_V2 : form;
+/* What is the same for all receivers of a class, of which there are LK_MESSAGE_CLASSES: form and dialect. */
+#define LK_MESSAGE_CLASSES ((unsigned)LK_MESSAGE_FORMS * (unsigned)LK_DIALECTS)
+static inline unsigned lk_message_class(lk_message_form form, lk_message_dialect dialect) {
+  return (unsigned)form * LK_DIALECTS + (unsigned)dialect;
+}
+
+/* The class whose bytes |class| shares: JSON is the same in all dialects, V2 and V2_TEXT. Who encodes a broadcast once
+ * for each class does it for those that this function returns. */
+static inline unsigned lk_message_shared_class(unsigned class, bool is_binary) {
+  lk_message_form form = (lk_message_form)(class / LK_DIALECTS);
+  lk_message_dialect dialect = (lk_message_dialect)(class % LK_DIALECTS);
+  bool is_text = form == LK_MESSAGE_V2_TEXT || form == LK_MESSAGE_V1;
+  if (!is_binary) dialect = LK_DIALECT_PLAIN;
+  if (is_text && dialect == LK_DIALECT_PLAIN && is_binary) dialect = LK_DIALECT_BASE64;
+  if (form == LK_MESSAGE_V2_TEXT &&
+      (!is_binary || dialect == LK_DIALECT_ARRAY || dialect == LK_DIALECT_BASE64))
+    form = LK_MESSAGE_V2;
+  return lk_message_class(form, dialect);
 }
 
 /* A text message of V2, from either side: for clients, too. |payload| must be JSON text. */

@@ -283,6 +283,7 @@ size_t lk_session_bytes(const lk_session *self) {
 
 static lk_err send_message(const lk_session *self, const lk_session_io *io, const lk_message *m) {
   bool is_binary = false;
+  if (!lk_message_is_sayable(lk_session_form(self), m)) return LK_OK;
   size_t start = lk_outbox_begin(io->output);
   lk_err err = lk_message_encode_push(lk_session_form(self), m, &io->output->bytes, &is_binary);
   return lk_outbox_end_as(io->output, start, is_binary, err);
@@ -291,7 +292,7 @@ static lk_err send_message(const lk_session *self, const lk_session_io *io, cons
 static lk_err send_reply(const lk_session *self, const lk_session_io *io, const lk_message *m,
                          lk_slice status) {
   bool is_binary = false;
-  if (m->ref.ptr == NULL) return LK_OK; /* nobody waits for it */
+  if (m->ref.ptr == NULL || self->form == LK_MESSAGE_Y) return LK_OK; /* nobody waits for it */
   size_t start = lk_outbox_begin(io->output);
   lk_err err = lk_message_encode_reply(lk_session_form(self), m, status, &io->output->bytes,
                                        &is_binary);
@@ -317,7 +318,9 @@ static lk_err send_unmatched(const lk_session *self, const lk_session_io *io, lk
 /* phx_close and phx_error carry the join_ref twice. */
 static lk_err send_end(const lk_session *self, const lk_session_io *io, lk_slice join_ref,
                        lk_slice topic, lk_slice event, lk_slice payload) {
-  lk_message m = { join_ref, join_ref, topic, event, payload, false };
+  lk_message m = {
+    .join_ref = join_ref, .ref = join_ref, .topic = topic, .event = event, .payload = payload
+  };
   return send_message(self, io, &m);
 }
 
@@ -517,7 +520,8 @@ static lk_message message_of(const lk_session_answer *a, lk_slice join_ref) {
                    .topic = a->topic,
                    .event = a->event,
                    .payload = a->payload,
-                   .binary = a->is_binary };
+                   .binary = a->is_binary,
+                   .dialect = a->dialect };
   if (!a->is_binary && a->payload.len == 0) m.payload = LK_LIT("{}");
   return m;
 }

@@ -127,7 +127,8 @@ typedef struct lk_session_answer {
   lk_slice status;  /* of a reply: "ok", "error" or another */
   lk_slice event;   /* of a push */
   lk_slice payload; /* the response, or what is pushed; empty stands for {} unless |is_binary| */
-  bool is_binary;   /* raw bytes; V1 and long-poll get {"b64": ...} */
+  bool is_binary;   /* raw bytes, which |dialect| may dress */
+  lk_message_dialect dialect;
 } lk_session_answer;
 
 /* Answers a JOIN event: topic, channel, ref, payload. */

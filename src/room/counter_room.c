@@ -436,7 +436,8 @@ static lk_err step(lk_room *self, const lk_room_input *input) {
   switch (input->kind) {
   case LK_ROOM_JOIN: return on_join(self, input);
   case LK_ROOM_RESTORE: return on_restore(self, input);
-  case LK_ROOM_MESSAGE: return on_message(self, input);
+  case LK_ROOM_MESSAGE:
+  case LK_ROOM_QUERY: return on_message(self, input);
   case LK_ROOM_JOURNALED: return on_journaled(self, input);
   case LK_ROOM_SNAPSHOT: return on_snapshot(self);
   case LK_ROOM_LEAVE: on_leave(self, input->member); return LK_OK;

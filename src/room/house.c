@@ -151,9 +151,11 @@ typedef struct waiting_input {
   bool again;
   uint64_t member;
   uint64_t request;
+  lk_rights rights;
   uint32_t event_len;
+  uint32_t subject_len;
   uint32_t payload_len;
-  uint8_t bytes[]; /* event, payload */
+  uint8_t bytes[]; /* event, subject, payload */
 } waiting_input;
 
 typedef struct entry_timer {
@@ -472,7 +474,7 @@ static void stop_timers(entry *e) {
 }
 
 static size_t waiting_size(const waiting_input *w) {
-  return sizeof *w + w->event_len + w->payload_len;
+  return sizeof *w + w->event_len + w->subject_len + w->payload_len;
 }
 
 /* The record of |e| is not waited for any more. One that was appended may be there in the end. */
@@ -662,7 +664,8 @@ static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hea
                           .audience = hears ? LK_BUS_WAITERS : LK_BUS_ALL,
                           .request = effect->request,
                           .payload = effect->payload,
-                          .binary = effect->binary });
+                          .binary = effect->binary,
+                          .dialect = effect->dialect });
 }
 
 /* ---- who is there ---- */
@@ -921,7 +924,7 @@ static void ask_room(entry *e, lk_room_input input) {
 }
 
 /* A member of before comes in without asking. Where there is no more room for it, it must join again. */
-static void restore(entry *e, member *m, lk_slice payload) {
+static void restore(entry *e, member *m, lk_room_input input) {
   uint64_t number = m->number;
   if (!let_in(m)) {
     free_member(e->house, m);
@@ -929,9 +932,11 @@ static void restore(entry *e, member *m, lk_slice payload) {
     return;
   }
   bool ignored;
-  lk_err err = enter_attendance(e, number, payload, &ignored);
+  lk_err err = enter_attendance(e, number, input.payload, &ignored);
   if (err != LK_OK) LK_COVERED(house_restored_without_presence);
-  run_room(e, (lk_room_input){ .kind = LK_ROOM_RESTORE, .member = number, .payload = payload });
+  input.kind = LK_ROOM_RESTORE;
+  input.member = number;
+  run_room(e, input);
 }
 
 /* ---- opening ---- */
@@ -967,14 +972,17 @@ static void take_in(entry *e, const waiting_input *w) {
                           .member = w->member,
                           .request = w->request,
                           .event = lk_slice_first(rest, w->event_len),
-                          .payload = lk_slice_skip(rest, w->event_len),
+                          .subject = lk_slice_first(lk_slice_skip(rest, w->event_len),
+                                                    w->subject_len),
+                          .payload = lk_slice_skip(rest, (size_t)w->event_len + w->subject_len),
+                          .rights = w->rights,
                           .binary = w->binary };
   if (m == NULL) { /* its join was refused */
     answer(e->house, w->member, w->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
     return;
   }
   if (w->kind == LK_BUS_RESTORE) {
-    restore(e, m, input.payload);
+    restore(e, m, input);
     return;
   }
   if (w->kind == LK_BUS_MESSAGE && lk_attendance_knows(input.event)) {
@@ -1399,7 +1407,7 @@ static void end_call(lk_house *self) {
 
 static lk_err queue_input(entry *e, uint64_t number, const lk_bus_message *m) {
   lk_house *house = e->house;
-  size_t size = sizeof(waiting_input) + m->event.len + m->payload.len;
+  size_t size = sizeof(waiting_input) + m->event.len + m->subject.len + m->payload.len;
   /* What was in the room before may always come back. */
   if (m->kind != LK_BUS_RESTORE && (e->waiting_bytes > house->limits->ws_output_bytes ||
                                     size > house->limits->ws_output_bytes - e->waiting_bytes))
@@ -1407,12 +1415,22 @@ static lk_err queue_input(entry *e, uint64_t number, const lk_bus_message *m) {
   waiting_input *w = lk_alloc_bytes(house->env->alloc, size);
   if (w == NULL) return LK_ERR_NOMEM;
   *w = (waiting_input){
-    .kind = m->kind, .binary = m->binary, .again = m->again, .member = number, .request = m->request
+    .kind = m->kind,
+    .binary = m->binary,
+    .again = m->again,
+    .member = number,
+    .request = m->request,
+    .rights = m->rights,
+    .event_len = (uint32_t)m->event.len, /* a frame's length has 32 bits */
+    .subject_len = (uint32_t)m->subject.len,
+    .payload_len = (uint32_t)m->payload.len,
   };
-  w->event_len = (uint32_t)m->event.len; /* a frame's length has 32 bits */
-  w->payload_len = (uint32_t)m->payload.len;
-  if (m->event.len > 0) memcpy(w->bytes, m->event.ptr, m->event.len);
-  if (m->payload.len > 0) memcpy(w->bytes + m->event.len, m->payload.ptr, m->payload.len);
+  const lk_slice parts[] = { m->event, m->subject, m->payload };
+  uint8_t *at = w->bytes;
+  for (size_t i = 0; i < 3; i++) {
+    if (parts[i].len > 0) memcpy(at, parts[i].ptr, parts[i].len);
+    at += parts[i].len;
+  }
   e->waiting_bytes += size;
   lk_list_push_last(&e->waiting, &w->link);
   return LK_OK;
@@ -1447,13 +1465,16 @@ static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m
     free_member(self, who);
   if (err == LK_OK && e->state == ENTRY_OPEN && !is_new) {
     if (m->kind == LK_BUS_RESTORE) {
-      restore(e, who, m->payload);
+      restore(e, who,
+              (lk_room_input){ .payload = m->payload, .rights = m->rights, .subject = m->subject });
     } else {
       who->state = MEMBER_JOINS;
       ask_room(e, (lk_room_input){ .kind = LK_ROOM_JOIN,
                                    .member = number,
                                    .request = m->request,
-                                   .payload = m->payload });
+                                   .payload = m->payload,
+                                   .rights = m->rights,
+                                   .subject = m->subject });
     }
     return;
   }
@@ -1517,6 +1538,7 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
                                  .event = m->event,
                                  .payload = m->payload,
                                  .binary = m->binary,
+                                 .rights = m->rights,
                                  .applied = is_applied });
     return;
   }

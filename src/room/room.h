@@ -20,7 +20,8 @@
 #ifndef LK_ROOM_ROOM_H
 #define LK_ROOM_ROOM_H
 
-#include "base/base.h"
+#include "channel/message.h"
+#include "channel/rights.h"
 
 typedef enum lk_room_input_kind {
   LK_ROOM_JOIN,      /* member, request, payload */
@@ -30,11 +31,12 @@ typedef enum lk_room_input_kind {
   LK_ROOM_TICK,      /* the time of a TIMER effect has come */
   LK_ROOM_JOURNALED, /* ticket: its record is durable, and those before it */
   LK_ROOM_SNAPSHOT,  /* answer with SNAPSHOT_DONE, now or in a later step */
+  LK_ROOM_QUERY, /* member, request, event, payload, binary: like MESSAGE, from nobody who is in the room */
 } lk_room_input_kind;
 
 /* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
- * answered by ACCEPT or REFUSE in its own step, each MESSAGE by REPLY, once, unless the member leaves or the room ends
- * before. */
+ * answered by ACCEPT or REFUSE in its own step, each MESSAGE and QUERY by REPLY, once, unless the member leaves or the
+ * room ends before. */
 typedef struct lk_room_input {
   lk_room_input_kind kind;
   uint64_t now_ms;
@@ -46,6 +48,8 @@ typedef struct lk_room_input {
   bool binary;      /* |payload| is bytes */
   bool applied; /* the state has what this message changes, but its answer was lost: only answer */
   uint64_t ticket;
+  lk_rights rights; /* JOIN, RESTORE, MESSAGE, QUERY: at least READ */
+  lk_slice subject; /* JOIN, RESTORE, QUERY: who it is, by its token; empty: nobody in particular */
 } lk_room_input;
 
 typedef enum lk_room_effect_kind {
@@ -74,6 +78,7 @@ typedef struct lk_room_effect {
   uint64_t ticket;
   uint64_t at_ms;
   lk_err result;
+  lk_message_dialect dialect; /* ACCEPT: how this member reads bytes from then on */
 } lk_room_effect;
 
 typedef struct lk_room lk_room;

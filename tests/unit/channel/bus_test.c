@@ -12,8 +12,26 @@ static const lk_bus_message samples[] = {
     .settled = 299,
     .member = (UINT64_C(1) << 56) - 1,
     .topic = LK_LIT_INIT("crdt:a"),
-    .payload = LK_LIT_INIT("{}") },
-  { .kind = LK_BUS_RESTORE, .member = 1, .topic = LK_LIT_INIT("relay:b") },
+    .payload = LK_LIT_INIT("{}"),
+    .rights = LK_RIGHTS_READ,
+    .subject = LK_LIT_INIT("user-1") },
+  { .kind = LK_BUS_RESTORE,
+    .member = 1,
+    .topic = LK_LIT_INIT("relay:b"),
+    .rights = LK_RIGHTS_ADMIN },
+  { .kind = LK_BUS_ACCEPT,
+    .audience = LK_BUS_WAITERS,
+    .request = 4,
+    .payload = LK_LIT_INIT("{}"),
+    .dialect = LK_DIALECT_YJS },
+  { .kind = LK_BUS_QUERY,
+    .request = 301,
+    .settled = 300,
+    .topic = LK_LIT_INIT("doc:a"),
+    .event = LK_LIT_INIT("read"),
+    .payload = LK_LIT_INIT("{}"),
+    .rights = LK_RIGHTS_WRITE,
+    .subject = LK_LIT_INIT("u") },
   { .kind = LK_BUS_MESSAGE,
     .binary = true,
     .again = true,
@@ -39,6 +57,8 @@ static const lk_bus_message samples[] = {
 static void check_same(const lk_bus_message *got, const lk_bus_message *want) {
   CHECK(got->kind == want->kind && got->audience == want->audience && got->binary == want->binary &&
         got->again == want->again);
+  CHECK(got->rights == want->rights && got->dialect == want->dialect);
+  CHECK_SLICE(got->subject, want->subject);
   CHECK_U64(got->generation, want->generation);
   CHECK_U64(got->answers, want->answers);
   CHECK_U64(got->request, want->request);
@@ -135,7 +155,7 @@ TEST(bytes_that_are_no_frames_are_refused_and_passed_over_until_a_boundary) {
 
 TEST(a_message_that_is_too_long_or_finds_no_memory_leaves_the_buffer_as_it_was) {
   static uint8_t long_payload[FRAME_MAX];
-  lk_bus_message big = samples[5];
+  lk_bus_message big = samples[7];
   big.payload = lk_slice_of(long_payload, sizeof long_payload);
   FAULT_LOOP(faults, test_alloc()) {
     lk_buf out;

@@ -82,8 +82,10 @@ TEST(texts_are_written_as_phoenix_reads_them) {
   fixture f;
   bool is_binary;
   setup(&f);
-  lk_message m = { LK_SLICE_EMPTY, LK_LIT("7"),         LK_LIT("a\"b"),
-                   LK_LIT("ev"),   LK_LIT("{\"x\":1}"), false };
+  lk_message m = { .ref = LK_LIT("7"),
+                   .topic = LK_LIT("a\"b"),
+                   .event = LK_LIT("ev"),
+                   .payload = LK_LIT("{\"x\":1}") };
   CHECK_OK(lk_message_encode_text(&m, &f.out));
   CHECK_TEXT(lk_buf_slice(&f.out), "[null,\"7\",\"a\\\"b\",\"ev\",{\"x\":1}]");
   lk_buf_truncate(&f.out, 0);
@@ -101,8 +103,12 @@ TEST(binary_frames_are_those_of_phoenix) {
   fixture f;
   bool is_binary;
   setup(&f);
-  lk_message m = { LK_LIT("2"), LK_LIT("9"), LK_LIT("cap:a"), LK_LIT("ok"), LK_LIT("\x01\x02\xff"),
-                   true };
+  lk_message m = { .join_ref = LK_LIT("2"),
+                   .ref = LK_LIT("9"),
+                   .topic = LK_LIT("cap:a"),
+                   .event = LK_LIT("ok"),
+                   .payload = LK_LIT("\x01\x02\xff"),
+                   .binary = true };
   CHECK_OK(lk_message_encode_reply(LK_MESSAGE_V2, &m, LK_LIT("ok"), &f.out, &is_binary));
   CHECK_TEXT(lk_buf_slice(&f.out), "\x01\x01\x01\x05\x02"
                                    "29cap:aok\x01\x02\xff");
@@ -178,11 +184,14 @@ TEST(a_message_that_does_not_fit_leaves_the_buffer_as_it_was) {
   CHECK_ERR(lk_message_encode_broadcast(LK_MESSAGE_V2, &m, &f.out, &is_binary), LK_ERR_LIMIT);
   CHECK_TEXT(lk_buf_slice(&f.out), "before");
   CHECK_OK(lk_buf_err(&f.out));
-  for (uint32_t form = 0; form < LK_MESSAGE_FORMS; form++) {
-    m.binary = form == LK_MESSAGE_V1;
-    CHECK_ERR(lk_message_encode_push((lk_message_form)form, &m, &f.out, &is_binary), LK_ERR_LIMIT);
-    CHECK_ERR(lk_message_encode_reply((lk_message_form)form, &m, LK_LIT("ok"), &f.out, &is_binary),
-              LK_ERR_LIMIT);
+  m.event = LK_LIT("yjs");
+  for (uint32_t class = 0; class < LK_MESSAGE_CLASSES; class ++) {
+    lk_message_form form = (lk_message_form)(class / LK_DIALECTS);
+    m.dialect = (lk_message_dialect)(class % LK_DIALECTS);
+    m.binary = form != LK_MESSAGE_V2_TEXT;
+    CHECK_ERR(lk_message_encode_push(form, &m, &f.out, &is_binary), LK_ERR_LIMIT);
+    if (form != LK_MESSAGE_Y)
+      CHECK_ERR(lk_message_encode_reply(form, &m, LK_LIT("ok"), &f.out, &is_binary), LK_ERR_LIMIT);
     CHECK_TEXT(lk_buf_slice(&f.out), "before");
     CHECK_OK(lk_buf_err(&f.out));
   }
@@ -286,17 +295,93 @@ TEST(a_broadcast_is_encoded_once_for_each_form) {
   bool is_binary;
   setup(&f);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    lk_message m = { LK_LIT("1"), LK_LIT("2"),         LK_LIT("t"),
-                     LK_LIT("e"), LK_LIT("{\"x\":1}"), cases[i].payload_is_binary };
+    lk_message m = { .join_ref = LK_LIT("1"),
+                     .ref = LK_LIT("2"),
+                     .topic = LK_LIT("t"),
+                     .event = LK_LIT("e"),
+                     .payload = LK_LIT("{\"x\":1}"),
+                     .binary = cases[i].payload_is_binary };
     lk_buf_truncate(&f.out, 0);
     CHECK_OK(lk_message_encode_broadcast(cases[i].form, &m, &f.out, &is_binary));
     CHECK_SLICE(lk_buf_slice(&f.out), cases[i].want);
     CHECK(is_binary == cases[i].is_binary);
-    lk_buf_truncate(&f.out, 0);
-    CHECK_OK(lk_message_encode_broadcast(lk_message_shared_form(cases[i].form, m.binary), &m,
-                                         &f.out, &is_binary));
-    CHECK_SLICE(lk_buf_slice(&f.out), cases[i].want);
   }
-  CHECK(lk_message_shared_form(LK_MESSAGE_V2_TEXT, false) == LK_MESSAGE_V2);
+  teardown(&f);
+}
+
+TEST(bytes_are_dressed_as_their_reader_wants_them) {
+  static const struct {
+    lk_message_form form;
+    lk_message_dialect dialect;
+    lk_slice event;
+    lk_slice want;
+  } cases[] = {
+    { LK_MESSAGE_V2, LK_DIALECT_ARRAY, LK_LIT_INIT("server_update"),
+      LK_LIT_INIT("[null,null,\"t\",\"server_update\",{\"bin\":[1,20,255]}]") },
+    { LK_MESSAGE_V2, LK_DIALECT_BASE64, LK_LIT_INIT("server_update"),
+      LK_LIT_INIT("[null,null,\"t\",\"server_update\",{\"b64\":\"ART/\"}]") },
+    { LK_MESSAGE_V2, LK_DIALECT_YJS, LK_LIT_INIT("server_update"),
+      LK_LIT_INIT("\x02\x01\x03tyjs\x00\x02\x03\x01\x14\xff") },
+    { LK_MESSAGE_V2, LK_DIALECT_YJS, LK_LIT_INIT("awareness"),
+      LK_LIT_INIT("\x02\x01\x03tyjs\x01\x03\x01\x14\xff") },
+    { LK_MESSAGE_V2, LK_DIALECT_YJS, LK_LIT_INIT("other"),
+      LK_LIT_INIT("\x02\x01\x05tother\x01\x14\xff") },
+    { LK_MESSAGE_V1, LK_DIALECT_YJS, LK_LIT_INIT("server_update"), /* 00 02 03 01 14 ff */
+      LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"yjs\",\"ref\":null,\"payload\":{\"b64\":\"AAIDART/"
+                  "\"}}") },
+    { LK_MESSAGE_V2_TEXT, LK_DIALECT_YJS, LK_LIT_INIT("awareness"), /* 01 03 01 14 ff */
+      LK_LIT_INIT("[null,null,\"t\",\"yjs\",{\"b64\":\"AQMBFP8=\"}]") },
+    { LK_MESSAGE_Y, LK_DIALECT_PLAIN, LK_LIT_INIT("server_update"),
+      LK_LIT_INIT("\x00\x02\x03\x01\x14\xff") },
+    { LK_MESSAGE_Y, LK_DIALECT_YJS, LK_LIT_INIT("yjs"), LK_LIT_INIT("\x01\x14\xff") },
+  };
+  fixture f;
+  bool is_binary;
+  setup(&f);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    lk_message m = { .topic = LK_LIT("t"),
+                     .event = cases[i].event,
+                     .payload = LK_LIT("\x01\x14\xff"),
+                     .binary = true,
+                     .dialect = cases[i].dialect };
+    lk_buf_truncate(&f.out, 0);
+    CHECK_OK(lk_message_encode_broadcast(cases[i].form, &m, &f.out, &is_binary));
+    CHECK_SLICE(lk_buf_slice(&f.out), cases[i].want);
+    uint8_t first = cases[i].want.ptr[0];
+    CHECK(is_binary == (first != '[' && first != '{'));
+  }
+  teardown(&f);
+}
+
+/* Goal: a receiver may be sent what was encoded for the class that it shares.
+ * Method: every form and dialect, JSON and bytes, by itself and by the class that it shares. */
+TEST(classes_that_share_read_the_same_bytes) {
+  fixture f;
+  bool is_binary, shared_is_binary;
+  setup(&f);
+  for (unsigned i = 0; i < 2 * LK_MESSAGE_CLASSES; i++) {
+    unsigned class = i / 2, shared = lk_message_shared_class(class, i % 2 == 1);
+    lk_message m = { .topic = LK_LIT("t"),
+                     .event = LK_LIT("server_update"),
+                     .payload = LK_LIT("{\"x\":1}"),
+                     .binary = i % 2 == 1,
+                     .dialect = (lk_message_dialect)(class % LK_DIALECTS) };
+    lk_message_form form = (lk_message_form)(class / LK_DIALECTS);
+    CHECK(lk_message_shared_class(shared, m.binary) == shared);
+    CHECK(lk_message_is_sayable(form, &m) ==
+          lk_message_is_sayable((lk_message_form)(shared / LK_DIALECTS), &m));
+    if (!lk_message_is_sayable(form, &m)) continue;
+    lk_buf_truncate(&f.out, 0);
+    CHECK_OK(lk_message_encode_broadcast(form, &m, &f.out, &is_binary));
+    size_t len = f.out.len;
+    m.dialect = (lk_message_dialect)(shared % LK_DIALECTS);
+    CHECK_OK(lk_message_encode_broadcast((lk_message_form)(shared / LK_DIALECTS), &m, &f.out,
+                                         &shared_is_binary));
+    CHECK(is_binary == shared_is_binary);
+    CHECK_SLICE(lk_slice_skip(lk_buf_slice(&f.out), len),
+                lk_slice_first(lk_buf_slice(&f.out), len));
+  }
+  CHECK(lk_message_shared_class(lk_message_class(LK_MESSAGE_V2_TEXT, LK_DIALECT_YJS), false) ==
+        lk_message_class(LK_MESSAGE_V2, LK_DIALECT_PLAIN));
   teardown(&f);
 }
