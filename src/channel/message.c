@@ -16,6 +16,7 @@
 #include "channel/message.h"
 
 #include "codec/base64.h"
+#include "codec/json_bytes.h"
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 #include "codec/reader.h"
@@ -193,26 +194,11 @@ static void put_string_or_null(text_out *self, lk_slice text) {
   else put_string(self, text);
 }
 
-/* {"bin":[1,2,3]}. Room for the longest is reserved once. */
 static void put_array(text_out *self, lk_slice bytes) {
-  put(self, LK_LIT("{\"bin\":["));
-  lk_err err = bytes.len > (SIZE_MAX - self->buf->len) / 4
-                   ? LK_ERR_TOO_BIG
-                   : lk_buf_reserve(self->buf, bytes.len * 4);
-  if (err != LK_OK) {
-    if (self->err == LK_OK) self->err = err;
-    return;
-  }
-  uint8_t *at = self->buf->ptr + self->buf->len;
-  for (size_t i = 0; i < bytes.len; i++) {
-    unsigned byte = bytes.ptr[i];
-    if (i > 0) *at++ = ',';
-    if (byte >= 100) *at++ = (uint8_t)('0' + byte / 100);
-    if (byte >= 10) *at++ = (uint8_t)('0' + byte / 10 % 10);
-    *at++ = (uint8_t)('0' + byte % 10);
-  }
-  self->buf->len = (size_t)(at - self->buf->ptr);
-  put(self, LK_LIT("]}"));
+  put(self, LK_LIT("{\"bin\":"));
+  lk_err err = lk_json_append_bytes(self->buf, bytes);
+  if (self->err == LK_OK) self->err = err;
+  put(self, LK_LIT("}"));
 }
 
 /* {"b64":"..."} of both one behind the other. Base64 goes by threes: the first ones are gathered from both. */
