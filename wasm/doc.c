@@ -50,7 +50,7 @@ static lk_env env;
 
 /* ---- handles ---- */
 
-static slot *slot_of(u32 handle) {
+static inline __attribute__((always_inline)) slot *slot_of(u32 handle) {
   u32 place = handle & 0xFFFF;
   if (place >= slot_cap) return NULL;
   slot *s = &slots[place];

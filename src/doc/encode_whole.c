@@ -96,12 +96,12 @@ static ALWAYS_INLINE uint32_t shown_mask(const lk_item *item) {
   return (uint32_t)(item->kind & LK_CONTENT_DELETED) - 1;
 }
 
-/* Text or deleted, and where its text is, or would be, COPY_LEN bytes can be read. */
+/* Text or deleted, and behind where its text is, or would be, COPY_LEN bytes can be read. */
 static ALWAYS_INLINE bool is_plain(const lk_doc *doc, const lk_item *item) {
   const uint32_t kinds = UINT32_C(1) << LK_CONTENT_STRING | UINT32_C(1) << LK_CONTENT_DELETED;
   return (kinds >> (item->kind & 31) & 1) != 0 && (item->flags & LK_ITEM_WIDE) == 0 &&
          item->origin_client != LK_NO_CLIENT &&
-         (item->content & shown_mask(item)) + COPY_LEN <= doc->text_cap;
+         ((item->content + item->len) & shown_mask(item)) + COPY_LEN <= doc->text_cap;
 }
 
 /* There is room for HEAD_MAX bytes, the text, and COPY_LEN more. */
@@ -113,10 +113,14 @@ static ALWAYS_INLINE uint8_t *put_plain(const whole *self, uint8_t *to, const lk
   to = put_id(self, to, item->client, item->origin_client, item->origin_clock);
   if (right) to = put_id(self, to, item->client, item->right_client, item->right_clock);
   to = put_u32(to, item->len);
-  memcpy(to, text, COPY_LEN / 2);
-  memcpy(to + COPY_LEN / 2, text + COPY_LEN / 2, COPY_LEN / 2);
-  if (bytes > COPY_LEN) memcpy(to + COPY_LEN, text + COPY_LEN, bytes - COPY_LEN);
-  return to + bytes;
+  uint8_t *end = to + bytes;
+  do { /* nearly always once; a call for the rest would cost as much as all of it */
+    memcpy(to, text, COPY_LEN / 2);
+    memcpy(to + COPY_LEN / 2, text + COPY_LEN / 2, COPY_LEN / 2);
+    to += COPY_LEN;
+    text += COPY_LEN;
+  } while (to < end);
+  return end;
 }
 
 static OUT_OF_LINE uint8_t *make_room(lk_buf *out, uint8_t *to, size_t len) {

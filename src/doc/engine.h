@@ -296,16 +296,19 @@ typedef struct lk_observer {
 /* Where the last keystroke was made, for the next one: text_fast.c. Whatever else changes the document makes it of no
  * use, see lk_typing_end(). */
 typedef struct lk_typing {
-  uint64_t
-      types_at; /* a character that is typed at that index goes on in |item|; UINT64_MAX for none */
+  uint64_t types_at;   /* a character that is typed at that index goes on in |item|, */
+  uint64_t types_end;  /* but not at that one; both are UINT64_MAX for none */
   uint64_t deletes_at; /* one that is deleted at that index is the last, or first, of |item| */
   lk_node node;
   uint32_t item;   /* LK_NONE where nothing goes on */
   uint32_t gone;   /* what was deleted stands there, beside |item| */
   uint32_t beside; /* |item| as it will be, while something is deleted */
-  uint32_t room;   /* what is typed goes on for so many units */
-  int32_t owed;    /* units that the order index does not know yet; they are |item|'s */
+  uint32_t known;  /* units of |item|, as the order index has it, if there is one */
 } lk_typing;
+#define LK_TYPING_NONE                                                                             \
+  (lk_typing) {                                                                                    \
+    .types_at = UINT64_MAX, .types_end = UINT64_MAX, .deletes_at = UINT64_MAX, .item = LK_NONE     \
+  }
 
 /* A change that text_fast.c made at once while somebody observes events. As long as they are told about it the items look as
  * they will when it is over; lk_stroke_settle() makes them what a transaction would have left. */

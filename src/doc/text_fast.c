@@ -27,8 +27,19 @@
 /* A stretch of typing is looked at as a whole again after so many characters. */
 #define TYPED_ON_MAX 256
 
+/* Where bytes of code count for more, numbers are written by a call. */
+#ifdef LK_SMALL
+#define MAYBE_INLINE __attribute__((noinline))
+#else
+#define MAYBE_INLINE inline
+#endif
+
 /* Whether there is what it takes to tell observers of events. */
 static bool can_tell(lk_doc *doc) { return doc->event_observers == 0 || lk_stroke_ready(doc); }
+
+/* Where nobody observes, no more has to be asked: nothing is typed on while observers are called, even when the last one
+ * of them has just gone (lk_doc_off()). */
+static inline bool is_observed(const lk_doc *doc) { return doc->observers.count > 0; }
 
 static bool is_open_to_it(lk_doc *doc, const lk_type *type) {
   return doc->tx == NULL && !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 &&
@@ -48,7 +59,14 @@ static bool is_ascii(lk_slice text) {
 
 /* ---- the update ---- */
 
-static uint8_t *put(uint8_t *to, uint64_t value) { return to + lk_varuint_store(to, value); }
+static MAYBE_INLINE uint8_t *put(uint8_t *to, uint64_t value) {
+  return to + lk_varuint_store(to, value);
+}
+
+static MAYBE_INLINE uint8_t *put_id(const lk_doc *doc, uint8_t *to, uint32_t client,
+                                    uint32_t clock) {
+  return put(put(to, doc->clients.at[client].id), clock);
+}
 
 /* Whose change it was: that of the caller's own call, or an update that came from |origin|. */
 typedef struct whose {
@@ -58,8 +76,10 @@ typedef struct whose {
 static const whose OURS = { 0, true };
 
 static uint8_t *emit_room(lk_doc *doc, size_t len) {
-  lk_buf_truncate(&doc->emit, 0);
-  return lk_buf_reserve(&doc->emit, len + 96) == LK_OK ? doc->emit.ptr : NULL;
+  lk_buf *emit = &doc->emit;
+  if (emit->err == LK_OK && emit->cap >= len + 96) return emit->ptr;
+  lk_buf_truncate(emit, 0);
+  return lk_buf_reserve(emit, len + 96) == LK_OK ? emit->ptr : NULL;
 }
 
 static void emit_to(lk_doc *doc, const uint8_t *end) {
@@ -72,17 +92,14 @@ static void emit_insert(lk_doc *doc, const lk_stroke *what, lk_slice text, uint3
   if (to != NULL) {
     *to++ = 1;
     *to++ = 1;
-    to = put(put(to, doc->clients.at[what->client].id), what->clock);
+    to = put_id(doc, to, what->client, what->clock);
     *to++ = (uint8_t)(LK_CONTENT_STRING | (origin_client != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
                       (right != LK_NONE ? LK_INFO_RIGHT : 0));
-    if (origin_client != LK_NO_CLIENT)
-      to = put(put(to, doc->clients.at[origin_client].id), origin_clock);
-    if (right != LK_NONE) {
-      const lk_item *item = &doc->items[right];
-      to = put(put(to, doc->clients.at[item->client].id), item->clock);
-    }
+    if (origin_client != LK_NO_CLIENT) to = put_id(doc, to, origin_client, origin_clock);
+    if (right != LK_NONE) to = put_id(doc, to, doc->items[right].client, doc->items[right].clock);
     to = put(to, text.len);
-    memcpy(to, text.ptr, text.len);
+    if (text.len == 1) *to = text.ptr[0];
+    else memcpy(to, text.ptr, text.len);
     to += text.len;
     *to++ = 0;
   }
@@ -303,10 +320,10 @@ static bool can_write(const lk_doc *doc, uint16_t number) {
 
 void lk_typing_stop(lk_doc *doc) {
   lk_typing *at = &doc->typing;
-  if (at->owed != 0) lk_order_add(doc, doc->items[at->item].leaf, at->owed, 0);
-  at->item = LK_NONE;
-  at->types_at = at->deletes_at = UINT64_MAX;
-  at->owed = 0;
+  const lk_item *item = &doc->items[at->item];
+  if (item->len != at->known && doc->types.at[item->parent].order != LK_NONE)
+    lk_order_add(doc, item->leaf, (int32_t)(item->len - at->known), 0);
+  *at = LK_TYPING_NONE;
 }
 
 /* What was typed may go on behind |made|, which ends at |index|. */
@@ -322,33 +339,34 @@ static void typing_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t ma
   room = lk_min_u32(room, doc->limits.doc_units_count - doc->units);
   if (room == 0) return;
   at->types_at = index;
+  at->types_end = (uint64_t)index + room;
   at->node = lk_node_of(doc, slot);
   at->item = made;
-  at->room = room;
+  at->known = item->len;
   doc->types.at[slot].cursor = made; /* which stays where it is */
   doc->types.at[slot].cursor_at = index - item->len;
 }
 
 bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
   lk_typing *at = &doc->typing;
-  if (index != at->types_at || utf8.len != 1 || utf8.ptr[0] >= 0x80) return false;
+  if (index != at->types_at || index == at->types_end) return false;
+  if (utf8.len != 1 || utf8.ptr[0] >= 0x80) return false;
   if (text.slot != at->node.slot || text.check != at->node.check) return false;
-  if (doc->cleaning || !can_tell(doc)) return false;
+  bool observed = is_observed(doc);
+  if (observed && (doc->cleaning || !can_tell(doc))) return false;
   lk_item *item = &doc->items[at->item];
   lk_client *client = &doc->clients.at[item->client];
   lk_type *type = &doc->types.at[text.slot];
-  uint32_t len = item->len, end = item->content + len, clock = client->clock, room = at->room - 1;
+  uint32_t len = item->len, end = item->content + len, clock = client->clock;
   if (end == doc->text_len) doc->text_len = end + 1;
   else client->text_used = end + 1;
   item->len = len + 1;
   client->clock = clock + 1;
   doc->units++;
   type->length++;
-  at->owed += type->order != LK_NONE;
-  at->room = room;
-  at->types_at = room > 0 ? index + 1 : UINT64_MAX;
+  at->types_at = index + 1;
   doc->text[end] = utf8.ptr[0];
-  if (doc->observers.count > 0) {
+  if (observed) {
     lk_stroke what = { .type = text.slot, .client = item->client, .clock = clock, .len = 1 };
     what.right = LK_NONE;
     tell_insert(doc, OURS, &what, utf8, item->client, clock - 1, item->right);
@@ -494,6 +512,7 @@ static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t 
            : !continues(doc, at->gone, number, at->gone))
     return;
   at->item = number;
+  at->known = item->len;
   at->node = lk_node_of(doc, slot);
   at->deletes_at = back ? index - 1 : index;
   type->cursor = number;
@@ -502,9 +521,10 @@ static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t 
 
 bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t length) {
   lk_typing *at = &doc->typing;
-  if (index != at->deletes_at || length != 1) return false;
+  if (index != at->deletes_at || length != 1 || index == UINT64_MAX) return false;
   if (text.slot != at->node.slot || text.check != at->node.check) return false;
-  if (doc->cleaning || doc->after_observers > 0 || !can_tell(doc)) return false;
+  bool observed = is_observed(doc);
+  if (observed && (doc->cleaning || doc->after_observers > 0 || !can_tell(doc))) return false;
   lk_item *item = &doc->items[at->item];
   lk_type *type = &doc->types.at[text.slot];
   bool back = item->right == at->gone;
@@ -514,9 +534,8 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   else delete_head(doc, at->item, at->gone, 1);
   waste(doc, content, 1);
   type->length--;
-  at->owed -= type->order != LK_NONE ? 1 : 0;
   at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
-  if (doc->observers.count > 0) {
+  if (observed) {
     lk_stroke what = { .type = text.slot, .client = item->client, .clock = clock, .len = 1 };
     what.content = content;
     what.deleted = true;

@@ -44,7 +44,7 @@ lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **ou
   doc->client_id = options->client;
   doc->item_free = doc->node_free = LK_NONE;
   doc->steps_max = UINT64_MAX;
-  lk_typing_stop(doc);
+  doc->typing = LK_TYPING_NONE;
   lk_buf_init(&doc->emit, &doc->alloc, doc->limits.doc_update_bytes);
   lk_pending_init(doc);
   lk_read_init(doc);
@@ -483,6 +483,7 @@ lk_err lk_doc_on_update(lk_doc *doc, lk_update_format format, lk_doc_update_fn f
 }
 
 void lk_doc_off(lk_doc *doc, uint32_t id) {
+  lk_typing_end(doc); /* which goes by whether there are observers */
   for (uint32_t i = 0; i < doc->observers.count; i++) {
     lk_observer *observer = &doc->observers.at[i];
     if (observer->id != id || id == 0) continue;

@@ -492,8 +492,11 @@ static void check_rest(check *self) {
 /* What is owed to the order index while somebody types is paid for the time of the check, so that typing goes on. */
 static void pay_owed(lk_doc *doc, int32_t sign) {
   const lk_typing *at = &doc->typing;
-  if (at->item != LK_NONE && at->owed != 0)
-    lk_order_add(doc, doc->items[at->item].leaf, sign * at->owed, 0);
+  if (at->item == LK_NONE) return;
+  const lk_item *item = &doc->items[at->item];
+  int32_t owed = (int32_t)(item->len - at->known);
+  if (owed != 0 && doc->types.at[item->parent].order != LK_NONE)
+    lk_order_add(doc, item->leaf, sign * owed, 0);
 }
 
 const char *check_doc(lk_doc *doc) {

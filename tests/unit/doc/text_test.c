@@ -398,6 +398,19 @@ TEST(calls_that_reach_past_the_end_or_to_another_kind_are_refused) {
   "0105010004010174016184010001628401010163c60100010104626f6c640474727565c60101010204626f6c64046e" \
   "756c6c00"
 
+TEST(the_greatest_index_is_refused_also_where_somebody_typed_and_stopped) {
+  replica r;
+  open_replica(&r, 1);
+  insert(&r, 0, "abcd", NULL);
+  insert(&r, 4, "e", NULL); /* goes on from there */
+  CHECK_OK(lk_doc_text_delete(r.doc, r.text, 1, 1));
+  CHECK_OK(lk_doc_text_delete(r.doc, r.text, 1, 1)); /* and likewise */
+  CHECK_OK(lk_doc_text_format(r.doc, r.text, 0, 1, &none));
+  CHECK_ERR(lk_doc_text_insert(r.doc, r.text, UINT64_MAX, LK_LIT("x"), NULL), LK_ERR_RANGE);
+  CHECK_ERR(lk_doc_text_delete(r.doc, r.text, UINT64_MAX, 1), LK_ERR_RANGE);
+  close_replica(&r);
+}
+
 TEST(formatting_around_text_that_others_delete_goes_in_a_transaction_of_its_own) {
   replica r;
   open_replica(&r, 2);

@@ -157,7 +157,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
     const watch = this.#updates[format - 1]
     if (watch === undefined) throw new LaniakeaError('LK_ERR_INVALID', 'the formats are 1 and 2')
     if (watch.listeners.length === 0) watch.id = this.#observe(0, 0, docObserve.updates, format)
-    const own: UpdateListener = (...given) => listener(...given) // the same function may listen twice
+    const own: UpdateListener = (update, origin, local) => listener(update, origin, local) // the same function may listen twice
     watch.listeners = [...watch.listeners, own]
     return () => {
       if (!watch.listeners.includes(own)) return
@@ -337,8 +337,8 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   /** Behind a call: tells listeners what it caused, and throws what it gave. */
   settle(result: number): void {
-    if (this.#inside === 0) this.#drain()
-    else this.#take()
+    if (this.#inside > 0) this.#take()
+    else if (!this.#tellOne()) this.#drain()
     if (result === 0) return
     this.#open()
     throw this.core.error(result, this.handle)
@@ -375,7 +375,6 @@ class Document implements Doc, NodeOwner, UndoOwner {
   /** Behind the transactions that had them nobody can ask for them any more. The last one stays, which is mostly the next one,
    * too. */
   #forgetOrigins(): void {
-    if (this.#origins.size < 2) return
     this.#origins.clear()
     this.#originOf.clear()
     this.#lastNumber = 0
@@ -409,38 +408,44 @@ class Document implements Doc, NodeOwner, UndoOwner {
 
   /** Takes what was queued, and then tells it: listeners may call the core again. */
   #drain(): void {
-    const { core } = this
-    core.refresh()
-    const total = core.board[QUEUED] as number
-    const begin = core.board[QUEUE] as number
     try {
-      if (total === 0 || !this.#tellOne(begin, total)) this.#take()
+      this.#take()
     } finally {
-      if (this.#lost) this.#replaceLost()
-      if (this.#depth === 0) this.#forgetOrigins()
-      if (this.#waiting.length > 0 || this.#failed !== undefined) this.#tellAll()
+      this.#finish()
     }
+  }
+
+  /** What is done when the queue is empty. */
+  #finish(): void {
+    if (this.#lost) this.#replaceLost()
+    if (this.#depth === 0 && this.#origins.size > 1) this.#forgetOrigins()
+    if (this.#waiting.length > 0 || this.#failed !== undefined) this.#tellAll()
   }
 
   // Each update gets a buffer of its own, which is most of what telling it costs. One that several share would
   // be cloned as a whole with each of them, by IndexedDB and by postMessage(), and lost to all when one is transferred.
 
   /** One update for one listener, which is what a keystroke causes, is told at once; false for anything else. */
-  #tellOne(begin: number, total: number): boolean {
-    const { words, board, memory } = this.core
+  #tellOne(): boolean {
+    const { core } = this
+    core.refresh()
+    const { words, board, memory } = core
+    const total = board[QUEUED] as number
+    const begin = board[QUEUE] as number
     const word = begin >>> 2
     const kind = words[word] as number
     const length = words[word + 3] as number
-    if ((kind & 0xff) !== RECORD_UPDATE || total > RECORD_HEAD + length + 3 || words[word + 2] !== 0 || this.#telling) return false
+    if (total === 0 || total > RECORD_HEAD + length + 3 || (kind & 0xff) !== RECORD_UPDATE || words[word + 2] !== 0) return false
     const { listeners } = this.#updates[(words[word + 1] as number) - 1] as UpdateWatch
     const listener = listeners[0]
-    if (listeners.length !== 1 || listener === undefined || board[LOST] !== 0 || this.#waiting.length > 0) return false
+    if (listeners.length !== 1 || listener === undefined || this.#telling || board[LOST] !== 0 || this.#waiting.length > 0) return false
     board[QUEUED] = 0
     this.#telling = true
     try {
-      listener(copyOf(memory, begin + RECORD_HEAD, length), null, (kind & RECORD_LOCAL) !== 0)
+      listener(memory.slice(begin + RECORD_HEAD, begin + RECORD_HEAD + length), null, (kind & RECORD_LOCAL) !== 0)
     } finally {
       this.#telling = false
+      this.#finish()
     }
     return true
   }
