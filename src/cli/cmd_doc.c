@@ -21,7 +21,6 @@
 
 #include "cli/progress.h"
 #include "codec/varint.h"
-#include "doc/read.h"
 #include "platform/posix/heap.h"
 #include "platform/posix/random.h"
 #include "server/console.h"
@@ -253,10 +252,4 @@ int lk_cli_apply_update(lk_doc *doc, const lk_cli_source *source) {
   if (err == LK_OK) return 0;
   lk_cli_say_error(update->label, err, lk_cli_error_detail(doc, err));
   return 1;
-}
-
-lk_node_kind lk_cli_root_kind(const lk_doc *doc, lk_node node) {
-  uint32_t type;
-  if (lk_node_resolve(doc, node, 0, &type) != LK_OK) return LK_NODE_UNKNOWN;
-  return lk_read_kind(doc, type);
 }

@@ -9,6 +9,7 @@
 
 #include "cli/doc.h"
 #include "cli/progress.h"
+#include "doc/print.h"
 #include "codec/json_writer.h"
 #include "platform/posix/heap.h"
 #include "server/console.h"
@@ -166,7 +167,7 @@ static void print_roots(const lk_doc *doc) {
   lk_slice name;
   lk_node node;
   while (lk_doc_next_root(doc, &cursor, &name, &node)) {
-    lk_node_kind kind = lk_cli_root_kind(doc, node);
+    lk_node_kind kind = lk_doc_root_kind(doc, node);
     uint64_t length = kind == LK_NODE_MAP ? lk_doc_map_count(doc, node)
                                           : lk_doc_node_length(doc, node);
     (void)printf("root         %s, length %" PRIu64 ": ", node_names[kind], length);
@@ -266,7 +267,7 @@ static void put_roots(lk_json_writer *w, const lk_doc *doc) {
   put_key(w, "roots");
   (void)lk_json_begin_array(w);
   while (lk_doc_next_root(doc, &cursor, &name, &node)) {
-    lk_node_kind kind = lk_cli_root_kind(doc, node);
+    lk_node_kind kind = lk_doc_root_kind(doc, node);
     (void)lk_json_begin_object(w);
     put_key(w, "name");
     (void)lk_json_write_string(w, name);

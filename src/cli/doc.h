@@ -81,7 +81,4 @@ const char *lk_cli_error_detail(const lk_doc *doc, lk_err err);
  * so, with |label|, and returns 1. */
 int lk_cli_check_doc(const lk_cli_job *self, const lk_doc *doc, const char *label);
 
-/* What the root is, or what it looks like where nobody has said. */
-lk_node_kind lk_cli_root_kind(const lk_doc *doc, lk_node node);
-
 #endif
