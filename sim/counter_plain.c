@@ -1,7 +1,8 @@
 /* sim/counter_plain.c -- what phoenix.js and a few lines of application would do.
  *
- * It keeps nothing and sends nothing twice: a request whose answer does not come is of unknown
- * fate. What it is told is remembered by the oracle. */
+ * Some keep nothing and send nothing twice: a request whose answer does not come is of unknown fate.
+ * Others give their requests ids and send each of them until it is answered: all of those are executed,
+ * and once. What they are told is remembered by the oracle. */
 #include "sim/counter_world.h"
 
 #include "channel/message.h"
@@ -39,18 +40,35 @@ static void join(counter_plain *self) {
   self->next_try_ms = SIM_NEVER;
 }
 
+static void send_request(counter_plain *self, counter_request *request) {
+  char payload[100], id[40] = "";
+  if (request->id != 0) {
+    (void)snprintf(id, sizeof id, ",\"request_id\":\"%s-%llu\"", self->node.name,
+                   (unsigned long long)request->id);
+  }
+  (void)snprintf(payload, sizeof payload, "{\"payload\":{\"amount\":%llu}%s}",
+                 (unsigned long long)request->amount, id);
+  request->ref = send(self, COUNTER_TOPIC, "crdt.increment", payload);
+}
+
+/* What has an id and no answer goes again. */
+static void send_again(counter_plain *self) {
+  for (uint32_t i = 0; i < COUNTER_OUTSTANDING_MAX; i++) {
+    counter_request *request = &self->requests[i];
+    if (self->is_joined && request->id != 0 && request->ref == 0) send_request(self, request);
+  }
+}
+
 static void increment(counter_plain *self) {
-  char payload[64];
   counter_request *free_one = NULL;
   for (uint32_t i = 0; i < COUNTER_OUTSTANDING_MAX; i++) {
-    if (self->requests[i].ref == 0) free_one = &self->requests[i];
+    if (self->requests[i].ref == 0 && self->requests[i].id == 0) free_one = &self->requests[i];
   }
   if (!self->is_joined || free_one == NULL) return;
   free_one->amount = lk_prng_range(&self->prng, 1, self->world->world->options->amount_max);
-  (void)snprintf(payload, sizeof payload, "{\"payload\":{\"amount\":%llu}}",
-                 (unsigned long long)free_one->amount);
+  free_one->id = self->uses_ids ? ++self->id_next : 0;
   sim_oracle_sent(&self->world->oracle, free_one->amount);
-  free_one->ref = send(self, COUNTER_TOPIC, "crdt.increment", payload);
+  send_request(self, free_one);
   self->world->changes++;
 }
 
@@ -60,7 +78,7 @@ static void set_alarm(counter_plain *self) {
   sim_node_wake_at(&self->node, lk_min_u64(self->next_try_ms, self->beat_at_ms));
 }
 
-/* Requests under way will not be answered. */
+/* Requests under way will not be answered; those with ids wait for the next connection. */
 static void forget_requests(counter_plain *self) {
   for (uint32_t i = 0; i < COUNTER_OUTSTANDING_MAX; i++) self->requests[i].ref = 0;
   self->is_joined = false;
@@ -109,16 +127,22 @@ static void on_join_reply(counter_plain *self, bool ok, lk_slice response) {
   self->is_joined = ok;
   if (ok) see_value(self, response);
   else self->next_try_ms = now_of(self) + 1 + lk_prng_below(&self->prng, TRY_AGAIN_MS);
+  if (ok) send_again(self);
   if (ok && self->is_resting) increment(self);
 }
 
 static void on_request_reply(counter_plain *self, counter_request *request, bool ok,
                              lk_slice response) {
   request->ref = 0;
+  if (!ok && request->id != 0) { /* an earlier sending may have been executed */
+    if (self->is_resting) send_again(self);
+    return;
+  }
   if (!ok) {
     sim_oracle_refused(&self->world->oracle, request->amount);
     return;
   }
+  request->id = 0;
   sim_oracle_acknowledged(&self->world->oracle, request->amount);
   see_value(self, response);
   if (self->is_resting) self->owes_last = false;
@@ -242,7 +266,10 @@ static const sim_node_kind kind = { .name = "plain",
 static void on_act(sim_event *event) {
   counter_plain *self = LK_CONTAINER(event, counter_plain, act);
   uint64_t gap_us = (uint64_t)self->world->world->options->user_gap_ms * SIM_MS;
-  if (!sim_node_is_paused(&self->node)) increment(self);
+  if (!sim_node_is_paused(&self->node)) {
+    send_again(self);
+    increment(self);
+  }
   sim_world_schedule(self->world->world, event,
                      self->world->world->now_us + 1 + lk_prng_below(&self->prng, 2 * gap_us));
 }
@@ -253,7 +280,12 @@ void counter_plain_rest(counter_plain *self) {
   increment(self);
 }
 
-bool counter_plain_is_settled(const counter_plain *self) { return !self->owes_last; }
+bool counter_plain_is_settled(const counter_plain *self) {
+  for (uint32_t i = 0; i < COUNTER_OUTSTANDING_MAX; i++) {
+    if (self->requests[i].id != 0) return false;
+  }
+  return !self->owes_last;
+}
 
 void counter_plain_init(counter_plain *self, counter_world *world, uint32_t number) {
   char name[16];
@@ -261,6 +293,7 @@ void counter_plain_init(counter_plain *self, counter_world *world, uint32_t numb
   (void)snprintf(name, sizeof name, "plain%u", number);
   sim_node_init(&self->node, world->world, &kind, number, name, COUNTER_MEMORY_BOUND);
   sim_world_stream(world->world, SIM_STREAM_USER + number, &self->prng);
+  self->uses_ids = lk_prng_below(&self->prng, 2) == 0;
   sim_event_init(&self->act, on_act);
   sim_world_schedule(world->world, &self->act, 1);
 }

@@ -11,6 +11,7 @@
 #include "log/manifest.h"
 #include "log/segment_reader.h"
 #include "log/slot.h"
+#include "room/crdt_room.h"
 #include "room/kept.h"
 
 #define IDLE_MS 60000
@@ -155,6 +156,7 @@ void counter_server_init(counter_server *self, counter_world *world) {
   const sim_options *options = world->world->options;
   *self = (counter_server){ .world = world, .limits = LK_LIMITS_INIT };
   self->limits.room_effects_count = options->effects_max;
+  self->limits.room_requests_count = 65536; /* a client may be away for long */
   self->limits.ws_output_bytes = options->output_bytes_max;
   self->limits.room_tail_bytes = options->tail_bytes_max;
   self->limits.log_segment_bytes = options->segment_bytes_max;
@@ -209,11 +211,13 @@ static lk_err look_at_slots(const counter_server *self, sim_view view, lk_slice 
   return err;
 }
 
-static lk_err merge_bytes(lk_slice bytes, lk_gcounter *out) {
+static lk_err merge_kept(lk_slice kept, lk_gcounter *out) {
   lk_gcounter part;
+  lk_slice bytes;
   lk_limits limits = lk_limits_default();
   lk_gcounter_init(&part, out->alloc, &limits);
-  lk_err err = lk_gcounter_decode(&part, bytes);
+  lk_err err = lk_crdt_room_kept_state(kept, &bytes);
+  if (err == LK_OK) err = lk_gcounter_decode(&part, bytes);
   if (err == LK_OK) err = lk_gcounter_merge(out, &part, NULL);
   lk_gcounter_deinit(&part);
   return err;
@@ -231,7 +235,7 @@ static lk_err take_snapshot(const counter_server *self, sim_view view, uint64_t 
   if (err == LK_OK && bytes.len > 0) {
     err = lk_kept_decode_snapshot(lk_buf_slice(&bytes), index, &rest);
     if (err == LK_OK) err = lk_kept_decode(rest, &kept);
-    if (err == LK_OK) err = merge_bytes(kept.bytes, out);
+    if (err == LK_OK) err = merge_kept(kept.bytes, out);
   }
   lk_buf_deinit(&bytes);
   return err;
@@ -243,7 +247,7 @@ static lk_err take_record(lk_slice body, lk_gcounter *out) {
   lk_err err = lk_kept_decode_record(body, &topic, &rest);
   if (err == LK_OK && !lk_slice_equal(topic, LK_LIT(COUNTER_TOPIC))) return LK_OK;
   if (err == LK_OK) err = lk_kept_decode(rest, &kept);
-  return err == LK_OK ? merge_bytes(kept.bytes, out) : err;
+  return err == LK_OK ? merge_kept(kept.bytes, out) : err;
 }
 
 /* The records of one segment that are behind |index|. |id| becomes that of the next one. */

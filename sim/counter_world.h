@@ -88,7 +88,8 @@ bool counter_user_is_settled(const counter_user *self);
 /* ---- a client without a replica ---- */
 
 typedef struct counter_request {
-  uint64_t ref; /* 0: free */
+  uint64_t ref; /* 0: free, or waits to be sent again */
+  uint64_t id;  /* of one that is sent until it is answered; 0: it is sent once */
   uint64_t amount;
 } counter_request;
 
@@ -101,6 +102,8 @@ typedef struct counter_plain {
   bool is_joined;
   bool is_resting;
   bool owes_last; /* one more request is to be answered before the end */
+  bool uses_ids;  /* gives its requests ids, under which each must be executed once */
+  uint64_t id_next;
   uint64_t ref_next;
   uint64_t join_ref;
   uint64_t beat_ref;

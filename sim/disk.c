@@ -261,8 +261,16 @@ static lk_err do_rename(sim_disk *self, lk_io *io) {
   return LK_OK;
 }
 
+static void do_list(const sim_disk *self, lk_io *io) {
+  lk_storage_list_begin(io);
+  for (const lk_link *at = self->files.first; at != NULL; at = at->next) {
+    const sim_file *f = LK_CONTAINER(at, sim_file, link);
+    if (f->name_len > 0) lk_storage_list_offer(io, lk_slice_of(f->name, f->name_len));
+  }
+}
+
 static bool has_handle(lk_io_kind kind) {
-  return kind != LK_IO_OPEN && kind != LK_IO_RENAME && kind != LK_IO_REMOVE;
+  return lk_io_has_file(kind);
 }
 
 static lk_err carry_out(sim_disk *self, lk_io *io) {
@@ -278,6 +286,7 @@ static lk_err carry_out(sim_disk *self, lk_io *io) {
   case LK_IO_SIZE: io->off = h->file->cached.len; return LK_OK;
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
+  case LK_IO_LIST: do_list(self, io); return LK_OK;
   }
   LK_UNREACHABLE();
 }
@@ -378,6 +387,7 @@ static void half_do(sim_disk *self, lk_io *io) {
   case LK_IO_REMOVE: (void)do_remove(self, io->name); break;
   case LK_IO_CLOSE:
   case LK_IO_READ:
+  case LK_IO_LIST:
   case LK_IO_SIZE: break;
   }
 }

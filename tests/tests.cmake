@@ -23,8 +23,8 @@ if(sim_sources)
     target_link_libraries(laniakea-sim PRIVATE lk_sim lk_platform_posix)
     # The simulator again with a bug in one file of the core: tests/sim/planted.test.mjs shows that it
     # is found. The file's symbols come from here, so that the library's copy is left out.
-    foreach(bug "merge-adds|MERGE_ADDS|src/crdt/gcounter.c" "ack-early|ACK_EARLY|src/room/counter_room.c"
-            "same-slot|SAME_SLOT|src/room/keeper.c" "ack-appended|ACK_APPENDED|src/room/house.c")
+    foreach(bug "merge-adds|MERGE_ADDS|src/crdt/gcounter.c" "ack-early|ACK_EARLY|src/room/crdt_room.c"
+            "same-slot|SAME_SLOT|src/room/keeper.c" "ack-appended|ACK_APPENDED|src/room/house_journal.c")
       string(REPLACE "|" ";" bug "${bug}")
       list(GET bug 0 name)
       list(GET bug 1 define)

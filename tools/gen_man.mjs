@@ -1,17 +1,18 @@
-// tools/gen_man.mjs -- makes the manual page laniakea(1) from src/cli/commands.def and the settings that it includes.
+// tools/gen_man.mjs -- makes the manual pages from src/cli/commands.def and the settings that it includes:
+// laniakea(1), laniakea-serve(1) and laniakea.toml(5), the configuration file.
 //
-//   node tools/gen_man.mjs [OUTPUT]     writes the page (default build/man/laniakea.1)
-//   node tools/gen_man.mjs --check      writes nothing; exits 1 where the table or the page is wrong
+//   node tools/gen_man.mjs [OUTPUT]     writes laniakea.1 there (default build/man/laniakea.1), the others beside it
+//   node tools/gen_man.mjs --check      writes nothing; exits 1 where the table or a page is wrong
 //
-// The page is made at build time and not checked in, so --check has nothing to compare: it looks
+// The pages are made at build time and not checked in, so --check has nothing to compare: it looks
 // whether each option belongs to a command and stands in its usage, and, where mandoc is installed,
-// lets it judge the page. The date is SOURCE_DATE_EPOCH's, else that of the last commit, else 1970:
+// lets it judge the pages. The date is SOURCE_DATE_EPOCH's, else that of the last commit, else 1970:
 // the same tree gives the same page.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { createReport, defEntries, hasProgram, lineAt, parseArgs, readText, run } from './lib.mjs'
-import { bytes, optionText, readLimits, readSettings, variableOf } from './settings.mjs'
+import { bytes, example, optionText, readLimits, readSettings, variableOf } from './settings.mjs'
 
 const TABLE = 'src/cli/commands.def'
 const DESCRIPTION =
@@ -31,6 +32,10 @@ const FILE_TEXT =
   'An option is stronger than the environment, that than the file, and that than the default.' +
   '\n\n' +
   'Secrets are given as files, which others on the machine may not read.'
+const STOP_TEXT =
+  'The server stops: it takes no new connections, answers what it was asked, and closes its connections over the time of --drain, ' +
+  'so that not all clients come back at once. A second signal ends it at once.'
+const EXAMPLES = ['port', 'data', 'edges', 'drain', 'log.level']
 const LIMITS_TEXT =
   'Each can be set as limit.NAME in a configuration file, as LANIAKEA_LIMIT_NAME in the environment, or by --limit NAME=N, from 1 to ' +
   'its ceiling. Bytes may have one of the units K, M and G.'
@@ -115,15 +120,26 @@ function synopsisLines({ name, usage }, index) {
   return [...(index > 0 ? ['.br'] : []), `.B laniakea ${escape(typed(name))}`, ...(usage ? [wrap(escape(usage))] : [])]
 }
 
-function settingLines() {
-  const limit = ({ name, preset, most, text, isBytes }) => {
-    const shown = (value) => (isBytes ? bytes(value) : String(value))
-    return ['.TP', `\\fB${escape(name)}\\fR`, paragraph(`${text} (default ${shown(preset)}, at most ${shown(most)}).`)]
-  }
+/** The head that each page has. */
+function head(title, section, date, version, volume) {
+  return [
+    '.\\" made by tools/gen_man.mjs from src/cli/commands.def',
+    `.TH ${title} ${section} ${date} "laniakea ${version}" "${volume}"`,
+  ]
+}
+
+const seeAlso = (...pages) => ['.SH SEE ALSO', pages.map((page) => `.BR ${page.replace(/\((\d)\)$/, ' ($1)')}`).join(' ,\n')]
+
+const EXITS = [
+  '.SH EXIT STATUS',
+  '.TP', '0', 'The command did what it was asked to.',
+  '.TP', '1', 'It failed; the reason is on standard error.',
+  '.TP', '2', 'The command line was not understood.',
+]
+
+function environmentLines() {
   const variable = ({ name }) => ['.TP', `\\fB${variableOf(name)}\\fR`, paragraph(`The setting ${name}.`)]
   return [
-    '.SH CONFIGURATION', paragraphs(FILE_TEXT),
-    '.SS "Limits"', paragraphs(LIMITS_TEXT), ...readLimits(root).flatMap(limit),
     '.SH ENVIRONMENT',
     '.TP', '\\fBLANIAKEA_CONFIG\\fR', 'The configuration file, where the command line names none.',
     ...readSettings(root).flatMap(variable),
@@ -131,11 +147,13 @@ function settingLines() {
   ]
 }
 
-function page(commands, version, date) {
+function mainPage(commands, version, date) {
+  // What the server can be told stands on its own page.
   const hasSettings = readText(root, TABLE).includes(INCLUDE)
+  const brief = commands.map((command) => !hasSettings || command.name !== 'serve' ? command
+    : { ...command, options: [], description: `${command.description}\n\nlaniakea-serve(1) has its options.` })
   return [
-    '.\\" made by tools/gen_man.mjs from src/cli/commands.def',
-    `.TH LANIAKEA 1 ${date} "laniakea ${version}" "User commands"`,
+    ...head('LANIAKEA', 1, date, version, 'User commands'),
     '.SH NAME',
     'laniakea \\- sync engine in which every node holds the data',
     '.SH SYNOPSIS',
@@ -143,12 +161,53 @@ function page(commands, version, date) {
     '.SH DESCRIPTION',
     paragraphs(DESCRIPTION),
     '.SH COMMANDS',
-    ...commands.flatMap(commandLines),
-    ...(hasSettings ? settingLines() : []),
-    '.SH EXIT STATUS',
-    '.TP', '0', 'The command did what it was asked to.',
-    '.TP', '1', 'It failed; the reason is on standard error.',
-    '.TP', '2', 'The command line was not understood.',
+    ...brief.flatMap(commandLines),
+    ...EXITS,
+    ...(hasSettings ? seeAlso('laniakea-serve(1)', 'laniakea.toml(5)') : []),
+    '',
+  ].join('\n')
+}
+
+function servePage(command, version, date) {
+  return [
+    ...head('LANIAKEA-SERVE', 1, date, version, 'User commands'),
+    '.SH NAME',
+    `laniakea\\-serve \\- ${escape(command.summary)}`,
+    '.SH SYNOPSIS',
+    ...synopsisLines(command, 0),
+    '.SH DESCRIPTION',
+    paragraphs(command.description),
+    '.SH OPTIONS',
+    ...command.options.flatMap(optionLines),
+    '.SH SIGNALS',
+    '.TP', '\\fBSIGTERM\\fR, \\fBSIGINT\\fR, \\fBSIGHUP\\fR', paragraphs(STOP_TEXT),
+    ...environmentLines(),
+    ...EXITS,
+    ...seeAlso('laniakea(1)', 'laniakea.toml(5)'),
+    '',
+  ].join('\n')
+}
+
+function filePage(version, date) {
+  const limit = ({ name, preset, most, text, isBytes }) => {
+    const shown = (value) => (isBytes ? bytes(value) : String(value))
+    return ['.TP', `\\fB${escape(name)}\\fR`, paragraph(`${text} (default ${shown(preset)}, at most ${shown(most)}).`)]
+  }
+  const setting = (row) => {
+    const text = optionText(row)
+    const sentence = text[0].toUpperCase() + text.slice(1)
+    return ['.TP', `\\fB${escape(row.name)}\\fR`, paragraph(sentence.endsWith('.') ? sentence : `${sentence}.`)]
+  }
+  const examples = readSettings(root).filter(({ name, when }) => when !== 'RESERVED' && EXAMPLES.includes(name))
+  return [
+    ...head('LANIAKEA.TOML', 5, date, version, 'File formats'),
+    '.SH NAME',
+    'laniakea.toml \\- configuration file of laniakea serve',
+    '.SH DESCRIPTION', paragraphs(FILE_TEXT),
+    '.SH SETTINGS', ...readSettings(root).flatMap(setting),
+    '.SH LIMITS', paragraphs(LIMITS_TEXT), ...readLimits(root).flatMap(limit),
+    '.SH EXAMPLES', '.nf', ...examples.map((row) => escape(example(row))), '.fi',
+    ...seeAlso('laniakea(1)', 'laniakea-serve(1)'),
     '',
   ].join('\n')
 }
@@ -164,7 +223,7 @@ function lint(text, report) {
   if (!hasProgram('mandoc')) return
   const said = run('mandoc', ['-T', 'lint', '-W', 'style'], { input: text }).stdout
   for (const line of said.split('\n').filter((line) => line.startsWith('mandoc:'))) {
-    report.add(TABLE, 0, `the page made from it: ${line}`)
+    report.add(TABLE, 0, `a page made from it: ${line}`)
   }
 }
 
@@ -175,13 +234,19 @@ if (!existsSync(join(root, TABLE))) {
   const commands = readCommands(report)
   checkCommands(commands, report)
   if (report.count() === 0) {
-    const text = page(commands, readText(root, 'VERSION').trim(), pageDate())
-    if (args.check) lint(text, report)
-    else {
-      const output = resolve(args.rest[0] ?? join(root, 'build/man/laniakea.1'))
-      mkdirSync(dirname(output), { recursive: true })
-      writeFileSync(output, text)
+    const version = readText(root, 'VERSION').trim()
+    const date = pageDate()
+    const pages = { 'laniakea.1': mainPage(commands, version, date) }
+    if (readText(root, TABLE).includes(INCLUDE)) {
+      pages['laniakea-serve.1'] = servePage(commands.find(({ name }) => name === 'serve'), version, date)
+      pages['laniakea.toml.5'] = filePage(version, date)
+    }
+    const output = resolve(args.rest[0] ?? join(root, 'build/man/laniakea.1'))
+    if (!args.check) mkdirSync(dirname(output), { recursive: true })
+    for (const [name, text] of Object.entries(pages)) {
+      if (args.check) lint(text, report)
+      else writeFileSync(name === 'laniakea.1' ? output : join(dirname(output), name), text)
     }
   }
 }
-report.finish(args.check ? 'the table of commands makes a clean page' : 'wrote the page')
+report.finish(args.check ? 'the table of commands makes clean pages' : 'wrote the pages')

@@ -231,7 +231,7 @@ function settingsReference(settings, limits) {
     const { name, type, preset, flag, short, argument, when, text } = setting
     if (WHEN[when] === undefined) throw new Error(`${SETTINGS_DEF}: ${name}: no ${when}`)
     const sentence = text[0].toUpperCase() + text.slice(1)
-    const wanted = expectation(setting) || { FLAG: 'true or false', LIST: 'a list of texts', PATH: 'a path', SECRET: 'the path of a file that others may not read' }[type]
+    const wanted = expectation(setting) || { FLAG: 'true or false', LIST: 'a list of texts', TEXT: 'a text', PATHS: 'the path of a file that others may not write, or a list of them', SECRETS: 'the path of a file that others may not read, or a list of them', PATH: 'a path', SECRET: 'the path of a file that others may not read' }[type]
     return `### ${name}
 
 ${sentence}.

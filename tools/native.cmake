@@ -1,4 +1,4 @@
-# What a native build makes for its users: the program, the two libraries, the manual page, and how they
+# What a native build makes for its users: the program, the two libraries, the manual pages, and how they
 # are installed. Included by CMakeLists.txt, which has made the floors and the platform.
 include(GNUInstallDirs)
 find_program(LK_NODE node REQUIRED)
@@ -51,18 +51,20 @@ foreach(target ${LK_SHIPPED})
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:${lto_compile};${harden_compile};-ffunction-sections;-fdata-sections>)
 endforeach()
 
-# ---- the manual page
+# ---- the manual pages
 set(man ${CMAKE_BINARY_DIR}/laniakea.1)
-add_custom_command(OUTPUT ${man}
+set(man_beside ${CMAKE_BINARY_DIR}/laniakea-serve.1 ${CMAKE_BINARY_DIR}/laniakea.toml.5)
+add_custom_command(OUTPUT ${man} ${man_beside}
   COMMAND ${CMAKE_COMMAND} -E env LK_ROOT=${CMAKE_SOURCE_DIR} ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${man}
   DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_man.mjs ${CMAKE_SOURCE_DIR}/tools/lib.mjs
           ${CMAKE_SOURCE_DIR}/tools/settings.mjs ${CMAKE_SOURCE_DIR}/src/cli/commands.def
           ${CMAKE_SOURCE_DIR}/src/server/settings.def ${CMAKE_SOURCE_DIR}/src/base/limits.def ${CMAKE_SOURCE_DIR}/VERSION
-  COMMENT "Writing the manual page" VERBATIM)
-add_custom_target(man ALL DEPENDS ${man})
+  COMMENT "Writing the manual pages" VERBATIM)
+add_custom_target(man ALL DEPENDS ${man} ${man_beside})
 
 install(TARGETS laniakea RUNTIME)
-install(FILES ${man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${man} ${CMAKE_BINARY_DIR}/laniakea-serve.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${CMAKE_BINARY_DIR}/laniakea.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(DIRECTORY include/laniakea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 # ---- the libraries: the core and where its assertions end, nothing that does I/O

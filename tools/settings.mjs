@@ -62,7 +62,8 @@ export function optionText(setting) {
 export function example({ name, type, preset, words }) {
   const value = {
     ADDRESS: '"::1"', PORT: '4443', PATH: '"/var/lib/laniakea"', SECRET: '"/etc/laniakea/secret"', COUNT: '2', BYTES: '"4M"',
-    DURATION: '"30s"', CHOICE: `"${words.split(' ')[0]}"`, FLAG: 'true', LIST: '["one.example", "two.example"]',
+    DURATION: '"30s"', CHOICE: `"${words.split(' ')[0]}"`, FLAG: 'true', LIST: name === 'origins' ? '["https://app.example", "https://*.app.example"]' : '["one.example", "two.example"]',
+    TEXT: `"${preset || 'https://login.example'}"`, PATHS: '["/etc/laniakea/this.pem", "/etc/laniakea/next.pem"]', SECRETS: '["/etc/laniakea/this", "/etc/laniakea/next"]',
   }[type]
   return `${name} = ${preset !== '' && ['PORT', 'COUNT'].includes(type) ? preset : value}`
 }

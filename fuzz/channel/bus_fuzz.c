@@ -32,6 +32,7 @@ FUZZ(lk_bus_read) {
     CHECK(again.kind == m.kind && again.member == m.member && again.request == m.request);
     CHECK(again.rights == m.rights && again.dialect == m.dialect && again.audience == m.audience);
     CHECK_SLICE(again.subject, m.subject);
+    CHECK(again.profiles == m.profiles);
     CHECK_SLICE(again.payload, m.payload);
     lk_bus_reader_deinit(&other);
   }

@@ -29,6 +29,13 @@ static const lk_slice frames[] = {
 };
 #define FRAMES (sizeof frames / sizeof frames[0])
 
+static const lk_slice documents[] = {
+  LK_LIT_INIT("\x00\x00\x01\x00"),
+  LK_LIT_INIT("\x00\x02\x02\x00\x00\x01\x01\x00"),
+  LK_LIT_INIT("\x03"),
+};
+#define DOCUMENTS (sizeof documents / sizeof documents[0])
+
 static void check_same(const lk_message *a, const lk_message *b) {
   CHECK_SLICE(a->topic, b->topic);
   CHECK_SLICE(a->event, b->event);
@@ -108,6 +115,11 @@ static lk_slice next_input(lk_gen *g, lk_message_form form, uint8_t *scratch, si
   }
   const lk_slice *samples = *is_binary ? frames : form == LK_MESSAGE_V1 ? objects : texts;
   size_t count = *is_binary ? FRAMES : form == LK_MESSAGE_V1 ? OBJECTS : TEXTS;
+  if (form == LK_MESSAGE_Y) {
+    *is_binary = !*is_binary;
+    samples = documents;
+    count = DOCUMENTS;
+  }
   if (gen_bool(g)) return samples[gen_below(g, (uint32_t)count)];
   return gen_hostile(g, samples, count, scratch, cap);
 }
@@ -138,7 +150,7 @@ static void answer(lk_gen *g, host *h, const lk_session_event *e) {
   } else if (e->kind == LK_SESSION_TOKEN) {
     err = lk_session_reply(&h->session, &h->io, &a);
   }
-  CHECK_OK(err);
+  if (lk_session_form(&h->session) != LK_MESSAGE_Y) CHECK_OK(err);
   if (was_in && !lk_session_has(&h->session, &h->io, a.topic, a.channel)) h->joined--;
   CHECK_I64(lk_session_count(&h->session), h->joined);
 }
@@ -150,8 +162,9 @@ static void check_output(host *h) {
   bool is_binary;
   lk_message_form form = lk_session_form(&h->session);
   while (lk_outbox_next_message(&h->output, &bytes, &is_binary)) {
-    CHECK(!is_binary || form == LK_MESSAGE_V2);
-    if (is_binary) CHECK(bytes.len > 3 && bytes.ptr[0] <= 1);
+    CHECK(!is_binary || form == LK_MESSAGE_V2 || form == LK_MESSAGE_Y);
+    if (form == LK_MESSAGE_Y) CHECK(is_binary && bytes.len > 0);
+    else if (is_binary) CHECK(bytes.len > 3 && bytes.ptr[0] <= 1);
     else CHECK_OK(lk_message_decode(form, bytes, false, &h->limits, &h->scratch, &m));
   }
 }
@@ -170,6 +183,10 @@ FUZZ(lk_session_feed) {
   h.io = (lk_session_io){ test_alloc(), &h.limits, seed, &h.scratch, &h.output };
   lk_message_form form = (lk_message_form)gen_below(g, LK_MESSAGE_FORMS);
   lk_session_init(&h.session, form);
+  if (form == LK_MESSAGE_Y) {
+    CHECK_OK(lk_session_open(&h.session, &h.io, LK_LIT("doc:a"), LK_LIT("{}"), &events));
+    answer(g, &h, &events.items[0]);
+  }
   for (int i = 0; i < 12; i++) {
     lk_slice in = next_input(g, form, scratch, sizeof scratch, &is_binary);
     if (lk_session_feed(&h.session, &h.io, in, is_binary, &events) != LK_OK) {

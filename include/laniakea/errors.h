@@ -68,6 +68,8 @@ typedef enum lk_err {
   LK_ERR_TOKEN_EXPIRED = 45,
   /* the token is genuine, but not for here and now: another audience or issuer, not valid yet, or data that JSON cannot say */
   LK_ERR_TOKEN_CLAIMS = 46,
+  /* the token was taken back; log in again */
+  LK_ERR_TOKEN_REVOKED = 47,
   /* the storage reported an error; what was acknowledged before is safe */
   LK_ERR_IO = 50,
   /* the storage could not make bytes durable; they must not be acknowledged, reopen and recover */
@@ -90,7 +92,7 @@ typedef enum lk_err {
   LK_ERR_CLOSED = 64,
   /* the peer did not do in time what the protocol asks of it; the connection is given up */
   LK_ERR_TIMEOUT = 65,
-  /* not a message of Phoenix's serializer V2 */
+  /* not a message that the Phoenix serializer of this connection can read */
   LK_ERR_BAD_MESSAGE = 70,
   /* the topic does not know this event */
   LK_ERR_UNKNOWN_EVENT = 71,
@@ -100,6 +102,10 @@ typedef enum lk_err {
   LK_ERR_UNMATCHED_TOPIC = 73,
   /* the payload lacks a field or a field has the wrong type */
   LK_ERR_PAYLOAD = 74,
+  /* the client may not do that in this topic; get a token that says so */
+  LK_ERR_DENIED = 75,
+  /* the room does not take what this client wrote; what follows it would not fit, so keep a copy and start anew */
+  LK_ERR_REFUSED = 76,
   /* the replica id is not one that may be used here */
   LK_ERR_ACTOR = 80,
   /* one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id */

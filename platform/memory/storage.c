@@ -155,6 +155,14 @@ static lk_err do_rename(lk_memory_storage *self, lk_io *io) {
   return LK_OK;
 }
 
+static void do_list(const lk_memory_storage *self, lk_io *io) {
+  uint32_t cursor = 0;
+  lk_slice name;
+  void *value;
+  lk_storage_list_begin(io);
+  while (lk_map_next(&self->names, &cursor, &name, &value)) lk_storage_list_offer(io, name);
+}
+
 static lk_err carry_out(lk_memory_storage *self, lk_io *io) {
   switch (io->kind) {
   case LK_IO_OPEN: return do_open(self, io);
@@ -163,6 +171,7 @@ static lk_err carry_out(lk_memory_storage *self, lk_io *io) {
   case LK_IO_TRUNCATE: return resize(self, of_handle(self, io->file), io->off);
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
+  case LK_IO_LIST: do_list(self, io); return LK_OK;
   case LK_IO_SYNC: (void)of_handle(self, io->file); return LK_OK;
   case LK_IO_SIZE: io->off = of_handle(self, io->file)->bytes.len; return LK_OK;
   case LK_IO_CLOSE:

@@ -202,7 +202,10 @@ lk_err lk_channel_ring_peek(lk_channel_ring *self, lk_slice *piece, bool *is_fir
 bool lk_channel_ring_consume(lk_channel_ring *self) {
   uint64_t head = atomic_load_explicit(&self->shared->head, memory_order_relaxed);
   uint32_t len = lk_load_le32(place(self, head)) & ~FIRST_BIT;
-  atomic_store(&self->shared->head, head + piece_size(lk_min_size(len, self->size)));
+  size_t size = lk_min_size(piece_size(lk_min_size(len, self->size)), self->size);
+  /* What was read is not to be found here any more: it may be of a topic that leaves nothing behind. */
+  memset(place(self, head), 0, size);
+  atomic_store(&self->shared->head, head + size);
   return atomic_load(&self->shared->wants_room) != 0 &&
          atomic_exchange(&self->shared->wants_room, 0) != 0;
 }

@@ -7,4 +7,7 @@
 /* Static; may be used by any thread. */
 const lk_alloc *lk_posix_heap(void);
 
+/* The same, but what is freed is zero before: nothing of it can be found in the memory of the process any more. */
+const lk_alloc *lk_posix_clean_heap(void);
+
 #endif

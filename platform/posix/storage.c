@@ -35,11 +35,13 @@
  * the core would have to know of. */
 #include "platform/posix/storage.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -213,6 +215,25 @@ static lk_err do_remove(lk_posix_storage *self, const lk_io *io) {
   return sync_directory(self);
 }
 
+/* Reads the directory anew each time: a page of names is rarely asked for. */
+static lk_err do_list(const lk_posix_storage *self, lk_io *io) {
+  int fd = openat(self->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  if (entries == NULL) {
+    lk_err err = err_of_errno(errno);
+    if (fd >= 0) (void)close(fd);
+    return err;
+  }
+  lk_storage_list_begin(io);
+  errno = 0;
+  for (struct dirent *e; (e = readdir(entries)) != NULL;) {
+    lk_storage_list_offer(io, lk_slice_of((const uint8_t *)e->d_name, strlen(e->d_name)));
+  }
+  lk_err err = errno == 0 ? LK_OK : LK_ERR_IO;
+  (void)closedir(entries);
+  return err;
+}
+
 /* ---- bytes ---- */
 
 /* Whether |len| bytes at |off| are within what an off_t can name. */
@@ -298,6 +319,7 @@ static lk_err carry_out(lk_posix_storage *self, lk_io *io) {
   case LK_IO_OPEN: return do_open(self, io);
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io);
+  case LK_IO_LIST: return do_list(self, io);
   default: return on_file(self, io);
   }
 }

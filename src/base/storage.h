@@ -38,7 +38,17 @@ typedef enum lk_io_kind {
   LK_IO_SIZE,     /* file -> off */
   LK_IO_RENAME,   /* name, name_to */
   LK_IO_REMOVE,   /* name; NOT_FOUND where there is none */
+  /* name, into/len -> done: names of files behind |name|, which may be empty, in ascending order, each
+   * with a newline behind it, as many as fit. 0 where there is none; one name always fits into LK_IO_NAME_MAX + 1. */
+  LK_IO_LIST,
 } lk_io_kind;
+
+#define LK_IO_NAME_MAX 200
+
+/* Whether an operation is about a file that is open. */
+static inline bool lk_io_has_file(lk_io_kind kind) {
+  return kind != LK_IO_OPEN && kind != LK_IO_RENAME && kind != LK_IO_REMOVE && kind != LK_IO_LIST;
+}
 
 /* A file is a small number that the storage gave out. */
 typedef uint32_t lk_file;
@@ -52,10 +62,10 @@ typedef struct lk_io {
   bool create;
   uint64_t off;
   lk_slice from;    /* WRITE */
-  uint8_t *into;    /* READ */
-  size_t into_len;  /* READ */
-  size_t done;      /* READ, WRITE */
-  lk_slice name;    /* OPEN, RENAME, REMOVE: [A-Za-z0-9._-]+, no leading dot, at most 200 bytes */
+  uint8_t *into;    /* READ, LIST */
+  size_t into_len;  /* READ, LIST */
+  size_t done;      /* READ, WRITE, LIST */
+  lk_slice name;    /* OPEN, RENAME, REMOVE, LIST: [A-Za-z0-9._-]+, no leading dot, at most LK_IO_NAME_MAX bytes */
   lk_slice name_to; /* RENAME */
   void *user;       /* the submitter's, never looked at */
   lk_link link;     /* the storage's while the operation is under way */
@@ -73,5 +83,10 @@ struct lk_storage {
 
 /* True where |name| follows the rule above: storages refuse others with LK_ERR_INVALID. */
 bool lk_storage_name_ok(lk_slice name);
+
+/* How a storage answers LIST: begin, offer each name that there is, in any order, and at the end |io->done| is right.
+ * Names that no storage takes are passed over. */
+void lk_storage_list_begin(lk_io *io);
+void lk_storage_list_offer(lk_io *io, lk_slice name);
 
 #endif

@@ -16,12 +16,12 @@ enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2, RIGHTS_SHIFT = 4, DI
 
 /* 0: there is no such kind. */
 static unsigned fields_of(unsigned kind) {
-  static const uint8_t fields[] = {
+  static const uint16_t fields[] = {
 #define BUS(name, number, fields) [number] = (fields),
 #include "channel/bus.def"
 #undef BUS
   };
-  return kind < sizeof fields ? fields[kind] : 0;
+  return kind < sizeof fields / sizeof fields[0] ? fields[kind] : 0;
 }
 
 /* ---- writing ---- */
@@ -43,6 +43,7 @@ static void append_fields(const lk_bus_message *m, unsigned fields, lk_buf *out)
   if ((fields & LK_BUS_HAS_EVENT) != 0) append_text(out, m->event);
   if ((fields & LK_BUS_HAS_PAYLOAD) != 0) append_text(out, m->payload);
   if ((fields & LK_BUS_HAS_SUBJECT) != 0) append_text(out, m->subject);
+  if ((fields & LK_BUS_HAS_PROFILES) != 0) (void)lk_buf_append_u8(out, m->profiles);
 }
 
 static uint8_t flags_of(const lk_bus_message *m) {
@@ -101,6 +102,11 @@ static lk_err read_text(lk_reader *in, lk_slice *out) {
   return err == LK_OK ? lk_reader_bytes(in, len, out) : err;
 }
 
+static lk_err read_profiles(lk_reader *in, lk_profile_set *out) {
+  lk_err err = lk_reader_u8(in, out);
+  return err == LK_OK && *out >> LK_PROFILES != 0 ? LK_ERR_CORRUPT : err;
+}
+
 static lk_err read_fields(lk_reader *in, unsigned fields, lk_bus_message *m) {
   lk_err err = LK_OK;
   if ((fields & LK_BUS_HAS_GENERATION) != 0) {
@@ -117,6 +123,7 @@ static lk_err read_fields(lk_reader *in, unsigned fields, lk_bus_message *m) {
   if (err == LK_OK && (fields & LK_BUS_HAS_EVENT) != 0) err = read_text(in, &m->event);
   if (err == LK_OK && (fields & LK_BUS_HAS_PAYLOAD) != 0) err = read_text(in, &m->payload);
   if (err == LK_OK && (fields & LK_BUS_HAS_SUBJECT) != 0) err = read_text(in, &m->subject);
+  if (err == LK_OK && (fields & LK_BUS_HAS_PROFILES) != 0) err = read_profiles(in, &m->profiles);
   return err == LK_OK ? lk_reader_end(in) : err;
 }
 

@@ -13,6 +13,12 @@
  *    │ <──────────────────── BROADCAST topic event payload│ one copy for each edge; but |member|
  *    │ <──────────────────── CRASH member reason          │ it is out
  *
+ *
+ *   edge with a connection                              edge with the session (channel/relay.h)
+ *    │ HELLO generation ──────────────────────────────────> forgets what an earlier one waited for; and back
+ *    │ POLL_GET request token, POLL_POST .. body ─────────> POLL_ANSWER request body, or POLL_GONE: no such session
+ *    │ POLL_WRITTEN request, POLL_LOST request ───────────> what became of the answer
+ *
  * A member is one joining of one topic by one connection. Edges number their members and requests;
  * a request number is never used twice by one generation of an edge and is answered exactly once.
  * |event| is the status in a REPLY and the reason in a CRASH. What a client may do comes with each of its requests,
@@ -31,6 +37,7 @@
 #define LK_CHANNEL_BUS_H
 
 #include "channel/message.h"
+#include "channel/profile.h"
 #include "channel/rights.h"
 
 enum {
@@ -42,6 +49,7 @@ enum {
   LK_BUS_HAS_EVENT = 32,
   LK_BUS_HAS_PAYLOAD = 64,
   LK_BUS_HAS_SUBJECT = 128,
+  LK_BUS_HAS_PROFILES = 256,
 };
 
 typedef enum lk_bus_kind {
@@ -62,18 +70,20 @@ typedef struct lk_bus_message {
   lk_bus_kind kind;
   lk_bus_audience audience;   /* BROADCAST, ACCEPT */
   lk_rights rights;           /* JOIN, RESTORE, MESSAGE, QUERY */
-  lk_message_dialect dialect; /* ACCEPT: what this member reads from then on */
-  bool binary;                /* |payload| is bytes, not JSON text */
+  lk_message_dialect dialect; /* ACCEPT: what this member reads from then on; PUSH: the same,
+                                 PLAIN: as before */
+  bool binary;                /* |payload| is bytes, not JSON text; POLL_POST: a batch; POLL_ANSWER: has messages */
   bool again;                 /* MESSAGE, JOIN: sent before, to a room process that died */
   uint64_t generation;        /* HELLO: the sender's */
   uint64_t answers; /* HELLO: the generation of the receiver that the sender knows; 0: none */
   uint64_t request;
   uint64_t settled; /* JOIN, MESSAGE: every request below it has been answered */
   uint64_t member;  /* BROADCAST: who does not get it; 0: everybody does */
-  lk_slice topic;
+  lk_slice topic; /* POLL_*: the session's token */
   lk_slice event;
   lk_slice payload;
   lk_slice subject; /* who the client is, by its token; empty: nobody in particular */
+  lk_profile_set profiles; /* BROADCAST: whose; ACCEPT, REPLY: the one of this member from then on, 0: as before */
 } lk_bus_message;
 
 /* Appends one frame. LK_ERR_TOO_BIG where it would be longer than |frame_max| bytes; the buffer's

@@ -14,6 +14,7 @@
  * A host calls, in any order:
  *
  *   lk_edge_connect      a client connected; the number it returns names it from now on
+ *   lk_edge_open_document  it is one of the form LK_MESSAGE_Y: so it wants this topic
  *   lk_edge_receive      a message of that client
  *   lk_edge_disconnect   it is gone
  *   lk_edge_feed         bytes that a house sent
@@ -23,6 +24,9 @@
 #define LK_CHANNEL_EDGE_H
 
 #include "base/histogram.h"
+#include "channel/access.h"
+#include "channel/alias.h"
+#include "channel/queries.h"
 #include "channel/session.h"
 
 typedef struct lk_edge lk_edge;
@@ -36,6 +40,8 @@ typedef struct lk_edge_options {
   uint64_t hash_seed[2]; /* nobody can guess it */
   uint32_t
       houses_count; /* 1 to LK_EDGE_HOUSES_MAX; the same for all edges and for ever: it places topics */
+  lk_aliases aliases;      /* that are apart; zeroed: none */
+  const lk_access *access; /* NULL: an open server, where everybody may do everything */
 } lk_edge_options;
 
 /* |options| is copied, what it points to is not. LK_ERR_NOMEM. */
@@ -46,8 +52,17 @@ void lk_edge_close(lk_edge *self);
 
 /* ---- connections ---- */
 
-/* LK_ERR_LIMIT (limits.server_connections_count), LK_ERR_NOMEM: the client is refused. */
-lk_err lk_edge_connect(lk_edge *self, lk_message_form form, uint64_t *connection) LK_MUST_USE;
+/* |grant| is what the client's token gave, made with the edge's allocator and the edge's from now on, also after an
+ * error. NULL: nothing, which is all there is to have in an open server; in another one such a client gets in only
+ * where it brings a token for a topic. LK_ERR_LIMIT (limits.server_connections_count), LK_ERR_NOMEM: the client is
+ * refused. */
+lk_err lk_edge_connect(lk_edge *self, lk_message_form form, lk_grant *grant,
+                       uint64_t *connection) LK_MUST_USE;
+
+/* A connection of the form LK_MESSAGE_Y joins |topic| with |payload|, JSON text: once, before anything is received. The
+ * answer may be CLOSE. Any error refuses the client: LK_ERR_TOO_BIG, LK_ERR_UTF8 for a name that is none, LK_ERR_NOMEM. */
+lk_err lk_edge_open_document(lk_edge *self, uint64_t connection, lk_slice topic,
+                             lk_slice payload) LK_MUST_USE;
 
 /* Any error means that this connection must be closed: its peer does not speak the protocol
  * (LK_ERR_BAD_MESSAGE and the like) or does not read (LK_ERR_LIMIT). Call disconnect then. */
@@ -61,13 +76,39 @@ bool lk_edge_is_full(const lk_edge *self, uint64_t connection);
 /* Unknown connections are ignored. */
 void lk_edge_disconnect(lk_edge *self, uint64_t connection);
 
+/* Whether no request of |connection| waits for its answer. */
+bool lk_edge_is_answered(const lk_edge *self, uint64_t connection);
+
 /* Whether no request waits for its answer. */
 bool lk_edge_is_idle(const lk_edge *self);
+
+/* ---- tokens ----
+ *
+ * A client renews its connection's token by the event access_token on the topic phoenix, and one for a topic on that
+ * topic. A connection whose token ends is closed (LK_ERR_TOKEN_EXPIRED); a member that was let in by a token for its
+ * topic is put out when that one ends. Times are the wall clock's, in ms since 1970, as tokens have them. */
+
+/* When lk_edge_step() must be called; UINT64_MAX for never. */
+uint64_t lk_edge_deadline(const lk_edge *self);
+
+/* Ends what has ended by |wall_ms|, this millisecond included. */
+void lk_edge_step(lk_edge *self, uint64_t wall_ms);
+
+/* Ends those whose tokens have been taken back (LK_ERR_TOKEN_REVOKED). Looks at all of them: for when that has
+ * changed. */
+void lk_edge_recheck(lk_edge *self);
+
+/* ---- asking without being in a room ---- */
+
+/* Asks the room of a topic, which may be an alias, or a room process itself. ANSWER is polled once for each, unless the edge
+ * is closed before. LK_ERR_NOMEM, LK_ERR_LIMIT (limits.bus_requests_count), LK_ERR_TOO_BIG: nothing was asked. */
+lk_err lk_edge_query(lk_edge *self, const lk_question *question) LK_MUST_USE;
 
 typedef enum lk_edge_output_kind {
   LK_EDGE_SEND,   /* |bytes| to |connections|, of which there may be many */
   LK_EDGE_RESUME, /* take messages of connections[0] again */
   LK_EDGE_CLOSE,  /* close connections[0]: |reason|; then call disconnect */
+  LK_EDGE_ANSWER, /* what was asked with |tag| has |status|, and |bytes| as its payload */
 } lk_edge_output_kind;
 
 typedef struct lk_edge_output {
@@ -77,6 +118,8 @@ typedef struct lk_edge_output {
   lk_slice bytes; /* with |connections| until the next call on the edge */
   const uint64_t *connections;
   uint32_t count;
+  uint64_t tag; /* ANSWER */
+  lk_answer_status status;
 } lk_edge_output;
 
 bool lk_edge_poll(lk_edge *self, lk_edge_output *out);
@@ -86,7 +129,7 @@ bool lk_edge_poll_one(lk_edge *self, lk_edge_output *out);
 
 /* ---- houses ---- */
 
-/* The house that serves |topic|. */
+/* The house that serves |topic|, which may be an alias. */
 uint32_t lk_edge_house_of(const lk_edge *self, lk_slice topic);
 
 /* Takes |bytes| of |house|, cut anywhere; |boundary| where they begin a frame. */
@@ -104,6 +147,9 @@ typedef struct lk_edge_stats {
   uint64_t requests;
   uint64_t unanswered;
   uint64_t sent_again;
+  uint64_t unauthorized; /* joins and messages refused for want of rights */
+  uint64_t
+      leases_ended; /* connections and members ended since their token had, or was taken back */
 } lk_edge_stats;
 
 lk_edge_stats lk_edge_get_stats(const lk_edge *self);

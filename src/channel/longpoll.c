@@ -142,17 +142,17 @@ static void free_session(lk_longpoll *self, session *s) {
   lk_free_bytes(self->options.alloc, s, sizeof *s);
 }
 
-void lk_longpoll_end_all(lk_longpoll *self) {
+void lk_longpoll_end_some(lk_longpoll *self, uint32_t count) {
   lk_slice key;
   void *value;
-  for (uint32_t at = 0; lk_map_next(&self->by_token, &at, &key, &value);)
+  for (uint32_t at = 0; count > 0 && lk_map_next(&self->by_token, &at, &key, &value); count--)
     end_session(self, *(session **)value);
 }
 
 void lk_longpoll_deinit(lk_longpoll *self) {
   lk_slice key;
   void *value;
-  lk_longpoll_end_all(self);
+  lk_longpoll_end_some(self, UINT32_MAX);
   for (uint32_t at = 0; lk_map_next(&self->by_number, &at, &key, &value);)
     free_session(self, *(session **)value);
   lk_map_deinit(&self->by_token);
@@ -189,11 +189,14 @@ static lk_err register_session(lk_longpoll *self, session *s) {
 static lk_err begin_session(lk_longpoll *self, const lk_longpoll_request *request, session **out) {
   const lk_alloc *alloc = self->options.alloc;
   session *s = lk_alloc_bytes(alloc, sizeof *s);
-  if (s == NULL) return LK_ERR_NOMEM;
+  if (s == NULL) {
+    lk_grant_free(request->grant, alloc);
+    return LK_ERR_NOMEM;
+  }
   *s = (session){ .timer = LK_HEAP_ITEM_INIT, .form = request->form, .polled_ms = request->now_ms };
   memcpy(s->token, request->random, sizeof s->token);
   lk_buf_init(&s->items, alloc, self->options.limits->longpoll_output_bytes);
-  lk_err err = lk_edge_connect(self->options.edge, request->form, &s->number);
+  lk_err err = lk_edge_connect(self->options.edge, request->form, request->grant, &s->number);
   if (err == LK_OK) {
     s->is_connected = true;
     err = register_session(self, s);
@@ -213,6 +216,10 @@ static session *find_token(const lk_longpoll *self, lk_slice text) {
   if (lk_base64_decode(&token, text, LK_BASE64_FORM_URL) != LK_OK) return NULL;
   session *const *place = lk_map_get(&self->by_token, lk_buf_slice(&token));
   return place != NULL ? *place : NULL;
+}
+
+bool lk_longpoll_knows(const lk_longpoll *self, lk_slice token) {
+  return find_token(self, token) != NULL;
 }
 
 /* ---- bodies ---- */

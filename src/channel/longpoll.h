@@ -66,6 +66,7 @@ typedef struct lk_longpoll_request {
   /* GET: what a new session speaks, LK_MESSAGE_V2_TEXT or LK_MESSAGE_V1, and bytes that nobody can guess. */
   lk_message_form form;
   const uint8_t *random; /* LK_LONGPOLL_RANDOM_LEN of them */
+  lk_grant *grant; /* of the client of a new session, as for lk_edge_connect(); NULL where lk_longpoll_knows() the token */
   /* POST: must live until the answer. A batch is lines; otherwise the body is one message. */
   lk_slice body;
   bool is_batch;
@@ -78,6 +79,9 @@ lk_err lk_longpoll_get(lk_longpoll *self, const lk_longpoll_request *request, lk
                        uint64_t *session) LK_MUST_USE;
 lk_err lk_longpoll_post(lk_longpoll *self, const lk_longpoll_request *request, lk_buf *out,
                         uint64_t *session) LK_MUST_USE;
+
+/* Whether |token| names a session that has not ended. */
+bool lk_longpoll_knows(const lk_longpoll *self, lk_slice token);
 
 /* |waiter| is gone, and with it the answer that it waits for or that was not yet written. */
 void lk_longpoll_lost(lk_longpoll *self, uint64_t session, const void *waiter, uint64_t now_ms);
@@ -93,8 +97,8 @@ void lk_longpoll_take(lk_longpoll *self, uint64_t session, lk_slice text);
 void lk_longpoll_resume(lk_longpoll *self, uint64_t session);
 void lk_longpoll_close(lk_longpoll *self, uint64_t session);
 
-/* The server stops: all sessions end, and those who wait are told so. */
-void lk_longpoll_end_all(lk_longpoll *self);
+/* The server stops: at most |count| sessions, the oldest first, end, and those who wait are told so. */
+void lk_longpoll_end_some(lk_longpoll *self, uint32_t count);
 
 /* ---- answers ---- */
 

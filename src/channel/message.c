@@ -25,6 +25,8 @@
 
 #define PREFIX_LEN_MAX (2 + LK_VARUINT_LEN_MAX)
 #define NAME_LEN_MAX 255
+#define NUMBER_MARK 0xff /* in front of a reference that is a number */
+#define REF_DIGITS_MAX 20
 
 /* ---- text ---- */
 
@@ -43,22 +45,50 @@ static lk_err take_string(const lk_json_event *event, bool may_be_null, size_t l
   return LK_OK;
 }
 
-static lk_err read_string(lk_json_reader *in, bool may_be_null, size_t len_max, lk_slice *out) {
-  lk_json_event event;
-  lk_err err = lk_json_next(in, &event);
-  return err != LK_OK ? err : take_string(&event, may_be_null, len_max, out);
+/* Phoenix echoes whatever stands there, and programs that are none of its clients count in numbers. A whole number is
+ * kept with a byte in front that no text has, so that it goes back as what it was; other things are refused. */
+static lk_err take_ref(const lk_json_event *event, size_t len_max, lk_arena *arena, lk_slice *out) {
+  const lk_slice raw = event->raw;
+  if (event->kind != LK_JSON_NUMBER) return take_string(event, true, len_max, out);
+  if (raw.len >= len_max || raw.len > REF_DIGITS_MAX) return LK_ERR_TOO_BIG;
+  for (size_t i = raw.ptr[0] == '-' ? 1 : 0; i < raw.len; i++) {
+    if (raw.ptr[i] < '0' || raw.ptr[i] > '9') return LK_ERR_BAD_MESSAGE;
+  }
+  uint8_t *copy = lk_arena_push(arena, raw.len + 1);
+  if (copy == NULL) return LK_ERR_NOMEM;
+  copy[0] = NUMBER_MARK;
+  memcpy(copy + 1, raw.ptr, raw.len);
+  *out = lk_slice_of(copy, raw.len + 1);
+  return LK_OK;
 }
 
-static lk_err read_array(lk_json_reader *in, size_t len_max, lk_message *out) {
+static bool is_number(lk_slice ref) { return ref.len > 0 && ref.ptr[0] == NUMBER_MARK; }
+
+/* In a frame references are texts. */
+static lk_slice text_of(lk_slice ref) { return is_number(ref) ? lk_slice_skip(ref, 1) : ref; }
+
+static lk_err read_ref(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_slice *out) {
+  lk_json_event event;
+  lk_err err = lk_json_next(in, &event);
+  return err != LK_OK ? err : take_ref(&event, len_max, arena, out);
+}
+
+static lk_err read_string(lk_json_reader *in, size_t len_max, lk_slice *out) {
+  lk_json_event event;
+  lk_err err = lk_json_next(in, &event);
+  return err != LK_OK ? err : take_string(&event, false, len_max, out);
+}
+
+static lk_err read_array(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_message *out) {
   lk_json_event event;
   lk_slice ignored;
   lk_err err;
   if ((err = lk_json_next(in, &event)) != LK_OK) return err;
   if (event.kind != LK_JSON_ARRAY_BEGIN) return LK_ERR_BAD_MESSAGE;
-  if ((err = read_string(in, true, len_max, &out->join_ref)) != LK_OK) return err;
-  if ((err = read_string(in, true, len_max, &out->ref)) != LK_OK) return err;
-  if ((err = read_string(in, false, len_max, &out->topic)) != LK_OK) return err;
-  if ((err = read_string(in, false, len_max, &out->event)) != LK_OK) return err;
+  if ((err = read_ref(in, len_max, arena, &out->join_ref)) != LK_OK) return err;
+  if ((err = read_ref(in, len_max, arena, &out->ref)) != LK_OK) return err;
+  if ((err = read_string(in, len_max, &out->topic)) != LK_OK) return err;
+  if ((err = read_string(in, len_max, &out->event)) != LK_OK) return err;
   if ((err = lk_json_skip_value(in, &out->payload)) != LK_OK) {
     return err == LK_ERR_END ? LK_ERR_BAD_MESSAGE : err;
   }
@@ -74,7 +104,7 @@ lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *
   lk_message message = { 0 };
   lk_arena_mark mark = lk_arena_get_mark(arena);
   lk_err err = lk_json_reader_init(&in, text, limits, arena);
-  if (err == LK_OK) err = read_array(&in, limits->channel_name_bytes, &message);
+  if (err == LK_OK) err = read_array(&in, limits->channel_name_bytes, arena, &message);
   if (err != LK_OK) {
     lk_arena_pop_to(arena, mark);
     return err;
@@ -83,7 +113,7 @@ lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *
   return LK_OK;
 }
 
-static lk_err read_object(lk_json_reader *in, size_t len_max, lk_message *out) {
+static lk_err read_object(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_message *out) {
   enum { JOIN_REF, REF, TOPIC, EVENT, PAYLOAD, MEMBERS };
   lk_json_member m[MEMBERS] = {
     [JOIN_REF] = { .name = LK_LIT_INIT("join_ref") },
@@ -98,8 +128,8 @@ static lk_err read_object(lk_json_reader *in, size_t len_max, lk_message *out) {
   if (m[PAYLOAD].value.kind == LK_JSON_ABSENT) return LK_ERR_BAD_MESSAGE;
   if (m[JOIN_REF].value.kind == LK_JSON_ABSENT) m[JOIN_REF].value.kind = LK_JSON_NULL;
   out->payload = m[PAYLOAD].raw;
-  if ((err = take_string(&m[JOIN_REF].value, true, len_max, &out->join_ref)) != LK_OK) return err;
-  if ((err = take_string(&m[REF].value, true, len_max, &out->ref)) != LK_OK) return err;
+  if ((err = take_ref(&m[JOIN_REF].value, len_max, arena, &out->join_ref)) != LK_OK) return err;
+  if ((err = take_ref(&m[REF].value, len_max, arena, &out->ref)) != LK_OK) return err;
   if ((err = take_string(&m[TOPIC].value, false, len_max, &out->topic)) != LK_OK) return err;
   return take_string(&m[EVENT].value, false, len_max, &out->event);
 }
@@ -110,7 +140,7 @@ lk_err lk_message_decode_text_v1(lk_slice text, const lk_limits *limits, lk_aren
   lk_message message = { 0 };
   lk_arena_mark mark = lk_arena_get_mark(arena);
   lk_err err = lk_json_reader_init(&in, text, limits, arena);
-  if (err == LK_OK) err = read_object(&in, limits->channel_name_bytes, &message);
+  if (err == LK_OK) err = read_object(&in, limits->channel_name_bytes, arena, &message);
   if (err != LK_OK) {
     lk_arena_pop_to(arena, mark);
     return err;
@@ -191,6 +221,7 @@ static void put_string(text_out *self, lk_slice text) {
 
 static void put_string_or_null(text_out *self, lk_slice text) {
   if (text.ptr == NULL) put(self, LK_LIT("null"));
+  else if (is_number(text)) put(self, text_of(text));
   else put_string(self, text);
 }
 
@@ -351,7 +382,7 @@ lk_err lk_message_encode_text(const lk_message *m, lk_buf *out) {
 lk_err lk_message_encode_push(lk_message_form form, const lk_message *m, lk_buf *out,
                               bool *is_binary) {
   const dressed d = dress(form, m);
-  const lk_slice names[] = { m->join_ref, m->topic, d.m.event };
+  const lk_slice names[] = { text_of(m->join_ref), m->topic, d.m.event };
   *is_binary = is_frame(form, m) || form == LK_MESSAGE_Y;
   LK_ASSERT(lk_message_is_sayable(form, m));
   if (form == LK_MESSAGE_Y) return write_bytes(prefix_of(&d), m->payload, out);
@@ -361,7 +392,7 @@ lk_err lk_message_encode_push(lk_message_form form, const lk_message *m, lk_buf 
 
 lk_err lk_message_encode_reply(lk_message_form form, const lk_message *m, lk_slice status,
                                lk_buf *out, bool *is_binary) {
-  const lk_slice names[] = { m->join_ref, m->ref, m->topic, status };
+  const lk_slice names[] = { text_of(m->join_ref), text_of(m->ref), m->topic, status };
   LK_ASSERT(form != LK_MESSAGE_Y);
   *is_binary = is_frame(form, m);
   return *is_binary ? write_frame(1, names, 4, LK_SLICE_EMPTY, m->payload, out)

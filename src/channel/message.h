@@ -36,8 +36,8 @@ typedef enum lk_message_dialect {
 } lk_message_dialect;
 
 typedef struct lk_message {
-  lk_slice join_ref; /* ptr NULL: null */
-  lk_slice ref;      /* ptr NULL: null */
+  lk_slice join_ref; /* ptr NULL: null; opaque: one that was a number of JSON is kept as such */
+  lk_slice ref;      /* likewise */
   lk_slice topic;
   lk_slice event;
   lk_slice payload; /* JSON text, or raw bytes of a binary message */

@@ -13,6 +13,9 @@
  *
  *   on the topic phoenix: heartbeat: reply ok; access_token: TOKEN
  *
+ * A connection of one document (LK_MESSAGE_Y) has a single record and none of these messages: its peer knows no
+ * topics, joins, references or replies.
+ *
  * Stale means that the message names a join_ref and it is not the record's. A joining that was replaced before the
  * room answered hands the old join_ref on to the one that replaced it.
  *
@@ -31,7 +34,9 @@
 #include "channel/session.h"
 
 #include "base/map.h"
+#include "channel/y_sync.h"
 #include "codec/json_reader.h"
+#include "codec/utf.h"
 
 #define LIST_MAX 8       /* records without a table */
 #define TABLE_CAP_MIN 32 /* for LIST_MAX + 1 records and some more */
@@ -470,11 +475,69 @@ static handler handler_of(const lk_message *m) {
   return on_other;
 }
 
+/* ---- one document ---- */
+
+lk_err lk_session_open(lk_session *self, const lk_session_io *io, lk_slice topic, lk_slice payload,
+                       lk_session_events *out) {
+  LK_ASSERT(self->form == LK_MESSAGE_Y && self->channel_next == 1);
+  out->count = 0;
+  if (topic.len > io->limits->channel_name_bytes) return LK_ERR_TOO_BIG;
+  lk_err err = lk_utf8_check(topic);
+  if (err != LK_OK) return err;
+  const lk_message m = { .topic = topic, .payload = payload };
+  return on_join(&(step){ self, io, &m, NULL, out });
+}
+
+/* Peers read the first message of a frame and drop the rest; what comes from them may be several. */
+static lk_err check_y_messages(lk_slice bytes) {
+  lk_reader in = lk_reader_of(bytes);
+  lk_y_message ignored;
+  lk_err err;
+  do err = lk_y_message_decode(&in, &ignored);
+  while (err == LK_OK && lk_reader_rest(&in).len > 0);
+  return err;
+}
+
+static lk_err feed_document(lk_session *self, const lk_session_io *io, lk_slice bytes,
+                            bool is_binary, lk_session_events *out) {
+  if (!is_binary) return LK_ERR_UNSUPPORTED;
+  if (self->first == NULL) return LK_ERR_NOT_JOINED;
+  lk_err err = check_y_messages(bytes);
+  if (err != LK_OK) return err;
+  const lk_message m = {
+    .topic = topic_of(self->first), .event = LK_LIT("yjs"), .payload = bytes, .binary = true
+  };
+  emit_message(&(step){ self, io, &m, self->first, out }, LK_SESSION_MESSAGE, self->first);
+  return LK_OK;
+}
+
+/* Why a connection of one document ends, from the reason that a Phoenix client would have been told. */
+static lk_err end_of_document(lk_slice payload) {
+  static const struct {
+    lk_slice reason;
+    lk_err err;
+  } rows[] = {
+#define REASON(text, err) { LK_LIT_INIT("\"reason\":\"" text "\""), err },
+#include "channel/y_ends.def"
+#undef REASON
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    if (lk_slice_find(payload, rows[i].reason) != LK_SLICE_NONE) return rows[i].err;
+  }
+  return LK_ERR_FULL;
+}
+
+/* A reply to a connection that reads none. What the room has to say to it, it has said in y-protocols' words. */
+static lk_err reply_document(const lk_session_answer *a) {
+  return lk_slice_equal(a->status, LK_LIT("ok")) ? LK_OK : end_of_document(a->payload);
+}
+
 lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes, bool is_binary,
                        lk_session_events *out) {
   lk_message m;
   LK_ASSERT(!self->is_ending);
   out->count = 0;
+  if (self->form == LK_MESSAGE_Y) return feed_document(self, io, bytes, is_binary, out);
   lk_err err = lk_message_decode(lk_session_form(self), bytes, is_binary, io->limits, io->scratch,
                                  &m);
   if (err != LK_OK) return err;
@@ -504,6 +567,13 @@ bool lk_session_set_tag(lk_session *self, const lk_session_io *io, lk_slice topi
   if (c == NULL) return false;
   c->tag = tag;
   return true;
+}
+
+const lk_session_channel *lk_session_next(const lk_session *self, const lk_session_channel *after,
+                                          uint64_t *tag) {
+  const channel *next = after == NULL ? self->first : after->next;
+  if (next != NULL) *tag = next->tag;
+  return next;
 }
 
 /* ---- answers ---- */
@@ -549,7 +619,9 @@ lk_err lk_session_refuse(lk_session *self, const lk_session_io *io, const lk_ses
   if (c == NULL) return LK_OK;
   lk_err err = answer_join(self, io, c, a, LK_LIT("error"));
   remove_channel(self, io, c);
-  return err;
+  if (self->form != LK_MESSAGE_Y) return err;
+  err = end_of_document(a->payload);
+  return err == LK_OK ? LK_ERR_DENIED : err;
 }
 
 lk_err lk_session_unmatched(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
@@ -557,7 +629,7 @@ lk_err lk_session_unmatched(lk_session *self, const lk_session_io *io, const lk_
   if (c == NULL) return LK_OK;
   lk_err err = send_unmatched(self, io, a->topic, a->ref);
   remove_channel(self, io, c);
-  return err;
+  return self->form == LK_MESSAGE_Y ? LK_ERR_UNMATCHED_TOPIC : err;
 }
 
 lk_err lk_session_too_late(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
@@ -567,6 +639,7 @@ lk_err lk_session_too_late(lk_session *self, const lk_session_io *io, const lk_s
 lk_err lk_session_reply(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {
   const channel *c = find_answered(self, io, a);
   if (c == NULL && a->channel != 0) return LK_OK;
+  if (self->form == LK_MESSAGE_Y) return reply_document(a);
   lk_message m = message_of(a, c == NULL ? LK_SLICE_EMPTY : ref_of(c));
   return send_reply(self, io, &m, a->status);
 }
@@ -586,7 +659,7 @@ static lk_err end_channel(lk_session *self, const lk_session_io *io, const lk_se
   if (c == NULL) return LK_OK;
   lk_err err = send_end(self, io, ref_of(c), a->topic, event, payload);
   remove_channel(self, io, c);
-  return err;
+  return self->form == LK_MESSAGE_Y ? LK_ERR_CLOSED : err;
 }
 
 lk_err lk_session_crash(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {

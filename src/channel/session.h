@@ -18,7 +18,12 @@
  * clients take them for words of the server, and a room might pass them on.
  *
  * Phoenix cannot renew a token on an open connection; here a client may push {"token": "..."} as
- * access_token to the topic phoenix, beside its heartbeats. */
+ * access_token to the topic phoenix, beside its heartbeats.
+ *
+ * A connection of the form LK_MESSAGE_Y has one topic, which lk_session_open() joins for it: the peer sends and gets
+ * y-protocols' messages (channel/y_sync.h), and nothing else can be said to it. What comes is checked for its frame and becomes a
+ * MESSAGE called yjs. Replies are dropped, and what ends the joining ends the connection: the answers then return an
+ * error that says why, and the host closes. */
 #ifndef LK_CHANNEL_SESSION_H
 #define LK_CHANNEL_SESSION_H
 
@@ -100,6 +105,11 @@ size_t lk_session_bytes(const lk_session *self);
 lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes, bool is_binary,
                        lk_session_events *out) LK_MUST_USE;
 
+/* Joins |topic| on a connection of the form LK_MESSAGE_Y, once: a JOIN event with |payload|, which is JSON text.
+ * LK_ERR_TOO_BIG for a name over channel_name_bytes, LK_ERR_UTF8, LK_ERR_NOMEM: then nothing has happened. */
+lk_err lk_session_open(lk_session *self, const lk_session_io *io, lk_slice topic, lk_slice payload,
+                       lk_session_events *out) LK_MUST_USE;
+
 /* The connection ended: a LEAVE event for each topic still joined, one for each call, in order of joining; its
  * topic lives until the next call. Nothing else may be called afterwards but deinit. */
 bool lk_session_end(lk_session *self, const lk_session_io *io, lk_session_event *out);
@@ -113,11 +123,20 @@ bool lk_session_has(const lk_session *self, const lk_session_io *io, lk_slice to
 bool lk_session_set_tag(lk_session *self, const lk_session_io *io, lk_slice topic, uint32_t channel,
                         uint64_t tag);
 
+/* Walks the joinings in order, beginning behind |after| or, where that is NULL, with the first; NULL at the end. |*tag|
+ * is what the host put there. |after| must still be there. */
+const lk_session_channel *lk_session_next(const lk_session *self, const lk_session_channel *after,
+                                          uint64_t *tag);
+
 /* ---- answers ----
  *
  * Each appends its messages to io->output. What is said to a joining that is gone meanwhile is dropped: LK_OK.
  * Errors are the output's (LK_ERR_LIMIT, LK_ERR_NOMEM), LK_ERR_TOO_BIG for a name over 255 bytes with a binary
- * payload, LK_ERR_UTF8 for a name that is no text; the joining is then as the call would have left it. */
+ * payload, LK_ERR_UTF8 for a name that is no text; the joining is then as the call would have left it.
+ *
+ * In LK_MESSAGE_Y the end of the joining is an error too, and so is a reply that is not "ok", since what it refuses is missing from
+ * then on: LK_ERR_DENIED, LK_ERR_UNMATCHED_TOPIC, LK_ERR_REFUSED and those of tokens, which another connection would get
+ * again; LK_ERR_FULL, LK_ERR_CLOSED, after which it may try. Replies that channel/y_ends.def says end nothing are dropped. */
 
 /* Fields that a call does not mention stay zeroed. */
 typedef struct lk_session_answer {

@@ -142,8 +142,10 @@ static lk_err take_option(lk_cli_args *out, const char *word, const char **next)
   const char *inline_value;
   const lk_cli_option *option = find_option(out->command, word, &inline_value);
   if (option == NULL) return unknown_option(out, word);
+  /* An argument in brackets may be left out, and stands behind a =: what follows is something else. */
+  bool is_optional = option->argument[0] == '[' && inline_value == NULL;
   bool is_flag = option->argument[0] == 0;
-  const char *value = is_flag ? "" : inline_value != NULL ? inline_value : *next;
+  const char *value = is_flag || is_optional ? "" : inline_value != NULL ? inline_value : *next;
   if (is_flag && inline_value != NULL) {
     (void)snprintf(out->message, sizeof out->message, "--%s takes no value", option->name);
     return LK_ERR_INVALID;
@@ -158,7 +160,7 @@ static lk_err take_option(lk_cli_args *out, const char *word, const char **next)
                    LK_CLI_GIVEN_MAX);
     return LK_ERR_LIMIT;
   }
-  if (!is_flag && inline_value == NULL) *next = NULL;
+  if (!is_flag && !is_optional && inline_value == NULL) *next = NULL;
   out->given[out->given_count++] = (lk_cli_given){ (uint32_t)(option - options), value };
   out->values[option - options] = value;
   return LK_OK;

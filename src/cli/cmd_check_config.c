@@ -15,7 +15,7 @@
 static void append_text(const lk_settings *settings, lk_setting setting, lk_buf *out) {
   const lk_setting_value *value = &settings->values[setting];
   const char *at = value->text;
-  if (lk_setting_row_of(setting)->type == LK_SETTING_LIST) {
+  if (lk_setting_is_list(lk_setting_row_of(setting))) {
     for (uint32_t i = 0; i < value->count; i++) {
       if (i > 0) (void)lk_buf_append(out, LK_LIT(", "));
       (void)lk_buf_append(out, lk_slice_cstr(at));
@@ -97,7 +97,7 @@ static void write_value(lk_json_writer *w, const lk_settings *settings, lk_setti
   const lk_setting_value *value = &settings->values[setting];
   const lk_setting_row *row = lk_setting_row_of(setting);
   const char *at = value->text;
-  if (row->type == LK_SETTING_LIST) {
+  if (lk_setting_is_list(row)) {
     (void)lk_json_begin_array(w);
     for (uint32_t i = 0; i < value->count; i++, at += strlen(at) + 1)
       (void)lk_json_write_string(w, lk_slice_cstr(at));
@@ -178,6 +178,7 @@ int lk_cli_check__config(const lk_cli_args *args) {
   bool ok = lk_cli_load_settings(args->plain_count > 0 ? args->plain[0] : NULL, &settings);
   if (ok) {
     lk_settings_finish(&settings);
+    lk_cli_check_keys(&settings);
     ok = settings.errors == 0;
     if (lk_cli_args_get(args, "json") == NULL) print_text(&settings);
     else ok = print_json(&settings) && ok;

@@ -35,7 +35,8 @@ static void print_wrapped(const char *lead, int indent, const char *text) {
 static const char *setting_text(const lk_setting_row *row, char *out, size_t size) {
   char wanted[256];
   bool is_plain = row->type == LK_SETTING_FLAG || row->type == LK_SETTING_PATH ||
-                  row->type == LK_SETTING_SECRET || row->type == LK_SETTING_LIST;
+                  row->type == LK_SETTING_SECRET || row->type == LK_SETTING_TEXT ||
+                  lk_setting_is_list(row);
   (void)snprintf(out, size, "%s%s%s%s%s%s%s", row->text, is_plain ? "" : ": ",
                  is_plain ? "" : lk_setting_expectation(row, wanted, sizeof wanted),
                  row->preset[0] != 0 && row->type != LK_SETTING_FLAG ? " (default " : "",

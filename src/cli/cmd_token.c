@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "channel/access.h"
 #include "cli/files.h"
 #include "codec/json_writer.h"
 #include "crypto/phoenix_token.h"
@@ -27,6 +28,7 @@ typedef struct job {
   lk_limits limits;
   lk_crypto_native *native;
   lk_phoenix_key key;
+  const char *salt;
   lk_buf input;
   lk_buf output;
 } job;
@@ -125,7 +127,7 @@ static int derive(job *self, const lk_phoenix_key_options *how) {
   if (code == 0) {
     lk_err err = lk_phoenix_key_init(&self->key, lk_crypto_native_table(self->native),
                                      &self->limits, lk_buf_slice(&secret),
-                                     lk_slice_cstr(option(self, "salt")), how);
+                                     lk_slice_cstr(self->salt), how);
     if (err == LK_ERR_KEY) detail = "a secret_key_base has at least 20 bytes";
     if (err != LK_OK) lk_cli_say_error("secret", err, detail);
     code = err == LK_OK ? 0 : 1;
@@ -139,7 +141,7 @@ static int make_key(job *self) {
   static const char *const digests[3] = { "sha256", "sha384", "sha512" };
   lk_phoenix_key_options how = { 0 };
   uint64_t iterations = LK_PHOENIX_ITERATIONS, length = LK_PHOENIX_KEY_LEN;
-  if (option(self, "salt") == NULL) {
+  if (self->salt == NULL) {
     lk_console_say("the salt is missing: --salt SALT, as the application gives it");
     return 2;
   }
@@ -155,11 +157,16 @@ static int make_key(job *self) {
   return 1;
 }
 
-/* Derives the key and reads the input. */
-static int job_begin(job *self, const lk_cli_args *args) {
+static void job_init(job *self, const lk_cli_args *args) {
   *self = (job){ .args = args, .limits = lk_limits_default() };
   lk_buf_init(&self->input, lk_posix_heap(), (size_t)1 << 24);
   lk_buf_init(&self->output, lk_posix_heap(), (size_t)1 << 24);
+}
+
+/* Derives the key and reads the input. */
+static int job_begin(job *self, const lk_cli_args *args) {
+  job_init(self, args);
+  self->salt = option(self, "salt");
   const char *secret = option(self, "secret-file");
   if (secret != NULL && strcmp(secret, "-") == 0 && strcmp(input_path(self), "-") == 0) {
     lk_console_say("standard input cannot be the secret and the input; name a file");
@@ -215,6 +222,73 @@ static int sign(job *self) {
 int lk_cli_token_sign(const lk_cli_args *args) {
   job self;
   int code = job_begin(&self, args);
+  if (code == 0) code = sign(&self);
+  job_deinit(&self);
+  return code;
+}
+
+/* ---- mint ---- */
+
+static void write_name(lk_json_writer *to, const char *key, const char *name) {
+  if (name == NULL) return;
+  (void)lk_json_write_key(to, lk_slice_cstr(key));
+  (void)lk_json_write_string(to, lk_slice_cstr(name));
+}
+
+/* PATTERN=RIGHTS of each --topic. A pattern may have an = in it, rights have none. */
+static bool write_topics(const job *self, lk_json_writer *to) {
+  size_t pos = 0, count = 0;
+  for (const char *text; (text = lk_cli_args_next(self->args, "topic", &pos)) != NULL; count++) {
+    const char *last = strrchr(text, '=');
+    lk_rights rights;
+    if (last == NULL || !lk_rights_of_word(lk_slice_cstr(last + 1), &rights)) {
+      lk_console_say("--topic %.64s is not PATTERN=read, =write or =admin", text);
+      return false;
+    }
+    if (count == 0) {
+      (void)lk_json_write_key(to, LK_LIT("topics"));
+      (void)lk_json_begin_object(to);
+    }
+    (void)lk_json_write_key(to, lk_slice_of(text, (size_t)(last - text)));
+    (void)lk_json_write_string(to, lk_slice_cstr(last + 1));
+  }
+  if (count > 0) (void)lk_json_end_object(to);
+  return true;
+}
+
+/* As the server will read them. */
+static int check_claims(const job *self) {
+  lk_grant *grant = NULL;
+  lk_err err = lk_grant_parse(lk_buf_slice(&self->input), &(lk_grant_options){ 0 }, &self->limits,
+                              lk_posix_heap(), &grant);
+  lk_grant_free(grant, lk_posix_heap());
+  if (err == LK_OK) return 0;
+  lk_cli_say_error(
+      "token", err,
+      "a pattern is a name of at most 255 bytes, or the beginning of one with a * at its end");
+  return 2;
+}
+
+static int write_claims(job *self) {
+  lk_json_writer to;
+  lk_json_writer_init(&to, &self->input);
+  (void)lk_json_begin_object(&to);
+  write_name(&to, "sub", option(self, "subject"));
+  write_name(&to, "jti", option(self, "id"));
+  if (!write_topics(self, &to)) return 2;
+  (void)lk_json_end_object(&to);
+  lk_err err = lk_json_writer_finish(&to);
+  if (err == LK_OK) return check_claims(self);
+  lk_cli_say_error("token", err, "");
+  return 2;
+}
+
+int lk_cli_token_mint(const lk_cli_args *args) {
+  job self;
+  job_init(&self, args);
+  self.salt = option(&self, "salt") != NULL ? option(&self, "salt") : "user socket";
+  int code = write_claims(&self);
+  if (code == 0) code = make_key(&self);
   if (code == 0) code = sign(&self);
   job_deinit(&self);
   return code;

@@ -8,6 +8,7 @@
 #include "cli/files.h"
 #include "platform/posix/heap.h"
 #include "server/console.h"
+#include "server/keyring.h"
 
 bool lk_cli_load_settings(const char *path, lk_settings *out) {
   lk_buf bytes;
@@ -26,6 +27,21 @@ bool lk_cli_load_settings(const char *path, lk_settings *out) {
   }
   if (ok) lk_settings_take_environment(out, environ);
   return ok;
+}
+
+void lk_cli_check_keys(lk_settings *settings) {
+  const lk_keyring_options options = lk_keyring_options_of(settings);
+  const lk_limits limits = lk_settings_limits(settings);
+  lk_keyring *keys;
+  lk_buf why;
+  if (settings->errors > 0 || !lk_keyring_is_wanted(&options)) return;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_keyring_open(&options, &limits, lk_posix_heap(), 0, &why, &keys);
+  if (err != LK_OK)
+    lk_settings_note(settings, 0, false, "%.*s (%s)", (int)why.len, (const char *)why.ptr,
+                     lk_err_name(err));
+  lk_keyring_close(keys);
+  lk_buf_deinit(&why);
 }
 
 char *lk_cli_problem_text(const lk_settings *settings, uint32_t index, char *out, size_t size) {

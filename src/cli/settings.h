@@ -12,4 +12,7 @@ bool lk_cli_load_settings(const char *path, lk_settings *out);
 /* How the problem |index| is printed: FILE:LINE: before it, where it is in the file. |out| is returned. */
 char *lk_cli_problem_text(const lk_settings *settings, uint32_t index, char *out, size_t size);
 
+/* Reads the files of keys that are named, and notes what is wrong with them. Behind lk_settings_finish(). */
+void lk_cli_check_keys(lk_settings *settings);
+
 #endif

@@ -39,14 +39,31 @@ void lk_jwt_key_init_ed25519(lk_jwt_key *self, lk_slice kid,
   memcpy(self->public_key, public_key, LK_ED25519_PUBLIC_LEN);
 }
 
+void lk_jwt_key_init_es256(lk_jwt_key *self, lk_slice kid,
+                           const uint8_t public_key[LK_P256_PUBLIC_LEN]) {
+  *self = (lk_jwt_key){ .algorithm = LK_JWT_ES256, .kid = kid };
+  memcpy(self->public_key, public_key, LK_P256_PUBLIC_LEN);
+}
+
 /* "Ed25519" is the name of RFC 9864 for what RFC 8037 calls "EdDSA". */
 static bool has_algorithm(const lk_jwt_key *key, lk_slice name) {
   switch (key->algorithm) {
   case LK_JWT_HS256: return lk_slice_equal(name, LK_LIT("HS256"));
   case LK_JWT_ED25519:
     return lk_slice_equal(name, LK_LIT("EdDSA")) || lk_slice_equal(name, LK_LIT("Ed25519"));
+  case LK_JWT_ES256: return lk_slice_equal(name, LK_LIT("ES256"));
   }
   LK_UNREACHABLE();
+}
+
+/* RFC 7518 has the two numbers of a signature side by side, and not as DER as other protocols do. */
+static lk_err check_es256(const lk_jwt_key *key, const lk_crypto *crypto, lk_slice text,
+                          lk_slice signature) {
+  uint8_t digest[LK_SHA256_LEN];
+  if (signature.len != LK_P256_SIGNATURE_LEN) return LK_ERR_TOKEN_INVALID;
+  lk_err err = lk_crypto_sha256(crypto, text, digest);
+  if (err == LK_OK) err = lk_crypto_p256_verify(crypto, key->public_key, digest, signature.ptr);
+  return err == LK_ERR_AUTH || err == LK_ERR_KEY ? LK_ERR_TOKEN_INVALID : err;
 }
 
 /* LK_ERR_TOKEN_INVALID where it is not this key's signature. */
@@ -54,6 +71,7 @@ static lk_err check_signature(const lk_jwt_key *key, const lk_crypto *crypto, lk
                               lk_slice signature) {
   uint8_t wanted[LK_SHA256_LEN];
   lk_err err;
+  if (key->algorithm == LK_JWT_ES256) return check_es256(key, crypto, text, signature);
   if (key->algorithm == LK_JWT_ED25519) {
     if (signature.len != LK_ED25519_SIGNATURE_LEN) return LK_ERR_TOKEN_INVALID;
     err = lk_crypto_ed25519_verify(crypto, key->public_key, text, signature.ptr);

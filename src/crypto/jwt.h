@@ -1,4 +1,4 @@
-/* crypto/jwt.h -- checking JSON Web Tokens (RFC 7519), HMAC-SHA-256 and Ed25519 only.
+/* crypto/jwt.h -- checking JSON Web Tokens (RFC 7519): HMAC-SHA-256, Ed25519 and ECDSA with P-256 only.
  *
  *     lk_jwt_key keys[2];
  *     err = lk_jwt_key_init_hs256(&keys[0], LK_SLICE_EMPTY, secret);
@@ -27,13 +27,13 @@
 /* RFC 7518 section 3.2: a shorter secret would be the weakest part. */
 #define LK_JWT_SECRET_LEN_MIN 32
 
-typedef enum lk_jwt_algorithm { LK_JWT_HS256, LK_JWT_ED25519 } lk_jwt_algorithm;
+typedef enum lk_jwt_algorithm { LK_JWT_HS256, LK_JWT_ED25519, LK_JWT_ES256 } lk_jwt_algorithm;
 
 typedef struct lk_jwt_key {
   lk_jwt_algorithm algorithm;
   lk_slice kid;    /* its name; a key without one may be meant by any token of its algorithm */
   lk_slice secret; /* HS256 */
-  uint8_t public_key[LK_ED25519_PUBLIC_LEN]; /* ED25519 */
+  uint8_t public_key[LK_P256_PUBLIC_LEN]; /* ED25519, which has fewer bytes; ES256 */
 } lk_jwt_key;
 
 /* |kid| and |secret| are borrowed. LK_ERR_KEY for a secret below LK_JWT_SECRET_LEN_MIN bytes, or one that
@@ -41,6 +41,9 @@ typedef struct lk_jwt_key {
 lk_err lk_jwt_key_init_hs256(lk_jwt_key *self, lk_slice kid, lk_slice secret) LK_MUST_USE;
 void lk_jwt_key_init_ed25519(lk_jwt_key *self, lk_slice kid,
                              const uint8_t public_key[LK_ED25519_PUBLIC_LEN]);
+/* |public_key| is a point of the curve, uncompressed: 4, x, y. One that is none vouches for nothing. */
+void lk_jwt_key_init_es256(lk_jwt_key *self, lk_slice kid,
+                           const uint8_t public_key[LK_P256_PUBLIC_LEN]);
 
 /* Zeroes are the strictest. Everything is borrowed. */
 typedef struct lk_jwt_rules {

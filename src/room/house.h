@@ -3,7 +3,11 @@
  *   edges ──channel/bus.h──> house ──input──> room ──effect──> house ──channel/bus.h──> edges
  *                              │ JOURNAL            SNAPSHOT_DONE
  *                              v                    v
- *                     one journal of all rooms   two slots for each topic     over a storage (submit ... complete)
+ *              durable    one journal of all rooms   two slots for each topic     over a storage that syncs
+ *              memory     a file for each topic      the same                     over one that survives the house
+ *
+ * Which topics are of which level says the policy. A topic that is on disk stays durable, whatever the policy says, until it is
+ * deleted. One of level memory is erased when it has been without members for a while.
  *
  * The daemon drives it with rings and files, the simulator with its network and disk: it is the same
  * code. A host calls, in any order:
@@ -24,6 +28,7 @@
 #define LK_ROOM_HOUSE_H
 
 #include "base/storage.h"
+#include "room/policy.h"
 #include "room/room.h"
 
 typedef struct lk_house lk_house;
@@ -35,14 +40,17 @@ typedef struct lk_house lk_house;
 typedef struct lk_house_options {
   const lk_env *env;
   const lk_limits *limits;
-  lk_storage *storage;
-  uint64_t entropy;     /* seeds ids and what strangers may not guess */
-  uint64_t generation;  /* not 0, and never used before on the same links */
-  uint32_t edges_count; /* at most LK_HOUSE_EDGES_MAX */
+  lk_storage *storage; /* of level durable: acknowledged when synced. NULL: no topic has it */
+  lk_storage *
+      memory; /* of level memory: acknowledged when written. It survives the house, not the machine. NULL: no
+                          topic has it; one of the two is there */
+  const lk_room_policy *policy; /* NULL: LK_ROOM_POLICY_PRESET */
+  uint64_t entropy;             /* seeds ids and what strangers may not guess */
+  uint64_t generation;          /* not 0, and never used before on the same links */
+  uint32_t edges_count;         /* at most LK_HOUSE_EDGES_MAX */
   uint32_t
       index; /* of this house among those that share the storage. A topic must always be the same
                            one's: its records are in that house's journal */
-  lk_slice level; /* what an acknowledgement means here: "memory" or "durable" */
 } lk_house_options;
 
 /* Each edge is greeted: that is in its output. LK_ERR_NOMEM. */
@@ -81,10 +89,11 @@ typedef struct lk_house_stats {
   uint64_t journals;  /* records that became durable */
   uint64_t batches;   /* in so many writes with one sync each */
   uint64_t snapshots; /* that became durable */
+  uint64_t erased;    /* topics: deleted, or of level memory and idle */
   uint64_t journal_failures;
   lk_err journal_err; /* of the last one; LK_OK where there was none */
   uint64_t rooms_dropped;
-  uint64_t repeated; /* requests that came again and had been applied */
+  uint64_t repeated;         /* requests that came again and had been applied */
   uint64_t storage_failures; /* rooms dropped for what the storage said */
 } lk_house_stats;
 

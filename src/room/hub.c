@@ -41,8 +41,7 @@ static lk_err open_house(lk_hub *self, lk_storage *storage, uint64_t entropy, lk
                                             .storage = storage,
                                             .entropy = entropy,
                                             .generation = draw_generation(prng),
-                                            .edges_count = 1,
-                                            .level = LK_LIT("durable") },
+                                            .edges_count = 1 },
                        &self->house);
 }
 
@@ -91,7 +90,7 @@ bool lk_hub_is_idle(const lk_hub *self) {
 }
 
 lk_err lk_hub_connect(lk_hub *self, uint64_t *connection) {
-  return lk_edge_connect(self->edge, LK_MESSAGE_V2, connection);
+  return lk_edge_connect(self->edge, LK_MESSAGE_V2, NULL, connection);
 }
 
 lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text, uint64_t now_ms) {
@@ -117,7 +116,7 @@ bool lk_hub_poll(lk_hub *self, lk_hub_output *out) {
   lk_edge_output given;
   do {
     if (!lk_edge_poll_one(self->edge, &given)) return false;
-  } while (given.kind == LK_EDGE_RESUME); /* we never pause */
+  } while (given.kind == LK_EDGE_RESUME || given.kind == LK_EDGE_ANSWER); /* we never pause, nor ask */
   *out = (lk_hub_output){ .kind = given.kind == LK_EDGE_SEND ? LK_HUB_SEND : LK_HUB_CLOSE,
                           .connection = given.connections[0],
                           .text = given.bytes,

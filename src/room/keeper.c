@@ -4,6 +4,7 @@
  *   LOAD_WRITE ─ LOAD_SYNC                 the newer one
  *   KEEP_OPEN ─ KEEP_WRITE ─ KEEP_SYNC     the older one; opened when it is first needed
  *   CLOSE                                  each file that is open
+ *   REMOVE                                 slot 0, then slot 1; one that is not there is removed already
  *
  * Why loading writes: what a read gives may stand in a cache only, put there by a process that died
  * before its sync or by a sync that failed, after which the cache looks clean. Shown to members it
@@ -27,6 +28,7 @@ enum {
   PHASE_KEEP_WRITE,
   PHASE_KEEP_SYNC,
   PHASE_CLOSE,
+  PHASE_REMOVE,
 };
 
 static void make_names(lk_keeper *self, lk_slice topic) {
@@ -199,16 +201,38 @@ bool lk_keeper_close(lk_keeper *self) {
   return false;
 }
 
+static lk_keeper_event remove_slot(lk_keeper *self, unsigned slot) {
+  self->slot = slot;
+  return submit(
+      self, PHASE_REMOVE,
+      (lk_io){ .kind = LK_IO_REMOVE, .name = lk_slice_of(self->names[slot], LK_KEEPER_NAME_LEN) });
+}
+
 /* What a failed close means is for the next load to find out. */
 static lk_keeper_event on_closed(lk_keeper *self) {
   self->phase = PHASE_REST;
-  return lk_keeper_close(self) ? LK_KEEPER_BUSY : end(self, LK_KEEPER_CLOSED, LK_OK);
+  if (lk_keeper_close(self)) return LK_KEEPER_BUSY;
+  return self->is_removing ? remove_slot(self, 0) : end(self, LK_KEEPER_CLOSED, LK_OK);
+}
+
+void lk_keeper_remove(lk_keeper *self) {
+  self->is_removing = true;
+  self->number = 0;
+  if (!lk_keeper_close(self)) (void)remove_slot(self, 0);
+}
+
+static lk_keeper_event on_removed(lk_keeper *self) {
+  lk_err result = self->io.result == LK_ERR_NOT_FOUND ? LK_OK : self->io.result;
+  if (result == LK_OK && self->slot == 0) return remove_slot(self, 1);
+  self->is_removing = false;
+  return end(self, LK_KEEPER_REMOVED, result);
 }
 
 lk_keeper_event lk_keeper_advance(lk_keeper *self) {
   lk_err result = self->io.result;
   bool loading = self->phase <= PHASE_LOAD_SYNC;
-  if (result != LK_OK && self->phase != PHASE_LOAD_OPEN && self->phase != PHASE_CLOSE) {
+  bool tolerates = self->phase == PHASE_LOAD_OPEN || self->phase >= PHASE_CLOSE;
+  if (result != LK_OK && !tolerates) {
     return end(self, loading ? LK_KEEPER_LOADED : LK_KEEPER_KEPT, result);
   }
   switch (self->phase) {
@@ -221,6 +245,7 @@ lk_keeper_event lk_keeper_advance(lk_keeper *self) {
   case PHASE_KEEP_WRITE: return sync_slot(self, PHASE_KEEP_SYNC);
   case PHASE_KEEP_SYNC: return on_kept(self);
   case PHASE_CLOSE: return on_closed(self);
+  case PHASE_REMOVE: return on_removed(self);
   default: LK_UNREACHABLE();
   }
 }

@@ -1,11 +1,12 @@
 /* room/keeper.h -- where the state of one room is kept: two slots of log/slot.h in a storage.
  *
- * A machine over lk_storage: the owner begins one of three activities and hands every completion
+ * A machine over lk_storage: the owner begins one of four activities and hands every completion
  * of the storage that carries its |user| to lk_keeper_advance(), until that says what has come of it.
  *
  *   lk_keeper_load    both slots are read, the newer one made durable        -> LK_KEEPER_LOADED
  *   lk_keeper_keep    a state is written to the older slot and synced        -> LK_KEEPER_KEPT
  *   lk_keeper_close   the files are closed                                   -> LK_KEEPER_CLOSED
+ *   lk_keeper_remove  they are closed, and there are none any more           -> LK_KEEPER_REMOVED
  *
  * One activity at a time, and one operation in the storage at a time. */
 #ifndef LK_ROOM_KEEPER_H
@@ -23,6 +24,7 @@ typedef enum lk_keeper_event {
   LK_KEEPER_LOADED,
   LK_KEEPER_KEPT,
   LK_KEEPER_CLOSED,
+  LK_KEEPER_REMOVED,
 } lk_keeper_event;
 
 typedef struct lk_keeper {
@@ -32,6 +34,7 @@ typedef struct lk_keeper {
   lk_io io;
   uint32_t phase; /* what |io| is for; 0 at rest. See keeper.c */
   unsigned slot;  /* which of the two that is about */
+  bool is_removing;
   bool has_file[2];
   lk_file files[2];
   lk_buf slots[2]; /* while loading: what they hold */
@@ -64,7 +67,10 @@ lk_err lk_keeper_keep(lk_keeper *self, lk_slice state) LK_MUST_USE;
 /* Begins to close. False where no file is open: there is nothing to wait for. */
 bool lk_keeper_close(lk_keeper *self);
 
-/* Takes the completion of the operation that was under way. With LOADED and KEPT, self->result says
+/* Begins to close and to remove, durably. A removal that failed may be begun again. */
+void lk_keeper_remove(lk_keeper *self);
+
+/* Takes the completion of the operation that was under way. With LOADED, KEPT and REMOVED, self->result says
  * how it went; after LOADED with LK_OK, self->state is what was kept last, empty where there was
  * nothing, until lk_keeper_release(). A failed keep may have reached the medium or not: only loading
  * again tells. */

@@ -14,6 +14,8 @@
 #include "codec/reader.h"
 
 #define LK_KEPT_RECORD 1 /* the kind of a record of this version, in the journal */
+#define LK_KEPT_TOMBSTONE                                                                          \
+  2 /* of a record without marks and bytes: the topic is deleted, and all that was before it */
 #define LK_KEPT_MARK_LEN_MAX 25
 #define LK_KEPT_HEAD_LEN_MAX 32 /* of a snapshot: all but marks and bytes */
 

@@ -1,5 +1,6 @@
 /* room/kinds.c -- kinds.def as a look-up by the part of a topic before its colon. */
-#include "room/counter_room.h"
+#include "room/crdt_room.h"
+#include "room/doc_room.h"
 #include "room/relay_room.h"
 #include "room/room.h"
 

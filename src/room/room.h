@@ -78,7 +78,8 @@ typedef struct lk_room_effect {
   uint64_t ticket;
   uint64_t at_ms;
   lk_err result;
-  lk_message_dialect dialect; /* ACCEPT: how this member reads bytes from then on */
+  lk_message_dialect dialect; /* ACCEPT: how this member reads bytes from then on; PUSH: the same,
+                                 PLAIN: as before */
 } lk_room_effect;
 
 typedef struct lk_room lk_room;

@@ -115,6 +115,14 @@ void lk_tails_put(lk_tails *self, lk_tail_item *item, uint64_t index) {
   lk_list_push_last(&self->all, &item->of_all);
 }
 
+void lk_tails_doom(lk_tails *self, lk_tail_item *item) {
+  lk_tail *tail = item->tail;
+  LK_ASSERT(item->index != 0);
+  while (tail->items.first != &item->of_tail)
+    remove_item(self, LK_CONTAINER(tail->items.first, lk_tail_item, of_tail));
+  tail->doomed = item->index;
+}
+
 void lk_tails_drop(lk_tails *self, lk_slice topic, uint64_t index) {
   lk_tail *tail = find(self, topic);
   if (tail == NULL) return;
@@ -123,6 +131,7 @@ void lk_tails_drop(lk_tails *self, lk_slice topic, uint64_t index) {
     if (item->index > index) return;
     remove_item(self, item);
   }
+  if (index >= tail->doomed) tail->doomed = 0;
   free_if_empty(self, tail);
 }
 

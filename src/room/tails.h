@@ -22,8 +22,9 @@
 
 typedef struct lk_tail {
   lk_list items;
-  size_t bytes;  /* of its items, what they cost in memory included */
-  uint32_t made; /* items that were made and not put */
+  size_t bytes;    /* of its items, what they cost in memory included */
+  uint32_t made;   /* items that were made and not put */
+  uint64_t doomed; /* the index of a tombstone, which is the last item; 0: none */
   uint32_t topic_len;
   uint8_t topic[];
 } lk_tail;
@@ -65,6 +66,10 @@ static inline lk_slice lk_tail_topic(const lk_tail *self) {
 lk_err lk_tails_make(lk_tails *self, lk_slice topic, lk_slice bytes,
                      lk_tail_item **out) LK_MUST_USE;
 void lk_tails_unmake(lk_tails *self, lk_tail_item *item);
+
+/* |item|, which is empty, was put: nothing of its topic is to be kept, and what was before it is forgotten. It stays until it is
+ * dropped, so that the journal keeps it until all else is gone. */
+void lk_tails_doom(lk_tails *self, lk_tail_item *item);
 
 /* |index| is above that of every item that was put before. */
 void lk_tails_put(lk_tails *self, lk_tail_item *item, uint64_t index);

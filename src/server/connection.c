@@ -17,10 +17,13 @@
  * half, and is noticed when that would be noticed: where we would read on. That a client's end comes without one
  * is not held against it: requests and messages know where they end themselves.
  *
- * Silence costs: a request has 10 s, a connection between requests 30 s, a response 30 s without
- * progress, a WebSocket 60 s. The last would hit browsers that throttle the timers of hidden
- * pages, so that Phoenix's heartbeat of 30 s comes each minute: after 25 s we ping, and browsers
- * answer a ping without asking the page.
+ * Silence costs (server/times.h): a request has 10 s, a connection between requests 30 s, a response 30 s without
+ * progress, a WebSocket 60 s, unless settings say otherwise. The last would hit browsers that throttle the timers of
+ * hidden pages, so that Phoenix's heartbeat of 30 s comes each minute: after 25 s we ping, and browsers answer a ping
+ * without asking the page.
+ *
+ * Clients of a document (LK_MESSAGE_Y) have a clock of their own: y-websocket leaves a server of which it has
+ * heard no message for 30 s, and pings are none. So it is sent an awareness update of nobody when nothing else was said.
  *
  * Ten thousand connections idle, each of them a WebSocket. So the two machines share their memory: a connection
  * becomes the other one when its upgrade is answered, and the answer is the first that the new one has to write.
@@ -36,14 +39,10 @@
 #include "platform/posix/clock.h"
 #include "wire/upgrade.h"
 
-#define HTTP_REQUEST_MS 10000
-#define HTTP_IDLE_MS 30000
 #define HTTP_OUT_MAX 131072
-#define STALL_MS 30000
 #define LINGER_MS 2000
-#define SOCKET_IDLE_MS 60000
 #define SOCKET_CLOSE_MS 5000
-#define SOCKET_PING_MS 25000
+#define DOCUMENT_SILENCE_MS 20000
 #define WRITES_MAX 8 /* in one settling: then it is the others' turn */
 
 static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
@@ -82,8 +81,8 @@ static void drop_unread(lk_connection *self) {
 lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) {
   const lk_http1_options http_options = { .body_rules = host->routes->bodies,
                                           .body_rules_count = host->routes->bodies_count,
-                                          .request_ms = HTTP_REQUEST_MS,
-                                          .idle_ms = HTTP_IDLE_MS };
+                                          .request_ms = host->times->http_request,
+                                          .idle_ms = host->times->http_idle };
   lk_connection *self = lk_alloc_bytes(host->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_connection){ .host = host, .timer = LK_HEAP_ITEM_INIT, .watch = { .fd = -1 } };
@@ -195,9 +194,11 @@ static void respond_failed(lk_connection *self, uint16_t status) {
   if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->out) != LK_OK) die(self);
 }
 
-static const lk_ws_options socket_options = { .role = LK_WS_SERVER,
-                                              .idle_ms = SOCKET_IDLE_MS,
-                                              .close_ms = SOCKET_CLOSE_MS };
+static lk_ws_options socket_options(const lk_connection *self) {
+  return (lk_ws_options){ .role = LK_WS_SERVER,
+                          .idle_ms = self->host->times->socket_idle,
+                          .close_ms = SOCKET_CLOSE_MS };
+}
 
 /* |out| has the answer to the upgrade. The request is gone afterwards. */
 static void become_socket(lk_connection *self, const lk_limits *limits,
@@ -215,7 +216,7 @@ static void begin_echo(lk_connection *self, const lk_http1_request *request,
                        const lk_answer *answer) {
   const lk_echo *echo = self->host->routes->echo;
   const lk_ws_deflate_params *agreed = answer->packed ? &answer->deflate : NULL;
-  lk_ws_options options = socket_options;
+  lk_ws_options options = socket_options(self);
   if (agreed != NULL && lk_ws_deflate_open(self->host->alloc, &echo->deflate, agreed, true,
                                            &options.deflate) != LK_OK) {
     respond_failed(self, 503);
@@ -234,17 +235,19 @@ static void begin_socket(lk_connection *self, const lk_http1_request *request,
                          const lk_answer *answer) {
   static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
   self->form = answer->form;
-  lk_err err = self->host->on_open(self);
+  lk_err err = self->host->on_open(self, request, answer);
   if (err != LK_OK) {
     respond_failed(self, 503);
     return;
   }
   self->is_open = true;
+  self->told_ms = now_of(self);
   if (lk_upgrade_accept(request, protocols, 1, &self->out, NULL) != LK_OK) {
     die(self);
     return;
   }
-  become_socket(self, self->host->limits, &socket_options);
+  const lk_ws_options options = socket_options(self);
+  become_socket(self, self->host->limits, &options);
 }
 
 static void park(lk_connection *self, const lk_http1_request *request, const lk_answer *answer) {
@@ -322,6 +325,16 @@ uint16_t lk_connection_code_of(lk_err err) {
   case LK_ERR_FULL: return LK_WS_CODE_TRY_LATER;
   case LK_ERR_NOMEM: return LK_WS_CODE_INTERNAL;
   case LK_ERR_CLOSED: return LK_WS_CODE_GOING_AWAY;
+  case LK_ERR_UNSUPPORTED: return LK_WS_CODE_UNSUPPORTED;
+  /* HTTP's codes and 4000, as its providers have them: y-websocket does not come back after 44xx. */
+  case LK_ERR_TOKEN_MISSING:
+  case LK_ERR_TOKEN_INVALID:
+  case LK_ERR_TOKEN_EXPIRED:
+  case LK_ERR_TOKEN_CLAIMS:
+  case LK_ERR_TOKEN_REVOKED: return 4401;
+  case LK_ERR_DENIED: return 4403;
+  case LK_ERR_UNMATCHED_TOPIC: return 4404;
+  case LK_ERR_REFUSED: return 4422;
   default: return LK_WS_CODE_POLICY; /* not 1000: clients would take that for good */
   }
 }
@@ -348,6 +361,7 @@ static void after_send(lk_connection *self, lk_err err) {
 }
 
 static void send_message(lk_connection *self, lk_ws_kind kind, lk_slice payload) {
+  self->told_ms = now_of(self);
   if (is_socket(self) && self->is_open) after_send(self, lk_ws_send(&self->ws, kind, payload));
 }
 
@@ -356,6 +370,7 @@ void lk_connection_send(lk_connection *self, lk_slice bytes, bool is_binary) {
 }
 
 void lk_connection_send_frames(lk_connection *self, lk_slice frames) {
+  self->told_ms = now_of(self);
   if (is_socket(self) && self->is_open) after_send(self, lk_ws_send_frames(&self->ws, frames));
 }
 
@@ -584,13 +599,19 @@ static void linger(lk_connection *self) {
 /* When the present state has lasted too long, whatever the machines say. */
 static uint64_t stall_deadline(const lk_connection *self) {
   if (self->state == LK_CONNECTION_LINGER) return self->stalled_ms + LINGER_MS;
-  if (self->state == LK_CONNECTION_HTTP && has_response(self)) return self->stalled_ms + STALL_MS;
+  if (self->state == LK_CONNECTION_HTTP && has_response(self))
+    return self->stalled_ms + self->host->times->http_write;
   return LK_LOOP_NEVER;
 }
 
 static uint64_t ping_deadline(const lk_connection *self) {
-  return is_socket(self) && self->is_open && !self->pinged ? self->heard_ms + SOCKET_PING_MS
-                                                           : LK_LOOP_NEVER;
+  if (!is_socket(self) || !self->is_open || self->pinged) return LK_LOOP_NEVER;
+  return self->heard_ms + (uint64_t)self->host->times->socket_idle * 5 / 12;
+}
+
+static uint64_t silence_deadline(const lk_connection *self) {
+  bool is_document = is_socket(self) && self->is_open && self->form == LK_MESSAGE_Y;
+  return is_document ? self->told_ms + DOCUMENT_SILENCE_MS : LK_LOOP_NEVER;
 }
 
 static uint64_t machine_deadline(const lk_connection *self) {
@@ -607,8 +628,9 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t lk_connection_deadline(const lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return LK_LOOP_NEVER;
-  return earlier(earlier(stall_deadline(self), handshake_deadline(self)),
-                 earlier(ping_deadline(self), machine_deadline(self)));
+  return earlier(
+      earlier(stall_deadline(self), handshake_deadline(self)),
+      earlier(earlier(ping_deadline(self), silence_deadline(self)), machine_deadline(self)));
 }
 
 static void tick_http(lk_connection *self) {
@@ -620,6 +642,9 @@ static void tick_http(lk_connection *self) {
 }
 
 static void tick_socket(lk_connection *self) {
+  /* y-protocols' awareness: one message, one byte, the number of clients. */
+  if (silence_deadline(self) <= now_of(self))
+    lk_connection_send(self, LK_LIT("\x01\x01\x00"), true);
   if (ping_deadline(self) <= now_of(self)) {
     self->pinged = true;
     lk_err err = lk_ws_send_ping(&self->ws, LK_SLICE_EMPTY);
@@ -632,7 +657,9 @@ static void tick_socket(lk_connection *self) {
 
 static void tick(lk_connection *self) {
   if (stall_deadline(self) <= now_of(self) || handshake_deadline(self) <= now_of(self)) die(self);
-  if (machine_deadline(self) > now_of(self) && ping_deadline(self) > now_of(self)) return;
+  if (earlier(machine_deadline(self), earlier(ping_deadline(self), silence_deadline(self))) >
+      now_of(self))
+    return;
   if (is_socket(self)) tick_socket(self);
   else if (self->state == LK_CONNECTION_HTTP) tick_http(self);
 }

@@ -24,8 +24,10 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "channel/relay.h"
 #include "server/loop.h"
 #include "server/routes.h"
+#include "server/times.h"
 #include "server/tls.h"
 #include "wire/ws.h"
 
@@ -37,16 +39,18 @@ typedef struct lk_connection_host {
   const lk_routes *routes;
   lk_loop *loop;
   lk_tls_server *tls; /* NULL: clients speak without TLS */
+  const lk_times *times;
   uint8_t *scratch; /* for reading; used within one callback */
   size_t scratch_len;
-  /* The client asks for a WebSocket: an error refuses it (503). */
-  lk_err (*on_open)(lk_connection *connection);
+  /* The client asks for a WebSocket: an error refuses it (503). Takes over answer->grant in any case. */
+  lk_err (*on_open)(lk_connection *connection, const lk_http1_request *request,
+                    const lk_answer *answer);
   /* A message. An error closes the WebSocket. May set |paused|. */
   lk_err (*on_message)(lk_connection *connection, lk_slice bytes, bool is_binary);
   /* The WebSocket that on_open allowed has ended. Called once. */
   void (*on_end)(lk_connection *connection);
   /* A long-poll client asks, and is parked: lk_connection_answer_poll() follows, now or later. An error
-   * refuses it (503). */
+   * refuses it (503). Takes over answer->grant in any case. */
   lk_err (*on_poll)(lk_connection *connection, const lk_http1_request *request,
                     const lk_answer *answer);
   /* What was answered with |has_messages| is written, or the connection has died before that or while it was
@@ -84,6 +88,7 @@ struct lk_connection {
   lk_buf *unread;      /* came behind what waits for output to be written; NULL: nothing */
   uint64_t stalled_ms; /* since when the client has not read, or we linger */
   uint64_t heard_ms;   /* when bytes came last */
+  uint64_t told_ms;    /* when a message was queued last */
   lk_connection_state state;
   lk_message_form form; /* what the client asked for, from on_open on */
   bool is_unsettled;
@@ -97,6 +102,7 @@ struct lk_connection {
   bool paused;        /* by on_message, until lk_connection_resume() */
   bool parked;        /* its request waits for lk_connection_answer_poll() */
   bool has_messages;  /* the response that is being written has messages of a long-poll session */
+  lk_poller poller;   /* the host's, while it is parked or has messages */
 };
 
 /* Takes over |fd|, which is non-blocking. After LK_ERR_NOMEM or LK_ERR_LIMIT it is the caller's. */
@@ -121,7 +127,7 @@ void lk_connection_resume(lk_connection *self);
 /* Ends the WebSocket with |code|. Its on_end is called at once: nothing more goes to the client. */
 void lk_connection_end(lk_connection *self, uint16_t code, lk_slice reason);
 
-/* The server stops: no new request or message is read. What was asked is still answered. */
+/* It is to end: no new request or message is read. What was asked is still answered. */
 void lk_connection_drain(lk_connection *self);
 
 /* Writes what the client takes, and lets time-outs pass. */

@@ -12,15 +12,18 @@
  * turn. Settling may lose a connection, and losing one may give the edge something to say, so
  * a turn repeats until nothing changes, but not for ever: what is left makes the next one due.
  *
- * Draining has three steps, each with the whole deadline as its end:
- *   EDGE     nothing new is read; what was asked is answered
- *   CLOSE    every WebSocket is closed with 1012, every response finished
- *   DONE     no connection is left
+ * Draining has three steps. All clients at once would come back at once, so they leave in batches: as many each
+ * DRAIN_TICK_MS as it takes to be through within the setting, and no fewer than DRAIN_BATCH, so that a few leave at once.
+ * Whoever has not had its turn yet is served as ever.
+ *   SPREAD   those whose turn it is are not read any more; when what they asked is answered, WebSockets are closed
+ *            with 1012. Sessions of long-poll end likewise
+ *   EDGE     nobody is read any more; what was asked is answered
+ *   CLOSE    what is left is closed, every response finished; when no connection is left, we end
  *
  * A long-poll session (channel/longpoll.h) is a connection of the edge without one of ours, which it borrows from one
  * request to the next. It lives in this process, and the kernel gives each new connection to any edge process: so
- * long-poll is served only where there is one (routes.h says so to clients). With several, the edge that a poll lands
- * on would have to pass its socket on (SCM_RIGHTS) to the one that the token names, with what was read of it.
+ * a poll whose token names another edge is asked there, and its answer comes back (channel/relay.h), while the
+ * connection is parked as for a session of ours.
  *
  * Always: a connection is in |places| exactly while its WebSocket is open in the edge. */
 #include "server/edge_process.h"
@@ -39,13 +42,14 @@
 #include "base/budget.h"
 #include "channel/edge.h"
 #include "channel/longpoll.h"
+#include "channel/relay.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/process.h"
 
 #define SCRATCH_SIZE 65536
-#define ACCEPT_BATCH 64
+#define ACCEPT_BATCH 16 /* then it is the others' turn */
 #define ACCEPT_PAUSE_MS 100
 /* Of one client, in the kernel: the rest of what it does not read is ours to count. */
 #define UNSENT_BYTES_MAX 131072
@@ -53,9 +57,12 @@
 #define DESCRIPTORS_KEPT 64 /* beyond the connections' own */
 #define PIECES_MAX 4096     /* of one room process in one round: then it is the others' turn */
 #define FRAME_MAX (64u << 20)
-#define LONGPOLL_WINDOW_MS 10000 /* as in Phoenix: clients give a poll up after 20 s */
+#define PATIENCE_MS 5000 /* beyond a window, for another edge's answer */
+#define DRAIN_TICK_MS 100
+#define EXPIRY_LOOK_MS 60000 /* at the latest, since clocks are set */
+#define DRAIN_BATCH 8
 
-typedef enum drain_step { DRAIN_NOT, DRAIN_EDGE, DRAIN_CLOSE } drain_step;
+typedef enum drain_step { DRAIN_NOT, DRAIN_SPREAD, DRAIN_EDGE, DRAIN_CLOSE } drain_step;
 
 typedef struct edge_process {
   const lk_edge_process_options *options;
@@ -68,8 +75,10 @@ typedef struct edge_process {
   lk_bell *bell;
   lk_edge *edge;
   lk_longpoll longpoll;
+  lk_relay relay;
   lk_http1_body_rule bodies[LK_ROUTES_BODIES_COUNT];
   lk_link_sender senders[LK_EDGE_HOUSES_MAX];
+  lk_link_sender edge_senders[LK_RELAY_EDGES_MAX];
   lk_routes routes;
   lk_echo echo;
   lk_tls_files tls_files;
@@ -83,7 +92,11 @@ typedef struct edge_process {
   lk_list unsettled;
   uint64_t accept_again_ms; /* LK_LOOP_NEVER while accepting */
   uint64_t drain_ends_ms;
+  uint64_t drain_tick_ms; /* of SPREAD */
+  uint32_t drain_batch;   /* so many leave each time */
   lk_histogram latency_told;
+  lk_histogram tls_told;
+  uint64_t relayed;
   uint64_t accepted;
   uint64_t refused;
   drain_step drain;
@@ -118,12 +131,24 @@ static lk_err make_place(edge_process *self, uint64_t place) {
   return LK_OK;
 }
 
-static lk_err on_open(lk_connection *c) {
+static lk_err on_open(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
   edge_process *self = of_connection(c);
-  if (self->drain != DRAIN_NOT) return LK_ERR_CLOSED;
-  lk_err err = lk_edge_connect(self->edge, c->form, &c->edge_number);
+  if (self->drain != DRAIN_NOT) {
+    lk_grant_free(answer->grant, self->env.alloc);
+    return LK_ERR_CLOSED;
+  }
+  lk_err err = lk_edge_connect(self->edge, c->form, answer->grant, &c->edge_number);
   if (err != LK_OK) return err;
   err = make_place(self, c->edge_number & UINT32_MAX);
+  if (err != LK_OK) {
+    lk_edge_disconnect(self->edge, c->edge_number);
+    return err;
+  }
+  (void)request;
+  if (c->form == LK_MESSAGE_Y)
+    err = lk_edge_open_document(self->edge, c->edge_number,
+                                lk_slice_of(answer->topic, answer->topic_len),
+                                LK_LIT("{\"dialect\":\"y\"}"));
   if (err != LK_OK) {
     lk_edge_disconnect(self->edge, c->edge_number);
     return err;
@@ -132,11 +157,25 @@ static lk_err on_open(lk_connection *c) {
   return LK_OK;
 }
 
+/* Tokens say wall-clock time, which may be set; so each turn looks at it anew. */
+static void expire(const edge_process *self) {
+  if (lk_edge_deadline(self->edge) != UINT64_MAX) lk_edge_step(self->edge, lk_posix_wall_ms());
+}
+
+static uint64_t expiry_deadline(const edge_process *self) {
+  uint64_t wall = lk_edge_deadline(self->edge), now = lk_posix_wall_ms();
+  if (wall == UINT64_MAX) return LK_LOOP_NEVER;
+  uint64_t left = wall > now ? wall - now : 0;
+  return lk_loop_now(&self->loop) + lk_min_u64(left, EXPIRY_LOOK_MS);
+}
+
 static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
   const edge_process *self = of_connection(c);
   lk_edge_set_time(self->edge, lk_posix_monotonic_us());
+  expire(self);
   lk_err err = lk_edge_receive(self->edge, c->edge_number, bytes, is_binary);
   c->paused = lk_edge_is_full(self->edge, c->edge_number);
+  if (err == LK_ERR_CLOSED) return LK_OK; /* it was ended just now: its CLOSE says why */
   return err;
 }
 
@@ -153,32 +192,54 @@ static lk_err ask_longpoll(edge_process *self, const lk_longpoll_request *reques
                  : lk_longpoll_get(&self->longpoll, request, out, session);
 }
 
-static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
-  edge_process *self = of_connection(c);
+/* A session of ours, or none. */
+static lk_err poll_here(edge_process *self, lk_connection *c, lk_longpoll_request *asked,
+                        bool is_post) {
   uint8_t random[LK_LONGPOLL_RANDOM_LEN];
   lk_buf json;
-  if (self->drain != DRAIN_NOT) return LK_ERR_CLOSED;
   lk_err err = lk_posix_random(random, sizeof random);
   if (err != LK_OK) return err;
+  lk_relay_mark(&self->relay, random);
+  asked->random = random;
+  c->poller.is_relayed = false;
   lk_buf_init(&json, self->env.alloc, 4096);
-  const lk_longpoll_request asked = { .now_ms = lk_loop_now(&self->loop),
-                                      .token = answer->token,
-                                      .waiter = c,
-                                      .form = answer->form,
-                                      .random = random,
-                                      .body = request->body,
-                                      .is_batch = answer->is_batch };
-  err = ask_longpoll(self, &asked, answer->is_post, &json, &c->edge_number);
+  err = ask_longpoll(self, asked, is_post, &json, &c->edge_number);
   if (err == LK_OK && c->edge_number == 0) lk_connection_answer_poll(c, lk_buf_slice(&json), false);
   lk_buf_deinit(&json);
   return err;
 }
 
+static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
+  edge_process *self = of_connection(c);
+  lk_longpoll_request asked = { .now_ms = lk_loop_now(&self->loop),
+                                .token = answer->token,
+                                .waiter = &c->poller,
+                                .form = answer->form,
+                                .body = request->body,
+                                .is_batch = answer->is_batch,
+                                .grant = answer->grant };
+  uint32_t edge = lk_relay_edge_of(&self->relay, answer->token);
+  bool is_ours = edge == self->options->index;
+  bool is_new = is_ours && !lk_longpoll_knows(&self->longpoll, answer->token);
+  bool is_refused = self->drain > DRAIN_SPREAD || (is_new && self->drain != DRAIN_NOT);
+  if (is_refused || !is_new || answer->is_post) {
+    lk_grant_free(asked.grant, self->env.alloc);
+    asked.grant = NULL;
+  }
+  if (is_refused) return LK_ERR_CLOSED;
+  if (is_ours) return poll_here(self, c, &asked, answer->is_post);
+  self->relayed++;
+  c->poller.is_relayed = true;
+  return lk_relay_ask(&self->relay, edge, &asked, answer->is_post, &c->edge_number);
+}
+
 static void on_poll_end(lk_connection *c, bool is_written) {
   edge_process *self = of_connection(c);
   uint64_t now = lk_loop_now(&self->loop);
-  if (is_written) lk_longpoll_written(&self->longpoll, c->edge_number, c, now);
-  else lk_longpoll_lost(&self->longpoll, c->edge_number, c, now);
+  if (c->poller.is_relayed && is_written) lk_relay_written(&self->relay, c->edge_number);
+  else if (c->poller.is_relayed) lk_relay_lost(&self->relay, c->edge_number);
+  else if (is_written) lk_longpoll_written(&self->longpoll, c->edge_number, &c->poller, now);
+  else lk_longpoll_lost(&self->longpoll, c->edge_number, &c->poller, now);
 }
 
 static void on_unsettled(lk_connection *c) {
@@ -199,7 +260,8 @@ static void turn_away(edge_process *self, int fd) {
   lk_buf_deinit(&out);
   (void)close(fd);
   self->refused++;
-  lk_log_say(LK_LOG_connections_refused, "connections are turned away: this process has %u, which is as many as it may",
+  lk_log_say(LK_LOG_connections_refused,
+             "connections are turned away: this process has %u, which is as many as it may",
              (unsigned)self->connections.count);
 }
 
@@ -217,6 +279,8 @@ static void welcome(edge_process *self, int fd) {
   on_unsettled(c); /* arms its timer */
   self->accepted++;
 }
+
+static lk_err accept_connections(edge_process *self);
 
 static void pause_accepting(edge_process *self) {
   lk_loop_remove(&self->loop, &self->listen_watch);
@@ -240,9 +304,17 @@ static bool others_have_room(const edge_process *self) {
   return false;
 }
 
+/* Of all edge processes that sleep, the kernel wakes the one that has waited longest for this socket
+ * (EPOLLEXCLUSIVE). Without an end to its wait that would always be the same one. */
+static void stand_behind(edge_process *self) {
+  lk_loop_remove(&self->loop, &self->listen_watch);
+  if (accept_connections(self) != LK_OK) pause_accepting(self);
+}
+
 static void on_listen(lk_watch *watch, uint32_t events) {
   edge_process *self = LK_CONTAINER(watch, edge_process, listen_watch);
   (void)events;
+  stand_behind(self);
   for (int i = 0; i < ACCEPT_BATCH; i++) {
     if (is_full(self) && others_have_room(self)) { /* the kernel gives connections to any edge */
       pause_accepting(self);
@@ -268,8 +340,8 @@ static void set_up_sockets(int listen_fd) {
 
 static lk_err accept_connections(edge_process *self) {
   self->accept_again_ms = LK_LOOP_NEVER;
-  return lk_loop_add(&self->loop, &self->listen_watch, self->options->listen_fd, EPOLLIN,
-                     on_listen);
+  return lk_loop_add(&self->loop, &self->listen_watch, self->options->listen_fd,
+                     EPOLLIN | (uint32_t)EPOLLEXCLUSIVE, on_listen);
 }
 
 /* ---- the edge ---- */
@@ -294,10 +366,12 @@ static void take_poll_output(edge_process *self, const lk_edge_output *output) {
   case LK_EDGE_SEND: lk_longpoll_take(&self->longpoll, session, output->bytes); break;
   case LK_EDGE_RESUME: lk_longpoll_resume(&self->longpoll, session); break;
   case LK_EDGE_CLOSE: lk_longpoll_close(&self->longpoll, session); break;
+  case LK_EDGE_ANSWER: break; /* has no connection */
   }
 }
 
 static void take_output(edge_process *self, const lk_edge_output *output) {
+  if (output->kind == LK_EDGE_ANSWER) return; /* nobody asks yet */
   lk_connection *c = find(self, output->connections[0]);
   if (output->count > 1) send_to_many(self, output);
   else if (c == NULL) take_poll_output(self, output);
@@ -330,9 +404,12 @@ static void take_from_room(edge_process *self, uint32_t room) {
   if (wants_room) lk_bell_ring(lk_links_room_bell(self->options->links, room));
 }
 
-static void give_to_room(edge_process *self, uint32_t room) {
+/* How much went; likewise below. */
+static size_t give_to_room(edge_process *self, uint32_t room) {
   lk_slice out = lk_edge_bus_output(self->edge, room);
-  if (out.len > 0) lk_edge_bus_consume(self->edge, room, lk_link_send(&self->senders[room], out));
+  size_t sent = out.len > 0 ? lk_link_send(&self->senders[room], out) : 0;
+  if (sent > 0) lk_edge_bus_consume(self->edge, room, sent);
+  return sent;
 }
 
 /* Messages of the edge become answers to polls, and what a poll goes on with gives the edge messages. */
@@ -340,10 +417,67 @@ static void run_longpoll(edge_process *self) {
   lk_longpoll_answer answer;
   lk_edge_output output;
   while (lk_longpoll_is_due(&self->longpoll)) {
-    while (lk_longpoll_poll(&self->longpoll, &answer))
-      lk_connection_answer_poll(answer.waiter, answer.body, answer.has_messages);
+    while (lk_longpoll_poll(&self->longpoll, &answer)) {
+      lk_poller *waiter = answer.waiter;
+      if (waiter->is_relayed) lk_relay_take(&self->relay, &answer);
+      else
+        lk_connection_answer_poll(LK_CONTAINER(waiter, lk_connection, poller), answer.body,
+                                  answer.has_messages);
+    }
     while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
   }
+}
+
+/* Where the session is nowhere, no new one is made, as for a token that nobody knows: what the client's request proved
+ * was for its old one. It asks without a token next. */
+static void take_relayed(const lk_relay_answer *answer) {
+  lk_slice body = answer->is_gone ? LK_LIT("{\"status\":410}") : answer->body;
+  lk_connection_answer_poll(LK_CONTAINER(answer->waiter, lk_connection, poller), body,
+                            answer->has_messages);
+}
+
+static lk_channel_ring *way_from(const edge_process *self, uint32_t edge) {
+  return lk_links_way(self->options->links, edge, self->options->index);
+}
+
+static void take_from_edge(edge_process *self, uint32_t edge) {
+  lk_channel_ring *ring = way_from(self, edge);
+  lk_relay_answer answer;
+  lk_slice piece;
+  bool is_first, wants_room = false;
+  for (int count = 0; count < PIECES_MAX; count++) {
+    lk_err err = lk_channel_ring_peek(ring, &piece, &is_first);
+    if (err == LK_ERR_END) break;
+    if (err != LK_OK) continue; /* it was emptied: what comes next begins a frame */
+    for (; lk_relay_feed(&self->relay, edge, &piece, is_first, &answer); is_first = false)
+      take_relayed(&answer);
+    wants_room |= lk_channel_ring_consume(ring);
+  }
+  if (wants_room) lk_bell_ring(lk_links_edge_bell(self->options->links, edge));
+}
+
+static size_t give_to_edge(edge_process *self, uint32_t edge) {
+  if (edge == self->options->index) return 0;
+  lk_slice out = lk_relay_output(&self->relay, edge);
+  size_t sent = out.len > 0 ? lk_link_send(&self->edge_senders[edge], out) : 0;
+  if (sent > 0) lk_relay_consume(&self->relay, edge, sent);
+  return sent;
+}
+
+static size_t give_all(edge_process *self) {
+  const lk_links *links = self->options->links;
+  size_t sent = 0;
+  for (uint32_t i = 0; i < links->rooms_count; i++) sent += give_to_room(self, i);
+  for (uint32_t i = 0; i < links->edges_count; i++) sent += give_to_edge(self, i);
+  return sent;
+}
+
+static void run_relay(edge_process *self) {
+  lk_relay_answer answer;
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++) {
+    if (i != self->options->index) take_from_edge(self, i);
+  }
+  while (lk_relay_poll(&self->relay, &answer)) take_relayed(&answer);
 }
 
 static void run_edge(edge_process *self) {
@@ -351,19 +485,23 @@ static void run_edge(edge_process *self) {
   lk_edge_output output;
   while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
   for (uint32_t i = 0; i < links->rooms_count; i++) take_from_room(self, i);
+  run_relay(self);
   run_longpoll(self);
-  for (uint32_t i = 0; i < links->rooms_count; i++) give_to_room(self, i);
+  (void)give_all(self);
 }
 
-/* True where we may sleep: from now on a writer rings. */
+/* True where we may sleep: from now on a writer rings, and a reader who has made room. Who did so a moment ago saw us
+ * awake: so what found no room is tried once more. */
 static bool prepare_to_sleep(edge_process *self) {
+  const lk_links *links = self->options->links;
   lk_bell_prepare(self->bell);
-  for (uint32_t i = 0; i < self->options->links->rooms_count; i++) {
-    if (lk_channel_ring_is_empty(ring_from(self, i))) continue;
-    lk_bell_wake(self->bell);
-    return false;
-  }
-  return true;
+  bool is_empty = give_all(self) == 0;
+  for (uint32_t i = 0; i < links->rooms_count && is_empty; i++)
+    is_empty = lk_channel_ring_is_empty(ring_from(self, i));
+  for (uint32_t i = 0; i < links->edges_count && is_empty; i++)
+    is_empty = i == self->options->index || lk_channel_ring_is_empty(way_from(self, i));
+  if (!is_empty) lk_bell_wake(self->bell);
+  return is_empty;
 }
 
 static void on_bell(lk_watch *watch, uint32_t events) {
@@ -383,8 +521,24 @@ static void say_numbers(edge_process *self) {
   lk_links_say(row, LK_NUMBER_messages_in, stats.messages_in);
   lk_links_say(row, LK_NUMBER_messages_out, stats.messages_out);
   lk_links_say(row, LK_NUMBER_unanswered, stats.unanswered);
+  lk_links_say(row, LK_NUMBER_unauthorized, stats.unauthorized);
+  lk_links_say(row, LK_NUMBER_tokens_ended, stats.leases_ended);
+  if (self->options->keys != NULL)
+    lk_links_say(row, LK_NUMBER_tokens_refused, lk_keyring_refused(self->options->keys));
   lk_links_say(row, LK_NUMBER_sent_again, stats.sent_again);
+  lk_links_say(row, LK_NUMBER_longpoll_sessions, lk_longpoll_count(&self->longpoll));
+  lk_links_say(row, LK_NUMBER_longpoll_relayed, self->relayed);
+  lk_links_say(row, LK_NUMBER_tls_handshakes, self->tls.handshakes);
+  lk_links_say(row, LK_NUMBER_tls_failures, self->tls.failures);
+  lk_links_tell(row, LK_HISTOGRAM_tls_handshake, &self->tls.times, &self->tls_told);
   lk_links_tell(row, LK_HISTOGRAM_request, lk_edge_latency(self->edge), &self->latency_told);
+}
+
+/* Whether a poll is of a session, which has been asked for its token. */
+static bool has_poll(void *ctx, lk_slice token) {
+  const edge_process *self = ctx;
+  return lk_relay_edge_of(&self->relay, token) != self->options->index ||
+         lk_longpoll_knows(&self->longpoll, token);
 }
 
 static void write_metrics(void *ctx, lk_buf *out) {
@@ -400,31 +554,78 @@ static bool are_rooms_ready(void *ctx) {
 
 /* ---- draining ---- */
 
+static void drain_rest(edge_process *self) {
+  self->drain = DRAIN_EDGE;
+  for (lk_link *at = self->connections.first; at != NULL; at = at->next)
+    lk_connection_drain(LK_CONTAINER(at, lk_connection, all));
+}
+
+static uint32_t leavers(const edge_process *self) {
+  uint32_t sessions = lk_longpoll_count(&self->longpoll);
+  return lk_max_u32(self->connections.count, sessions);
+}
+
+static void begin_drain(edge_process *self) {
+  uint64_t now = lk_loop_now(&self->loop);
+  uint32_t span = self->options->times.drain, ticks = span / DRAIN_TICK_MS;
+  uint32_t count = leavers(self);
+  self->routes.ready = false;
+  self->routes.draining = true;
+  self->drain_ends_ms = now + span + lk_times_give_up(&self->options->times);
+  self->drain_batch = lk_max_u32(DRAIN_BATCH, ticks > 0 ? count / ticks + 1 : count);
+  self->drain = DRAIN_SPREAD;
+  self->drain_tick_ms = now;
+  if (count <= self->drain_batch) drain_rest(self);
+}
+
 static void on_signal(void *ctx, int number) {
   edge_process *self = ctx;
   (void)number;
   if (self->drain != DRAIN_NOT) return;
-  self->drain = DRAIN_EDGE;
-  self->drain_ends_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
-  self->routes.ready = false;
+  begin_drain(self);
   lk_links_set(&lk_links_edge_numbers(self->options->links, self->options->index)->ready, 0);
   self->accept_again_ms = LK_LOOP_NEVER;
   lk_loop_remove(&self->loop, &self->listen_watch);
+}
+
+static void close_one(lk_connection *c) {
+  lk_connection_end(c, LK_WS_CODE_RESTART, LK_LIT("the server restarts"));
+}
+
+/* WebSockets are let go of in the order in which they came, and closed when they have their answers. What they ask
+ * meanwhile, by HTTP, is answered until the last of them has gone. */
+static void drain_batch(edge_process *self) {
+  uint32_t left = self->drain_batch;
+  bool is_any_left = false;
   for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
-    lk_connection_drain(LK_CONTAINER(at, lk_connection, all));
+    lk_connection *c = LK_CONTAINER(at, lk_connection, all);
+    if (!c->is_open) continue;
+    is_any_left = true;
+    if (!c->draining && left > 0) {
+      left--;
+      lk_connection_drain(c);
+    }
+    if (c->draining && lk_edge_is_answered(self->edge, c->edge_number)) close_one(c);
   }
+  lk_longpoll_end_some(&self->longpoll, self->drain_batch);
+  self->drain_tick_ms = lk_loop_now(&self->loop) + DRAIN_TICK_MS;
+  if (!is_any_left && lk_longpoll_count(&self->longpoll) == 0) drain_rest(self);
+}
+
+static void close_rest(edge_process *self) {
+  self->drain = DRAIN_CLOSE;
+  lk_longpoll_end_some(&self->longpoll, UINT32_MAX);
+  run_longpoll(self);
+  lk_relay_end_all(&self->relay);
+  run_relay(self);
+  for (lk_link *at = self->connections.first; at != NULL; at = at->next)
+    close_one(LK_CONTAINER(at, lk_connection, all));
 }
 
 static void advance_drain(edge_process *self) {
-  if (self->drain == DRAIN_EDGE && lk_edge_is_idle(self->edge)) {
-    self->drain = DRAIN_CLOSE;
-    lk_longpoll_end_all(&self->longpoll);
-    run_longpoll(self);
-    for (lk_link *at = self->connections.first; at != NULL; at = at->next) {
-      lk_connection_end(LK_CONTAINER(at, lk_connection, all), LK_WS_CODE_RESTART,
-                        LK_LIT("the server restarts"));
-    }
-  }
+  if (self->drain == DRAIN_SPREAD && lk_loop_now(&self->loop) >= self->drain_tick_ms)
+    drain_batch(self);
+  if (self->drain == DRAIN_EDGE && lk_edge_is_idle(self->edge)) close_rest(self);
   bool done = self->drain == DRAIN_CLOSE && self->connections.count == 0;
   if (done || (self->drain != DRAIN_NOT && lk_loop_now(&self->loop) >= self->drain_ends_ms))
     lk_loop_stop(&self->loop);
@@ -479,6 +680,11 @@ static uint64_t next_deadline(const edge_process *self) {
   if (self->host.tls != NULL && lk_tls_files_deadline(&self->tls_files) < deadline)
     deadline = lk_tls_files_deadline(&self->tls_files);
   if (self->drain != DRAIN_NOT && self->drain_ends_ms < deadline) deadline = self->drain_ends_ms;
+  if (self->drain == DRAIN_SPREAD && self->drain_tick_ms < deadline) deadline = self->drain_tick_ms;
+  if (lk_relay_deadline(&self->relay) < deadline) deadline = lk_relay_deadline(&self->relay);
+  deadline = lk_min_u64(deadline, expiry_deadline(self));
+  if (self->options->keys != NULL)
+    deadline = lk_min_u64(deadline, lk_keyring_deadline(self->options->keys));
   if (lk_longpoll_deadline(&self->longpoll) < deadline)
     deadline = lk_longpoll_deadline(&self->longpoll);
   return deadline;
@@ -491,7 +697,11 @@ static uint64_t turn(void *ctx) {
   if (self->accept_again_ms <= lk_loop_now(&self->loop) && accept_connections(self) != LK_OK)
     pause_accepting(self);
   fire_timers(self);
+  expire(self);
+  if (self->options->keys != NULL && lk_keyring_tick(self->options->keys, lk_loop_now(&self->loop)))
+    lk_edge_recheck(self->edge);
   lk_longpoll_tick(&self->longpoll, lk_loop_now(&self->loop));
+  lk_relay_tick(&self->relay, lk_loop_now(&self->loop));
   for (int i = 0; i < TURN_ROUNDS; i++) {
     run_edge(self);
     advance_drain(self);
@@ -541,22 +751,34 @@ static lk_err watch_signals(edge_process *self) {
 }
 
 static lk_err open_edge(edge_process *self) {
-  uint64_t seeds[5];
+  uint64_t seeds[8];
   lk_err err = lk_posix_random(seeds, sizeof seeds);
   if (err != LK_OK) return err;
   err = lk_edge_open(&(lk_edge_options){ .env = &self->env,
                                          .limits = &self->limits,
                                          .generation = seeds[0] | 1,
                                          .hash_seed = { seeds[1], seeds[2] },
-                                         .houses_count = self->options->links->rooms_count },
+                                         .access = self->routes.access,
+                                         .houses_count = self->options->links->rooms_count,
+                                         .aliases = self->options->aliases },
                      &self->edge);
   if (err != LK_OK) return err;
-  lk_longpoll_init(&self->longpoll, &(lk_longpoll_options){ .alloc = self->env.alloc,
-                                                            .limits = &self->limits,
-                                                            .edge = self->edge,
-                                                            .hash_seed = { seeds[3], seeds[4] },
-                                                            .window_ms = LONGPOLL_WINDOW_MS });
-  return LK_OK;
+  lk_longpoll_init(&self->longpoll,
+                   &(lk_longpoll_options){ .alloc = self->env.alloc,
+                                           .limits = &self->limits,
+                                           .edge = self->edge,
+                                           .hash_seed = { seeds[3], seeds[4] },
+                                           .window_ms = self->options->times.longpoll_window });
+  return lk_relay_open(
+      &self->relay,
+      &(lk_relay_options){ .alloc = self->env.alloc,
+                           .limits = &self->limits,
+                           .longpoll = &self->longpoll,
+                           .generation = seeds[5] | 1,
+                           .hash_seed = { seeds[6], seeds[7] },
+                           .edges_count = self->options->links->edges_count,
+                           .index = self->options->index,
+                           .patience_ms = self->options->times.longpoll_window + PATIENCE_MS });
 }
 
 /* The supervisor looks at the files as well, and says what becomes of them. */
@@ -564,8 +786,11 @@ static lk_err open_tls(edge_process *self) {
   if (self->options->tls == NULL) return LK_OK;
   self->tls_files = *self->options->tls;
   self->tls_files.is_quiet = true;
-  lk_err err = lk_tls_server_init(&self->tls, self->env.alloc, &self->tls_files, self->options->tickets);
+  lk_err err = lk_tls_server_init(&self->tls, self->env.alloc, &self->tls_files,
+                                  self->options->tickets);
   if (err == LK_OK) self->host.tls = &self->tls;
+  self->tls.handshake_ms = self->options->times.tls_handshake;
+  self->tls.clock_us = lk_posix_monotonic_us;
   return err;
 }
 
@@ -583,6 +808,11 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
     self->senders[i] = (lk_link_sender){ .ring = lk_links_to_room(links, options->index, i),
                                          .bell = lk_links_room_bell(links, i) };
   }
+  for (uint32_t i = 0; i < links->edges_count; i++) {
+    if (i != options->index)
+      self->edge_senders[i] = (lk_link_sender){ .ring = lk_links_way(links, options->index, i),
+                                                .bell = lk_links_edge_bell(links, i) };
+  }
   fit_to_descriptors(&self->limits);
   lk_echo_init(&self->echo, &self->limits);
   self->routes = (lk_routes){
@@ -590,17 +820,20 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
     .ready = true,
     .is_ready = are_rooms_ready,
     .metrics = write_metrics,
+    .origins = &options->origins,
+    .access = options->keys != NULL ? lk_keyring_access(options->keys) : NULL,
+    .has_poll = has_poll,
     .ctx = self,
   };
   lk_routes_bodies(&self->limits, self->bodies);
   self->routes.bodies = self->bodies;
   self->routes.bodies_count = LK_ROUTES_BODIES_COUNT;
-  self->routes.longpoll = links->edges_count == 1;
   if (options->debug_echo) self->routes.echo = &self->echo;
   self->host = (lk_connection_host){ .alloc = self->env.alloc,
                                      .limits = &self->limits,
                                      .routes = &self->routes,
                                      .loop = &self->loop,
+                                     .times = &options->times,
                                      .scratch = self->scratch,
                                      .scratch_len = SCRATCH_SIZE,
                                      .on_open = on_open,
@@ -611,6 +844,7 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
                                      .on_unsettled = on_unsettled };
   lk_buf_init(&self->frames, self->env.alloc, FRAME_MAX);
   lk_heap_init(&self->timers, self->env.alloc, self->limits.server_connections_count);
+  if (options->keys != NULL) lk_keyring_set_quiet(options->keys); /* the supervisor says it */
   if ((err = open_tls(self)) != LK_OK) return err;
   if ((err = reserve_timers(self)) != LK_OK) return err;
   if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
@@ -628,8 +862,10 @@ static void close_process(edge_process *self) {
   while (self->connections.first != NULL) {
     free_connection(self, LK_CONTAINER(self->connections.first, lk_connection, all));
   }
+  lk_relay_close(&self->relay);
   lk_longpoll_deinit(&self->longpoll);
   lk_edge_close(self->edge);
+  lk_keyring_close(self->options->keys);
   lk_tls_server_deinit(&self->tls);
   lk_tls_files_close(&self->tls_files);
   lk_loop_deinit(&self->loop);
@@ -649,6 +885,8 @@ static void tell_ready(const edge_process *self) {
 static void ring_all(const edge_process *self) {
   for (uint32_t i = 0; i < self->options->links->rooms_count; i++)
     lk_bell_ring_always(lk_links_room_bell(self->options->links, i));
+  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
+    lk_bell_ring_always(lk_links_edge_bell(self->options->links, i));
 }
 
 int lk_edge_process_run(const lk_edge_process_options *options) {

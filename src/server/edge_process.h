@@ -7,8 +7,12 @@
 #define LK_SERVER_EDGE_PROCESS_H
 
 #include "base/limits.h"
+#include "channel/alias.h"
 #include "server/assets.h"
+#include "server/keyring.h"
 #include "server/links.h"
+#include "server/origin.h"
+#include "server/times.h"
 #include "server/tls.h"
 
 typedef struct lk_edge_process_options {
@@ -18,13 +22,18 @@ typedef struct lk_edge_process_options {
   int ready_fd;   /* an eventfd: 1 is written when connections are taken */
   const lk_assets *assets;
   lk_limits limits;
+  lk_times times;
+  lk_aliases aliases;            /* of topics */
   bool debug_echo;               /* serve /debug/echo */
+  lk_keyring *keys;              /* which this process takes over; NULL: an open server */
+  lk_origin_rules origins;
   const lk_tls_files *tls;       /* with an identity, which this process takes over; NULL: no TLS */
   const lk_tls_tickets *tickets; /* with |tls| */
 } lk_edge_process_options;
 
-/* Runs until SIGTERM, then drains: no new connection or message is taken, what was asked is answered, every
- * WebSocket is closed with 1012. At most LK_PROCESS_DRAIN_MS later it returns, with an exit code of server/process.h.
+/* Runs until SIGTERM, then drains: no new connection is taken; those that there are are closed in batches over
+ * |times.drain|, WebSockets with 1012, each when what it had asked is answered. At most lk_times_give_up() behind that it
+ * returns, with an exit code of server/process.h.
  * Other signals that ask to stop are the supervisor's. */
 int lk_edge_process_run(const lk_edge_process_options *options);
 

@@ -10,6 +10,20 @@ static size_t process_count(const lk_links *self) {
 static size_t ring_count(const lk_links *self) {
   return 2 * (size_t)self->edges_count * self->rooms_count;
 }
+static size_t way_count(const lk_links *self) {
+  return (size_t)self->edges_count * self->edges_count;
+}
+
+static lk_err make_ways(lk_links *self) {
+  for (uint32_t from = 0; from < self->edges_count; from++) {
+    for (uint32_t to = 0; to < self->edges_count; to++) {
+      if (from == to) continue;
+      lk_err err = lk_channel_ring_make(lk_links_way(self, from, to), LK_LINKS_RING_BYTES);
+      if (err != LK_OK) return err;
+    }
+  }
+  return LK_OK;
+}
 
 lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint32_t rooms) {
   LK_ASSERT(edges > 0 && rooms > 0);
@@ -23,7 +37,9 @@ lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint
     for (size_t i = 0; i < process_count(self); i++) self->bells[i] = (lk_bell){ .fd = -1 };
   }
   if (self->rings != NULL) memset(self->rings, 0, ring_count(self) * sizeof *self->rings);
-  if (self->bells == NULL || self->rings == NULL) goto fail;
+  self->ways = lk_alloc_array(alloc, way_count(self), sizeof *self->ways);
+  if (self->ways != NULL) memset(self->ways, 0, way_count(self) * sizeof *self->ways);
+  if (self->bells == NULL || self->rings == NULL || self->ways == NULL) goto fail;
   void *numbers = mmap(NULL, process_count(self) * sizeof *self->numbers, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (numbers == MAP_FAILED) goto fail;
@@ -34,7 +50,7 @@ lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint
   for (size_t i = 0; i < ring_count(self); i++) {
     if ((err = lk_channel_ring_make(&self->rings[i], LK_LINKS_RING_BYTES)) != LK_OK) goto fail;
   }
-  return LK_OK;
+  if ((err = make_ways(self)) == LK_OK) return LK_OK;
 fail:
   lk_links_close(self, alloc);
   return err;
@@ -45,10 +61,13 @@ void lk_links_close(lk_links *self, const lk_alloc *alloc) {
     lk_bell_close(&self->bells[i]);
   for (size_t i = 0; self->rings != NULL && i < ring_count(self); i++)
     lk_channel_ring_close(&self->rings[i]);
+  for (size_t i = 0; self->ways != NULL && i < way_count(self); i++)
+    lk_channel_ring_close(&self->ways[i]);
   if (self->numbers != NULL)
     (void)munmap(self->numbers, process_count(self) * sizeof *self->numbers);
   lk_free_array(alloc, self->bells, process_count(self), sizeof *self->bells);
   lk_free_array(alloc, self->rings, ring_count(self), sizeof *self->rings);
+  lk_free_array(alloc, self->ways, way_count(self), sizeof *self->ways);
   *self = (lk_links){ 0 };
 }
 

@@ -4,6 +4,8 @@
  *   room 0   ⇅        ⇅               a row of numbers that others may read
  *   room 1   ⇅        ⇅
  *
+ * Between each two edges there is a ring in each direction as well.
+ *
  * The supervisor makes all of it before it starts anybody, and whoever it starts inherits it; so a
  * process that is replaced leaves it to its successor. */
 #ifndef LK_SERVER_LINKS_H
@@ -81,6 +83,7 @@ typedef struct lk_links {
   uint32_t rooms_count;
   lk_bell *bells;            /* of edges, then of rooms */
   lk_channel_ring *rings;    /* [edge][room][0: to the room, 1: to the edge] */
+  lk_channel_ring *ways;     /* [edge from][edge to]; there is none from an edge to itself */
   lk_links_numbers *numbers; /* in shared memory; of edges, then of rooms */
   uint64_t supervisor_pid;   /* who made them */
 } lk_links;
@@ -111,6 +114,11 @@ static inline lk_channel_ring *lk_links_to_room(const lk_links *self, uint32_t e
 static inline lk_channel_ring *lk_links_to_edge(const lk_links *self, uint32_t edge,
                                                 uint32_t room) {
   return &self->rings[2 * (edge * self->rooms_count + room) + 1];
+}
+/* What polls travel on (channel/relay.h). |from| is not |to|. */
+static inline lk_channel_ring *lk_links_way(const lk_links *self, uint32_t from, uint32_t to) {
+  LK_ASSERT(from != to && from < self->edges_count && to < self->edges_count);
+  return &self->ways[from * self->edges_count + to];
 }
 static inline lk_links_numbers *lk_links_edge_numbers(const lk_links *self, uint32_t edge) {
   return &self->numbers[edge];

@@ -1,8 +1,4 @@
-/* server/listener.c -- socket, bind, listen; and who may be asked to listen.
- *
- * Nobody proves who they are yet, so whoever reaches the port may read and write every topic. Until
- * there is access control, that must be this machine and no other: there is no option to override
- * it, since options are set in haste and kept for years. */
+/* server/listener.c -- socket, bind, listen. */
 #include "server/listener.h"
 
 #include <arpa/inet.h>
@@ -14,7 +10,6 @@
 #include <unistd.h>
 
 #include "server/console.h"
-#include "server/origin.h"
 
 #define BACKLOG 1024
 
@@ -41,15 +36,8 @@ static bool parse(const char *text, uint16_t port, any_address *out, socklen_t *
   return false;
 }
 
-static lk_err refuse(const char *address, const any_address *parsed) {
-  if (parsed == NULL) {
-    lk_console_say("%s is not an address in numbers, such as 127.0.0.1 or ::1", address);
-  } else {
-    lk_console_say(
-        "this version cannot tell who may do what, so it listens on 127.0.0.1 and ::1 only; %s is "
-        "neither, leave --listen out",
-        address);
-  }
+static lk_err refuse(const char *address) {
+  lk_console_say("%s is not an address in numbers, such as 127.0.0.1 or ::1", address);
   return LK_ERR_INVALID;
 }
 
@@ -76,8 +64,7 @@ lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *addre
   socklen_t len;
   int on = 1;
   *self = (lk_listener){ .fd = -1 };
-  if (!parse(address, port, &at, &len)) return refuse(address, NULL);
-  if (!lk_origin_address_is_loopback(address)) return refuse(address, &at);
+  if (!parse(address, port, &at, &len)) return refuse(address);
   self->fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (self->fd < 0) return complain(address, port);
   /* A server that was just stopped leaves connections in TIME_WAIT; they must not hold the port. */

@@ -11,7 +11,7 @@ typedef struct lk_listener {
   char url[LK_LISTENER_URL_MAX]; /* "http://127.0.0.1:4000", with the port that it really has */
 } lk_listener;
 
-/* |scheme|, "http" or "https", is how the URL begins. |address| is in numbers; one that is not on the loopback is refused. |port| 0 lets the system
+/* |scheme|, "http" or "https", is how the URL begins. |address| is in numbers. |port| 0 lets the system
  * choose. On failure what went wrong, and what to do, has been said on the console. */
 lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *address,
                         uint16_t port) LK_MUST_USE;

@@ -9,7 +9,4 @@ enum {
   LK_PROCESS_HOPELESS = 3, /* another one would fail in the same way; the reason has been said */
 };
 
-/* What a process that was told to stop may take, before it gives up by itself. */
-#define LK_PROCESS_DRAIN_MS 4000
-
 #endif

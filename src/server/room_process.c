@@ -32,7 +32,8 @@ typedef struct room_process {
   lk_loop loop;
   lk_watch bell_watch;
   lk_watch storage_watch;
-  lk_posix_storage *storage;
+  lk_posix_storage *storage; /* of durable topics, or NULL */
+  lk_shared_storage *memory; /* of the others, or NULL */
   lk_house *house;
   lk_bell *bell;
   lk_link_sender senders[LK_HOUSE_EDGES_MAX];
@@ -80,11 +81,12 @@ static bool exchange(room_process *self) {
   return moved;
 }
 
-/* True where we may sleep: from now on a writer rings. */
+/* True where we may sleep: from now on a writer rings, and a reader who has made room. Who did so a moment ago saw us
+ * awake: so what found no room is tried once more. */
 static bool prepare_to_sleep(room_process *self) {
   lk_bell_prepare(self->bell);
   for (uint32_t i = 0; i < self->options->links->edges_count; i++) {
-    if (lk_channel_ring_is_empty(ring_from(self, i))) continue;
+    if (lk_channel_ring_is_empty(ring_from(self, i)) && !give_to_edge(self, i)) continue;
     lk_bell_wake(self->bell);
     return false;
   }
@@ -107,7 +109,7 @@ static void on_signal(void *ctx, int number) {
   room_process *self = ctx;
   (void)number;
   if (self->stop_ms != LK_LOOP_NEVER) return;
-  self->stop_ms = lk_loop_now(&self->loop) + LK_PROCESS_DRAIN_MS;
+  self->stop_ms = lk_loop_now(&self->loop) + lk_times_give_up(&self->options->times);
   lk_house_end(self->house);
 }
 
@@ -133,6 +135,9 @@ static void say_numbers(room_process *self) {
   lk_links_say(row, LK_NUMBER_snapshots, stats.snapshots);
   lk_links_say(row, LK_NUMBER_journal_failures, stats.journal_failures);
   lk_links_say(row, LK_NUMBER_rooms_dropped, stats.rooms_dropped);
+  lk_links_say(row, LK_NUMBER_erased, stats.erased);
+  if (self->memory != NULL)
+    lk_links_say(row, LK_NUMBER_memory_used, lk_shared_storage_used(self->memory));
 }
 
 /* Joins are refused until somebody mends it. */
@@ -141,7 +146,8 @@ static void say_failure(room_process *self) {
   if (stats.journal_failures == self->failures_said) return;
   self->failures_said = stats.journal_failures;
   lk_log_say(LK_LOG_journal_failed, "the journal of rooms in %s failed, and is opened again: %s (%s)",
-             self->options->directory, lk_err_text(stats.journal_err),
+             self->options->directory == NULL ? "memory" : self->options->directory,
+             lk_err_text(stats.journal_err),
              lk_err_name(stats.journal_err));
 }
 
@@ -199,15 +205,30 @@ static lk_err open_house(room_process *self) {
   if (err != LK_OK) return err;
   return lk_house_open(&(lk_house_options){ .env = &self->env,
                                             .limits = &self->limits,
-                                            .storage = lk_posix_storage_table(self->storage),
+                                            .storage = self->storage == NULL
+                                                           ? NULL
+                                                           : lk_posix_storage_table(self->storage),
+                                            .memory = self->memory == NULL
+                                                          ? NULL
+                                                          : lk_shared_storage_table(self->memory),
+                                            .policy = &self->options->policy,
                                             .entropy = seeds[0],
                                             .generation = seeds[1] | 1,
                                             .edges_count = self->options->links->edges_count,
-                                            .index = self->options->index,
-                                            .level = self->options->is_ephemeral
-                                                         ? LK_LIT("memory")
-                                                         : LK_LIT("durable") },
+                                            .index = self->options->index },
                        &self->house);
+}
+
+static lk_err open_storages(room_process *self) {
+  const lk_room_process_options *options = self->options;
+  lk_err err = LK_OK;
+  if (options->memory.at != NULL)
+    err = lk_shared_storage_open(self->env.alloc, &options->memory, &self->memory);
+  if (err != LK_OK || options->directory == NULL) return err;
+  err = lk_posix_storage_open(self->env.alloc, options->directory, &measured_calls, &self->storage);
+  if (err != LK_OK) return err;
+  return lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
+                     on_storage);
 }
 
 static lk_err open_process(room_process *self, const lk_room_process_options *options) {
@@ -217,7 +238,9 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
                           .limits = options->limits,
                           .loop = { .epoll = -1, .signals = -1 },
                           .stop_ms = LK_LOOP_NEVER };
-  self->env = (lk_env)LK_ENV_INIT(lk_posix_heap(), NULL);
+  /* What is erased is to be gone from our own memory, too. */
+  self->env = (lk_env)LK_ENV_INIT(
+      options->memory.at != NULL ? lk_posix_clean_heap() : lk_posix_heap(), NULL);
   self->bell = lk_links_room_bell(links, options->index);
   self->bell_watch.fd = self->storage_watch.fd = -1;
   for (uint32_t i = 0; i < links->edges_count; i++) {
@@ -230,10 +253,7 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
       LK_OK)
     return err;
   sync_row = lk_links_room_numbers(links, options->index);
-  err = lk_posix_storage_open(self->env.alloc, options->directory, &measured_calls, &self->storage);
-  if (err != LK_OK) return err;
-  err = lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
-                    on_storage);
+  err = open_storages(self);
   return err == LK_OK ? open_house(self) : err;
 }
 
@@ -246,6 +266,7 @@ static void close_process(room_process *self) {
     if (lk_house_is_idle(self->house)) lk_house_close(self->house);
   }
   lk_posix_storage_close(self->storage);
+  lk_shared_storage_close(self->memory);
   lk_loop_deinit(&self->loop);
 }
 
@@ -273,8 +294,9 @@ int lk_room_process_run(const lk_room_process_options *options) {
     ring_all(self);
     lk_loop_run(&self->loop, turn, self);
   } else {
-    lk_log_say(LK_LOG_storage_refused, "rooms cannot be served from %s: %s (%s)", options->directory,
-               lk_err_text(err), lk_err_name(err));
+    lk_log_say(LK_LOG_storage_refused, "rooms cannot be served from %s: %s (%s)",
+               options->directory == NULL ? "memory" : options->directory, lk_err_text(err),
+               lk_err_name(err));
     code = LK_PROCESS_HOPELESS;
   }
   close_process(self);

@@ -12,6 +12,8 @@
 
 #include <time.h>
 
+#include "codec/utf.h"
+#include "codec/base64.h"
 #include "server/origin.h"
 #include "wire/upgrade.h"
 #include "wire/ws_offer.h"
@@ -39,8 +41,7 @@ static void date_header(lk_buf *out, uint64_t wall_ms) {
   char text[64];
   struct tm parts;
   time_t seconds = (time_t)(wall_ms / 1000);
-  if (gmtime_r(&seconds, &parts) == NULL)
-    return;
+  if (gmtime_r(&seconds, &parts) == NULL) return;
   size_t len = strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
   (void)lk_http1_respond_header(out, LK_LIT("date"), lk_slice_of(text, len));
 }
@@ -59,8 +60,7 @@ static void begin(lk_buf *out, uint16_t status, uint64_t wall_ms) {
 
 static lk_err finish(lk_buf *out, size_t before) {
   lk_err err = lk_buf_err(out);
-  if (err != LK_OK)
-    lk_buf_truncate(out, before);
+  if (err != LK_OK) lk_buf_truncate(out, before);
   return err;
 }
 
@@ -69,17 +69,14 @@ static bool is_head(const exchange *x) {
 }
 
 /* A small response with its body written behind the head. */
-static lk_err small(const exchange *x, uint16_t status, lk_slice type,
-                    lk_slice body) {
+static lk_err small(const exchange *x, uint16_t status, lk_slice type, lk_slice body) {
   size_t before = x->out->len;
   begin(x->out, status, x->wall_ms);
   (void)lk_http1_respond_header(x->out, LK_LIT("content-type"), type);
   header(x->out, "cache-control", "no-store");
-  if (status == 405)
-    header(x->out, "allow", "GET, HEAD");
+  if (status == 405) header(x->out, "allow", "GET, HEAD");
   (void)lk_http1_respond_end_length(x->out, body.len, x->answer->keep_alive);
-  if (!is_head(x))
-    (void)lk_buf_append(x->out, body);
+  if (!is_head(x)) (void)lk_buf_append(x->out, body);
   return finish(x->out, before);
 }
 
@@ -90,33 +87,28 @@ typedef struct refusal {
   lk_slice body;
 } refusal;
 
-#define REFUSAL(status, code, text)                                            \
+#define REFUSAL(status, code, text)                                                                \
   { status, LK_LIT_INIT("{\"error\":\"" code "\",\"message\":\"" text "\"}\n") }
 
 static const refusal refusals[] = {
-    REFUSAL(400, "bad_request",
-            "this is not a request that the server can read"),
-    REFUSAL(403, "forbidden",
-            "the host, the origin or the protocol version is not one that is "
-            "served here"),
-    REFUSAL(404, "not_found", "there is nothing at this path"),
-    REFUSAL(405, "method_not_allowed", "use GET or HEAD"),
-    REFUSAL(408, "timeout", "the request did not come in time"),
-    REFUSAL(413, "body_too_large",
-            "the body is longer than the path allows; most allow none"),
-    REFUSAL(414, "target_too_long", "the request line is too long"),
-    REFUSAL(431, "head_too_large", "the headers are too many or too long"),
-    REFUSAL(501, "not_implemented",
-            "chunked is the only transfer coding that is read here"),
-    REFUSAL(503, "unavailable",
-            "the server has no room for this now; try again later"),
-    REFUSAL(505, "version_not_supported", "use HTTP/1.1"),
+  REFUSAL(400, "bad_request", "this is not a request that the server can read"),
+  REFUSAL(403, "forbidden",
+          "the host, the origin or the protocol version is not one that is "
+          "served here"),
+  REFUSAL(404, "not_found", "there is nothing at this path"),
+  REFUSAL(405, "method_not_allowed", "use GET or HEAD"),
+  REFUSAL(408, "timeout", "the request did not come in time"),
+  REFUSAL(413, "body_too_large", "the body is longer than the path allows; most allow none"),
+  REFUSAL(414, "target_too_long", "the request line is too long"),
+  REFUSAL(431, "head_too_large", "the headers are too many or too long"),
+  REFUSAL(501, "not_implemented", "chunked is the only transfer coding that is read here"),
+  REFUSAL(503, "unavailable", "the server has no room for this now; try again later"),
+  REFUSAL(505, "version_not_supported", "use HTTP/1.1"),
 };
 
 static lk_slice refusal_body(uint16_t status) {
   for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-    if (refusals[i].status == status)
-      return refusals[i].body;
+    if (refusals[i].status == status) return refusals[i].body;
   }
   return refusals[0].body;
 }
@@ -126,10 +118,9 @@ static lk_err refuse(const exchange *x, uint16_t status) {
 }
 
 lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) {
-  static const lk_http1_request nobody = {0};
-  lk_answer answer = {.keep_alive = false};
-  exchange x = {
-      .request = &nobody, .wall_ms = wall_ms, .out = out, .answer = &answer};
+  static const lk_http1_request nobody = { 0 };
+  lk_answer answer = { .keep_alive = false };
+  exchange x = { .request = &nobody, .wall_ms = wall_ms, .out = out, .answer = &answer };
   return refuse(&x, status);
 }
 
@@ -137,12 +128,10 @@ lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) {
 
 /* What Phoenix writes as "~> 2.0.0": 2.0 and any patch. */
 static bool is_version(lk_slice vsn, lk_slice major_minor) {
-  if (!lk_slice_starts_with(vsn, major_minor))
-    return false;
+  if (!lk_slice_starts_with(vsn, major_minor)) return false;
   vsn = lk_slice_skip(vsn, major_minor.len);
   for (size_t i = 0; i < vsn.len; i++) {
-    if (vsn.ptr[i] < '0' || vsn.ptr[i] > '9')
-      return false;
+    if (vsn.ptr[i] < '0' || vsn.ptr[i] > '9') return false;
   }
   return vsn.len > 0 && vsn.len < 10;
 }
@@ -152,60 +141,181 @@ static bool is_version(lk_slice vsn, lk_slice major_minor) {
 static bool asks_served_version(lk_slice query, lk_message_form *form) {
   lk_slice name, value, vsn = LK_LIT("1.0.0");
   while (lk_http1_query_next(&query, &name, &value)) {
-    if (lk_slice_equal(name, LK_LIT("vsn")))
-      vsn = value;
+    if (lk_slice_equal(name, LK_LIT("vsn"))) vsn = value;
   }
   bool is_v2 = is_version(vsn, LK_LIT("2.0."));
   *form = is_v2 ? LK_MESSAGE_V2 : LK_MESSAGE_V1;
   return is_v2 || is_version(vsn, LK_LIT("1.0."));
 }
 
-static bool origin_ok(const lk_http1_request *request) {
+static bool origin_ok(const lk_origin_rules *rules, const lk_http1_request *request) {
   lk_slice origin;
   lk_err err = lk_http1_header(request, LK_LIT("origin"), &origin);
   return err == LK_ERR_NOT_FOUND ||
-         (err == LK_OK && lk_origin_is_allowed(origin, request->host));
+         (err == LK_OK && lk_origin_is_served(rules, origin, request->host));
+}
+
+/* ---- who it is ---- */
+
+#define BEARER LK_LIT("bearer ")
+/* Behind it stands, in spite of its name, what btoa() gives: standard base64, without padding. */
+#define SUBPROTOCOL LK_LIT("base64url.bearer.phx.")
+
+static lk_err decode_subprotocol(lk_slice text, lk_buf *token) {
+  lk_base64_form form = { LK_BASE64_STANDARD, LK_BASE64_PAD_OPTIONAL };
+  lk_err err;
+  if (lk_slice_find_byte(text, '=') == LK_SLICE_NONE) form.padding = LK_BASE64_PAD_FORBIDDEN;
+  if (lk_slice_find_byte(text, '-') != LK_SLICE_NONE ||
+      lk_slice_find_byte(text, '_') != LK_SLICE_NONE)
+    form.alphabet = LK_BASE64_URL;
+  err = lk_base64_decode(token, text, form);
+  return err == LK_OK || err == LK_ERR_NOMEM || err == LK_ERR_LIMIT ? err : LK_ERR_TOKEN_INVALID;
+}
+
+static lk_err find_subprotocol(const lk_http1_request *request, lk_buf *token) {
+  lk_http1_items walk = { 0 };
+  lk_slice item;
+  while (lk_http1_item_next(request, LK_LIT("sec-websocket-protocol"), &walk, &item)) {
+    if (lk_slice_starts_with(item, SUBPROTOCOL))
+      return decode_subprotocol(lk_slice_skip(item, SUBPROTOCOL.len), token);
+  }
+  return LK_ERR_NOT_FOUND;
+}
+
+/* The first of that name: a later one is that of a long-poll session. */
+static lk_err find_in_query(lk_slice query, lk_buf *token) {
+  lk_slice name, value;
+  while (lk_http1_query_next(&query, &name, &value)) {
+    if (!lk_slice_equal(name, LK_LIT("token"))) continue;
+    lk_err err = lk_http1_percent_decode(value, true, token);
+    return err == LK_ERR_SYNTAX ? LK_ERR_TOKEN_INVALID : err;
+  }
+  return LK_ERR_NOT_FOUND;
+}
+
+/* LK_ERR_NOT_FOUND where there is none. */
+static lk_err find_token(const lk_http1_request *request, lk_buf *token) {
+  lk_slice value;
+  if (lk_http1_header(request, LK_LIT("authorization"), &value) == LK_OK &&
+      lk_slice_equal_nocase(lk_slice_first(value, BEARER.len), BEARER))
+    return lk_buf_append(token, lk_slice_trim(lk_slice_skip(value, BEARER.len)));
+  lk_err err = find_subprotocol(request, token);
+  if (err != LK_ERR_NOT_FOUND) return err;
+  if (lk_http1_header(request, LK_LIT("x-phoenix-authtoken"), &value) == LK_OK)
+    return lk_buf_append(token, value);
+  return find_in_query(request->query, token);
+}
+
+/* What the client may do, in the answer; LK_OK without it where nobody is asked. */
+static lk_err admit(const exchange *x) {
+  const lk_access *access = x->routes->access;
+  lk_buf token;
+  if (access == NULL) return LK_OK;
+  lk_buf_init(&token, x->out->alloc, 65536);
+  lk_err err = find_token(x->request, &token);
+  if (err == LK_OK || err == LK_ERR_NOT_FOUND)
+    err = access->check(access->ctx, lk_buf_slice(&token), x->out->alloc, &x->answer->grant);
+  lk_buf_deinit(&token);
+  return err;
+}
+
+static lk_err write_refusal(lk_err why, lk_slice before, lk_buf *out) {
+  (void)lk_buf_append(out, before);
+  (void)lk_buf_append(out, LK_LIT("\"error\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_name(why)));
+  (void)lk_buf_append(out, LK_LIT("\",\"message\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_text(why)));
+  return lk_buf_append(out, LK_LIT("\"}\n"));
+}
+
+/* As genuine Phoenix refuses, and with the reason. */
+static lk_err refuse_token(const exchange *x, lk_err why) {
+  lk_buf body;
+  if (why == LK_ERR_NOMEM) return refuse(x, 503);
+  lk_buf_init(&body, x->out->alloc, 1024);
+  lk_err err = write_refusal(why, LK_LIT("{"), &body);
+  if (err == LK_OK) err = small(x, 403, JSON, lk_buf_slice(&body));
+  lk_buf_deinit(&body);
+  return err;
 }
 
 static lk_err upgrade_or_refuse(const exchange *x, lk_err why) {
   x->answer->upgrade = why == LK_OK;
-  if (why == LK_OK)
-    return LK_OK;
+  if (why == LK_OK) return LK_OK;
   x->answer->keep_alive = false;
   return lk_upgrade_refuse(why, x->out);
 }
 
+/* Cheap things first: a token costs a signature. */
+static lk_err upgrade_or_ask(const exchange *x) {
+  lk_err why = lk_upgrade_check(x->request);
+  if (why != LK_OK) return upgrade_or_refuse(x, why);
+  why = admit(x);
+  return why == LK_OK ? upgrade_or_refuse(x, LK_OK) : refuse_token(x, why);
+}
+
 static lk_err answer_socket(const exchange *x) {
-  if (!lk_upgrade_is_wanted(x->request))
-    return refuse(x, 400);
-  if (!origin_ok(x->request))
-    return refuse(x, 403);
-  if (!asks_served_version(x->request->query, &x->answer->form))
-    return refuse(x, 403);
-  return upgrade_or_refuse(x, lk_upgrade_check(x->request));
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
+  if (!asks_served_version(x->request->query, &x->answer->form)) return refuse(x, 403);
+  return upgrade_or_ask(x);
 }
 
 static lk_err answer_echo(const exchange *x) {
-  if (!lk_upgrade_is_wanted(x->request))
-    return refuse(x, 400);
-  if (!origin_ok(x->request))
-    return refuse(x, 403);
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
   lk_err why = lk_upgrade_check(x->request);
   if (why == LK_OK)
-    why = lk_ws_offer_read(x->request, &x->routes->echo->deflate,
-                           &x->answer->deflate, &x->answer->packed);
+    why = lk_ws_offer_read(x->request, &x->routes->echo->deflate, &x->answer->deflate,
+                           &x->answer->packed);
   x->answer->echo = true;
   return upgrade_or_refuse(x, why);
+}
+
+/* ---- documents ---- */
+
+#define DOCUMENT_PATH "/y/"
+#define DOCUMENT_TOPIC "doc:"
+
+/* The topic of a document into |answer|. */
+static lk_err read_document(lk_slice name, const lk_alloc *alloc, lk_answer *answer) {
+  lk_buf topic;
+  if (name.len == 0) return LK_ERR_NOT_FOUND;
+  lk_buf_init(&topic, alloc, LK_ROUTES_TOPIC_MAX);
+  (void)lk_buf_append(&topic, LK_LIT(DOCUMENT_TOPIC));
+  lk_err err = lk_buf_err(&topic);
+  if (err == LK_OK) err = lk_http1_percent_decode(name, false, &topic);
+  if (err == LK_OK) err = lk_utf8_check(lk_buf_slice(&topic));
+  if (err == LK_OK) {
+    memcpy(answer->topic, topic.ptr, topic.len);
+    answer->topic_len = (uint16_t)topic.len;
+  }
+  lk_buf_deinit(&topic);
+  return err;
+}
+
+/* What stands in the query but the token is the provider's business. */
+static lk_err answer_document(const exchange *x) {
+  lk_slice name = lk_slice_skip(x->request->path, sizeof DOCUMENT_PATH - 1);
+  if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
+  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
+  x->answer->form = LK_MESSAGE_Y;
+  lk_err err = read_document(name, x->out->alloc, x->answer);
+  switch (err) {
+  case LK_OK: return upgrade_or_ask(x);
+  case LK_ERR_NOMEM: return err;
+  case LK_ERR_NOT_FOUND: return refuse(x, 404);
+  case LK_ERR_LIMIT: return refuse(x, 414);
+  default: return refuse(x, 400);
+  }
 }
 
 /* ---- long-poll ---- */
 
 #define LONGPOLL_PATH "/socket/longpoll"
 
-void lk_routes_bodies(const lk_limits *limits,
-                      lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]) {
-  out[0] =
-      (lk_http1_body_rule){LK_LIT(LONGPOLL_PATH), limits->longpoll_body_bytes};
+void lk_routes_bodies(const lk_limits *limits, lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]) {
+  out[0] = (lk_http1_body_rule){ LK_LIT(LONGPOLL_PATH), limits->longpoll_body_bytes };
 }
 
 /* Any page may read what it is told, because one that may not talk to us is
@@ -215,8 +325,8 @@ static void begin_poll(lk_buf *out, uint16_t status, uint64_t wall_ms) {
   header(out, "access-control-allow-origin", "*");
 }
 
-static lk_err say_poll(uint16_t status, lk_slice json, uint64_t wall_ms,
-                       bool keep_alive, lk_buf *out) {
+static lk_err say_poll(uint16_t status, lk_slice json, uint64_t wall_ms, bool keep_alive,
+                       lk_buf *out) {
   size_t before = out->len;
   begin_poll(out, status, wall_ms);
   (void)lk_http1_respond_header(out, LK_LIT("content-type"), JSON);
@@ -226,25 +336,24 @@ static lk_err say_poll(uint16_t status, lk_slice json, uint64_t wall_ms,
   return finish(out, before);
 }
 
-lk_err lk_routes_answer_poll(lk_slice json, uint64_t wall_ms, bool keep_alive,
-                             lk_buf *out) {
+lk_err lk_routes_answer_poll(lk_slice json, uint64_t wall_ms, bool keep_alive, lk_buf *out) {
   return say_poll(200, json, wall_ms, keep_alive, out);
 }
 
 /* Clients look at the status in the body, which stops them for good. */
 static lk_err refuse_poll(const exchange *x) {
-  return lk_routes_answer_poll(LK_LIT("{\"status\":403}"), x->wall_ms,
-                               x->answer->keep_alive, x->out);
+  return lk_routes_answer_poll(LK_LIT("{\"status\":403}"), x->wall_ms, x->answer->keep_alive,
+                               x->out);
 }
 
-/* A poll lands on any edge process, and a session lives in one of them. */
-static lk_err say_why_no_poll(const exchange *x) {
-  return say_poll(501,
-                  LK_LIT("{\"status\":403,\"error\":\"longpoll_needs_one_"
-                         "edge\",\"message\":\"long-poll is "
-                         "served only by a server with one edge process; start "
-                         "it with --edges 1\"}"),
-                  x->wall_ms, x->answer->keep_alive, x->out);
+static lk_err refuse_poll_token(const exchange *x, lk_err why) {
+  lk_buf body;
+  lk_buf_init(&body, x->out->alloc, 1024);
+  lk_err err = write_refusal(why, LK_LIT("{\"status\":403,"), &body);
+  if (err == LK_OK)
+    err = lk_routes_answer_poll(lk_buf_slice(&body), x->wall_ms, x->answer->keep_alive, x->out);
+  lk_buf_deinit(&body);
+  return err;
 }
 
 /* A browser asks whether a page of another origin may send what it wants to
@@ -252,12 +361,10 @@ static lk_err say_why_no_poll(const exchange *x) {
 static lk_err answer_preflight(const exchange *x) {
   size_t before = x->out->len;
   lk_slice asked;
-  lk_err err = lk_http1_header(
-      x->request, LK_LIT("access-control-request-headers"), &asked);
+  lk_err err = lk_http1_header(x->request, LK_LIT("access-control-request-headers"), &asked);
   begin_poll(x->out, 200, x->wall_ms);
   if (err == LK_OK)
-    (void)lk_http1_respond_header(
-        x->out, LK_LIT("access-control-allow-headers"), asked);
+    (void)lk_http1_respond_header(x->out, LK_LIT("access-control-allow-headers"), asked);
   header(x->out, "access-control-allow-methods", "get, post, options");
   header(x->out, "access-control-max-age", "3600");
   (void)lk_http1_respond_end_length(x->out, 0, x->answer->keep_alive);
@@ -267,20 +374,16 @@ static lk_err answer_preflight(const exchange *x) {
 /* The header is of later clients, the query of all others. */
 static lk_slice poll_token(const lk_http1_request *request) {
   lk_slice name, value, token = LK_SLICE_EMPTY, query = request->query;
-  if (lk_http1_header(request, LK_LIT("x-phoenix-longpoll-token"), &token) ==
-      LK_OK)
-    return token;
+  if (lk_http1_header(request, LK_LIT("x-phoenix-longpoll-token"), &token) == LK_OK) return token;
   while (lk_http1_query_next(&query, &name, &value)) {
-    if (lk_slice_equal(name, LK_LIT("token")))
-      token = value;
+    if (lk_slice_equal(name, LK_LIT("token"))) token = value;
   }
   return token;
 }
 
 static bool is_batch(const lk_http1_request *request) {
   lk_slice type, parameters;
-  if (lk_http1_header(request, LK_LIT("content-type"), &type) != LK_OK)
-    return false;
+  if (lk_http1_header(request, LK_LIT("content-type"), &type) != LK_OK) return false;
   type = lk_slice_trim(lk_slice_cut(type, ';', &parameters));
   return lk_slice_equal_nocase(type, LK_LIT("application/x-ndjson"));
 }
@@ -289,21 +392,18 @@ static lk_err answer_longpoll(const exchange *x) {
   lk_answer *answer = x->answer;
   answer->is_post = lk_slice_equal(x->request->method, LK_LIT("POST"));
   bool is_options = lk_slice_equal(x->request->method, LK_LIT("OPTIONS"));
-  if (!is_options && !answer->is_post &&
-      !lk_slice_equal(x->request->method, LK_LIT("GET")))
+  if (!is_options && !answer->is_post && !lk_slice_equal(x->request->method, LK_LIT("GET")))
     return refuse(x, 400);
-  if (!origin_ok(x->request))
-    return refuse_poll(x);
-  if (is_options)
-    return answer_preflight(x);
-  if (!x->routes->longpoll)
-    return say_why_no_poll(x);
-  if (!asks_served_version(x->request->query, &answer->form))
-    return refuse_poll(x);
-  if (answer->form == LK_MESSAGE_V2)
-    answer->form = LK_MESSAGE_V2_TEXT;
+  if (!origin_ok(x->routes->origins, x->request)) return refuse_poll(x);
+  if (is_options) return answer_preflight(x);
+  if (!asks_served_version(x->request->query, &answer->form)) return refuse_poll(x);
+  if (answer->form == LK_MESSAGE_V2) answer->form = LK_MESSAGE_V2_TEXT;
   answer->token = poll_token(x->request);
   answer->is_batch = is_batch(x->request);
+  bool is_known = x->routes->access == NULL || answer->is_post ||
+                  x->routes->has_poll(x->routes->ctx, answer->token);
+  lk_err why = is_known ? LK_OK : admit(x);
+  if (why != LK_OK) return why == LK_ERR_NOMEM ? refuse(x, 503) : refuse_poll_token(x, why);
   answer->poll = true;
   return LK_OK;
 }
@@ -316,8 +416,11 @@ static lk_err answer_health(const exchange *x) {
 
 static lk_err answer_readiness(const exchange *x) {
   const lk_routes *routes = x->routes;
-  bool ready = routes->ready &&
-               (routes->is_ready == NULL || routes->is_ready(routes->ctx));
+  bool ready = routes->ready && (routes->is_ready == NULL || routes->is_ready(routes->ctx));
+  if (routes->draining)
+    return small(x, 503, JSON,
+                 LK_LIT("{\"error\":\"draining\",\"message\":\"the server "
+                        "stops; nothing new is taken\"}\n"));
   return ready ? answer_health(x) : refuse(x, 503);
 }
 
@@ -327,8 +430,7 @@ static lk_err answer_metrics(const exchange *x) {
   x->routes->metrics(x->routes->ctx, &text);
   lk_err err = lk_buf_err(&text);
   if (err == LK_OK)
-    err = small(x, 200, LK_LIT("text/plain; version=0.0.4; charset=utf-8"),
-                lk_buf_slice(&text));
+    err = small(x, 200, LK_LIT("text/plain; version=0.0.4; charset=utf-8"), lk_buf_slice(&text));
   lk_buf_deinit(&text);
   return err;
 }
@@ -336,11 +438,10 @@ static lk_err answer_metrics(const exchange *x) {
 /* ---- files ---- */
 
 static lk_err answer_no_pages(const exchange *x) {
-  return small(
-      x, 200, PLAIN,
-      LK_LIT("Laniakea is running. Its pages are not part of this build.\n\n"
-             "`make` builds both.\n"
-             "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"));
+  return small(x, 200, PLAIN,
+               LK_LIT("Laniakea is running. Its pages are not part of this build.\n\n"
+                      "`make` builds both.\n"
+                      "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"));
 }
 
 static bool is_known_to_client(const exchange *x, lk_slice etag) {
@@ -351,8 +452,7 @@ static bool is_known_to_client(const exchange *x, lk_slice etag) {
 
 static lk_asset_form choose_form(const exchange *x, const lk_asset *asset) {
   lk_slice accepted;
-  lk_err err =
-      lk_http1_header(x->request, LK_LIT("accept-encoding"), &accepted);
+  lk_err err = lk_http1_header(x->request, LK_LIT("accept-encoding"), &accepted);
   return lk_asset_choose(asset, err == LK_OK ? accepted : LK_SLICE_EMPTY);
 }
 
@@ -365,32 +465,25 @@ static lk_err answer_asset(const exchange *x, const lk_asset *asset) {
   begin(x->out, known ? 304 : 200, x->wall_ms);
   (void)lk_http1_respond_header(x->out, LK_LIT("etag"), form.etag);
   header(x->out, "cache-control", "no-cache");
-  if (lk_asset_varies(asset))
-    header(x->out, "vary", "accept-encoding");
+  if (lk_asset_varies(asset)) header(x->out, "vary", "accept-encoding");
   if (known) {
-    if (!x->answer->keep_alive)
-      header(x->out, "connection", "close");
+    if (!x->answer->keep_alive) header(x->out, "connection", "close");
     (void)lk_http1_respond_end(x->out);
     return finish(x->out, before);
   }
   if (form.coding.len > 0)
-    (void)lk_http1_respond_header(x->out, LK_LIT("content-encoding"),
-                                  form.coding);
+    (void)lk_http1_respond_header(x->out, LK_LIT("content-encoding"), form.coding);
   (void)lk_http1_respond_header(x->out, LK_LIT("content-type"), asset->type);
-  (void)lk_http1_respond_end_length(x->out, form.bytes.len,
-                                    x->answer->keep_alive);
+  (void)lk_http1_respond_end_length(x->out, form.bytes.len, x->answer->keep_alive);
   lk_err err = finish(x->out, before);
-  if (err == LK_OK && !is_head(x))
-    x->answer->body = form.bytes;
+  if (err == LK_OK && !is_head(x)) x->answer->body = form.bytes;
   return err;
 }
 
 static lk_err answer_file(const exchange *x) {
   const lk_asset *asset = lk_assets_find(x->routes->assets, x->request->path);
-  if (asset != NULL)
-    return answer_asset(x, asset);
-  bool no_pages = x->routes->assets->count == 0 &&
-                  lk_slice_equal(x->request->path, LK_LIT("/"));
+  if (asset != NULL) return answer_asset(x, asset);
+  bool no_pages = x->routes->assets->count == 0 && lk_slice_equal(x->request->path, LK_LIT("/"));
   return no_pages ? answer_no_pages(x) : refuse(x, 404);
 }
 
@@ -402,32 +495,28 @@ typedef struct route {
 } route;
 
 static const route routes[] = {
-    {LK_LIT_INIT("/healthz"), answer_health},
-    {LK_LIT_INIT("/readyz"), answer_readiness},
-    {LK_LIT_INIT("/metrics"), answer_metrics},
+  { LK_LIT_INIT("/healthz"), answer_health },
+  { LK_LIT_INIT("/readyz"), answer_readiness },
+  { LK_LIT_INIT("/metrics"), answer_metrics },
 };
 
 static bool is_read(const exchange *x) {
   return is_head(x) || lk_slice_equal(x->request->method, LK_LIT("GET"));
 }
 
-lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request,
-                        uint64_t wall_ms, lk_buf *out, lk_answer *answer) {
-  exchange x = {self, request, wall_ms, out, answer};
-  *answer = (lk_answer){.keep_alive = request->keep_alive};
-  if (!lk_origin_host_is_loopback(request->host))
-    return refuse(&x, 403);
-  if (lk_slice_equal(request->path, LK_LIT("/socket/websocket")))
-    return answer_socket(&x);
-  if (lk_slice_equal(request->path, LK_LIT(LONGPOLL_PATH)))
-    return answer_longpoll(&x);
+lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
+                        lk_buf *out, lk_answer *answer) {
+  exchange x = { self, request, wall_ms, out, answer };
+  *answer = (lk_answer){ .keep_alive = request->keep_alive };
+  if (!lk_origin_host_is_served(self->origins, request->host)) return refuse(&x, 403);
+  if (lk_slice_equal(request->path, LK_LIT("/socket/websocket"))) return answer_socket(&x);
+  if (lk_slice_starts_with(request->path, LK_LIT(DOCUMENT_PATH))) return answer_document(&x);
+  if (lk_slice_equal(request->path, LK_LIT(LONGPOLL_PATH))) return answer_longpoll(&x);
   if (self->echo != NULL && lk_slice_equal(request->path, LK_LIT(LK_ECHO_PATH)))
     return answer_echo(&x);
-  if (!is_read(&x))
-    return refuse(&x, 405);
+  if (!is_read(&x)) return refuse(&x, 405);
   for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-    if (lk_slice_equal(request->path, routes[i].path))
-      return routes[i].answer(&x);
+    if (lk_slice_equal(request->path, routes[i].path)) return routes[i].answer(&x);
   }
   return answer_file(&x);
 }

@@ -1,14 +1,17 @@
 /* server/routes.h -- what a request gets: the pages, the state of the server, or a WebSocket.
  *
  *   /socket/websocket     upgraded, for Phoenix clients of vsn 2.0.x and 1.0.x
+ *   /y/NAME               upgraded, for y-websocket: the document doc:NAME, whose name may have slashes and escapes
  *   /socket/longpoll      for the same clients where there is no WebSocket (channel/longpoll.h)
  *   /healthz  /readyz     for whoever watches the server: it lives; it takes work
  *   /metrics              counters, in Prometheus' text format
  *   /debug/echo           upgraded, where the server was started with --debug-echo (server/echo.h)
  *   anything else         a file of the pages; GET and HEAD
  *
- * Every request must name this machine in its Host header, and a WebSocket must come from a page
- * of this machine or from a program (server/origin.h). What is refused gets a short JSON body:
+ * Every request must name this server in its Host header, and a WebSocket must come from a page
+ * that may or from a program (server/origin.h). Where tokens are asked for, a WebSocket and the first poll of a session bring
+ * one: as "Authorization: Bearer", in Sec-WebSocket-Protocol or X-Phoenix-AuthToken as phoenix.js does, or as
+ * token=... of the query; the first of these counts. What is refused gets a short JSON body:
  * {"error":code,"message":text}.
  *
  * Requests in, bytes out: no socket, no file, no clock. */
@@ -16,8 +19,10 @@
 #define LK_SERVER_ROUTES_H
 
 #include "server/assets.h"
+#include "channel/access.h"
 #include "channel/message.h"
 #include "server/echo.h"
+#include "server/origin.h"
 #include "wire/http1.h"
 
 typedef struct lk_routes {
@@ -27,11 +32,17 @@ typedef struct lk_routes {
   bool (*is_ready)(void *ctx);      /* or NULL */
   const lk_http1_body_rule *bodies; /* of lk_routes_bodies() */
   uint32_t bodies_count;
-  bool longpoll; /* serve /socket/longpoll; otherwise it says why it is not served */
+  bool draining; /* with |ready| false: it stops, and says so */
+  const lk_origin_rules *origins; /* NULL: this machine's */
+  const lk_access *access;        /* NULL: nobody is asked for a token */
+  /* Whether the token of a long-poll may name a session: then its client has been asked. With |access|. */
+  bool (*has_poll)(void *ctx, lk_slice token);
   /* Appends the text of /metrics. */
   void (*metrics)(void *ctx, lk_buf *out);
   void *ctx;
 } lk_routes;
+
+#define LK_ROUTES_TOPIC_MAX 255
 
 typedef struct lk_answer {
   bool upgrade; /* nothing was written: the caller upgrades, or answers with lk_routes_refuse */
@@ -41,8 +52,11 @@ typedef struct lk_answer {
   bool poll; /* nothing was written: the caller asks channel/longpoll.h, and says what that says */
   bool is_post; /* with |poll| */
   bool is_batch;
+  uint8_t topic[LK_ROUTES_TOPIC_MAX]; /* with |upgrade| and LK_MESSAGE_Y: the document, so many bytes of UTF-8 */
+  uint16_t topic_len;
   lk_slice token;       /* with |poll|: in the request; empty: none */
   lk_message_form form; /* with |upgrade| or |poll|: what the client speaks */
+  lk_grant *grant; /* with |upgrade| or |poll|: what the client's token gave; the caller's. NULL: none */
   lk_ws_deflate_params deflate;
   lk_slice body; /* follows what was written; lives as long as the program */
 } lk_answer;

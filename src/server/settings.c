@@ -140,6 +140,11 @@ char *lk_setting_expectation(const lk_setting_row *row, char *out, size_t size) 
   case LK_SETTING_CHOICE: (void)snprintf(out, size, "one of: %s", row->words); break;
   case LK_SETTING_FLAG: (void)snprintf(out, size, "true or false"); break;
   case LK_SETTING_LIST: (void)snprintf(out, size, "a list of texts"); break;
+  case LK_SETTING_TEXT: (void)snprintf(out, size, "a text"); break;
+  case LK_SETTING_PATHS:
+  case LK_SETTING_SECRETS:
+    (void)snprintf(out, size, "the path of a file, or a list of them");
+    break;
   case LK_SETTING_PATH:
   case LK_SETTING_SECRET: (void)snprintf(out, size, "the path of a file or directory"); break;
   }
@@ -237,7 +242,10 @@ static bool read_value(const lk_setting_row *row, const char *text, uint64_t *nu
   case LK_SETTING_ADDRESS: return text[0] != 0 && strlen(text) < 64; /* finish() looks closer */
   case LK_SETTING_PATH:
   case LK_SETTING_SECRET: return strlen(text) <= TEXT_MAX;
-  case LK_SETTING_LIST: return true;
+  case LK_SETTING_TEXT: return strlen(text) <= TEXT_MAX;
+  case LK_SETTING_LIST:
+  case LK_SETTING_PATHS:
+  case LK_SETTING_SECRETS: return true;
   }
   LK_UNREACHABLE();
 }
@@ -249,6 +257,7 @@ static void set_preset(lk_settings *self, lk_setting setting) {
                                .number = row->preset != NULL ? LK_SETTINGS_NONE
                                                              : row->preset_number };
   if (value->text[0] == 0) return;
+  if (lk_setting_is_list(row)) value->count = 1;
   bool ok = read_value(row, value->text, &value->number);
   LK_ASSERT(ok); /* of the table */
 }
@@ -303,7 +312,7 @@ void lk_settings_take(lk_settings *self, lk_setting setting, const char *text,
                      name_for(&rows[setting], source, name, sizeof name), TEXT_MAX);
     return;
   }
-  if (rows[setting].type == LK_SETTING_LIST) {
+  if (lk_setting_is_list(&rows[setting])) {
     value.count = split_list(given, items);
     size_t len = 0;
     for (uint32_t i = 0; i < value.count; i++) len += strlen(items + len) + 1;
@@ -314,6 +323,8 @@ void lk_settings_take(lk_settings *self, lk_setting setting, const char *text,
 
 void lk_settings_take_line(lk_settings *self, lk_setting setting, lk_slice text, uint32_t count,
                            uint32_t line) {
+  if (lk_setting_is_list(&rows[setting]) && count == 0 && text.len > 0)
+    count = 1; /* a text alone */
   put(self, setting, text,
       (lk_setting_value){ .source = LK_SETTINGS_FILE, .line = line, .count = count });
 }

@@ -17,6 +17,8 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "channel/alias.h"
+#include "room/policy.h"
 
 #define LK_SETTINGS_FILE_MAX (256u * 1024)
 #define LK_SETTINGS_PROBLEMS_MAX 20
@@ -47,6 +49,9 @@ typedef enum lk_setting_type {
   LK_SETTING_CHOICE,
   LK_SETTING_FLAG,
   LK_SETTING_LIST,
+  LK_SETTING_TEXT,
+  LK_SETTING_PATHS,
+  LK_SETTING_SECRETS,
 } lk_setting_type;
 
 typedef enum lk_setting_when {
@@ -71,6 +76,12 @@ typedef struct lk_setting_row {
 
 const lk_setting_row *lk_setting_row_of(lk_setting setting);
 
+/* Whether its value is several texts. */
+static inline bool lk_setting_is_list(const lk_setting_row *row) {
+  return row->type == LK_SETTING_LIST || row->type == LK_SETTING_PATHS ||
+         row->type == LK_SETTING_SECRETS;
+}
+
 /* LANIAKEA_NAME. |out| has room for LK_SETTINGS_VARIABLE_MAX bytes and is returned. */
 #define LK_SETTINGS_VARIABLE_MAX (LK_SETTINGS_NAME_MAX + 16)
 char *lk_setting_variable(const lk_setting_row *row, char *out);
@@ -91,7 +102,7 @@ typedef enum lk_settings_source {
 } lk_settings_source;
 
 typedef struct lk_setting_value {
-  const char *text; /* as it was given; of a LIST, |count| strings one behind the other */
+  const char *text; /* as it was given; of a list, |count| strings one behind the other */
   uint64_t number;  /* of what is counted; milliseconds of a DURATION; 1 for true */
   uint32_t count;
   uint32_t line; /* in a FILE */
@@ -161,5 +172,15 @@ static inline const char *lk_settings_text(const lk_settings *self, lk_setting s
   return text[0] != 0 ? text : NULL;
 }
 lk_limits lk_settings_limits(const lk_settings *self);
+/* The aliases, which borrow from |self| and are in |items|; those that finish() complained of are not all there. */
+lk_aliases lk_settings_aliases(const lk_settings *self, lk_alias items[LK_ALIASES_MAX]);
+
+/* Rules for topics, likewise. */
+#define LK_SETTINGS_RULES_MAX 64
+typedef struct lk_settings_rules {
+  lk_slice ephemeral[LK_SETTINGS_RULES_MAX];
+  lk_idle_rule idle[LK_SETTINGS_RULES_MAX];
+} lk_settings_rules;
+lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *items);
 
 #endif

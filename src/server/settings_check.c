@@ -22,6 +22,13 @@ static bool is_given(const lk_settings *self, lk_setting setting) {
 #define COMPLAIN(self, setting, ...)                                                               \
   lk_settings_note((self), (self)->values[setting].line, false, __VA_ARGS__)
 
+static bool has_keys(const lk_settings *self) {
+  return is_given(self, LK_SETTING_token_secret_file) ||
+         is_given(self, LK_SETTING_token_jwt_secret_file) ||
+         is_given(self, LK_SETTING_token_jwt_public_key_file);
+}
+
+/* Where others can connect, somebody must have said who may, or that all may. */
 static void check_address(lk_settings *self, lk_setting setting) {
   const char *text = self->values[setting].text;
   struct in6_addr v6;
@@ -31,35 +38,65 @@ static void check_address(lk_settings *self, lk_setting setting) {
   if (inet_pton(AF_INET, text, &v4) != 1 && inet_pton(AF_INET6, text, &v6) != 1)
     COMPLAIN(self, setting, "%s %s is not an address in numbers, such as 127.0.0.1 or ::1", name,
              text);
-  else if (!lk_origin_address_is_loopback(text))
+  else if (!lk_origin_address_is_loopback(text) && !has_keys(self) &&
+           !lk_settings_flag(self, LK_SETTING_open))
     COMPLAIN(self, setting,
-             "this version cannot tell who may do what, so it listens on 127.0.0.1 and ::1 only; "
-             "%s %s is "
-             "neither, leave it out",
+             "%s %s can be reached by others, and nothing says who may do what: name a file with a "
+             "key of tokens by token.secret-file, token.jwt-secret-file or "
+             "token.jwt-public-key-file, or let everybody do everything by open",
              name, text);
 }
 
+static void check_open(lk_settings *self) {
+  if (lk_settings_flag(self, LK_SETTING_open) && has_keys(self))
+    COMPLAIN(self, LK_SETTING_open,
+             "open lets everybody do everything, and keys of tokens are there to ask who it is; "
+             "leave one of them out");
+}
+
 /* False where it has been told that the file cannot be used. */
-static bool check_file(lk_settings *self, lk_setting setting, struct stat *about) {
-  const char *path = self->values[setting].text;
+static bool check_file(lk_settings *self, lk_setting setting, const char *path, bool may_be_empty,
+                       struct stat *about) {
   char name[LK_SETTINGS_VARIABLE_MAX];
   (void)lk_settings_origin(self, setting, name, sizeof name);
   if (stat(path, about) != 0) COMPLAIN(self, setting, "%s: %s: %s", name, path, strerror(errno));
   else if (!S_ISREG(about->st_mode)) COMPLAIN(self, setting, "%s: %s is not a file", name, path);
-  else if (about->st_size == 0) COMPLAIN(self, setting, "%s: %s is empty", name, path);
+  else if (about->st_size == 0 && !may_be_empty)
+    COMPLAIN(self, setting, "%s: %s is empty", name, path);
   else if (access(path, R_OK) != 0)
     COMPLAIN(self, setting, "%s: %s: %s", name, path, strerror(errno));
   else return true;
   return false;
 }
 
-static void check_secret(lk_settings *self, lk_setting setting) {
+/* What is in |closed|, of S_IROTH and S_IWOTH, must not be the file's. */
+static void check_closed(lk_settings *self, lk_setting setting, const char *path, mode_t closed) {
   struct stat about;
   char name[LK_SETTINGS_VARIABLE_MAX];
-  if (!check_file(self, setting, &about) || (about.st_mode & (S_IROTH | S_IWOTH)) == 0) return;
+  bool may_be_empty = setting == LK_SETTING_token_revoked_file;
+  if (!check_file(self, setting, path, may_be_empty, &about) || (about.st_mode & closed) == 0)
+    return;
   COMPLAIN(self, setting, "%s: everybody on this machine may %s %s; chmod 600 makes it a secret",
            lk_settings_origin(self, setting, name, sizeof name),
-           (about.st_mode & S_IROTH) != 0 ? "read" : "change", self->values[setting].text);
+           (about.st_mode & closed & S_IROTH) != 0 ? "read" : "change", path);
+}
+
+static void check_files(lk_settings *self, lk_setting setting, mode_t closed) {
+  const lk_setting_value *value = &self->values[setting];
+  const char *path = value->text;
+  for (uint32_t i = 0; i < value->count; i++, path += strlen(path) + 1)
+    check_closed(self, setting, path, closed);
+}
+
+static void check_rules(lk_settings *self, lk_setting setting, bool (*is_rule)(lk_slice),
+                        const char *wanted) {
+  const lk_setting_value *value = &self->values[setting];
+  const char *text = value->text;
+  for (uint32_t i = 0; i < value->count; i++, text += strlen(text) + 1) {
+    if (!is_rule(lk_slice_cstr(text)))
+      COMPLAIN(self, setting, "%s: %.64s is not %s", lk_setting_row_of(setting)->name, text,
+               wanted);
+  }
 }
 
 /* It may be missing: then it is made. */
@@ -70,6 +107,75 @@ static void check_data(lk_settings *self) {
     COMPLAIN(self, LK_SETTING_data, "data: %s is not a directory", path);
 }
 
+lk_aliases lk_settings_aliases(const lk_settings *self, lk_alias items[LK_ALIASES_MAX]) {
+  const lk_setting_value *value = &self->values[LK_SETTING_aliases];
+  const char *text = value->text;
+  lk_aliases aliases = { items, 0 };
+  for (uint32_t i = 0; i < value->count && aliases.count < LK_ALIASES_MAX; i++) {
+    if (lk_alias_read(lk_slice_cstr(text), &items[aliases.count]) == LK_OK) aliases.count++;
+    text += strlen(text) + 1;
+  }
+  return aliases;
+}
+
+/* A * stands at the end, or nowhere. */
+static bool is_pattern(lk_slice text) {
+  size_t at = lk_slice_find(text, LK_LIT("*"));
+  return text.len > 0 && (at == LK_SLICE_NONE || at == text.len - 1);
+}
+
+static bool is_idle_rule(lk_slice text) {
+  lk_idle_rule rule;
+  return lk_idle_rule_read(text, &rule) == LK_OK && is_pattern(rule.pattern);
+}
+
+lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *items) {
+  const lk_setting_value *ephemeral = &self->values[LK_SETTING_ephemeral];
+  const lk_setting_value *idle = &self->values[LK_SETTING_room_idle_for];
+  lk_room_policy policy = { .ephemeral = items->ephemeral,
+                            .idle = items->idle,
+                            .idle_ms = lk_settings_number(self, LK_SETTING_room_idle) };
+  const char *text = ephemeral->text;
+  for (uint32_t i = 0; i < ephemeral->count && i < LK_SETTINGS_RULES_MAX; i++) {
+    items->ephemeral[policy.ephemeral_count++] = lk_slice_cstr(text);
+    text += strlen(text) + 1;
+  }
+  text = idle->text;
+  for (uint32_t i = 0; i < idle->count && i < LK_SETTINGS_RULES_MAX; i++) {
+    if (lk_idle_rule_read(lk_slice_cstr(text), &items->idle[policy.idle_count]) == LK_OK)
+      policy.idle_count++;
+    text += strlen(text) + 1;
+  }
+  return policy;
+}
+
+static void check_policy(lk_settings *self) {
+  check_rules(self, LK_SETTING_ephemeral, is_pattern,
+              "a topic, or the beginning of topics with a * behind");
+  check_rules(self, LK_SETTING_room_idle_for, is_idle_rule,
+              "TOPIC=TIME or TOPIC*=TIME, such as doc:live-*=5m");
+  if (self->values[LK_SETTING_ephemeral].count > LK_SETTINGS_RULES_MAX)
+    COMPLAIN(self, LK_SETTING_ephemeral, "ephemeral: more than %d", LK_SETTINGS_RULES_MAX);
+  if (self->values[LK_SETTING_room_idle_for].count > LK_SETTINGS_RULES_MAX)
+    COMPLAIN(self, LK_SETTING_room_idle_for, "room.idle-for: more than %d", LK_SETTINGS_RULES_MAX);
+}
+
+static bool is_alias(lk_slice text) {
+  lk_alias ignored;
+  return lk_alias_read(text, &ignored) == LK_OK;
+}
+
+static void check_aliases(lk_settings *self) {
+  lk_alias items[LK_ALIASES_MAX];
+  const lk_aliases aliases = lk_settings_aliases(self, items);
+  check_rules(self, LK_SETTING_aliases, is_alias, "NAME=TOPIC, or NAME*=TOPIC*");
+  if (self->values[LK_SETTING_aliases].count > LK_ALIASES_MAX)
+    COMPLAIN(self, LK_SETTING_aliases, "aliases: more than %d", LK_ALIASES_MAX);
+  else if (!lk_aliases_are_apart(&aliases))
+    COMPLAIN(self, LK_SETTING_aliases,
+             "aliases: what one leads to is the name of another; name the topic itself");
+}
+
 static void check_one(lk_settings *self, lk_setting setting) {
   const lk_setting_row *row = lk_setting_row_of(setting);
   struct stat about;
@@ -77,8 +183,15 @@ static void check_one(lk_settings *self, lk_setting setting) {
   if (row->type == LK_SETTING_ADDRESS) check_address(self, setting);
   if (!is_given(self, setting)) return;
   if (setting == LK_SETTING_data) check_data(self);
-  else if (row->type == LK_SETTING_SECRET) check_secret(self, setting);
-  else if (row->type == LK_SETTING_PATH) (void)check_file(self, setting, &about);
+  else if (setting == LK_SETTING_aliases) check_aliases(self);
+  else if (setting == LK_SETTING_token_revoked_file)
+    check_closed(self, setting, self->values[setting].text, S_IWOTH);
+  else if (row->type == LK_SETTING_SECRET)
+    check_closed(self, setting, self->values[setting].text, S_IROTH | S_IWOTH);
+  else if (row->type == LK_SETTING_SECRETS) check_files(self, setting, S_IROTH | S_IWOTH);
+  else if (row->type == LK_SETTING_PATHS) check_files(self, setting, S_IWOTH);
+  else if (row->type == LK_SETTING_PATH)
+    (void)check_file(self, setting, self->values[setting].text, false, &about);
   if (row->when == LK_SETTING_RESERVED)
     COMPLAIN(self, setting, "%s is for a later version: this one does not serve it; leave it out",
              lk_settings_origin(self, setting, name, sizeof name));
@@ -95,6 +208,12 @@ void lk_settings_finish(lk_settings *self) {
   check_pair(self, LK_SETTING_tls_cert, LK_SETTING_tls_key);
   check_pair(self, LK_SETTING_tls_key, LK_SETTING_tls_cert);
   check_pair(self, LK_SETTING_tls_listen, LK_SETTING_tls_cert);
+  check_open(self);
+  check_policy(self);
+  check_rules(self, LK_SETTING_hosts, lk_origin_is_host_rule,
+              "the name of a host, such as app.example or *.app.example");
+  check_rules(self, LK_SETTING_origins, lk_origin_is_origin_rule,
+              "the origin of pages, such as https://app.example or https://*.app.example");
   if (self->out_of_memory)
     lk_settings_note(self, 0, false, "there is not enough memory for the settings");
 }

@@ -77,7 +77,8 @@ static bool may_be(lk_setting_type type, lk_toml_kind kind) {
   switch (kind) {
   case LK_TOML_INTEGER: return is_number;
   case LK_TOML_BOOLEAN: return type == LK_SETTING_FLAG;
-  case LK_TOML_LIST: return type == LK_SETTING_LIST;
+  case LK_TOML_LIST:
+    return type == LK_SETTING_LIST || type == LK_SETTING_PATHS || type == LK_SETTING_SECRETS;
   case LK_TOML_STRING: return type != LK_SETTING_FLAG && type != LK_SETTING_LIST;
   case LK_TOML_SECTION: break;
   }

@@ -5,8 +5,9 @@
  *   └─ edges    likewise                               stopped first: they finish what they were asked, which takes rooms
  *
  * Three machines of base/supervise.h say what to do; this file does it with processes. A process that died is started
- * again, more than 10 times in 10 s of one kind are too many. To stop is SIGTERM to all edges, then, when they are
- * gone, to all rooms; 5 s later, or at a second signal, it is SIGKILL. Processes share nothing but rings, each of which
+ * again; how many times of one kind in a row are too many is a setting. To stop is SIGTERM to all edges, then, when they are
+ * gone, to all rooms; when their time is over (server/times.h), or at a second signal, it is SIGKILL. Nobody can connect
+ * from then on: who waited to be accepted is told so by the kernel, as is whoever comes. Processes share nothing but rings, each of which
  * goes on with whoever takes its end.
  *
  * How a process ends is its reason: as it was told, normal; LK_PROCESS_HOPELESS, which ends the server, a shutdown with a
@@ -17,7 +18,7 @@
  * A process is a fork without exec: the supervisor has one thread and little memory, and a fork is the fastest way back (a quarter of a millisecond). It learns three things of its
  * processes, and parses none of them: that one is ready (an eventfd), that it ended, and how.
  *
- * Its secrets are those of TLS. It keeps the certificate and key that were last good, so that a process that it starts
+ * Its secrets are those of TLS and of tokens. It keeps what was last good of either, so that a process that it starts
  * has them whatever the files hold by then; processes for rooms let go of them. From then on each looks at the files by
  * itself (server/tls_files.h).
  *
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,10 +48,6 @@
 #include "server/edge_process.h"
 #include "server/process.h"
 #include "server/room_process.h"
-
-#define RESTARTS_MAX 10
-#define RESTARTS_PERIOD_MS 10000
-#define STOP_MS 5000
 
 /* A process and its place, which outlives it. */
 typedef struct child {
@@ -78,7 +76,10 @@ typedef struct supervisor {
   lk_listener listener;
   lk_directory directory;
   lk_links links;
+  lk_shared_memory
+      memories[LK_SERVER_PROCESSES_MAX]; /* of room processes; zeroed where there are none */
   lk_tls_files tls;
+  lk_keyring *keys; /* NULL: an open server */
   lk_tls_tickets tickets;
   lk_loop loop;
   lk_watch ready_watch;
@@ -96,9 +97,11 @@ static int run_room(const supervisor *self, uint32_t index) {
   lk_room_process_options options = { .links = &self->links,
                                       .index = index,
                                       .ready_fd = self->ready_fd,
-                                      .directory = self->directory.path,
-                                      .is_ephemeral = self->directory.ephemeral,
-                                      .limits = self->options->limits };
+                                      .directory = self->options->directory,
+                                      .memory = self->memories[index],
+                                      .policy = self->options->policy,
+                                      .limits = self->options->limits,
+                                      .times = self->options->times };
   return lk_room_process_run(&options);
 }
 
@@ -111,9 +114,14 @@ static int run_edge(const supervisor *self, uint32_t index) {
                                       .ready_fd = self->ready_fd,
                                       .assets = self->options->assets,
                                       .limits = self->options->limits,
+                                      .times = self->options->times,
+                                      .aliases = self->options->aliases,
                                       .debug_echo = self->options->debug_echo,
+                                      .keys = self->keys,
+                                      .origins = self->options->origins,
                                       .tls = has_tls(self) ? &self->tls : NULL,
                                       .tickets = &self->tickets };
+  options.origins.is_reachable = !lk_origin_address_is_loopback(self->options->address);
   return lk_edge_process_run(&options);
 }
 
@@ -123,12 +131,21 @@ static void let_go(const supervisor *self) {
   lk_tls_tickets tickets = self->tickets;
   lk_tls_files_close(&files);
   lk_tls_tickets_close(&tickets);
+  lk_keyring_close(self->keys);
   (void)close(self->listener.fd);
 }
 
 static lk_links_numbers *numbers_of(const supervisor *self, const child *who) {
   return who->is_room ? lk_links_room_numbers(&self->links, who->index)
                       : lk_links_edge_numbers(&self->links, who->index);
+}
+
+/* What topics in memory hold is nobody's but their room process's. */
+static void let_go_of_memories(const supervisor *self, const child *who) {
+  for (uint32_t i = 0; i < self->options->rooms; i++) {
+    lk_shared_memory memory = self->memories[i];
+    if (!who->is_room || who->index != i) lk_shared_memory_close(&memory);
+  }
 }
 
 static const char *kind_of(const child *who) { return who->is_room ? "room" : "edge"; }
@@ -142,6 +159,7 @@ static _Noreturn void become(const supervisor *self, const child *who, pid_t par
   lk_links_begin(numbers_of(self, who), (uint64_t)getpid());
   lk_loop_deinit(&mine); /* the supervisor's: only our descriptors of it are closed */
   if (who->is_room) let_go(self);
+  let_go_of_memories(self, who);
   _exit(who->is_room ? run_room(self, who->index) : run_edge(self, who->index));
 }
 
@@ -182,11 +200,17 @@ static void start_child(supervisor *self, group *g, child *who, bool is_restart)
   else lk_supervise_failed(&g->machine, who->index, now_of(self));
 }
 
-static void kill_child(group *g, child *who) {
+/* Edges have all the time that they may take to let their clients go besides. */
+static uint32_t stop_ms(const supervisor *self, bool is_room) {
+  const lk_times *times = &self->options->times;
+  return is_room ? times->stop : times->stop + times->drain;
+}
+
+static void kill_child(const supervisor *self, group *g, child *who) {
   if (lk_supervise_why(&g->machine) != LK_END_KILLED && !g->is_late) {
     g->is_late = true;
-    lk_log_say(LK_LOG_killed, "some processes did not stop within %d seconds; they are killed",
-               STOP_MS / 1000);
+    lk_log_say(LK_LOG_killed, "some processes did not stop within %g seconds; they are killed",
+               stop_ms(self, who->is_room) / 1000.0);
   }
   signal_process(who, SIGKILL);
 }
@@ -208,7 +232,7 @@ static bool drain_group(supervisor *self, uint32_t which) {
     switch (e.kind) {
     case LK_EFFECT_START: start_child(self, g, who, e.is_restart); break;
     case LK_EFFECT_STOP: signal_process(who, SIGTERM); break;
-    case LK_EFFECT_KILL: kill_child(g, who); break;
+    case LK_EFFECT_KILL: kill_child(self, g, who); break;
     case LK_EFFECT_ENDED: end_group(self, which, &e); break;
     default: break;
     }
@@ -250,14 +274,14 @@ static bool drain_server(supervisor *self) {
   return any;
 }
 
-static void explain(group *g) {
+static void explain(const supervisor *self, group *g) {
   if (lk_supervise_why(&g->machine) != LK_END_INTENSITY || g->is_explained) return;
   g->is_explained = true;
   lk_log_say(LK_LOG_gave_up,
-             "the %s process %u %s; processes died more than %d times within %d seconds, "
+             "the %s process %u %s; processes died more than %u times within %g seconds, "
              "so that the server gives up",
-             kind_of(g->last_dead), (unsigned)g->last_dead->index, g->last_dead->how, RESTARTS_MAX,
-             RESTARTS_PERIOD_MS / 1000);
+             kind_of(g->last_dead), (unsigned)g->last_dead->index, g->last_dead->how,
+             (unsigned)self->options->restarts, self->options->restarts_period_ms / 1000.0);
 }
 
 static void drain(supervisor *self) {
@@ -265,7 +289,7 @@ static void drain(supervisor *self) {
   do {
     any = drain_server(self);
     for (uint32_t i = 0; i < GROUPS; i++) {
-      explain(&self->groups[i]);
+      explain(self, &self->groups[i]);
       any |= drain_group(self, i);
     }
   } while (any);
@@ -326,6 +350,7 @@ static void reap(supervisor *self) {
 
 static void stop(supervisor *self, int number) {
   lk_log_say(LK_LOG_server_stopping, "signal %d (%s): the server stops", number, strsignal(number));
+  (void)shutdown(self->listener.fd, SHUT_RD); /* for all who have it */
   lk_supervise_stop(&self->machine, now_of(self));
 }
 
@@ -344,9 +369,16 @@ static uint64_t tick_tls(supervisor *self) {
   return lk_min_u64(lk_tls_files_deadline(&self->tls), lk_tls_tickets_deadline(&self->tickets));
 }
 
+/* So that a process which is started anew has the keys of today. */
+static uint64_t tick_keys(supervisor *self) {
+  if (self->keys == NULL) return LK_LOOP_NEVER;
+  (void)lk_keyring_tick(self->keys, now_of(self));
+  return lk_keyring_deadline(self->keys);
+}
+
 static uint64_t turn(void *ctx) {
   supervisor *self = ctx;
-  uint64_t deadline = tick_tls(self);
+  uint64_t deadline = lk_min_u64(tick_tls(self), tick_keys(self));
   for (int i = 0; i < GROUPS; i++) {
     lk_supervise *machine = &self->groups[i].machine;
     if (lk_supervise_deadline(machine) <= now_of(self)) lk_supervise_tick(machine, now_of(self));
@@ -361,7 +393,7 @@ static uint64_t turn(void *ctx) {
 
 static void announce(const supervisor *self) {
   (void)printf("Laniakea %s listens on %s\n", LK_VERSION_TEXT, self->listener.url);
-  if (self->directory.ephemeral) {
+  if (self->options->directory == NULL) {
     (void)printf("What clients write is kept while it runs; use --data DIR to keep it longer\n");
   }
   (void)fflush(stdout);
@@ -396,6 +428,23 @@ static lk_err watch_all(supervisor *self) {
   return err;
 }
 
+static lk_err open_directory(supervisor *self) {
+  if (self->options->directory == NULL) return LK_OK;
+  lk_err err = lk_directory_open(&self->directory, self->options->directory);
+  return err == LK_OK ? lk_directory_claim(&self->directory, self->options->rooms) : err;
+}
+
+/* It outlives the processes for rooms, and nobody else. */
+static lk_err make_memories(supervisor *self) {
+  const lk_server_options *options = self->options;
+  lk_err err = LK_OK;
+  if (options->directory != NULL && options->policy.ephemeral_count == 0) return LK_OK;
+  for (uint32_t i = 0; i < options->rooms && err == LK_OK; i++)
+    err = lk_shared_memory_make(&self->memories[i], options->memory_bytes);
+  if (err != LK_OK) lk_console_say("cannot have the memory for topics: %s", lk_err_text(err));
+  return err;
+}
+
 static lk_err make_links(supervisor *self) {
   uint32_t edges = self->options->edges, rooms = self->options->rooms;
   LK_ASSERT(edges > 0 && edges <= LK_SERVER_PROCESSES_MAX);
@@ -415,13 +464,15 @@ static lk_err make_links(supervisor *self) {
 
 static lk_err make_machines(supervisor *self) {
   lk_supervise_flags flags = { .strategy = LK_SIMPLE_ONE_FOR_ONE,
-                               .intensity = RESTARTS_MAX,
-                               .period_ms = RESTARTS_PERIOD_MS,
+                               .intensity = self->options->restarts,
+                               .period_ms = self->options->restarts_period_ms,
                                .children_max = LK_SERVER_PROCESSES_MAX };
-  lk_child_spec like = { .restart = LK_TRANSIENT, .shutdown_ms = STOP_MS };
+  lk_child_spec like = { .restart = LK_TRANSIENT };
   lk_err err = LK_OK;
-  for (int i = 0; i < GROUPS && err == LK_OK; i++)
+  for (int i = 0; i < GROUPS && err == LK_OK; i++) {
+    like.shutdown_ms = stop_ms(self, i == ROOMS);
     err = lk_supervise_init(&self->groups[i].machine, lk_posix_heap(), &flags, &like, 1);
+  }
   if (err != LK_OK) return err;
 
   lk_child_spec specs[GROUPS];
@@ -451,6 +502,28 @@ static lk_err open_tls(supervisor *self) {
   return err;
 }
 
+/* The settings have been asked the same (settings_check.c). What comes of a mistake there would be an open door. */
+static lk_err check_reach(const supervisor *self) {
+  const lk_server_options *o = self->options;
+  if (lk_origin_address_is_loopback(o->address) || o->open || lk_keyring_is_wanted(&o->keys))
+    return LK_OK;
+  lk_console_say("%s can be reached by others, and there are no keys to tell who may do what",
+                 o->address);
+  return LK_ERR_PERMISSION;
+}
+
+static lk_err open_keys(supervisor *self) {
+  lk_buf why;
+  if (!lk_keyring_is_wanted(&self->options->keys)) return LK_OK;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_keyring_open(&self->options->keys, &self->options->limits, lk_posix_heap(),
+                               now_of(self), &why, &self->keys);
+  if (err != LK_OK)
+    lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  lk_buf_deinit(&why);
+  return err;
+}
+
 static lk_err open_all(supervisor *self) {
   lk_err err = watch_all(self); /* first: a signal from now on finds a way to clean up */
   if (err == LK_OK) err = make_machines(self);
@@ -458,12 +531,14 @@ static lk_err open_all(supervisor *self) {
     lk_console_say("cannot start: %s", lk_err_text(err));
     return err;
   }
-  err = open_tls(self);
+  err = check_reach(self);
+  if (err == LK_OK) err = open_keys(self);
+  if (err == LK_OK) err = open_tls(self);
   if (err == LK_OK)
     err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http",
                            self->options->address, self->options->port);
-  if (err == LK_OK) err = lk_directory_open(&self->directory, self->options->directory);
-  if (err == LK_OK) err = lk_directory_claim(&self->directory, self->options->rooms);
+  if (err == LK_OK) err = open_directory(self);
+  if (err == LK_OK) err = make_memories(self);
   if (err == LK_OK) err = make_links(self);
   return err;
 }
@@ -473,8 +548,10 @@ static void close_all(supervisor *self) {
   lk_listener_close(&self->listener);
   lk_directory_close(&self->directory);
   lk_links_close(&self->links, lk_posix_heap());
+  for (uint32_t i = 0; i < LK_SERVER_PROCESSES_MAX; i++) lk_shared_memory_close(&self->memories[i]);
   lk_tls_files_close(&self->tls);
   lk_tls_tickets_close(&self->tickets);
+  lk_keyring_close(self->keys);
   if (self->ready_fd >= 0) (void)close(self->ready_fd);
   lk_supervise_deinit(&self->machine);
   for (int i = 0; i < GROUPS; i++) lk_supervise_deinit(&self->groups[i].machine);

@@ -12,22 +12,36 @@
 #define LK_SERVER_SUPERVISOR_H
 
 #include "base/limits.h"
+#include "channel/alias.h"
+#include "room/policy.h"
 #include "server/assets.h"
+#include "server/keyring.h"
+#include "server/origin.h"
+#include "server/times.h"
 
 #define LK_SERVER_PROCESSES_MAX 32
 
 typedef struct lk_server_options {
-  const char *address;   /* in numbers */
-  const char *directory; /* NULL: ephemeral, gone when the server ends */
+  const char *address;   /* in numbers; one that others can reach only with |keys|, or |open| */
+  const char *directory; /* NULL: all topics are in memory, and gone when the server ends */
+  lk_room_policy policy; /* what it points to outlives the supervisor */
+  uint64_t memory_bytes; /* for topics in memory, of each room process */
   const char *tls_certificate; /* files; both, or NULL: no TLS */
   const char *tls_key;
+  lk_keyring_options keys; /* none: an open server */
+  lk_origin_rules origins; /* but for |is_reachable| */
   const lk_assets *assets;
   lk_limits limits;
+  lk_times times;
+  uint32_t restarts;           /* more than so many of one kind within the period are too many */
+  uint32_t restarts_period_ms;
   uint32_t edges;  /* processes for connections, 1 to LK_SERVER_PROCESSES_MAX */
   uint32_t rooms;  /* processes for rooms, likewise */
   uint16_t port;   /* 0: the system chooses */
   bool quiet;      /* print errors only */
+  lk_aliases aliases; /* that are apart; outlive the supervisor */
   bool debug_echo; /* serve /debug/echo */
+  bool open;       /* without keys, everybody who can connect may do everything */
 } lk_server_options;
 
 /* Serves until SIGTERM, SIGINT or SIGHUP. Returns the program's exit code: 0 after a clean stop, 1

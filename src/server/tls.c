@@ -56,9 +56,11 @@ struct lk_tls {
   lk_buf out;
   size_t out_off;
   uint64_t deadline_ms;
+  uint64_t began_us;
   size_t silent; /* bytes pulled since plaintext came */
   tls_state state;
   bool has_begun; /* the first byte was looked at */
+  bool has_succeeded;
   bool has_said_end;
 };
 
@@ -66,7 +68,9 @@ struct lk_tls {
 
 lk_err lk_tls_server_init(lk_tls_server *self, const lk_alloc *alloc, const lk_tls_files *files,
                           const lk_tls_tickets *tickets) {
-  *self = (lk_tls_server){ .alloc = alloc, .files = files, .tickets = tickets };
+  *self = (lk_tls_server){
+    .alloc = alloc, .files = files, .tickets = tickets, .handshake_ms = LK_TLS_HANDSHAKE_MS
+  };
   int code = gnutls_priority_init(&self->rules, rules, NULL);
   self->plain = lk_alloc_bytes(alloc, LK_TLS_RECORD_MAX);
   if (code >= 0 && self->plain != NULL) return LK_OK;
@@ -115,6 +119,10 @@ static ssize_t push(gnutls_transport_ptr_t ctx, const void *bytes, size_t len) {
 
 /* ---- birth and end ---- */
 
+static uint64_t clock_of(const lk_tls_server *server) {
+  return server->clock_us != NULL ? server->clock_us() : 0;
+}
+
 static lk_err give_tickets(lk_tls *self) {
   uint8_t secret[LK_TLS_SECRET_LEN];
   const lk_tls_tickets *tickets = self->server->tickets;
@@ -144,7 +152,8 @@ static lk_err configure(lk_tls *self) {
 lk_err lk_tls_open(lk_tls_server *server, uint64_t now_ms, lk_tls **out) {
   lk_tls *self = lk_alloc_bytes(server->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
-  *self = (lk_tls){ .server = server, .deadline_ms = now_ms + LK_TLS_HANDSHAKE_MS };
+  *self = (lk_tls){ .server = server, .deadline_ms = now_ms + server->handshake_ms };
+  self->began_us = clock_of(server);
   self->identity = lk_tls_identity_ref(server->files->identity);
   lk_err err = gnutls_init(&self->session, GNUTLS_SERVER | GNUTLS_NONBLOCK) >= 0 ? LK_OK
                                                                                  : LK_ERR_NOMEM;
@@ -156,6 +165,7 @@ lk_err lk_tls_open(lk_tls_server *server, uint64_t now_ms, lk_tls **out) {
 
 void lk_tls_close(lk_tls *self) {
   if (self == NULL) return;
+  if (self->has_begun && !self->has_succeeded) self->server->failures++;
   if (self->session != NULL) gnutls_deinit(self->session);
   lk_tls_identity_unref(self->identity);
   lk_buf_deinit(&self->out);
@@ -192,12 +202,20 @@ static lk_err judge(lk_tls *self, int code, size_t before) {
   return self->in.len < before ? LK_OK : fail(self, GNUTLS_E_INTERNAL_ERROR);
 }
 
+static void succeed(lk_tls *self) {
+  self->state = TLS_OPEN;
+  self->has_succeeded = true;
+  self->server->handshakes++;
+  if (self->server->clock_us != NULL)
+    lk_histogram_add(&self->server->times, clock_of(self->server) - self->began_us);
+}
+
 static lk_err shake_hands(lk_tls *self) {
   lk_err err = LK_OK;
   while (err == LK_OK && self->state == TLS_HANDSHAKE) {
     size_t before = self->in.len;
     int code = gnutls_handshake(self->session);
-    if (code >= 0 && !has_lost_output(self)) self->state = TLS_OPEN;
+    if (code >= 0 && !has_lost_output(self)) succeed(self);
     else err = judge(self, code, before);
   }
   return err;

@@ -8,11 +8,12 @@
  * that a client sends decides nothing, but must be made of letters, digits, dots and hyphens; of the protocols that it names
  * by ALPN, if any, "http/1.1" must be one.
  *
- * The machine knows no socket and no clock. What it allocates by our allocator is given back while a connection is idle; a
+ * The machine knows no socket, and no clock but the one that it is lent for its statistics. What it allocates by our allocator is given back while a connection is idle; a
  * session of GnuTLS, about 10 KB, stays. */
 #ifndef LK_SERVER_TLS_H
 #define LK_SERVER_TLS_H
 
+#include "base/histogram.h"
 #include "server/tls_files.h"
 #include "server/tls_tickets.h"
 
@@ -29,6 +30,11 @@ typedef struct lk_tls_server {
   const lk_tls_tickets *tickets; /* NULL: none are given out */
   struct gnutls_priority_st *rules;
   uint8_t *plain; /* the last read's */
+  uint64_t (*clock_us)(void); /* NULL: the histogram stays empty */
+  lk_histogram times;         /* of handshakes that succeeded */
+  uint64_t handshakes;
+  uint64_t failures; /* of handshakes that began: also those that their client or their deadline ended */
+  uint32_t handshake_ms; /* LK_TLS_HANDSHAKE_MS, unless the owner says otherwise */
 } lk_tls_server;
 
 typedef struct lk_tls lk_tls;

@@ -4,7 +4,7 @@
  *                                                       └── differs again: another 100 ms
  *
  * A stamp is what stat() says of a file: a rename gives it another inode, writing in place other times. What was refused
- * counts as tried, so that one bad pair is one line on the console and not two a second.
+ * counts as tried, so that one bad pair is one line in the log and not two a second.
  *
  * Files are read whole before any of them is parsed, and the two results are made before either replaces anything: there
  * is no moment at which a new connection could get the one with the other's key. Bytes of a key are wiped when they are
@@ -24,12 +24,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/console.h"
+#include "server/log.h"
+
+#define WHY_MAX 2048
 
 /* ---- words ---- */
 
 __attribute__((format(printf, 2, 3))) static void say(lk_buf *why, const char *format, ...) {
-  char text[LK_CONSOLE_LINE_MAX];
+  char text[WHY_MAX];
   va_list args;
   va_start(args, format);
   int len = vsnprintf(text, sizeof text, format, args);
@@ -234,8 +236,8 @@ static void say_when_it_ends(const lk_tls_files *self) {
   if (self->is_quiet || gmtime_r(&ends, &parts) == NULL) return;
   (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M", &parts);
   if (ends <= time(NULL))
-    lk_console_say("the certificate in %s ended on %s UTC: clients will refuse it",
-                   self->certificate, date);
+    lk_log_say(LK_LOG_certificate_ended, "the certificate in %s ended on %s UTC: clients will refuse it",
+               self->certificate, date);
 }
 
 lk_err lk_tls_files_open(lk_tls_files *self, const lk_alloc *alloc, const char *certificate,
@@ -256,16 +258,17 @@ void lk_tls_files_close(lk_tls_files *self) {
 static void replace(lk_tls_files *self) {
   lk_tls_identity *fresh = NULL;
   lk_buf why;
-  lk_buf_init(&why, self->alloc, LK_CONSOLE_LINE_MAX);
+  lk_buf_init(&why, self->alloc, WHY_MAX);
   if (load(self, &why, &fresh) == LK_OK) {
     lk_tls_identity_unref(self->identity);
     self->identity = fresh;
     if (!self->is_quiet)
-      lk_console_say("new connections get the new certificate in %s", self->certificate);
+      lk_log_say(LK_LOG_certificate_changed, "new connections get the new certificate in %s",
+                 self->certificate);
     say_when_it_ends(self);
   } else if (!self->is_quiet) {
-    lk_console_say("%.*s; new connections get the certificate from before", (int)why.len,
-                   (const char *)why.ptr);
+    lk_log_say(LK_LOG_certificate_refused, "%.*s; new connections get the certificate from before",
+               (int)why.len, (const char *)why.ptr);
   }
   lk_buf_deinit(&why);
 }

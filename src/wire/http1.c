@@ -256,7 +256,9 @@ static uint32_t body_bytes_max(const lk_http1 *self) {
   split_target(part(self, self->target_off, self->target_len), &path, &query);
   for (uint32_t i = 0; i < self->options.body_rules_count; i++) {
     const lk_http1_body_rule *rule = &self->options.body_rules[i];
-    if (lk_slice_equal(rule->path, path)) return rule->bytes_max;
+    bool is_folder = lk_slice_ends_with(rule->path, LK_LIT("/"));
+    if (is_folder ? lk_slice_starts_with(path, rule->path) : lk_slice_equal(rule->path, path))
+      return rule->bytes_max;
   }
   return self->options.body_bytes_max;
 }

@@ -35,7 +35,8 @@
 
 #include "base/base.h"
 
-/* Requests for |path|, whatever their query, may have bodies of up to |bytes_max|. */
+/* Requests for |path|, whatever their query, may have bodies of up to |bytes_max|. A path that ends with a slash
+ * stands for all that begin with it. */
 typedef struct lk_http1_body_rule {
   lk_slice path;
   uint32_t bytes_max;

@@ -30,9 +30,12 @@
  *
  *   output  | consumed ... | pending: data <= ws_output_bytes, pongs <= 1024, Close <= 131 |
  *
+ * A message that is longer than that by itself, such as a large document that somebody joins, is not what a slow reader
+ * is known by: it is queued where at most half of ws_output_bytes waits.
+ *
  * Always: message.len <= ws_message_bytes, and together with frame_left where it is not packed;
- * pending <= ws_output_bytes + reserve; consumed < pending after each growth, so the buffer is at
- * most twice that.
+ * pending <= ws_output_bytes + reserve, or half of that and one message of ws_send_bytes; consumed < pending after each
+ * growth, so the buffer is at most twice that.
  *
  * Not chosen: unmasking in the host's read buffer, which saves a copy but makes every caller's
  * input writable; handing out fragments as they come, since every protocol above needs whole
@@ -56,11 +59,17 @@ enum {
   OUTPUT_RESERVE = LK_WS_PONG_BYTES_MAX + CONTROL_FRAME_MAX
 };
 
+static size_t output_max(const lk_limits *limits) {
+  size_t most = lk_max_size(limits->ws_output_bytes,
+                            (size_t)limits->ws_output_bytes / 2 + limits->ws_send_bytes);
+  return 2 * (most + OUTPUT_RESERVE);
+}
+
 void lk_ws_init(lk_ws *self, const lk_alloc *alloc, const lk_limits *limits,
                 const lk_ws_options *options, uint64_t now_ms) {
   *self = (lk_ws){ .limits = limits, .options = *options, .since_ms = now_ms };
   lk_buf_init(&self->message, alloc, limits->ws_message_bytes);
-  lk_buf_init(&self->output, alloc, 2 * ((size_t)limits->ws_output_bytes + OUTPUT_RESERVE));
+  lk_buf_init(&self->output, alloc, output_max(limits));
 }
 
 static void free_control(lk_ws *self) {
@@ -126,11 +135,17 @@ lk_slice lk_ws_output(const lk_ws *self) {
   return lk_slice_skip(lk_buf_slice(&self->output), self->output_off);
 }
 
+static bool is_long_alone(const lk_ws *self, size_t more) {
+  size_t most = self->limits->ws_output_bytes;
+  return more > most && more <= self->limits->ws_send_bytes && pending(self) <= most / 2;
+}
+
 /* Room for |more| bytes so that at most ws_output_bytes + |reserve| are pending. */
 static lk_err reserve_output(lk_ws *self, size_t more, size_t reserve) {
   size_t total, len;
   if (!lk_add_size(pending(self), more, &total)) return LK_ERR_LIMIT;
-  if (total > (size_t)self->limits->ws_output_bytes + reserve) return LK_ERR_LIMIT;
+  if (total > (size_t)self->limits->ws_output_bytes + reserve && !is_long_alone(self, more))
+    return LK_ERR_LIMIT;
   if (self->output_off >= pending(self)) {
     lk_buf_consume(&self->output, self->output_off);
     self->output_off = 0;

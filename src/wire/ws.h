@@ -22,8 +22,8 @@
  * Memory: the message that is being received in one buffer, the output in another, and a block
  * for control frames, each allocated when it is needed and given back when lk_ws_poll() finds
  * nothing or the output has been consumed. A quiet connection costs sizeof(lk_ws), under 300
- * bytes. A busy one is bounded by ws_message_bytes and twice ws_output_bytes, whatever the peer
- * sends: lengths are judged before memory is asked for, and grow with the bytes that came. That
+ * bytes. A busy one is bounded by ws_message_bytes and twice ws_output_bytes (and one message of ours, where that is
+ * longer), whatever the peer sends: lengths are judged before memory is asked for, and grow with the bytes that came. That
  * holds for packed messages too, whatever they claim to become; what they cost beside stands in
  * wire/ws_deflate.h.
  *
@@ -63,6 +63,7 @@ enum {
   LK_WS_CODE_NORMAL = 1000,
   LK_WS_CODE_GOING_AWAY = 1001,
   LK_WS_CODE_PROTOCOL = 1002,
+  LK_WS_CODE_UNSUPPORTED = 1003,
   LK_WS_CODE_NONE = 1005,     /* the peer's Close had no code; never sent */
   LK_WS_CODE_ABNORMAL = 1006, /* there was no Close; never sent */
   LK_WS_CODE_UTF8 = 1007,
@@ -149,7 +150,8 @@ bool lk_ws_poll(lk_ws *self, lk_ws_event *out);
 /* Queues a whole message, packed where that was agreed on and makes it shorter. Text must be valid
  * UTF-8. On failure nothing was queued.
  * LK_ERR_CLOSED after a Close was sent or received; LK_ERR_LIMIT where ws_output_bytes would be
- * exceeded: the peer reads too slowly; LK_ERR_NOMEM. */
+ * exceeded: the peer reads too slowly; also for a message over ws_send_bytes. One that is longer than ws_output_bytes by
+ * itself may go beyond it where at most half of that waits. LK_ERR_NOMEM. */
 lk_err lk_ws_send(lk_ws *self, lk_ws_kind kind, lk_slice payload) LK_MUST_USE;
 
 /* For one message to many: a server's frames are the same bytes on each connection, so they can

@@ -10,10 +10,22 @@ const program = process.env.LK_PROGRAM ?? join(root, 'build/laniakea')
 
 /** A server with a data directory of its own, that can be stopped and started on the same port. */
 export class Program {
-  #data = mkdtempSync(join(tmpdir(), 'laniakea-data-'))
+  #data = null
   #child = null
   #output = ''
   #port = 0
+  #args
+
+  /** `args` follow those that it needs. With {data: false} first it has no directory: all is in memory. */
+  constructor(...args) {
+    const hasData = args[0]?.data !== false
+    if (hasData) this.#data = mkdtempSync(join(tmpdir(), 'laniakea-data-'))
+    this.#args = hasData ? ['--data', this.#data, ...args] : args.slice(1)
+  }
+
+  get data() {
+    return this.#data
+  }
 
   get url() {
     return `http://127.0.0.1:${this.#port}`
@@ -25,8 +37,9 @@ export class Program {
 
   /** Resolves when it says where it listens. */
   async start() {
-    const child = spawn(program, ['serve', '--port', String(this.#port), '--data', this.#data], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, ['serve', '--port', String(this.#port), ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    this.#output = ''
     await new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${program} did not begin to listen: ${this.#output}`)), 10_000)
       const hear = (bytes) => {
@@ -57,6 +70,6 @@ export class Program {
 
   async dispose() {
     await this.stop('SIGKILL')
-    rmSync(this.#data, { recursive: true, force: true })
+    if (this.#data !== null) rmSync(this.#data, { recursive: true, force: true })
   }
 }

@@ -112,13 +112,14 @@ static void lose(faulty_storage *self, lk_io *io) {
   case LK_IO_OPEN:
   case LK_IO_CLOSE:
   case LK_IO_READ:
+  case LK_IO_LIST:
   case LK_IO_SIZE: self->inner->submit(self->inner, io); break; /* nothing to lose */
   }
 }
 
 static void submit(lk_storage *storage, lk_io *io) {
   faulty_storage *self = LK_CONTAINER(storage, faulty_storage, table);
-  bool has_file = io->kind != LK_IO_OPEN && io->kind != LK_IO_RENAME && io->kind != LK_IO_REMOVE;
+  bool has_file = lk_io_has_file(io->kind);
   if (io->kind == LK_IO_CLOSE) {
     forget_spoiled(self, io->file);
     self->inner->submit(self->inner, io); /* closing does not fail: its owner could do nothing */

@@ -38,7 +38,7 @@ test('the page shows commands, options and version, dated by the environment', (
 
 test('mandoc has nothing to say about it', { skip: mandoc ? false : 'mandoc is not installed' }, (t) => {
   const root = tree(t, clean)
-  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes a clean page'])
+  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes clean pages'])
   must('node', [join(source, 'tools/gen_man.mjs'), join(root, 'page.1')], { env: { ...process.env, LK_ROOT: root } })
   assert.equal(run('mandoc', ['-T', 'lint', '-W', 'all', join(root, 'page.1')]).stdout, '')
   const text = run('mandoc', ['-T', 'utf8', join(root, 'page.1')]).stdout.replace(/.\x08/g, '')
@@ -53,7 +53,7 @@ OPTION(doc_diff, "quite-long-option-one", "", "VALUE", "one")
 OPTION(doc_diff, "quite-long-option-two", "", "VALUE", "two")
 `
   const root = tree(t, { ...clean, 'src/cli/commands.def': table + two })
-  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes a clean page'])
+  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes clean pages'])
   tool('gen_man', root, join(root, 'page.1'))
   const page = readFileSync(join(root, 'page.1'), 'utf8')
   assert.match(page, /^\.B laniakea doc diff$/m)
@@ -61,7 +61,7 @@ OPTION(doc_diff, "quite-long-option-two", "", "VALUE", "two")
   assert.match(page, /^\.SS "laniakea doc diff \\-\\-sv SVFILE /m)
 })
 
-test('settings are options where the table includes them, and have chapters of their own', (t) => {
+test('settings are options where the table includes them, and have pages of their own', (t) => {
   const withSettings = table.replace('[--port N] [--quiet]', '[OPTION...]') + `#include "server/settings.def"
 COMMAND(check__config, "[FILE]", "check", "Checks.")
 `
@@ -71,13 +71,16 @@ COMMAND(check__config, "[FILE]", "check", "Checks.")
     'src/server/settings.def': 'SETTING(stop_time, "stop.time", DURATION, "5s", 1000, 60000, "", "stop-time", "", "TIME", RESTART,\n  "how long a stop may take")\n',
     'src/base/limits.def': 'LIMIT(line_bytes, 4096u, (1u << 20), "one line")\n',
   })
-  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes a clean page'])
+  assert.deepEqual(tool('gen_man', root, '--check').lines, ['man: the table of commands makes clean pages'])
   tool('gen_man', root, join(root, 'page.1'))
-  const page = readFileSync(join(root, 'page.1'), 'utf8')
-  assert.match(page, /^\\fB\\-\\-stop\\-time\\fR \\fITIME\\fR\nHow long a stop may take:\na time from 1s to 1m, .* \(default 5s\)\.$/m)
-  assert.match(page, /^\\fBLANIAKEA_STOP_TIME\\fR$/m)
-  assert.match(page, /^\\fBlimit\.line_bytes\\fR\none line \(default 4K, at most 1M\)\.$/m)
+  const [page, serve, file] = ['page.1', 'laniakea-serve.1', 'laniakea.toml.5'].map((name) => readFileSync(join(root, name), 'utf8'))
+  assert.match(serve, /^\\fB\\-\\-stop\\-time\\fR \\fITIME\\fR\nHow long a stop may take:\na time from 1s to 1m, .* \(default 5s\)\.$/m)
+  assert.match(serve, /^\\fBLANIAKEA_STOP_TIME\\fR$/m)
+  assert.match(file, /^\\fBstop\.time\\fR\nHow long a stop may take:/m)
+  assert.match(file, /^\\fBlimit\.line_bytes\\fR\none line \(default 4K, at most 1M\)\.$/m)
   assert.match(page, /^\.SS "laniakea check\\-config \[FILE\]"$/m)
+  assert.match(page, /^\.BR laniakea-serve \(1\) ,\n\.BR laniakea\.toml \(5\)$/m)
+  assert.doesNotMatch(page, /stop\\-time/)
 })
 
 const wrong = [

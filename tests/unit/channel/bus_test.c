@@ -23,7 +23,8 @@ static const lk_bus_message samples[] = {
     .audience = LK_BUS_WAITERS,
     .request = 4,
     .payload = LK_LIT_INIT("{}"),
-    .dialect = LK_DIALECT_YJS },
+    .dialect = LK_DIALECT_YJS,
+    .profiles = 4 },
   { .kind = LK_BUS_QUERY,
     .request = 301,
     .settled = 300,
@@ -59,6 +60,7 @@ static void check_same(const lk_bus_message *got, const lk_bus_message *want) {
         got->again == want->again);
   CHECK(got->rights == want->rights && got->dialect == want->dialect);
   CHECK_SLICE(got->subject, want->subject);
+  CHECK_U64(got->profiles, want->profiles);
   CHECK_U64(got->generation, want->generation);
   CHECK_U64(got->answers, want->answers);
   CHECK_U64(got->request, want->request);

@@ -13,6 +13,7 @@ typedef struct world {
   lk_limits limits;
   lk_edge *edge;
   lk_bus_reader heard; /* of what the edge says */
+  lk_aliases aliases;
 } world;
 
 static void say(world *w, lk_bus_message m) {
@@ -33,7 +34,8 @@ static void open_edge(world *w) {
                                             .limits = &w->limits,
                                             .generation = 5,
                                             .hash_seed = { 1, 2 },
-                                            .houses_count = 1 },
+                                            .houses_count = 1,
+                                            .aliases = w->aliases },
                         &w->edge));
 }
 
@@ -58,7 +60,7 @@ static void hear_all(world *w) {
 
 static uint64_t connect(world *w, lk_message_form form) {
   uint64_t c;
-  CHECK_OK(lk_edge_connect(w->edge, form, &c));
+  CHECK_OK(lk_edge_connect(w->edge, form, NULL, &c));
   return c;
 }
 
@@ -233,6 +235,23 @@ TEST(a_client_with_too_much_unanswered_is_paused_and_resumed) {
   deinit(&w);
 }
 
+TEST(each_connection_knows_whether_it_has_its_answers) {
+  static const lk_message_form forms[] = { LK_MESSAGE_V2, LK_MESSAGE_V2 };
+  world w;
+  uint64_t c[2];
+  init(&w);
+  begin(&w, forms, c, 2);
+  CHECK(lk_edge_is_answered(w.edge, c[0]) && lk_edge_is_answered(w.edge, c[1]));
+  tell(&w, c[0], "[\"1\",\"2\",\"t\",\"e\",{}]");
+  CHECK(!lk_edge_is_answered(w.edge, c[0]) && lk_edge_is_answered(w.edge, c[1]));
+  say(&w, (lk_bus_message){
+              .kind = LK_BUS_REPLY, .request = 3, .event = LK_LIT("ok"), .payload = LK_LIT("{}") });
+  CHECK(lk_edge_is_answered(w.edge, c[0]));
+  CHECK(lk_edge_is_answered(w.edge, 12345)); /* who is not there waits for nothing */
+  drain(&w);
+  deinit(&w);
+}
+
 TEST(numbers_of_what_is_gone_are_never_those_of_what_came_later) {
   world w;
   init(&w);
@@ -255,7 +274,7 @@ TEST(as_many_connections_as_allowed_and_not_one_more) {
   w.limits.server_connections_count = 3;
   open_edge(&w);
   for (int i = 0; i < 3; i++) c = connect(&w, LK_MESSAGE_V2);
-  CHECK_ERR(lk_edge_connect(w.edge, LK_MESSAGE_V2, &c), LK_ERR_LIMIT);
+  CHECK_ERR(lk_edge_connect(w.edge, LK_MESSAGE_V2, NULL, &c), LK_ERR_LIMIT);
   deinit(&w);
 }
 
@@ -273,5 +292,304 @@ TEST(what_a_request_took_is_counted_from_asking_to_answering) {
               .kind = LK_BUS_REPLY, .request = 2, .event = LK_LIT("ok"), .payload = LK_LIT("{}") });
   CHECK_U64(lk_edge_latency(w.edge)->sum_us, 3000);
   CHECK_U64(lk_edge_latency(w.edge)->counts[lk_histogram_bucket(3000)], 1);
+  deinit(&w);
+}
+
+/* ---- connections of one document ---- */
+
+#define Y_PARAMS LK_LIT("{\"dialect\":\"y\"}")
+#define Y_UPDATE LK_LIT("\x00\x02\x02\x00\x00")
+
+static uint64_t open_document(world *w, const char *topic) {
+  uint64_t c = connect(w, LK_MESSAGE_Y);
+  CHECK_OK(lk_edge_open_document(w->edge, c, lk_slice_cstr(topic), Y_PARAMS));
+  return c;
+}
+
+static void say_bytes(world *w, const char *topic, const char *event, const char *bytes) {
+  say(w, (lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                           .topic = lk_slice_cstr(topic),
+                           .event = lk_slice_cstr(event),
+                           .payload = lk_slice_cstr(bytes),
+                           .binary = true });
+}
+
+TEST(a_connection_of_one_document_joins_when_it_opens_and_hears_what_others_write) {
+  world w;
+  lk_bus_message m;
+  lk_edge_output out;
+  init(&w);
+  begin(&w, NULL, NULL, 0);
+  uint64_t c = open_document(&w, "doc:a");
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN);
+  CHECK_TEXT(m.topic, "doc:a");
+  CHECK_SLICE(m.payload, Y_PARAMS);
+  CHECK_OK(lk_edge_receive(w.edge, c, Y_UPDATE, true)); /* it does not wait */
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_MESSAGE && m.binary);
+  CHECK_TEXT(m.event, "yjs");
+  CHECK_SLICE(m.payload, Y_UPDATE);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_ACCEPT,
+                            .request = 1,
+                            .dialect = LK_DIALECT_YJS,
+                            .payload = LK_LIT("{}") });
+  say(&w, (lk_bus_message){
+              .kind = LK_BUS_REPLY, .request = 2, .event = LK_LIT("ok"), .payload = LK_LIT("{}") });
+  CHECK(!lk_edge_poll(w.edge, &out)); /* it reads no replies */
+  CHECK(lk_edge_is_idle(w.edge));
+  say_bytes(&w, "doc:a", "server_update", "\x09\x08");
+  CHECK(lk_edge_poll(w.edge, &out) && out.is_binary && out.connections[0] == c);
+  CHECK_TEXT(out.bytes, "\x00\x02\x02\x09\x08");
+  say_bytes(&w, "doc:a", "awareness", "\x07");
+  CHECK(lk_edge_poll(w.edge, &out));
+  CHECK_TEXT(out.bytes, "\x01\x01\x07");
+  say_bytes(&w, "doc:a", "other", "\x07");
+  CHECK(!lk_edge_poll(w.edge, &out));
+  CHECK_ERR(lk_edge_receive(w.edge, c, LK_LIT("text"), false), LK_ERR_UNSUPPORTED);
+  lk_edge_disconnect(w.edge, c);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_LEAVE);
+  deinit(&w);
+}
+
+/* Goal: a room process that died and came back knows these members, too, and gets their messages. */
+TEST(a_house_that_begins_hears_of_the_connections_of_its_documents) {
+  world w;
+  lk_bus_message m;
+  init(&w);
+  begin(&w, NULL, NULL, 0);
+  uint64_t c = open_document(&w, "doc:a");
+  say(&w, (lk_bus_message){ .kind = LK_BUS_ACCEPT, .request = 1, .payload = LK_LIT("{}") });
+  CHECK_OK(lk_edge_receive(w.edge, c, Y_UPDATE, true));
+  hear_all(&w);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 10 });
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_RESTORE);
+  CHECK_SLICE(m.payload, Y_PARAMS);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_MESSAGE && m.again);
+  CHECK_SLICE(m.payload, Y_UPDATE);
+  CHECK(!hear(&w, &m));
+  deinit(&w);
+}
+
+TEST(the_connection_of_a_document_ends_with_its_joining) {
+  static const struct {
+    lk_bus_message said;
+    lk_err why;
+  } rows[] = {
+    { { .kind = LK_BUS_REFUSE,
+        .request = 1,
+        .payload = LK_LIT_INIT("{\"reason\":\"unauthorized\"}") },
+      LK_ERR_DENIED },
+    { { .kind = LK_BUS_REFUSE, .request = 1, .payload = LK_LIT_INIT("{\"reason\":\"room full\"}") },
+      LK_ERR_FULL },
+    { { .kind = LK_BUS_UNMATCHED, .request = 1 }, LK_ERR_UNMATCHED_TOPIC },
+    { { .kind = LK_BUS_CRASH, .member = UINT64_C(1) << 32, .event = LK_LIT_INIT("storage") },
+      LK_ERR_CLOSED },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    lk_edge_output out;
+    init(&w);
+    begin(&w, NULL, NULL, 0);
+    uint64_t c = open_document(&w, "doc:a");
+    CHECK_OK(lk_edge_receive(w.edge, c, Y_UPDATE, true));
+    say(&w, rows[i].said);
+    CHECK(lk_edge_poll(w.edge, &out) && out.kind == LK_EDGE_CLOSE && out.connections[0] == c);
+    CHECK_ERR(out.reason, rows[i].why);
+    CHECK(!lk_edge_poll(w.edge, &out));
+    CHECK_ERR(lk_edge_receive(w.edge, c, Y_UPDATE, true), LK_ERR_CLOSED);
+    CHECK_U64(lk_edge_get_stats(w.edge).members, 0);
+    CHECK(lk_edge_is_idle(w.edge));
+    lk_edge_disconnect(w.edge, c);
+    deinit(&w);
+  }
+}
+
+TEST(a_document_whose_messages_nobody_answers_pauses_its_connection) {
+  world w;
+  init(&w);
+  w.limits.edge_unanswered_bytes = 1000;
+  begin(&w, NULL, NULL, 0);
+  uint64_t c = open_document(&w, "doc:a");
+  for (int i = 0; !lk_edge_is_full(w.edge, c); i++) {
+    CHECK(i < 40);
+    CHECK_OK(lk_edge_receive(w.edge, c, Y_UPDATE, true));
+  }
+  deinit(&w);
+}
+
+/* Goal: what has no place would be missing from the document, and nobody would know. */
+TEST(a_message_of_a_document_that_cannot_be_kept_ends_the_connection) {
+  world w;
+  lk_edge_output out;
+  init(&w);
+  w.limits.bus_requests_count = 2;
+  begin(&w, NULL, NULL, 0);
+  uint64_t c = open_document(&w, "doc:a");
+  lk_err err = LK_OK;
+  for (int i = 0; i < 64 && err == LK_OK && !lk_edge_poll(w.edge, &out); i++)
+    err = lk_edge_receive(w.edge, c, Y_UPDATE, true);
+  CHECK(out.kind == LK_EDGE_CLOSE && out.connections[0] == c);
+  CHECK_ERR(out.reason, LK_ERR_FULL);
+  deinit(&w);
+}
+
+TEST(a_document_with_a_name_that_is_none_is_refused) {
+  world w;
+  uint8_t name[256];
+  init(&w);
+  begin(&w, NULL, NULL, 0);
+  memset(name, 'a', sizeof name);
+  uint64_t c = connect(&w, LK_MESSAGE_Y);
+  CHECK_ERR(lk_edge_open_document(w.edge, c, lk_slice_of(name, 256), Y_PARAMS), LK_ERR_TOO_BIG);
+  CHECK_ERR(lk_edge_open_document(w.edge, c, LK_LIT("\xff"), Y_PARAMS), LK_ERR_UTF8);
+  CHECK_U64(lk_edge_get_stats(w.edge).members, 0);
+  deinit(&w);
+}
+
+/* ---- aliases ---- */
+
+static const lk_alias some_aliases[] = {
+  { LK_LIT_INIT("old:"), LK_LIT_INIT("t:"), true },
+  { LK_LIT_INIT("tee"), LK_LIT_INIT("t:1"), false },
+  { LK_LIT_INIT("x:"), LK_LIT_INIT("longer than its alias:"), true },
+};
+
+static uint64_t join_as(world *w, const char *name, uint64_t request) {
+  char text[400];
+  uint64_t c = connect(w, LK_MESSAGE_V2);
+  (void)snprintf(text, sizeof text, "[\"1\",\"1\",\"%s\",\"phx_join\",{}]", name);
+  tell(w, c, text);
+  say(w, (lk_bus_message){ .kind = LK_BUS_ACCEPT, .request = request, .payload = LK_LIT("{}") });
+  return c;
+}
+
+TEST(who_joins_by_an_alias_is_in_the_topic_and_hears_its_own_name_for_it) {
+  static const char *const names[] = { "old:1", "t:1", "tee", "old:1", "t:2" };
+  static const char *const said[] = { "[null,null,\"t:1\",\"e\",{}]",
+                                      "[null,null,\"tee\",\"e\",{}]",
+                                      "[null,null,\"old:1\",\"e\",{}]" };
+  world w;
+  lk_bus_message m;
+  lk_edge_output out;
+  uint64_t c[5];
+  init(&w);
+  w.aliases = (lk_aliases){ some_aliases, 3 };
+  begin(&w, NULL, NULL, 0);
+  for (uint64_t i = 0; i < 5; i++) {
+    c[i] = join_as(&w, names[i], i + 1);
+    CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN);
+    CHECK_SLICE(m.topic, lk_slice_cstr(i == 4 ? "t:2" : "t:1"));
+    CHECK(lk_edge_poll(w.edge, &out));
+    CHECK(lk_slice_find(out.bytes, lk_slice_cstr(names[i])) != LK_SLICE_NONE);
+  }
+  say(&w, (lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                            .topic = LK_LIT("t:1"),
+                            .event = LK_LIT("e"),
+                            .payload = LK_LIT("{}"),
+                            .member = UINT64_C(1) << 32 }); /* the first to join */
+  for (int i = 0; i < 3; i++) {
+    CHECK(lk_edge_poll(w.edge, &out));
+    CHECK_SLICE(out.bytes, lk_slice_cstr(said[i]));
+    CHECK_U64(out.count, 1);
+    CHECK(out.connections[0] == c[i + 1]);
+  }
+  CHECK(!lk_edge_poll(w.edge, &out));
+  say(&w, (lk_bus_message){ .kind = LK_BUS_PUSH,
+                            .member = UINT64_C(1) << 32,
+                            .event = LK_LIT("p"),
+                            .payload = LK_LIT("{}") });
+  CHECK(lk_edge_poll(w.edge, &out));
+  CHECK_TEXT(out.bytes, "[\"1\",null,\"old:1\",\"p\",{}]");
+  say(&w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 10 });
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO);
+  for (int i = 0; i < 5; i++) {
+    CHECK(hear(&w, &m) && m.kind == LK_BUS_RESTORE);
+    CHECK_SLICE(m.topic, lk_slice_cstr(i == 4 ? "t:2" : "t:1"));
+  }
+  deinit(&w);
+}
+
+/* Goal: no record outlives its use, whoever goes first. Method: leave in every order of three; the sanitizer looks. */
+TEST(a_topic_and_its_aliases_go_when_their_last_member_does) {
+  static const char *const names[] = { "t:1", "old:1", "tee" };
+  for (int order = 0; order < 6; order++) {
+    world w;
+    lk_edge_output out;
+    uint64_t c[3];
+    init(&w);
+    w.aliases = (lk_aliases){ some_aliases, 3 };
+    begin(&w, NULL, NULL, 0);
+    for (uint64_t i = 0; i < 3; i++) c[i] = join_as(&w, names[i], i + 1);
+    drain(&w);
+    int first = order / 2, second = (first + 1 + order % 2) % 3;
+    lk_edge_disconnect(w.edge, c[first]);
+    say_bytes(&w, "t:1", "e", "x");
+    int heard = 0;
+    while (lk_edge_poll(w.edge, &out)) heard++;
+    CHECK_I64(heard, 2);
+    lk_edge_disconnect(w.edge, c[second]);
+    lk_edge_disconnect(w.edge, c[3 - first - second]);
+    say_bytes(&w, "t:1", "e", "x");
+    CHECK(!lk_edge_poll(w.edge, &out));
+    deinit(&w);
+  }
+}
+
+TEST(an_alias_whose_topic_would_have_too_long_a_name_is_refused) {
+  char name[256];
+  world w;
+  lk_edge_output out;
+  lk_bus_message m;
+  init(&w);
+  w.aliases = (lk_aliases){ some_aliases, 3 };
+  begin(&w, NULL, NULL, 0);
+  memset(name, 'a', 240);
+  memcpy(name, "x:", 2);
+  name[240] = 0;
+  char text[400];
+  uint64_t c = connect(&w, LK_MESSAGE_V2);
+  (void)snprintf(text, sizeof text, "[\"1\",\"1\",\"%s\",\"phx_join\",{}]", name);
+  tell(&w, c, text);
+  CHECK(!hear(&w, &m));
+  CHECK(lk_edge_poll(w.edge, &out));
+  CHECK(lk_slice_find(out.bytes, LK_LIT("\"status\":\"error\"")) != LK_SLICE_NONE);
+  deinit(&w);
+}
+
+/* ---- y-phoenix-channel ---- */
+
+/* Goal: a provider that names no dialect when it joins gets its own as soon as the room knows what it speaks. */
+TEST(who_is_pushed_a_message_in_a_dialect_hears_others_in_it_from_then_on) {
+  world w;
+  lk_edge_output out;
+  init(&w);
+  begin(&w, NULL, NULL, 0);
+  uint64_t c = connect(&w, LK_MESSAGE_V2);
+  tell(&w, c, "[\"1\",\"1\",\"t\",\"phx_join\",{}]");
+  say(&w, (lk_bus_message){ .kind = LK_BUS_ACCEPT,
+                            .request = 1,
+                            .dialect = LK_DIALECT_ARRAY,
+                            .payload = LK_LIT("{}") });
+  drain(&w);
+  say_bytes(&w, "t", "server_update", "\x09");
+  CHECK(lk_edge_poll(w.edge, &out) && !out.is_binary);
+  CHECK_TEXT(out.bytes, "[null,null,\"t\",\"server_update\",{\"bin\":[9]}]");
+  for (int i = 0; i < 2; i++) { /* what says nothing of a dialect changes none */
+    say(&w, (lk_bus_message){ .kind = LK_BUS_PUSH,
+                              .member = UINT64_C(1) << 32,
+                              .event = LK_LIT("yjs"),
+                              .dialect = i == 0 ? LK_DIALECT_YJS : LK_DIALECT_PLAIN,
+                              .payload = LK_LIT("\x03"),
+                              .binary = true });
+    CHECK(lk_edge_poll(w.edge, &out) && out.is_binary);
+    CHECK_TEXT(out.bytes, "\x00\x01\x01\x03"
+                          "1tyjs\x03");
+  }
+  say_bytes(&w, "t", "server_update", "\x09");
+  CHECK(lk_edge_poll(w.edge, &out) && out.is_binary);
+  CHECK_TEXT(out.bytes, "\x02\x01\x03tyjs\x00\x02\x01\x09");
+  lk_edge_disconnect(w.edge, c);
+  say_bytes(&w, "t", "server_update", "\x09");
+  CHECK(!lk_edge_poll(w.edge, &out));
   deinit(&w);
 }

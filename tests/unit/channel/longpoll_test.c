@@ -591,6 +591,24 @@ TEST(a_session_that_the_edge_closes_delivers_what_waits_and_is_over_then) {
   world_close(&w);
 }
 
+TEST(sessions_end_in_batches_the_oldest_first) {
+  world w;
+  char first[LK_LONGPOLL_TOKEN_LEN + 1];
+  CHECK_OK(world_open(&w, test_alloc()));
+  begin_session(&w);
+  memcpy(first, w.token, sizeof first);
+  begin_session(&w);
+  begin_session(&w);
+  CHECK(lk_longpoll_knows(&w.polls, lk_slice_cstr(first)));
+  CHECK(!lk_longpoll_knows(&w.polls, LK_LIT("")));
+  lk_longpoll_end_some(&w.polls, 2);
+  CHECK_U64(lk_longpoll_count(&w.polls), 1);
+  CHECK(!lk_longpoll_knows(&w.polls, lk_slice_cstr(first)));
+  CHECK(lk_longpoll_knows(&w.polls, lk_slice_cstr(w.token)));
+  run(&w);
+  world_close(&w);
+}
+
 TEST(all_who_wait_are_told_when_the_server_stops_but_those_who_have_gone) {
   world w;
   waiter who[3];
@@ -601,7 +619,7 @@ TEST(all_who_wait_are_told_when_the_server_stops_but_those_who_have_gone) {
     get(&w, &who[i]);
   }
   uint64_t last = w.session;
-  lk_longpoll_end_all(&w.polls);
+  lk_longpoll_end_some(&w.polls, UINT32_MAX);
   lk_longpoll_lost(&w.polls, last, &who[2], w.now); /* before it could be told */
   run(&w);
   check_told(&w, &who[0], 410, LK_SLICE_EMPTY);
@@ -630,7 +648,7 @@ TEST(memory_may_run_out_at_any_allocation_of_a_session) {
         run(&w);
         CHECK(w.json.len > 0 || told(&getter).len > 0);
       }
-      lk_longpoll_end_all(&w.polls);
+      lk_longpoll_end_some(&w.polls, UINT32_MAX);
       run(&w);
       CHECK_U64(lk_edge_get_stats(w.edge).connections, 0);
       world_close(&w);

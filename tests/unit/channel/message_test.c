@@ -46,8 +46,11 @@ TEST(other_shapes_are_refused) {
     { LK_LIT_INIT("{}"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[]"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[null,null,\"t\",\"e\"]"), LK_ERR_BAD_MESSAGE },
-    { LK_LIT_INIT("[1,null,\"t\",\"e\",{}]"), LK_ERR_BAD_MESSAGE },
-    { LK_LIT_INIT("[null,2,\"t\",\"e\",{}]"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("[1.5,null,\"t\",\"e\",{}]"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("[null,1e3,\"t\",\"e\",{}]"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("[null,true,\"t\",\"e\",{}]"), LK_ERR_BAD_MESSAGE },
+    { LK_LIT_INIT("[null,123456789012345678901,\"t\",\"e\",{}]"), LK_ERR_TOO_BIG },
+    { LK_LIT_INIT("[null,null,7,\"e\",{}]"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[null,null,null,\"e\",{}]"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[null,null,\"t\",[],{}]"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("[null,null,\"t\",\"e\",{}"), LK_ERR_TRUNCATED },
@@ -64,6 +67,42 @@ TEST(other_shapes_are_refused) {
     CHECK_U64(f.arena.used, 0);
   }
   teardown(&f);
+}
+
+TEST(references_that_are_numbers_go_back_as_numbers) {
+  static const struct {
+    lk_message_form form;
+    lk_slice said, text;
+  } cases[] = {
+    { LK_MESSAGE_V2, LK_LIT_INIT("[12,-3,\"t\",\"e\",{}]"),
+      LK_LIT_INIT("[12,-3,\"t\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]") },
+    { LK_MESSAGE_V2, LK_LIT_INIT("[\"12\",9007199254740993,\"t\",\"e\",{}]"),
+      LK_LIT_INIT("[\"12\",9007199254740993,\"t\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]") },
+    { LK_MESSAGE_V1,
+      LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"ref\":5}"),
+      LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"phx_reply\",\"ref\":5,\"payload\":{\"status\":\"ok\","
+                  "\"response\":{}}}") },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f;
+    lk_message m;
+    bool is_binary;
+    lk_buf out;
+    setup(&f);
+    lk_buf_init(&out, test_alloc(), 1000);
+    CHECK_OK(lk_message_decode(cases[i].form, cases[i].said, false, &f.limits, &f.arena, &m));
+    CHECK_OK(lk_message_encode_reply(cases[i].form, &m, LK_LIT("ok"), &out, &is_binary));
+    CHECK_SLICE(lk_buf_slice(&out), cases[i].text);
+    m.binary = true;
+    lk_buf_truncate(&out, 0);
+    if (cases[i].form == LK_MESSAGE_V2) { /* in a frame every reference is a text */
+      CHECK_OK(lk_message_encode_reply(LK_MESSAGE_V2, &m, LK_LIT("ok"), &out, &is_binary));
+      CHECK(is_binary && lk_buf_slice(&out).ptr[1] == 2);
+      CHECK(lk_slice_starts_with(lk_slice_skip(lk_buf_slice(&out), 5), LK_LIT("12")));
+    }
+    lk_buf_deinit(&out);
+    teardown(&f);
+  }
 }
 
 TEST(a_name_over_the_limit_is_too_big) {
@@ -220,7 +259,9 @@ TEST(objects_of_the_first_version_are_read_in_any_order_and_lack_nothing_but_a_j
     { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":null}"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("{\"topic\":\"t\",\"payload\":{},\"ref\":null}"), LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("{\"event\":\"t\",\"payload\":{},\"ref\":null}"), LK_ERR_BAD_MESSAGE },
-    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":5,\"payload\":1}"),
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":5.5,\"payload\":1}"),
+      LK_ERR_TOO_BIG },
+    { LK_LIT_INIT("{\"topic\":\"t\",\"event\":\"e\",\"ref\":{},\"payload\":1}"),
       LK_ERR_BAD_MESSAGE },
     { LK_LIT_INIT("{\"topic\":null,\"event\":\"e\",\"ref\":null,\"payload\":1}"),
       LK_ERR_BAD_MESSAGE },

@@ -573,3 +573,148 @@ TEST(a_session_without_memory_stays_as_it_was) {
     teardown(&f);
   }
 }
+
+/* ---- connections of one document ---- */
+
+#define STEP1 LK_LIT("\x00\x00\x01\x00")
+#define UPDATE LK_LIT("\x00\x02\x02\x00\x00")
+
+static lk_session_event open_document(fixture *f) {
+  lk_session_events events;
+  setup_as(f, LK_MESSAGE_Y, test_alloc());
+  CHECK_OK(lk_session_open(&f->session, &f->io, LK_LIT("doc:a"), LK_LIT("{\"dialect\":\"y\"}"),
+                           &events));
+  CHECK_U64(events.count, 1);
+  CHECK(events.items[0].kind == LK_SESSION_JOIN);
+  CHECK_TEXT(events.items[0].topic, "doc:a");
+  CHECK_TEXT(events.items[0].payload, "{\"dialect\":\"y\"}");
+  return events.items[0];
+}
+
+TEST(a_connection_of_one_document_sends_and_gets_its_messages_and_no_replies) {
+  fixture f;
+  lk_session_event e = open_document(&f);
+  lk_session_events events = feed_all(&f, STEP1, true); /* peers do not wait for the room */
+  CHECK_U64(events.count, 1);
+  accept(&f, &e, LK_LIT("{}"));
+  events = feed_all(&f, UPDATE, true);
+  CHECK(events.items[0].kind == LK_SESSION_MESSAGE && events.items[0].is_binary);
+  CHECK_U64(events.items[0].channel, e.channel);
+  CHECK_TEXT(events.items[0].topic, "doc:a");
+  CHECK_TEXT(events.items[0].event, "yjs");
+  CHECK_SLICE(events.items[0].payload, UPDATE);
+  CHECK(events.items[0].ref.ptr == NULL);
+  reply(&f, &events.items[0], LK_LIT("ok"), LK_LIT("{}"));
+  check_silent(&f);
+  lk_session_answer a = answer_to(&e, LK_SLICE_EMPTY, LK_LIT("\x09"));
+  a.event = LK_LIT("server_update");
+  a.is_binary = true;
+  CHECK_OK(lk_session_push(&f.session, &f.io, &a));
+  CHECK_SENT_AS(&f, "\x00\x02\x01\x09", true);
+  a = answer_to(&e, LK_SLICE_EMPTY, LK_LIT("{}"));
+  a.event = LK_LIT("presence_diff");
+  CHECK_OK(lk_session_push(&f.session, &f.io, &a));
+  check_silent(&f);
+  CHECK(lk_session_end(&f.session, &f.io, &e) && e.kind == LK_SESSION_LEAVE);
+  CHECK(!lk_session_end(&f.session, &f.io, &e));
+  teardown(&f);
+}
+
+TEST(what_is_no_message_of_a_document_is_refused_and_changes_nothing) {
+  static const struct {
+    lk_slice bytes;
+    lk_err err;
+  } rows[] = {
+    { LK_LIT_INIT(""), LK_ERR_TRUNCATED },
+    { LK_LIT_INIT("\x09"), LK_ERR_UNKNOWN_EVENT },
+    { LK_LIT_INIT("\x00\x02\x05\x00"), LK_ERR_TRUNCATED },
+    { LK_LIT_INIT("\x00\x02\x02\x00\x00\x00"),
+      LK_ERR_TRUNCATED }, /* a whole one and half of another */
+    { LK_LIT_INIT("[\"1\",\"1\",\"doc:b\",\"phx_join\",{}]"), LK_ERR_UNKNOWN_EVENT },
+  };
+  fixture f;
+  lk_session_events events;
+  lk_session_event e = open_document(&f);
+  accept(&f, &e, LK_LIT("{}"));
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    CHECK_ERR(lk_session_feed(&f.session, &f.io, rows[i].bytes, true, &events), rows[i].err);
+    CHECK_U64(events.count, 0);
+  }
+  CHECK_ERR(lk_session_feed(&f.session, &f.io, STEP1, false, &events), LK_ERR_UNSUPPORTED);
+  CHECK_U64(feed_all(&f, LK_LIT("\x00\x02\x02\x00\x00\x03"), true).count, 1); /* two of them */
+  check_silent(&f);
+  teardown(&f);
+}
+
+TEST(the_name_of_a_document_is_bounded_text) {
+  fixture f;
+  lk_session_events events;
+  uint8_t name[256];
+  memset(name, 'a', sizeof name);
+  setup_as(&f, LK_MESSAGE_Y, test_alloc());
+  CHECK_ERR(lk_session_open(&f.session, &f.io, lk_slice_of(name, 256), LK_LIT("{}"), &events),
+            LK_ERR_TOO_BIG);
+  CHECK_ERR(lk_session_open(&f.session, &f.io, LK_LIT("doc:\xff"), LK_LIT("{}"), &events),
+            LK_ERR_UTF8);
+  CHECK_ERR(lk_session_feed(&f.session, &f.io, STEP1, true, &events), LK_ERR_NOT_JOINED);
+  CHECK_OK(lk_session_open(&f.session, &f.io, lk_slice_of(name, 255), LK_LIT("{}"), &events));
+  teardown(&f);
+}
+
+/* Goal: a client that would be refused again is told so, and others come back. */
+TEST(what_ends_the_joining_of_a_document_says_why_the_connection_ends) {
+  static const struct {
+    const char *payload;
+    lk_err err;
+  } rows[] = {
+    { "{\"reason\":\"unauthorized\"}", LK_ERR_DENIED },
+    { "{\"reason\":\"token_invalid\",\"message\":\"m\"}", LK_ERR_TOKEN_INVALID },
+    { "{\"reason\":\"token_expired\"}", LK_ERR_TOKEN_EXPIRED },
+    { "{\"reason\":\"replica_refused\",\"message\":\"m\"}", LK_ERR_REFUSED },
+    { "{\"reason\":\"server full\"}", LK_ERR_FULL },
+    { "{\"reason\":\"m\",\"message\":\"\\\"reason\\\":\\\"unauthorized\\\"\"}", LK_ERR_FULL },
+    { "{}", LK_ERR_FULL },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (int as_reply = 0; as_reply < 2; as_reply++) {
+      fixture f;
+      lk_session_event e = open_document(&f);
+      lk_session_answer a = answer_to(&e, LK_LIT("error"), lk_slice_cstr(rows[i].payload));
+      CHECK_ERR(as_reply == 1 ? lk_session_reply(&f.session, &f.io, &a)
+                              : lk_session_refuse(&f.session, &f.io, &a),
+                rows[i].err);
+      CHECK_U64(lk_session_count(&f.session), (uint64_t)as_reply);
+      check_silent(&f);
+      teardown(&f);
+    }
+  }
+}
+
+TEST(the_end_of_a_room_ends_the_connection_of_its_document) {
+  fixture f;
+  lk_err (*const ends[])(lk_session *, const lk_session_io *,
+                         const lk_session_answer *) = { lk_session_crash, lk_session_close,
+                                                        lk_session_unmatched };
+  static const lk_err errs[] = { LK_ERR_CLOSED, LK_ERR_CLOSED, LK_ERR_UNMATCHED_TOPIC };
+  for (size_t i = 0; i < 3; i++) {
+    lk_session_event e = open_document(&f);
+    lk_session_answer a = answer_to(&e, LK_SLICE_EMPTY, LK_SLICE_EMPTY);
+    CHECK_ERR(ends[i](&f.session, &f.io, &a), errs[i]);
+    CHECK_OK(ends[i](&f.session, &f.io, &a)); /* nobody is there */
+    check_silent(&f);
+    teardown(&f);
+  }
+}
+
+TEST(who_may_only_read_a_document_goes_on_reading) {
+  fixture f;
+  lk_session_event e = open_document(&f);
+  accept(&f, &e, LK_LIT("{}"));
+  reply(&f, &e, LK_LIT("error"), LK_LIT("{\"reason\":\"read_only\"}"));
+  check_silent(&f);
+  CHECK(has(&f, LK_LIT("doc:a"), e.channel));
+  lk_session_answer a = answer_to(&e, LK_SLICE_EMPTY, LK_LIT("{\"reason\":\"read_only\"}"));
+  CHECK_ERR(lk_session_refuse(&f.session, &f.io, &a),
+            LK_ERR_DENIED); /* a join has no such answer */
+  teardown(&f);
+}

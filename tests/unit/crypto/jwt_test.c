@@ -122,6 +122,34 @@ TEST(jwt_the_example_of_the_rfc_is_accepted_in_its_time) {
   teardown(&f);
 }
 
+/* RFC 7515 appendix A.3. */
+TEST(jwt_the_example_of_the_rfc_for_es256_is_accepted_in_its_time) {
+  fixture f;
+  lk_jwt_claims claims;
+  lk_buf point;
+  setup(&f);
+  lk_buf_init(&point, test_alloc(), LK_P256_PUBLIC_LEN);
+  (void)lk_buf_append_u8(&point, 4);
+  CHECK_OK(lk_base64_decode(&point, LK_LIT("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
+                            LK_BASE64_FORM_URL));
+  CHECK_OK(lk_base64_decode(&point, LK_LIT("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"),
+                            LK_BASE64_FORM_URL));
+  lk_jwt_key_init_es256(&f.keys[1], LK_SLICE_EMPTY, point.ptr);
+  lk_slice token = LK_LIT(
+      "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGx"
+      "lLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8I"
+      "SlSApmWQxfKTUJqPP3-Kg6NU1Q");
+  CHECK_OK(lk_jwt_verify(&f.rules, f.crypto, &f.limits, token, 1300819379999, &f.arena, &claims));
+  CHECK(claims.key == &f.keys[1]);
+  CHECK_ERR(lk_jwt_verify(&f.rules, f.crypto, &f.limits, token, 1300819380000, &f.arena, &claims),
+            LK_ERR_TOKEN_EXPIRED);
+  f.keys[1].public_key[64] ^= 1; /* no point of the curve */
+  CHECK_ERR(lk_jwt_verify(&f.rules, f.crypto, &f.limits, token, 1300819379999, &f.arena, &claims),
+            LK_ERR_TOKEN_INVALID);
+  lk_buf_deinit(&point);
+  teardown(&f);
+}
+
 TEST(jwt_each_key_vouches_for_tokens_of_its_algorithm) {
   fixture f;
   lk_jwt_claims claims;

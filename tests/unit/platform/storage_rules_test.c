@@ -111,11 +111,47 @@ static void check_order(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("order")));
 }
 
+/* Names come page by page, each once, in order, whatever their lengths. */
+static void check_listing(lk_storage *storage, storage_wait wait, void *ctx) {
+  char name[LK_IO_NAME_MAX], last[LK_IO_NAME_MAX + 1] = "";
+  uint8_t page[LK_IO_NAME_MAX + 51];
+  uint32_t count = 0;
+  for (int round = 0; round < 2; round++) {
+    for (uint32_t i = 0; i < 40;
+         i++) { /* from 3 to 99 bytes: those in the middle do not fit where shorter ones do */
+      uint32_t len = 3 + i * 37 % 97;
+      memset(name, 'n', sizeof name);
+      name[0] = (char)('a' + i % 26);
+      name[1] = (char)('A' + i / 26);
+      lk_slice at = lk_slice_of(name, len);
+      if (round == 0) CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = open_file(storage, wait, ctx, at)));
+      else CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = at));
+    }
+    for (;;) {
+      lk_io io = {
+        .kind = LK_IO_LIST, .name = lk_slice_cstr(last), .into = page, .into_len = sizeof page
+      };
+      lk_slice rest;
+      CHECK_OK(storage_run(storage, wait, ctx, &io));
+      if (io.done == 0) break;
+      for (lk_slice left = lk_slice_of(page, io.done); left.len > 0; left = rest, count++) {
+        lk_slice one = lk_slice_cut(left, '\n', &rest);
+        CHECK(lk_slice_compare(lk_slice_cstr(last), one) < 0);
+        memcpy(last, one.ptr, one.len);
+        last[one.len] = 0;
+      }
+    }
+    CHECK_U64(count, 40);
+    last[0] = 0;
+  }
+}
+
 void storage_check_rules(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK(storage->poll(storage) == NULL);
   check_bytes(storage, wait, ctx);
   check_names(storage, wait, ctx);
   check_order(storage, wait, ctx);
+  check_listing(storage, wait, ctx);
   CHECK(storage->poll(storage) == NULL);
 }
 

@@ -19,10 +19,14 @@ typedef struct fixture {
   uint8_t scratch[65536];
 } fixture;
 
+static const lk_times times = LK_TIMES_INIT;
+
 static fixture *of(const lk_connection *c) { return LK_CONTAINER(c->host, fixture, host); }
 
-static lk_err on_open(lk_connection *c) {
+static lk_err on_open(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
   (void)c;
+  (void)request;
+  (void)answer;
   return LK_OK;
 }
 
@@ -65,7 +69,7 @@ static void init(fixture *f, uint64_t now_ms) {
   static const lk_assets none = { NULL, 0 };
   int fds[2];
   *f = (fixture){ .limits = lk_limits_default() };
-  f->routes = (lk_routes){ .assets = &none, .ready = true, .longpoll = true, .metrics = write_metrics };
+  f->routes = (lk_routes){ .assets = &none, .ready = true, .metrics = write_metrics };
   lk_routes_bodies(&f->limits, f->bodies);
   f->routes.bodies = f->bodies;
   f->routes.bodies_count = LK_ROUTES_BODIES_COUNT;
@@ -74,6 +78,7 @@ static void init(fixture *f, uint64_t now_ms) {
                                   .limits = &f->limits,
                                   .routes = &f->routes,
                                   .loop = &f->loop,
+                                  .times = &times,
                                   .scratch = f->scratch,
                                   .scratch_len = sizeof f->scratch,
                                   .on_open = on_open,
@@ -369,4 +374,52 @@ TEST(a_client_that_does_not_read_is_not_tried_again_with_each_message) {
   got += drain(&f);
   CHECK_U64(got, 10 + sizeof much + 2 + 4);
   deinit(&f);
+}
+
+/* ---- connections of one document ---- */
+
+static const char document_request[] =
+    "GET /y/a%20b HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/* Goal: y-websocket does not leave a server that has nothing to say: within 30 s it hears a message, also where
+ * its own messages are heard all the time, so that it needs no ping. */
+TEST(a_client_of_a_document_hears_something_in_time_and_others_do_not) {
+  static const uint8_t ping[] = { 0x89, 0x80, 0, 0, 0, 0 };
+  static const char nobody[] = "\x82\x03\x01\x01";
+  for (int is_document = 0; is_document < 2; is_document++) {
+    static fixture f;
+    init(&f, 1000);
+    say(&f, 1000, lk_slice_cstr(is_document == 1 ? document_request : socket_request));
+    CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+    size_t heard = 0;
+    for (uint64_t now = 2000; now < 90000; now += 1000) {
+      if (now % 5000 == 3000) say(&f, now, lk_slice_of(ping, sizeof ping));
+      f.loop.now_ms = now;
+      CHECK(lk_connection_deadline(f.connection) > now - 1000);
+      size_t count = settle_and_count(&f, nobody);
+      CHECK(count <= 1);
+      heard += count;
+      if (now == 30000 && is_document == 1) CHECK_U64(heard, 1);
+      if (now == 50000) lk_connection_send(f.connection, LK_LIT("x"), true);
+    }
+    CHECK_U64(heard, is_document == 1 ? 3 : 0); /* at 21, 41 and, after what was said at 50, 70 and 90 s */
+    deinit(&f);
+  }
+}
+
+TEST(what_ends_a_connection_has_a_code_by_which_its_client_comes_back_or_not) {
+  static const struct {
+    lk_err err;
+    unsigned code;
+  } rows[] = {
+    { LK_ERR_LIMIT, 1013 },          { LK_ERR_FULL, 1013 },          { LK_ERR_NOMEM, 1011 },
+    { LK_ERR_CLOSED, 1001 },         { LK_ERR_BAD_MESSAGE, 1008 },   { LK_ERR_UNSUPPORTED, 1003 },
+    { LK_ERR_TRUNCATED, 1008 },      { LK_ERR_TOKEN_MISSING, 4401 }, { LK_ERR_TOKEN_INVALID, 4401 },
+    { LK_ERR_TOKEN_EXPIRED, 4401 },  { LK_ERR_TOKEN_CLAIMS, 4401 },  { LK_ERR_TOKEN_REVOKED, 4401 },
+    { LK_ERR_DENIED, 4403 },         { LK_ERR_UNMATCHED_TOPIC, 4404 }, { LK_ERR_REFUSED, 4422 },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    CHECK_U64(lk_connection_code_of(rows[i].err), rows[i].code);
 }

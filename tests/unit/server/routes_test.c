@@ -120,6 +120,17 @@ static const row rows[] = {
     {"GET /socket/websocket?vsn=2.1.0 HTTP/1.1\r\n" UPGRADE, 403},
     {"GET /socket/websocket?vsn=1.0.0&vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 0},
     {"POST /socket/websocket?vsn=2.0.0 HTTP/1.1\r\n" UPGRADE, 405},
+    {"GET /y/a HTTP/1.1\r\n", 400},
+    {"GET /y/a HTTP/1.1\r\n" UPGRADE, 0},
+    {"GET /y/a?token=t&x=%zz HTTP/1.1\r\n" UPGRADE, 0},
+    {"GET /y/a HTTP/1.1\r\n" UPGRADE "Origin: http://localhost:1\r\n", 0},
+    {"GET /y/a HTTP/1.1\r\n" UPGRADE "Origin: http://evil.example\r\n", 403},
+    {"POST /y/a HTTP/1.1\r\n" UPGRADE, 405},
+    {"GET /y/ HTTP/1.1\r\n" UPGRADE, 404},
+    {"GET /y HTTP/1.1\r\n" UPGRADE, 404},
+    {"GET /y/%zz HTTP/1.1\r\n" UPGRADE, 400},
+    {"GET /y/%00 HTTP/1.1\r\n" UPGRADE, 400},
+    {"GET /y/%ff HTTP/1.1\r\n" UPGRADE, 400},
 };
 
 static const char *whole(char text[1024], const char *request,
@@ -306,7 +317,7 @@ TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
       {"GET " POLL_ " HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "", 0, 0,
        "", 0},
   };
-  lk_routes routes = {.assets = &pages, .longpoll = true};
+  lk_routes routes = {.assets = &pages};
   for (size_t i = 0; i < sizeof polls / sizeof polls[0]; i++) {
     fixture f;
     test_note("request %s", polls[i].request);
@@ -329,14 +340,13 @@ TEST(long_poll_requests_are_handed_on_or_refused_in_their_own_words) {
   }
 }
 
-TEST(a_server_that_cannot_serve_long_poll_says_why) {
+TEST(a_server_that_stops_says_that_it_is_not_ready_since_it_drains) {
   fixture f;
-  lk_routes routes = {.assets = &pages};
-  ask_routes(&f, &routes, "GET " POLL_ "?vsn=2.0.0 HTTP/1.1\r\n" HOST_ "\r\n",
+  lk_routes routes = {.assets = &pages, .draining = true};
+  ask_routes(&f, &routes, "GET /readyz HTTP/1.1\r\n" HOST_ "\r\n",
              test_alloc());
-  CHECK_U64(status_of(&f), 501);
-  CHECK(!f.answer.poll && says(&f, "\"error\":\"longpoll_needs_one_edge\"") &&
-        says(&f, "--edges 1"));
+  CHECK_U64(status_of(&f), 503);
+  CHECK(says(&f, "\"error\":\"draining\""));
   deinit(&f);
 }
 
@@ -496,5 +506,46 @@ TEST(a_response_for_which_there_is_no_memory_is_not_begun) {
       if (rows[i].status == 0)
         (void)faulty_should_fail(&faults); /* an upgrade allocates nothing */
     }
+  }
+}
+
+/* ---- documents ---- */
+
+TEST(the_path_of_a_document_becomes_its_topic) {
+  static const char *const names[][2] = {
+      {"a", "doc:a"},
+      {"a/b//c", "doc:a/b//c"},
+      {"a%2Fb", "doc:a/b"},
+      {"%C3%A4+%20x", "doc:\xc3\xa4+ x"},
+      {"a%3Ftoken=1?token=2", "doc:a?token=1"},
+  };
+  char text[1024], request[1024];
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    fixture f;
+    (void)snprintf(request, sizeof request, "GET /y/%s HTTP/1.1\r\n" UPGRADE,
+                   names[i][0]);
+    ask(&f, &pages, true, whole(text, request, "localhost"), test_alloc());
+    CHECK(f.answer.upgrade && f.answer.form == LK_MESSAGE_Y);
+    CHECK_SLICE(lk_slice_of(f.answer.topic, f.answer.topic_len),
+                lk_slice_cstr(names[i][1]));
+    deinit(&f);
+  }
+}
+
+TEST(the_name_of_a_document_is_as_long_as_a_topic_may_be_and_not_longer) {
+  char text[1024], request[1024], name[256];
+  for (int over = 0; over < 2; over++) {
+    fixture f;
+    memset(name, 'a', sizeof name);
+    name[LK_ROUTES_TOPIC_MAX - 4 + over] = 0;
+    (void)snprintf(request, sizeof request, "GET /y/%s HTTP/1.1\r\n" UPGRADE,
+                   name);
+    ask(&f, &pages, true, whole(text, request, "localhost"), test_alloc());
+    CHECK(f.answer.upgrade == (over == 0));
+    if (over == 1)
+      CHECK_U64(status_of(&f), 414);
+    else
+      CHECK_U64(f.answer.topic_len, LK_ROUTES_TOPIC_MAX);
+    deinit(&f);
   }
 }

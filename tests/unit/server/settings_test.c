@@ -8,6 +8,7 @@
 
 #include "harness/test.h"
 #include "server/settings.h"
+#include "server/times.h"
 
 static lk_settings s;
 
@@ -250,6 +251,11 @@ static const char *write_file(const char *name, const char *text, mode_t mode) {
   return path;
 }
 
+static void make_folder(void) {
+  strcpy(folder, "/tmp/laniakea-settings-XXXXXX");
+  CHECK(mkdtemp(folder) != NULL);
+}
+
 static void finish_with(lk_setting setting, const char *text) {
   lk_settings_init(&s, test_alloc());
   lk_settings_take(&s, setting, text, LK_SETTINGS_FLAG);
@@ -257,8 +263,7 @@ static void finish_with(lk_setting setting, const char *text) {
 }
 
 TEST(settings_secrets_must_be_files_that_others_cannot_read) {
-  strcpy(folder, "/tmp/laniakea-settings-XXXXXX");
-  CHECK(mkdtemp(folder) != NULL);
+  make_folder();
   static const struct {
     const char *text;
     mode_t mode;
@@ -267,7 +272,6 @@ TEST(settings_secrets_must_be_files_that_others_cannot_read) {
     { "sesame", 0604, "may read" },
     { "sesame", 0602, "may change" },
     { "", 0600, "is empty" },
-    { "sesame", 0600, "does not serve it" }, /* reserved: no complaint about the file itself */
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const char *path = write_file("secret", cases[i].text, cases[i].mode);
@@ -285,6 +289,79 @@ TEST(settings_secrets_must_be_files_that_others_cannot_read) {
   finish_with(LK_SETTING_token_secret_file, folder);
   check_problem(0, "No such file");
   lk_settings_deinit(&s);
+}
+
+static void take(lk_setting setting, const char *text) {
+  lk_settings_take(&s, setting, text, LK_SETTINGS_FLAG);
+}
+
+/* Goal: of several files each is looked at, and what nobody may write need not be hidden. */
+TEST(settings_of_several_files_each_must_be_good) {
+  char both[2 * sizeof folder + 64];
+  make_folder();
+  char one[sizeof folder + 16];
+  (void)snprintf(one, sizeof one, "%s", write_file("one", "sesame", 0600));
+  const char *other = write_file("other", "sesame", 0644);
+  (void)snprintf(both, sizeof both, "%s, %s", one, other);
+  finish_with(LK_SETTING_token_secret_file, both);
+  CHECK_U64(s.errors, 1);
+  check_problem(0, "may read");
+  lk_settings_deinit(&s);
+  finish_with(LK_SETTING_token_jwt_public_key_file, both);
+  check_ok();
+  CHECK_U64(s.values[LK_SETTING_token_jwt_public_key_file].count, 2);
+  lk_settings_deinit(&s);
+  CHECK(chmod(other, 0666) == 0);
+  finish_with(LK_SETTING_token_jwt_public_key_file, both);
+  check_problem(0, "may change");
+  lk_settings_deinit(&s);
+  CHECK(unlink(one) == 0 && unlink(other) == 0 && rmdir(folder) == 0);
+}
+
+TEST(settings_that_are_lists_of_files_may_be_one_text_in_a_file) {
+  load("[token]\nsecret-file = \"a\"\njwt-secret-file = [\"b\", \"c\"]\n");
+  check_ok();
+  CHECK_U64(s.values[LK_SETTING_token_secret_file].count, 1);
+  CHECK(strcmp(s.values[LK_SETTING_token_secret_file].text, "a") == 0);
+  CHECK_U64(s.values[LK_SETTING_token_jwt_secret_file].count, 2);
+  CHECK(strcmp(s.values[LK_SETTING_token_jwt_secret_file].text + 2, "c") == 0);
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_of_hosts_and_origins_that_cannot_be_meant_are_told) {
+  static const char *const hosts[] = { "https://a.example", "a.*.example", "*a.example", "a/b",
+                                       ".a" };
+  static const char *const origins[] = { "a.example", "https://",           "https://a.example/",
+                                         "null",      "https://*a.example", "https://a.example:x" };
+  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+    finish_with(LK_SETTING_hosts, hosts[i]);
+    check_problem(0, "is not the name of a host");
+    lk_settings_deinit(&s);
+  }
+  for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++) {
+    finish_with(LK_SETTING_origins, origins[i]);
+    check_problem(0, "is not the origin of pages");
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_an_address_that_others_can_reach_needs_keys_or_to_be_open) {
+  char path[sizeof folder + 16];
+  make_folder();
+  (void)snprintf(path, sizeof path, "%s", write_file("secret", "sesame", 0600));
+  for (int keys = 0; keys < 2; keys++) {
+    for (int open = 0; open < 2; open++) {
+      lk_settings_init(&s, test_alloc());
+      take(LK_SETTING_listen, "0.0.0.0");
+      if (keys == 1) take(LK_SETTING_token_secret_file, path);
+      if (open == 1) take(LK_SETTING_open, "true");
+      lk_settings_finish(&s);
+      CHECK_U64(s.errors, keys == open ? 1 : 0);
+      if (keys == open) check_problem(0, keys == 0 ? "token.secret-file" : "leave one of them out");
+      lk_settings_deinit(&s);
+    }
+  }
+  CHECK(unlink(path) == 0 && rmdir(folder) == 0);
 }
 
 TEST(settings_addresses_that_others_can_reach_are_refused) {
@@ -317,6 +394,58 @@ TEST(settings_every_failing_allocation_is_told) {
     lk_err err = lk_settings_load(&s, "file", lk_slice_of(text, sizeof text - 1));
     CHECK((err == LK_ERR_NOMEM) == faults.hit);
     if (err == LK_OK) CHECK_U64(s.errors, 1);
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_of_times_are_by_default_what_the_server_takes_without_them) {
+  static const lk_times times = LK_TIMES_INIT;
+  lk_settings_init(&s, test_alloc());
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_tls_handshake_timeout), times.tls_handshake);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_http_request_timeout), times.http_request);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_http_idle_timeout), times.http_idle);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_http_write_timeout), times.http_write);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_socket_idle_timeout), times.socket_idle);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_longpoll_window), times.longpoll_window);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_drain), times.drain);
+  CHECK_U64(lk_settings_number(&s, LK_SETTING_stop_timeout), times.stop);
+  lk_settings_deinit(&s);
+}
+
+TEST(settings_aliases_are_those_of_providers_unless_somebody_says_otherwise) {
+  static const struct {
+    const char *file;
+    uint32_t count;
+    const char *complaint;
+  } rows[] = {
+    { "", 1, NULL },
+    { "aliases = []\n", 0, NULL },
+    { "aliases = [\"a=doc:a\", \"b:*=doc:*\"]\n", 2, NULL },
+    { "aliases = [\"a=doc:a\", \"b\"]\n", 1, "b is not NAME=TOPIC" },
+    { "aliases = [\"a=b\", \"b=c\"]\n", 2, "is the name of another" },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    lk_alias items[LK_ALIASES_MAX];
+    load(rows[i].file);
+    lk_settings_finish(&s);
+    CHECK_U64(lk_settings_aliases(&s, items).count, rows[i].count);
+    if (rows[i].complaint == NULL) check_ok();
+    else check_problem(1, rows[i].complaint);
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_take_as_many_aliases_as_there_is_room_for) {
+  char file[1024] = "aliases = [";
+  for (int over = 0; over < 2; over++) {
+    lk_alias items[LK_ALIASES_MAX];
+    char *at = file + strlen("aliases = [");
+    for (int i = 0; i < LK_ALIASES_MAX + over; i++) at += sprintf(at, "\"a%d=t\",", i);
+    (void)strcpy(at, "]\n");
+    load(file);
+    lk_settings_finish(&s);
+    CHECK_U64(s.errors, (uint64_t)over);
+    CHECK_U64(lk_settings_aliases(&s, items).count, LK_ALIASES_MAX);
     lk_settings_deinit(&s);
   }
 }

@@ -22,8 +22,12 @@ typedef struct fixture {
   uint8_t scratch[65536];
 } fixture;
 
+static const lk_times times = LK_TIMES_INIT;
+
 static fixture *of(const lk_connection *c) { return LK_CONTAINER(c->host, fixture, host); }
-static lk_err on_open(lk_connection *c) {
+static lk_err on_open(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
+  (void)request;
+  (void)answer;
   return c->state == LK_CONNECTION_HTTP ? LK_OK : LK_ERR_STATE;
 }
 static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
@@ -48,7 +52,7 @@ static void init(fixture *f, const lk_alloc *alloc) {
   lk_buf why;
   int fds[2];
   *f = (fixture){ .limits = lk_limits_default() };
-  f->routes = (lk_routes){ .assets = &none, .ready = true, .longpoll = true, .echo = &f->echo };
+  f->routes = (lk_routes){ .assets = &none, .ready = true, .echo = &f->echo };
   lk_echo_init(&f->echo, &f->limits);
   folder_init(&f->folder);
   folder_fill(&f->folder, "EC", "localhost");
@@ -62,6 +66,7 @@ static void init(fixture *f, const lk_alloc *alloc) {
                                   .limits = &f->limits,
                                   .routes = &f->routes,
                                   .loop = &f->loop,
+                                  .times = &times,
                                   .tls = &f->server,
                                   .scratch = f->scratch,
                                   .scratch_len = sizeof f->scratch,

@@ -467,7 +467,7 @@ TEST(a_packed_message_refers_only_to_what_was_sent) {
   CHECK_OK(lk_ws_send(&server.ws, LK_WS_TEXT, text));
   CHECK(lk_ws_output(&server.ws).len < first / 2); /* the window is at work */
   carry(&server, &client);
-  server.limits.ws_output_bytes = 5;
+  server.limits.ws_output_bytes = server.limits.ws_send_bytes = 5;
   lk_slice other = LK_LIT("0123456789 9876543210 0123456789 9876543210 0123456789 9876543210");
   CHECK_ERR(lk_ws_send(&server.ws, LK_WS_TEXT, other), LK_ERR_LIMIT);
   CHECK_U64(lk_ws_output(&server.ws).len, 0);

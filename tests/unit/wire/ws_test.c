@@ -555,7 +555,7 @@ TEST(fragments_are_bounded_by_bytes_and_empty_ones_by_count) {
 TEST(a_slow_reader_is_noticed_and_control_frames_still_find_room) {
   bench b;
   bench_init(&b, &server);
-  b.limits.ws_output_bytes = 20;
+  b.limits.ws_output_bytes = b.limits.ws_send_bytes = 20;
   lk_ws_init(&b.ws, test_alloc(), &b.limits, &server, 0);
   CHECK_ERR(lk_ws_send(&b.ws, LK_WS_TEXT, LK_LIT("0123456789012345678")), LK_ERR_LIMIT);
   CHECK_U64(lk_ws_output(&b.ws).len, 0);
@@ -570,6 +570,27 @@ TEST(a_slow_reader_is_noticed_and_control_frames_still_find_room) {
   feed_cut(&b, 0);
   CHECK_OK(lk_ws_close(&b.ws, 0, 1013, LK_LIT("slow")));
   CHECK_TEXT(lk_ws_output(&b.ws), "012345678901234567\x81\x00\x8a\x01p\x88\x06\x03\xf5slow");
+  bench_deinit(&b);
+}
+
+TEST(a_message_longer_than_what_may_wait_goes_where_little_waits) {
+  bench b;
+  bench_init(&b, &server);
+  b.limits.ws_output_bytes = 20;
+  b.limits.ws_send_bytes = 32;
+  lk_ws_init(&b.ws, test_alloc(), &b.limits, &server, 0);
+  lk_slice text = LK_LIT("0123456789012345678901234567890");
+  CHECK_ERR(lk_ws_send(&b.ws, LK_WS_TEXT, text), LK_ERR_LIMIT); /* a frame of 33 */
+  text.len--;
+  CHECK_OK(lk_ws_send(&b.ws, LK_WS_TEXT, text));
+  CHECK_ERR(lk_ws_send(&b.ws, LK_WS_TEXT, LK_LIT("")), LK_ERR_LIMIT);
+  lk_ws_consume(&b.ws, 32);
+  CHECK_OK(lk_ws_send(&b.ws, LK_WS_TEXT, LK_LIT("012345678")));
+  CHECK_ERR(lk_ws_send(&b.ws, LK_WS_TEXT, text),
+            LK_ERR_LIMIT); /* eleven wait, which is more than half */
+  lk_ws_consume(&b.ws, 1);
+  CHECK_OK(lk_ws_send(&b.ws, LK_WS_TEXT, text));
+  CHECK_U64(lk_ws_output(&b.ws).len, 42);
   bench_deinit(&b);
 }
 

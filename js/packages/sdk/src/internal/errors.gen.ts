@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'LK_ERR_TOKEN_INVALID'
   | 'LK_ERR_TOKEN_EXPIRED'
   | 'LK_ERR_TOKEN_CLAIMS'
+  | 'LK_ERR_TOKEN_REVOKED'
   | 'LK_ERR_IO'
   | 'LK_ERR_SYNC'
   | 'LK_ERR_NO_SPACE'
@@ -49,6 +50,8 @@ export type ErrorCode =
   | 'LK_ERR_NOT_JOINED'
   | 'LK_ERR_UNMATCHED_TOPIC'
   | 'LK_ERR_PAYLOAD'
+  | 'LK_ERR_DENIED'
+  | 'LK_ERR_REFUSED'
   | 'LK_ERR_ACTOR'
   | 'LK_ERR_DOT'
   | 'LK_ERR_CLOCK'
@@ -90,6 +93,7 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   44: { code: 'LK_ERR_TOKEN_INVALID', text: "the token is not one that a key of ours made, or it was changed; get a new one" },
   45: { code: 'LK_ERR_TOKEN_EXPIRED', text: "the token is too old; get a new one" },
   46: { code: 'LK_ERR_TOKEN_CLAIMS', text: "the token is genuine, but not for here and now: another audience or issuer, not valid yet, or data that JSON cannot say" },
+  47: { code: 'LK_ERR_TOKEN_REVOKED', text: "the token was taken back; log in again" },
   50: { code: 'LK_ERR_IO', text: "the storage reported an error; what was acknowledged before is safe" },
   51: { code: 'LK_ERR_SYNC', text: "the storage could not make bytes durable; they must not be acknowledged, reopen and recover" },
   52: { code: 'LK_ERR_NO_SPACE', text: "no space is left on the storage; free some, nothing acknowledged was lost" },
@@ -101,11 +105,13 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   63: { code: 'LK_ERR_WS_HANDSHAKE', text: "the upgrade request lacks a header of RFC 6455 or has a wrong one" },
   64: { code: 'LK_ERR_CLOSED', text: "the connection is closed" },
   65: { code: 'LK_ERR_TIMEOUT', text: "the peer did not do in time what the protocol asks of it; the connection is given up" },
-  70: { code: 'LK_ERR_BAD_MESSAGE', text: "not a message of Phoenix's serializer V2" },
+  70: { code: 'LK_ERR_BAD_MESSAGE', text: "not a message that the Phoenix serializer of this connection can read" },
   71: { code: 'LK_ERR_UNKNOWN_EVENT', text: "the topic does not know this event" },
   72: { code: 'LK_ERR_NOT_JOINED', text: "join the topic first" },
   73: { code: 'LK_ERR_UNMATCHED_TOPIC', text: "no room answers to this topic" },
   74: { code: 'LK_ERR_PAYLOAD', text: "the payload lacks a field or a field has the wrong type" },
+  75: { code: 'LK_ERR_DENIED', text: "the client may not do that in this topic; get a token that says so" },
+  76: { code: 'LK_ERR_REFUSED', text: "the room does not take what this client wrote; what follows it would not fit, so keep a copy and start anew" },
   80: { code: 'LK_ERR_ACTOR', text: "the replica id is not one that may be used here" },
   81: { code: 'LK_ERR_DOT', text: "one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id" },
   82: { code: 'LK_ERR_CLOCK', text: "the writer's clock is too far ahead; set it and write again" },

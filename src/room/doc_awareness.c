@@ -1,0 +1,267 @@
+/* room/doc_awareness.c -- who speaks for whom, and what waits to be told.
+ *
+ * An update is cut down to what its sender may say before it is taken in: entries are copied one by one into another
+ * update, which is mostly the same one. What changed are the events of that. */
+#include "room/doc_awareness.h"
+
+#include "codec/lib0.h"
+#include "codec/varint.h"
+
+/* The clients of one member, in no order. */
+typedef struct clients {
+  uint64_t *ids;
+  uint32_t count;
+  uint32_t cap;
+} clients;
+
+static lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
+  lk_store_le64(bytes, number);
+  return lk_slice_of(bytes, 8);
+}
+
+static uint64_t number_of(lk_slice key) { return lk_load_le64(key.ptr); }
+
+void lk_doc_awareness_init(lk_doc_awareness *self, const lk_alloc *alloc, const lk_limits *limits,
+                           const uint64_t seed[2]) {
+  *self = (lk_doc_awareness){ .alloc = alloc, .limits = limits, .seed = { seed[0], seed[1] } };
+  lk_map_init(&self->owners, alloc, sizeof(uint64_t), UINT32_MAX / 4, seed);
+  lk_map_init(&self->members, alloc, sizeof(clients), UINT32_MAX / 4, seed);
+  lk_map_init(&self->changed, alloc, 0, UINT32_MAX / 4, seed);
+}
+
+static void forget_states(lk_doc_awareness *self) {
+  if (self->states == NULL) return;
+  lk_awareness_deinit(self->states);
+  lk_free_bytes(self->alloc, self->states, sizeof *self->states);
+  self->states = NULL;
+}
+
+void lk_doc_awareness_deinit(lk_doc_awareness *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  if (self->alloc == NULL) return;
+  forget_states(self);
+  while (lk_map_next(&self->members, &cursor, &key, &value)) {
+    const clients *c = value;
+    lk_free_array(self->alloc, c->ids, c->cap, sizeof *c->ids);
+  }
+  lk_map_deinit(&self->owners);
+  lk_map_deinit(&self->members);
+  lk_map_deinit(&self->changed);
+  *self = (lk_doc_awareness){ 0 };
+}
+
+static lk_err make_states(lk_doc_awareness *self, uint64_t now_ms) {
+  if (self->states != NULL) return LK_OK;
+  lk_awareness *states = lk_alloc_bytes(self->alloc, sizeof *states);
+  if (states == NULL) return LK_ERR_NOMEM;
+  lk_err err = lk_awareness_init(states, self->alloc, self->limits, LK_AWARENESS_NO_CLIENT, now_ms);
+  if (err != LK_OK) {
+    lk_free_bytes(self->alloc, states, sizeof *states);
+    return err;
+  }
+  self->states = states;
+  return LK_OK;
+}
+
+/* ---- owners ---- */
+
+/* 0: nobody. */
+static uint64_t owner_of(const lk_doc_awareness *self, uint64_t client) {
+  uint8_t bytes[8];
+  const uint64_t *owner = lk_map_get(&self->owners, key_of(client, bytes));
+  return owner == NULL ? 0 : *owner;
+}
+
+static void drop_client(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+  uint8_t bytes[8];
+  clients *c = lk_map_get(&self->members, key_of(member, bytes));
+  for (uint32_t i = 0; c != NULL && i < c->count; i++) {
+    if (c->ids[i] != client) continue;
+    c->ids[i] = c->ids[--c->count];
+    return;
+  }
+}
+
+static void disown(lk_doc_awareness *self, uint64_t client) {
+  uint8_t bytes[8];
+  uint64_t owner = owner_of(self, client);
+  if (owner == 0) return;
+  drop_client(self, owner, client);
+  (void)lk_map_remove(&self->owners, key_of(client, bytes));
+}
+
+static lk_err add_client(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+  uint8_t bytes[8];
+  void *value;
+  bool is_new;
+  size_t cap;
+  lk_err err = lk_map_put(&self->members, key_of(member, bytes), &value, &is_new);
+  if (err != LK_OK) return err;
+  clients *c = value;
+  if (c->count == c->cap) {
+    if (!lk_grow_cap(c->cap, (size_t)c->count + 1, 1, self->limits->awareness_clients_count, &cap))
+      return LK_ERR_LIMIT;
+    uint64_t *ids = lk_resize_array(self->alloc, c->ids, c->cap, cap, sizeof *ids);
+    if (ids == NULL) return LK_ERR_NOMEM;
+    c->ids = ids;
+    c->cap = (uint32_t)cap;
+  }
+  c->ids[c->count++] = client;
+  return LK_OK;
+}
+
+/* On failure |client| is nobody's: its silence will end it. */
+static lk_err own(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+  uint8_t bytes[8];
+  void *value;
+  bool is_new;
+  if (owner_of(self, client) == member) return LK_OK;
+  disown(self, client);
+  lk_err err = add_client(self, member, client);
+  if (err != LK_OK) return err;
+  err = lk_map_put(&self->owners, key_of(client, bytes), &value, &is_new);
+  if (err == LK_OK) *(uint64_t *)value = member;
+  else drop_client(self, member, client);
+  return err;
+}
+
+/* ---- taking in ---- */
+
+typedef struct filter {
+  lk_doc_awareness *self;
+  uint64_t member;
+  uint32_t count;
+  lk_buf *out; /* entries, without their count */
+} filter;
+
+static bool is_gone(lk_slice state) { return lk_slice_equal(state, LK_LIT("null")); }
+
+static bool may_say(const filter *f, const lk_awareness_entry *entry) {
+  uint64_t known, owner = owner_of(f->self, entry->client);
+  if (owner == 0 || owner == f->member) return true;
+  if (is_gone(entry->state)) return false;
+  return !lk_awareness_clock(f->self->states, entry->client, &known) || entry->clock > known;
+}
+
+static lk_err filter_entry(void *ctx, const lk_awareness_entry *entry) {
+  filter *f = ctx;
+  if (!may_say(f, entry)) {
+    LK_COVERED(doc_awareness_of_others_is_passed_over);
+    return LK_OK;
+  }
+  f->count++;
+  (void)lk_varuint_encode(f->out, entry->client);
+  (void)lk_varuint_encode(f->out, entry->clock);
+  return lk_lib0_string_encode(f->out, entry->state);
+}
+
+/* Whoever speaks for a client owns it; of those that went, nobody. */
+static lk_err own_entry(void *ctx, const lk_awareness_entry *entry) {
+  const filter *f = ctx;
+  if (!is_gone(entry->state)) return own(f->self, f->member, entry->client);
+  disown(f->self, entry->client);
+  return LK_OK;
+}
+
+static lk_err note_changes(lk_doc_awareness *self) {
+  size_t count;
+  const lk_awareness_event *events = lk_awareness_events(self->states, &count);
+  lk_err err = LK_OK;
+  for (size_t i = 0; err == LK_OK && i < count; i++) {
+    uint8_t bytes[8];
+    void *value;
+    bool is_new;
+    err = lk_map_put(&self->changed, key_of(events[i].client, bytes), &value, &is_new);
+    if (events[i].change == LK_AWARENESS_REMOVED) disown(self, events[i].client);
+  }
+  return err;
+}
+
+static lk_err take_filtered(filter *f, lk_buf *whole, uint64_t now_ms) {
+  lk_doc_awareness *self = f->self;
+  (void)lk_varuint_encode(whole, f->count);
+  lk_err err = lk_buf_append(whole, lk_buf_slice(f->out));
+  if (err == LK_OK) err = lk_awareness_apply(self->states, lk_buf_slice(whole), now_ms);
+  if (err == LK_OK) err = lk_awareness_update_read(lk_buf_slice(whole), own_entry, f);
+  if (err == LK_OK) err = note_changes(self);
+  return err;
+}
+
+lk_err lk_doc_awareness_take(lk_doc_awareness *self, uint64_t member, lk_slice update,
+                             uint64_t now_ms) {
+  lk_buf entries, whole;
+  size_t max = (size_t)self->limits->awareness_bytes + 16;
+  lk_err err = make_states(self, now_ms);
+  if (err != LK_OK) return err;
+  if (update.len > self->limits->awareness_bytes) return LK_ERR_TOO_BIG;
+  lk_buf_init(&entries, self->alloc, max);
+  lk_buf_init(&whole, self->alloc, max);
+  filter f = { .self = self, .member = member, .out = &entries };
+  err = lk_awareness_update_read(update, filter_entry, &f);
+  if (err == LK_OK) err = lk_buf_err(&entries);
+  if (err == LK_OK && f.count > 0) err = take_filtered(&f, &whole, now_ms);
+  lk_buf_deinit(&entries);
+  lk_buf_deinit(&whole);
+  return err;
+}
+
+lk_err lk_doc_awareness_leave(lk_doc_awareness *self, uint64_t member, uint64_t now_ms) {
+  uint8_t bytes[8], other[8];
+  clients *at = lk_map_get(&self->members, key_of(member, bytes));
+  if (at == NULL) return LK_OK;
+  clients c = *at;
+  (void)lk_map_remove(&self->members, key_of(member, bytes));
+  for (uint32_t i = 0; i < c.count; i++)
+    (void)lk_map_remove(&self->owners, key_of(c.ids[i], other));
+  lk_err err = lk_awareness_remove(self->states, c.ids, c.count, now_ms);
+  if (err == LK_OK) err = note_changes(self);
+  lk_free_array(self->alloc, c.ids, c.cap, sizeof *c.ids);
+  return err;
+}
+
+/* ---- telling ---- */
+
+uint64_t lk_doc_awareness_deadline(const lk_doc_awareness *self) {
+  if (self->states == NULL) return UINT64_MAX;
+  uint64_t deadline = lk_awareness_deadline(self->states);
+  if (lk_map_count(&self->changed) == 0) return deadline;
+  return lk_min_u64(deadline, self->told_ms == 0 ? 0 : self->told_ms + LK_DOC_AWARENESS_MS);
+}
+
+/* Those of |changed| of whom anything is still known. */
+static lk_err encode_changed(lk_doc_awareness *self, lk_buf *out) {
+  uint32_t cursor = 0, count = 0;
+  uint64_t clock;
+  lk_slice key;
+  void *value;
+  uint32_t cap = lk_map_count(&self->changed);
+  uint64_t *ids = lk_alloc_array(self->alloc, cap, sizeof *ids);
+  if (ids == NULL) return LK_ERR_NOMEM;
+  while (lk_map_next(&self->changed, &cursor, &key, &value)) {
+    uint64_t client = number_of(key);
+    if (lk_awareness_clock(self->states, client, &clock)) ids[count++] = client;
+  }
+  lk_err err = count == 0 ? LK_OK : lk_awareness_encode_clients(self->states, ids, count, out);
+  lk_free_array(self->alloc, ids, cap, sizeof *ids);
+  return err;
+}
+
+lk_err lk_doc_awareness_tick(lk_doc_awareness *self, uint64_t now_ms, lk_buf *out) {
+  if (self->states == NULL) return LK_OK;
+  lk_err err = lk_awareness_tick(self->states, now_ms);
+  if (err == LK_OK) err = note_changes(self);
+  if (err != LK_OK || lk_map_count(&self->changed) == 0) return err;
+  if (self->told_ms != 0 && now_ms < self->told_ms + LK_DOC_AWARENESS_MS) return LK_OK;
+  if ((err = encode_changed(self, out)) != LK_OK) return err;
+  self->told_ms = lk_max_u64(now_ms, 1);
+  lk_map_deinit(&self->changed);
+  lk_map_init(&self->changed, self->alloc, 0, UINT32_MAX / 4, self->seed);
+  return LK_OK;
+}
+
+lk_err lk_doc_awareness_encode(const lk_doc_awareness *self, lk_buf *out) {
+  if (self->states == NULL || lk_awareness_count(self->states) == 0) return LK_OK;
+  return lk_awareness_encode(self->states, out);
+}

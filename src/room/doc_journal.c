@@ -1,0 +1,117 @@
+/* room/doc_journal.c -- a queue of records and a queue of those who wait for them. */
+#include "room/doc_journal.h"
+
+typedef struct record {
+  lk_link link;
+  uint64_t ticket;
+  lk_buf bytes;
+} record;
+
+void lk_doc_journal_init(lk_doc_journal *self, const lk_alloc *alloc) {
+  *self = (lk_doc_journal){ .alloc = alloc, .ticket_next = 1 };
+}
+
+static void free_record(lk_doc_journal *self, record *r) {
+  lk_buf_deinit(&r->bytes);
+  lk_free_bytes(self->alloc, r, sizeof *r);
+}
+
+void lk_doc_journal_deinit(lk_doc_journal *self) {
+  for (lk_link *at; (at = lk_list_pop_first(&self->records)) != NULL;)
+    free_record(self, LK_CONTAINER(at, record, link));
+  if (self->alloc != NULL)
+    lk_free_array(self->alloc, self->waiting, self->waiting_cap, sizeof *self->waiting);
+  *self = (lk_doc_journal){ 0 };
+}
+
+/* ---- records ---- */
+
+static lk_err open_record(lk_doc_journal *self, record **out) {
+  record *r = lk_alloc_bytes(self->alloc, sizeof *r);
+  if (r == NULL) return LK_ERR_NOMEM;
+  *r = (record){ .ticket = self->ticket_next };
+  lk_buf_init(&r->bytes, self->alloc, SIZE_MAX / 4);
+  lk_err err = lk_doc_record_begin(&r->bytes);
+  if (err != LK_OK) {
+    free_record(self, r);
+    return err;
+  }
+  self->ticket_next++;
+  lk_list_push_last(&self->records, &r->link);
+  *out = r;
+  return LK_OK;
+}
+
+lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item) {
+  uint32_t flying = self->in_flight ? 1 : 0;
+  record *r = NULL;
+  if (self->records.count > flying) r = LK_CONTAINER(self->records.last, record, link);
+  if (r != NULL && r->bytes.len + lk_doc_record_size(item) > LK_DOC_JOURNAL_RECORD_MAX) {
+    LK_COVERED(doc_journal_gathers_in_another_record);
+    r = NULL;
+  }
+  lk_err err = r == NULL ? open_record(self, &r) : LK_OK;
+  return err == LK_OK ? lk_doc_record_append(&r->bytes, item) : err;
+}
+
+bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes) {
+  if (self->in_flight || self->records.count == 0) return false;
+  const record *r = LK_CONTAINER(self->records.first, record, link);
+  self->in_flight = true;
+  *ticket = r->ticket;
+  *bytes = lk_buf_slice(&r->bytes);
+  return true;
+}
+
+void lk_doc_journal_landed(lk_doc_journal *self, uint64_t ticket) {
+  record *r = LK_CONTAINER(lk_list_pop_first(&self->records), record, link);
+  LK_ASSERT(self->in_flight && r->ticket == ticket);
+  self->in_flight = false;
+  self->ticket_kept = ticket;
+  free_record(self, r);
+}
+
+/* ---- who waits ---- */
+
+/* Room at the end: what is taken out in front is used again once it is the greater part. */
+static lk_err make_room(lk_doc_journal *self) {
+  size_t cap;
+  uint32_t end = self->waiting_first + self->waiting_count;
+  if (end < self->waiting_cap) return LK_OK;
+  if (self->waiting_first > 0 && self->waiting_first >= self->waiting_count) {
+    memmove(self->waiting, self->waiting + self->waiting_first,
+            self->waiting_count * sizeof *self->waiting);
+    self->waiting_first = 0;
+    return LK_OK;
+  }
+  if (!lk_grow_cap(self->waiting_cap, (size_t)self->waiting_cap + 1, 4, UINT32_MAX / 2, &cap))
+    return LK_ERR_LIMIT;
+  lk_doc_waiter *items = lk_resize_array(self->alloc, self->waiting, self->waiting_cap, cap,
+                                         sizeof *items);
+  if (items == NULL) return LK_ERR_NOMEM;
+  self->waiting = items;
+  self->waiting_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+lk_err lk_doc_journal_wait(lk_doc_journal *self, uint64_t ticket, uint64_t member,
+                           uint64_t request) {
+  lk_err err = make_room(self);
+  if (err != LK_OK) return err;
+  self->waiting[self->waiting_first + self->waiting_count++] =
+      (lk_doc_waiter){ .ticket = ticket, .member = member, .request = request };
+  return LK_OK;
+}
+
+bool lk_doc_journal_poll(lk_doc_journal *self, lk_doc_waiter *out) {
+  if (self->waiting_count == 0) return false;
+  const lk_doc_waiter *w = &self->waiting[self->waiting_first];
+  if (!lk_doc_journal_is_kept(self, w->ticket)) return false;
+  *out = *w;
+  self->waiting_first++;
+  if (--self->waiting_count > 0) return true;
+  lk_free_array(self->alloc, self->waiting, self->waiting_cap, sizeof *self->waiting);
+  self->waiting = NULL;
+  self->waiting_first = self->waiting_cap = 0;
+  return true;
+}

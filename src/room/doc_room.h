@@ -1,0 +1,40 @@
+/* room/doc_room.h -- a document that many edit at once: Yjs's, checked, kept and passed on.
+ *
+ *   topic doc:<name>
+ *
+ *   join {encoding?, state_vector?, generation?, dialect?}
+ *       ok {history, state_vector, generation, access, durability, profile, encoding}
+ *          history: updates that together are the document, or what it has beyond the state vector; with the encoding
+ *          "binary" it is empty, and they follow as server_update
+ *       error {reason: "diverged", generation}: the client's content is of another document that had this name
+ *   client_update  {bin} or {b64} or bytes: an update        ok {level}  when it is kept
+ *                                                            error {reason: "replica_refused", ...}: see below
+ *                                                            error {reason: "read_only"}
+ *   server_update  to the others, dressed as each of them reads bytes
+ *   sync           {state_vector}                            ok {history, state_vector}, as a join
+ *   read           {as, root?}: room/doc_query.h; also asked by who is not in the room
+ *   awareness      {bin} or {b64} or bytes, both ways: y-protocols' awareness
+ *   yjs, yjs_sync  y-protocols' messages as bytes, both ways: who sends one is answered in kind from then on
+ *
+ * Each update is taken into the document before it is acknowledged or passed on, so nobody hears of one that is
+ * none, or that asks for more than limits allow. Who sent such a one has a replica that ours cannot follow: whatever that member
+ * sends next would wait for what was refused. So its writing ends with "replica_refused"; it may read on.
+ *
+ * Members that may only read are told "read_only" where an update would change anything that can be seen. What would
+ * not, they send in good faith: it is answered and dropped.
+ *
+ * An update is passed on at once, and answered when it is durable. A crash between the two takes nothing back that was
+ * seen: its author has it still, and sends it again.
+ *
+ * What the room writes down: room/doc_record.h. */
+#ifndef LK_ROOM_DOC_ROOM_H
+#define LK_ROOM_DOC_ROOM_H
+
+#include "room/room.h"
+
+extern const lk_room_kind lk_doc_room_kind;
+
+/* The kind's step, by its name. */
+lk_err lk_doc_room_step(lk_room *self, const lk_room_input *input) LK_MUST_USE;
+
+#endif

@@ -1,0 +1,323 @@
+/* room/house_effects.c -- an input to an open room, and what follows from it.
+ *
+ * lk_house_run_room() steps a room and carries out what it left behind. Any effect may turn out to be impossible;
+ * then the room is dropped, and whoever called must look at the entry's state before it does anything more. */
+#include "room/house_parts.h"
+
+#include "codec/varint.h"
+
+/* ---- what a room wants done ---- */
+
+static lk_err step_room(entry *e, lk_room_input input) {
+  input.now_ms = e->house->now_ms;
+  input.entropy = lk_prng_u64(&e->house->ids);
+  return e->kind->step(e->room, &input);
+}
+
+static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hears) {
+  lk_house_settle(self, effect->member, effect->request);
+  lk_house_tell(self, edge_of(effect->member),
+                &(lk_bus_message){ .kind = LK_BUS_ACCEPT,
+                                   .audience = hears ? LK_BUS_WAITERS : LK_BUS_ALL,
+                                   .request = effect->request,
+                                   .payload = effect->payload,
+                                   .binary = effect->binary,
+                                   .dialect = effect->dialect });
+}
+
+/* ---- who is there ---- */
+
+static lk_attendance_context attendance_context(entry *e) {
+  lk_house *house = e->house;
+  return (lk_attendance_context){ .env = house->env,
+                                  .limits = house->limits,
+                                  .node = { house->generation, e->number },
+                                  .entropy = lk_prng_u64(&house->ids),
+                                  .now_ms = house->now_ms };
+}
+
+/* What changed is told when the window ends. Without memory for the timer it is told with a later change. */
+static void watch_presence(entry *e) {
+  lk_heap *timers = &e->house->timers;
+  uint64_t deadline = lk_attendance_deadline(&e->attendance);
+  if (deadline == LK_PRESENCE_NEVER) lk_house_stop_timer(e->house, &e->presence);
+  else if (e->presence.item.place != LK_HEAP_OUT) lk_heap_move(timers, &e->presence.item, deadline);
+  else (void)!lk_heap_push(timers, &e->presence.item, deadline);
+}
+
+static lk_err enter_attendance(entry *e, uint64_t number, lk_slice payload, bool *hears) {
+  lk_attendance_context context = attendance_context(e);
+  lk_err err = lk_attendance_enter(&e->attendance, &context, number, payload, hears);
+  watch_presence(e);
+  return err;
+}
+
+void lk_house_leave_attendance(entry *e, uint64_t number) {
+  lk_attendance_leave(&e->attendance, number, e->house->now_ms);
+  watch_presence(e);
+}
+
+static void tell_presence(entry *e, lk_bus_audience audience, lk_slice event, lk_slice payload) {
+  for (uint32_t i = 0; payload.len > 0 && i < e->house->edges_count; i++) {
+    if (e->edge_members[i] == 0) continue;
+    lk_house_tell(e->house, i,
+                  &(lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                                     .audience = audience,
+                                     .topic = entry_topic(e),
+                                     .event = event,
+                                     .payload = payload });
+  }
+}
+
+/* First the changes, to those who know the rest; then the state, to those who know nothing. */
+void lk_house_tell_attendance(entry *e) {
+  lk_slice diff, state;
+  lk_err err = lk_attendance_tick(&e->attendance, e->house->now_ms, &diff, &state);
+  if (err == LK_OK) {
+    tell_presence(e, LK_BUS_HEARERS, LK_LIT("presence_diff"), diff);
+    tell_presence(e, LK_BUS_WAITERS, LK_LIT("presence_state"), state);
+  }
+  watch_presence(e);
+}
+
+/* Names and texts of errors need no escapes. */
+static lk_slice presence_refusal(lk_house *self, lk_err why) {
+  lk_buf *out = &self->kept;
+  lk_buf_truncate(out, 0);
+  (void)lk_buf_append(out, LK_LIT("{\"reason\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_name(why)));
+  (void)lk_buf_append(out, LK_LIT("\",\"field\":\"presence\",\"message\":\""));
+  (void)lk_buf_append(out, lk_slice_cstr(lk_err_text(why)));
+  return lk_buf_append(out, LK_LIT("\"}")) == LK_OK ? lk_buf_slice(out) : LK_LIT("{}");
+}
+
+void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
+                                lk_slice payload) {
+  lk_attendance_context context = attendance_context(e);
+  lk_err err = lk_attendance_change(&e->attendance, &context, number, event, payload);
+  watch_presence(e);
+  lk_house_answer(e->house, number, request, LK_BUS_REPLY,
+                  err == LK_OK ? LK_LIT("ok") : LK_LIT("error"),
+                  err == LK_OK ? LK_LIT("{}") : presence_refusal(e->house, err), false);
+}
+
+/* ---- answers ---- */
+
+static void do_accept(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  member *m = lk_house_find_member(house, effect->member);
+  bool hears = false;
+  if (m == NULL) return; /* left meanwhile */
+  lk_err err = enter_attendance(e, effect->member, house->joining, &hears);
+  if (err == LK_OK && !lk_house_let_in(m)) err = LK_ERR_FULL;
+  if (err != LK_OK) {
+    lk_house_leave_attendance(e, effect->member);
+    lk_house_free_member(house, m);
+    lk_house_answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
+                    err == LK_ERR_FULL ? LK_LIT("{\"reason\":\"room full\"}")
+                                       : presence_refusal(house, err),
+                    false);
+    return;
+  }
+  answer_accept(house, effect, hears);
+  lk_trace_emit(house->env, LK_TRACE_room_joined, effect->member, e->members.count, entry_topic(e));
+}
+
+static void do_refuse(entry *e, const lk_room_effect *effect) {
+  member *m = lk_house_find_member(e->house, effect->member);
+  if (m == NULL) return;
+  lk_house_free_member(e->house, m);
+  lk_house_answer(e->house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
+                  effect->payload, effect->binary);
+}
+
+/* A member that has not left, or a query that was not answered. */
+static bool is_asking(const entry *e, const lk_room_effect *effect) {
+  if (own_of(effect->member) != 0) return lk_house_find_member(e->house, effect->member) != NULL;
+  uint32_t index = edge_of(effect->member);
+  if (index >= e->house->edges_count) return false;
+  const asked *a = lk_window_get(&e->house->edges[index].asked, effect->request);
+  return a != NULL && a->entry == e && a->member == effect->member;
+}
+
+static void do_reply(entry *e, const lk_room_effect *effect) {
+  if (!is_asking(e, effect)) return;
+  lk_house_answer(e->house, effect->member, effect->request, LK_BUS_REPLY,
+                  effect->ok ? LK_LIT("ok") : LK_LIT("error"), effect->payload, effect->binary);
+}
+
+static void do_push(entry *e, const lk_room_effect *effect) {
+  if (lk_house_find_member(e->house, effect->member) == NULL) return;
+  lk_house_tell(e->house, edge_of(effect->member),
+                &(lk_bus_message){ .kind = LK_BUS_PUSH,
+                                   .member = own_of(effect->member),
+                                   .event = effect->event,
+                                   .payload = effect->payload,
+                                   .binary = effect->binary,
+                                   .dialect = effect->dialect });
+}
+
+/* One message for each edge that has somebody in the room: it knows who. */
+static void do_broadcast(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  for (uint32_t i = 0; i < house->edges_count; i++) {
+    bool is_there = effect->member != 0 && edge_of(effect->member) == i;
+    if (e->edge_members[i] == 0) continue;
+    lk_house_tell(house, i,
+                  &(lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                                     .member = is_there ? own_of(effect->member) : 0,
+                                     .topic = entry_topic(e),
+                                     .event = effect->event,
+                                     .payload = effect->payload,
+                                     .binary = effect->binary });
+  }
+}
+
+/* Every open request that no record covered yet is in this one. The marks are the last of e->applied. */
+static lk_err cover(entry *e, uint64_t ticket) {
+  for (lk_link *at = e->asked.last; at != NULL; at = at->prev) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    if (!a->is_handed) continue;
+    if (a->ticket != 0) break; /* and so all before it */
+    a->ticket = ticket;
+    const lk_mark mark = { e->house->edges[edge_of(a->member)].generation, a->request,
+                           edge_of(a->member) };
+    lk_err err = lk_house_note_applied(e, (applied){ .mark = mark });
+    if (err != LK_OK) return err;
+  }
+  return LK_OK;
+}
+
+/* Appends those marks of |e| that are durable, or those that are not: the others. */
+static void encode_marks(entry *e, bool durable, lk_buf *out) {
+  uint64_t count = 0;
+  for (uint32_t i = 0; i < e->applied_count; i++) count += e->applied[i].is_durable == durable;
+  (void)lk_varuint_encode(out, count);
+  for (uint32_t i = 0; i < e->applied_count; i++) {
+    if (e->applied[i].is_durable == durable) (void)lk_kept_encode_mark(out, &e->applied[i].mark);
+  }
+}
+
+/* What is in house->kept, into the room's own file. */
+static lk_err write_record(entry *e, uint64_t ticket) {
+  lk_err err = lk_scroll_append(e->scroll, e->index + 1, lk_buf_slice(&e->house->kept));
+  if (err != LK_OK) return err;
+  e->index++;
+  e->ticket = ticket;
+  e->flight = FLIGHT_WRITING;
+  e->house->busy_count++;
+  return LK_OK;
+}
+
+/* One record at a time: the room waits for its completion. It is appended when the running call ends. */
+static lk_err do_journal(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  LK_ASSERT(e->flight == FLIGHT_NONE && e->kind->is_kept);
+  lk_house_prune_applied(e);
+  lk_err err = cover(e, effect->ticket);
+  if (err != LK_OK) return err;
+  lk_buf_truncate(&house->kept, 0);
+  encode_marks(e, false, &house->kept);
+  err = lk_buf_append(&house->kept, effect->payload);
+  if (err != LK_OK) return err;
+  if (e->scroll != NULL) return write_record(e, effect->ticket);
+  err = lk_tails_make(&house->tails, entry_topic(e), lk_buf_slice(&house->kept), &e->unsent);
+  if (err != LK_OK) return err;
+  e->ticket = effect->ticket;
+  e->flight = FLIGHT_UNSENT;
+  lk_list_push_last(&house->unsent, &e->flight_link);
+  return LK_OK;
+}
+
+/* Its marks are those of durable records only: the change of another one is not in it. */
+static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
+  lk_house *house = e->house;
+  LK_ASSERT(e->is_snapshotting && !lk_keeper_is_busy(&e->keeper));
+  lk_house_prune_applied(e);
+  lk_buf_truncate(&house->kept, 0);
+  (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled);
+  encode_marks(e, true, &house->kept);
+  lk_err err = lk_buf_append(&house->kept, effect->payload);
+  if (err == LK_OK) err = lk_keeper_keep(&e->keeper, lk_buf_slice(&house->kept));
+  if (err != LK_OK) return err;
+  e->keeping = e->journaled;
+  e->kept_len = house->kept.len;
+  house->busy_count++;
+  return LK_OK;
+}
+
+static lk_err do_timer(entry *e, uint64_t at_ms) {
+  if (e->timer.item.place != LK_HEAP_OUT) {
+    lk_heap_move(&e->house->timers, &e->timer.item, at_ms);
+    return LK_OK;
+  }
+  return lk_heap_push(&e->house->timers, &e->timer.item, at_ms);
+}
+
+/* Carries out what the room's last step left behind. May drop the room. */
+static void entry_drain(entry *e) {
+  lk_room_effect effect;
+  lk_err err = LK_OK;
+  while (err == LK_OK && e->kind->poll(e->room, &effect)) {
+    switch (effect.kind) {
+    case LK_ROOM_ACCEPT: do_accept(e, &effect); break;
+    case LK_ROOM_REFUSE: do_refuse(e, &effect); break;
+    case LK_ROOM_REPLY: do_reply(e, &effect); break;
+    case LK_ROOM_PUSH: do_push(e, &effect); break;
+    case LK_ROOM_BROADCAST: do_broadcast(e, &effect); break;
+    case LK_ROOM_JOURNAL: err = do_journal(e, &effect); break;
+    case LK_ROOM_SNAPSHOT_DONE: err = do_snapshot(e, &effect); break;
+    case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
+    case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
+    }
+  }
+  if (err != LK_OK) lk_house_drop_room(e, err);
+  else lk_house_watch_idle(e);
+}
+
+void lk_house_refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_slice payload) {
+  member *m = lk_house_find_member(self, number);
+  if (m != NULL) lk_house_free_member(self, m);
+  lk_house_answer(self, number, request, LK_BUS_REFUSE, LK_SLICE_EMPTY, payload, false);
+}
+
+/* One input to an open room, and what follows from it. May drop the room; whoever was joining is
+ * told that it did not work. */
+void lk_house_run_room(entry *e, lk_room_input input) {
+  e->house->joining = input.kind == LK_ROOM_JOIN ? input.payload : LK_SLICE_EMPTY;
+  uint64_t room = e->number;
+  lk_err err = step_room(e, input);
+  if (err == LK_OK) entry_drain(e);
+  else lk_house_drop_room(e, err);
+  const member *m = input.kind == LK_ROOM_JOIN ? lk_house_find_member(e->house, input.member)
+                                               : NULL;
+  if (m == NULL || m->state != MEMBER_JOINS) return;
+  LK_ASSERT(e->number != room); /* a room answers a join at once, or it is gone */
+  lk_house_refuse_join(e->house, input.member, input.request,
+                       LK_LIT("{\"reason\":\"room crashed\"}"));
+}
+
+/* From here on a record covers the request. */
+void lk_house_ask_room(entry *e, lk_room_input input) {
+  asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
+  if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
+  a->is_handed = true;
+  e->house->stats.requests++;
+  lk_house_run_room(e, input);
+}
+
+/* A member of before comes in without asking. Where there is no more room for it, it must join again. */
+void lk_house_restore(entry *e, member *m, lk_room_input input) {
+  uint64_t number = m->number;
+  if (!lk_house_let_in(m)) {
+    lk_house_free_member(e->house, m);
+    lk_house_tell_crash(e->house, number, LK_LIT("room full"));
+    return;
+  }
+  bool ignored;
+  lk_err err = enter_attendance(e, number, input.payload, &ignored);
+  if (err != LK_OK) LK_COVERED(house_restored_without_presence);
+  input.kind = LK_ROOM_RESTORE;
+  input.member = number;
+  lk_house_run_room(e, input);
+}

@@ -1,0 +1,475 @@
+/* room/house_entries.c -- the beginning of an entry: making, loading, opening. Its states stand in house.c.
+ *
+ * Where a topic is kept is found out when it is loaded:
+ *
+ *   level memory by the policy?  no ──────────────────────────────────────────────> durable
+ *                                yes ──> is there anything of it on the disk?  yes ─> durable
+ *                                                                              no ──> memory
+ *
+ * So a topic that had been durable before somebody called it ephemeral stays durable, and is not lost, until it is
+ * deleted; what it says with each acknowledgement is what it is. The other way round there is nothing to lose: the policy
+ * changes with the server, and with that memory is gone. Where the disk cannot tell, the topic is refused. */
+#include "room/house_parts.h"
+
+#include "codec/varint.h"
+
+/* ---- entries ---- */
+
+void lk_house_stop_timer(lk_house *house, entry_timer *timer) {
+  if (timer->item.place != LK_HEAP_OUT) lk_heap_remove(&house->timers, &timer->item);
+}
+
+void lk_house_stop_timers(entry *e) {
+  lk_house_stop_timer(e->house, &e->idle);
+  lk_house_stop_timer(e->house, &e->timer);
+  lk_house_stop_timer(e->house, &e->presence);
+}
+
+static size_t waiting_size(const waiting_input *w) {
+  return sizeof *w + w->event_len + w->subject_len + w->payload_len;
+}
+
+/* The record of |e| is not waited for any more. One that was appended may be there in the end. */
+void lk_house_forget_flight(entry *e) {
+  lk_house *house = e->house;
+  if (e->flight == FLIGHT_UNSENT || e->flight == FLIGHT_FLYING)
+    lk_list_remove(e->flight == FLIGHT_UNSENT ? &house->unsent : &house->flying, &e->flight_link);
+  if (e->flight == FLIGHT_UNSENT) lk_tails_unmake(&house->tails, e->unsent);
+  e->unsent = NULL;
+  e->is_tombstone = false;
+  e->flight = FLIGHT_NONE;
+}
+
+bool lk_house_is_at_rest(const entry *e) {
+  return e->flight == FLIGHT_NONE && !lk_keeper_is_busy(&e->keeper) &&
+         (e->scroll == NULL || !lk_scroll_is_busy(e->scroll));
+}
+
+/* |w| is on the list no more. */
+void lk_house_free_waiting(entry *e, waiting_input *w) {
+  e->waiting_bytes -= waiting_size(w);
+  lk_free_bytes(e->house->env->alloc, w, waiting_size(w));
+}
+
+void lk_house_free_entry(entry *e) {
+  lk_house *house = e->house;
+  const lk_alloc *alloc = house->env->alloc;
+  if (e->room != NULL) e->kind->close(e->room);
+  lk_house_stop_timers(e);
+  lk_house_forget_flight(e);
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    lk_house_free_waiting(e, LK_CONTAINER(at, waiting_input, link));
+  }
+  lk_house_forget_handed(e, true);
+  lk_free_array(alloc, e->applied, e->applied_cap, sizeof *e->applied);
+  lk_map_deinit(&e->recovered);
+  lk_attendance_deinit(&e->attendance);
+  lk_keeper_deinit(&e->keeper);
+  if (e->scroll != NULL) {
+    lk_scroll_deinit(e->scroll);
+    lk_free_bytes(alloc, e->scroll, sizeof *e->scroll);
+  }
+  lk_free_bytes(alloc, e, entry_size(house, e->topic_len));
+}
+
+size_t lk_house_kept_bytes_max(const lk_limits *limits) {
+  return (size_t)limits->crdt_state_bytes +
+         (size_t)limits->bus_requests_count * LK_KEPT_MARK_LEN_MAX + LK_KEPT_HEAD_LEN_MAX;
+}
+
+lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out) {
+  uint64_t seed[2];
+  void *slot;
+  bool is_new;
+  const lk_alloc *alloc = self->env->alloc;
+  size_t size = entry_size(self, topic.len);
+  if (topic.len > LK_SCROLL_TOPIC_MAX) return LK_ERR_TOO_BIG;
+  entry *e = lk_alloc_bytes(alloc, size);
+  if (e == NULL) return LK_ERR_NOMEM;
+  lk_err err = lk_map_put(&self->entries, topic, &slot, &is_new);
+  if (err != LK_OK) {
+    lk_free_bytes(alloc, e, size);
+    return err;
+  }
+  memset(e, 0, size);
+  e->house = self;
+  e->kind = kind;
+  e->idle = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->timer = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  e->number = ++self->entries_made;
+  e->topic_len =
+      (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
+  memcpy(topic_at(e), topic.ptr, topic.len);
+  lk_storage *storage = self->storage != NULL ? self->storage : self->memory;
+  lk_keeper_init(&e->keeper, alloc, storage, entry_topic(e), lk_house_kept_bytes_max(self->limits),
+                 e);
+  lk_house_draw_seed(self, seed);
+  lk_map_init(&e->recovered, alloc, 0, UINT32_MAX / 4, seed);
+  *(entry **)slot = e;
+  *out = e;
+  return LK_OK;
+}
+
+entry *lk_house_find_entry(const lk_house *self, lk_slice topic) {
+  entry **at = lk_map_get(&self->entries, topic);
+  return at == NULL ? NULL : *at;
+}
+
+/* An open room without members is put away after a while. */
+void lk_house_watch_idle(entry *e) {
+  lk_heap *timers = &e->house->timers;
+  bool is_idle = e->state == ENTRY_OPEN && e->members.count == 0;
+  if (!is_idle) {
+    lk_house_stop_timer(e->house, &e->idle);
+  } else if (e->idle.item.place == LK_HEAP_OUT) {
+    /* Without memory for the timer the room stays until the next member leaves. */
+    (void)!lk_heap_push(timers, &e->idle.item,
+                        e->house->now_ms +
+                            lk_room_policy_idle_ms(e->house->policy, entry_topic(e)));
+  }
+}
+
+/* ---- loading ---- */
+
+static void load(entry *e) {
+  e->house->busy_count++;
+  lk_keeper_load(&e->keeper);
+}
+
+/* Whether the policy has |e| in memory. */
+static bool wants_memory(entry *e) {
+  const lk_house *house = e->house;
+  if (!e->kind->is_kept || house->memory == NULL) return false;
+  return house->storage == NULL || lk_room_policy_is_ephemeral(house->policy, entry_topic(e));
+}
+
+/* From here on it is of level memory. */
+static void load_from_memory(entry *e) {
+  lk_house *house = e->house;
+  const lk_alloc *alloc = house->env->alloc;
+  lk_scroll *scroll = lk_alloc_bytes(alloc, sizeof *scroll);
+  if (scroll == NULL) {
+    lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, LK_ERR_NOMEM);
+    return;
+  }
+  lk_scroll_init(scroll, alloc, house->memory, entry_topic(e), house->limits->log_record_bytes,
+                 SIZE_MAX / 4, e);
+  e->scroll = scroll;
+  lk_keeper_deinit(&e->keeper);
+  lk_keeper_init(&e->keeper, alloc, house->memory, entry_topic(e),
+                 lk_house_kept_bytes_max(house->limits), e);
+  load(e);
+}
+
+/* What is on disk is in the files and in the journal, which must be open. */
+static void load_from_disk(entry *e) {
+  switch (e->house->journal_state) {
+  case JOURNAL_OPENING: break; /* when it is open, the loading begins */
+  case JOURNAL_OPEN: load(e); break;
+  case JOURNAL_ENDING:
+  case JOURNAL_PAUSED:
+  case JOURNAL_ENDED:
+    LK_COVERED(house_refuses_without_journal);
+    lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, e->house->journal_err);
+    break;
+  }
+}
+
+void lk_house_begin_loading(entry *e) {
+  LK_ASSERT(e->room == NULL && lk_house_is_at_rest(e));
+  e->state = ENTRY_LOADING;
+  if (!e->kind->is_kept) lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, LK_OK);
+  else if (e->scroll != NULL) load(e);
+  else if (e->house->storage == NULL) load_from_memory(e);
+  else load_from_disk(e);
+}
+
+void lk_house_journal_is_open(entry *e) {
+  if (e->state == ENTRY_LOADING && e->scroll == NULL && lk_house_is_at_rest(e)) load(e);
+}
+
+/* The disk has nothing of a topic that is to be in memory. */
+static bool leaves_disk(entry *e) {
+  return e->scroll == NULL && wants_memory(e) && e->keeper.result == LK_OK &&
+         e->keeper.number == 0 && lk_tails_find(&e->house->tails, entry_topic(e)) == NULL;
+}
+
+void lk_house_slots_are_loaded(entry *e) {
+  if (e->state != ENTRY_LOADING) {
+    lk_keeper_release(&e->keeper); /* the journal failed meanwhile */
+    lk_house_closing_goes_on(e, LK_OK);
+  } else if (leaves_disk(e)) {
+    lk_keeper_release(&e->keeper);
+    if (lk_keeper_close(&e->keeper)) e->house->busy_count++; /* and goes on from there */
+    else load_from_memory(e);
+  } else if (e->scroll != NULL && e->keeper.result == LK_OK) {
+    e->house->busy_count++;
+    lk_scroll_load(e->scroll);
+  } else {
+    lk_house_open_and_let_in(e, e->keeper.state, e->keeper.intact, e->keeper.result);
+  }
+}
+
+void lk_house_scroll_is_loaded(entry *e) {
+  if (e->scroll->is_condemned) e->is_doomed = true;
+  lk_house_open_and_let_in(e, e->keeper.state, e->keeper.intact, e->scroll->result);
+}
+
+void lk_house_slots_are_closed(entry *e) {
+  LK_ASSERT(e->state == ENTRY_LOADING);
+  load_from_memory(e);
+}
+
+lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m) {
+  lk_house *house = e->house;
+  size_t size = sizeof(waiting_input) + m->event.len + m->subject.len + m->payload.len;
+  /* What was in the room before may always come back. */
+  if (m->kind != LK_BUS_RESTORE && (e->waiting_bytes > house->limits->ws_output_bytes ||
+                                    size > house->limits->ws_output_bytes - e->waiting_bytes))
+    return LK_ERR_LIMIT;
+  waiting_input *w = lk_alloc_bytes(house->env->alloc, size);
+  if (w == NULL) return LK_ERR_NOMEM;
+  *w = (waiting_input){
+    .kind = m->kind,
+    .binary = m->binary,
+    .again = m->again,
+    .member = number,
+    .request = m->request,
+    .rights = m->rights,
+    .event_len = (uint32_t)m->event.len, /* a frame's length has 32 bits */
+    .subject_len = (uint32_t)m->subject.len,
+    .payload_len = (uint32_t)m->payload.len,
+  };
+  const lk_slice parts[] = { m->event, m->subject, m->payload };
+  uint8_t *at = w->bytes;
+  for (size_t i = 0; i < 3; i++) {
+    if (parts[i].len > 0) memcpy(at, parts[i].ptr, parts[i].len);
+    at += parts[i].len;
+  }
+  e->waiting_bytes += size;
+  lk_list_push_last(&e->waiting, &w->link);
+  return LK_OK;
+}
+
+/* ---- opening ---- */
+
+void lk_house_refuse_waiting(entry *e, lk_err why) {
+  lk_house *house = e->house;
+  lk_buf text;
+  lk_buf_init(&text, house->env->alloc, 256);
+  lk_buf_append(&text, LK_LIT("{\"reason\":\"storage\",\"message\":\""));
+  lk_buf_append(&text, lk_slice_cstr(lk_err_name(why)));
+  lk_buf_append(&text, LK_LIT("\"}"));
+  lk_slice response = lk_buf_err(&text) == LK_OK ? lk_buf_slice(&text) : LK_LIT("{}");
+  for (lk_link *at; (at = lk_list_pop_first(&e->waiting)) != NULL;) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    member *m = lk_house_find_member(house, w->member);
+    if (w->kind == LK_BUS_JOIN) {
+      lk_house_refuse_join(house, w->member, w->request, response);
+    } else if (w->kind == LK_BUS_QUERY) {
+      lk_house_answer(house, w->member, w->request, LK_BUS_REPLY, LK_LIT("error"), response, false);
+    } else if (w->kind == LK_BUS_MESSAGE) {
+      lk_house_answer(house, w->member, w->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY,
+                      false);
+    } else if (m != NULL) {
+      lk_house_free_member(house, m);
+      lk_house_tell_crash(house, w->member, LK_LIT("storage"));
+    }
+    lk_house_free_waiting(e, w);
+  }
+  lk_buf_deinit(&text);
+}
+
+static void take_in(entry *e, const waiting_input *w) {
+  lk_slice rest = lk_slice_of(w->bytes, waiting_size(w) - sizeof *w);
+  member *m = lk_house_find_member(e->house, w->member);
+  const lk_room_input_kind kind = w->kind == LK_BUS_JOIN    ? LK_ROOM_JOIN
+                                  : w->kind == LK_BUS_QUERY ? LK_ROOM_QUERY
+                                                            : LK_ROOM_MESSAGE;
+  lk_room_input input = { .kind = kind,
+                          .member = w->member,
+                          .request = w->request,
+                          .event = lk_slice_first(rest, w->event_len),
+                          .subject = lk_slice_first(lk_slice_skip(rest, w->event_len),
+                                                    w->subject_len),
+                          .payload = lk_slice_skip(rest, (size_t)w->event_len + w->subject_len),
+                          .rights = w->rights,
+                          .binary = w->binary };
+  if (m == NULL && w->kind != LK_BUS_QUERY) { /* its join was refused */
+    lk_house_answer(e->house, w->member, w->request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY,
+                    false);
+    return;
+  }
+  if (w->kind == LK_BUS_RESTORE) {
+    lk_house_restore(e, m, input);
+    return;
+  }
+  if (w->kind == LK_BUS_MESSAGE && lk_attendance_knows(input.event)) {
+    lk_house_change_attendance(e, w->member, w->request, input.event, input.payload);
+    return;
+  }
+  if (w->kind == LK_BUS_JOIN && m != NULL) m->state = MEMBER_JOINS;
+  else input.applied = w->again && lk_house_was_applied(e, w->member, w->request);
+  if (input.applied) e->house->stats.repeated++;
+  lk_house_ask_room(e, input);
+}
+
+/* What waited goes in, in its order. Any of it may drop the room: the rest then waits for the next
+ * loading. */
+static void let_waiting_in(entry *e) {
+  while (e->state == ENTRY_OPEN && e->waiting.count > 0) {
+    waiting_input *w = LK_CONTAINER(lk_list_pop_first(&e->waiting), waiting_input, link);
+    take_in(e, w);
+    lk_house_free_waiting(e, w);
+  }
+  if (e->state == ENTRY_OPEN) lk_house_watch_idle(e); /* those who waited may all have left */
+}
+
+/* The edge may ask for it again: it is known as applied. */
+static lk_err note_recovered(entry *e, const lk_mark *mark) {
+  uint8_t bytes[20];
+  void *value;
+  bool is_new;
+  if (!lk_house_may_come_again(e->house, mark)) return LK_OK;
+  lk_err err = lk_house_note_applied(e, (applied){ *mark, true });
+  return err == LK_OK ? lk_map_put(&e->recovered, lk_house_mark_key(mark, bytes), &value, &is_new)
+                      : err;
+}
+
+/* Takes the marks out of |rest|; |*bytes| are the room's. */
+static lk_err read_kept(entry *e, lk_slice rest, lk_slice *bytes) {
+  lk_kept kept;
+  lk_err err = lk_kept_decode(rest, &kept);
+  lk_reader marks = lk_reader_of(kept.marks);
+  for (uint64_t i = 0; err == LK_OK && i < kept.marks_count; i++) {
+    lk_mark mark;
+    err = lk_kept_decode_mark(&marks, &mark);
+    if (err == LK_OK) err = note_recovered(e, &mark);
+  }
+  if (err == LK_OK) *bytes = kept.bytes;
+  return err;
+}
+
+/* Nothing was ever kept where |kept| is empty. */
+static lk_err read_snapshot(entry *e, lk_slice kept, lk_slice *state) {
+  lk_slice rest;
+  uint64_t index = 0;
+  *state = LK_SLICE_EMPTY;
+  e->journaled = 0;
+  if (kept.len == 0) return LK_OK;
+  lk_err err = lk_kept_decode_snapshot(kept, &index, &rest);
+  if (err == LK_OK) err = read_kept(e, rest, state);
+  /* Later than all that the journal has: it lost records, and would give their numbers to others, which this
+   * room would then take for old. */
+  if (err == LK_OK && e->scroll == NULL && index > e->house->durable) err = LK_ERR_CORRUPT;
+  if (err == LK_OK) e->journaled = index;
+  return err;
+}
+
+/* The records behind the snapshot: an array that is freed with |records_free|. */
+typedef struct tail_records {
+  lk_slice *items;
+  size_t count;
+  size_t cap;
+} tail_records;
+
+static lk_err note_tail_record(entry *e, tail_records *out, uint64_t index, lk_slice bytes) {
+  size_t cap;
+  if (out->count == out->cap) {
+    if (!lk_grow_cap(out->cap, out->count + 1, 16, SIZE_MAX / sizeof(lk_slice), &cap))
+      return LK_ERR_LIMIT;
+    lk_slice *items = lk_resize_array(e->house->env->alloc, out->items, out->cap, cap,
+                                      sizeof *items);
+    if (items == NULL) return LK_ERR_NOMEM;
+    out->items = items;
+    out->cap = cap;
+  }
+  e->journaled = index;
+  return read_kept(e, bytes, &out->items[out->count++]);
+}
+
+static lk_err read_tail(entry *e, tail_records *out) {
+  const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  lk_err err = LK_OK;
+  for (lk_link *at = tail == NULL ? NULL : tail->items.first; err == LK_OK && at != NULL;
+       at = at->next) {
+    lk_tail_item *item = LK_CONTAINER(at, lk_tail_item, of_tail);
+    LK_ASSERT(item->index <= e->house->durable);
+    err = note_tail_record(e, out, item->index, lk_slice_of(item->bytes, item->len));
+  }
+  return err;
+}
+
+/* A scroll that was not cut has some that the snapshot has, too. */
+static lk_err read_scroll(entry *e, tail_records *out) {
+  lk_slice records = lk_scroll_records(e->scroll), bytes;
+  uint64_t index;
+  lk_err err = LK_OK;
+  while (err == LK_OK && lk_scroll_next(&records, &index, &bytes)) {
+    if (index > e->journaled) err = note_tail_record(e, out, index, bytes);
+  }
+  e->index = e->journaled;
+  return err;
+}
+
+static lk_slice level_of(const entry *e) {
+  bool is_memory = e->scroll != NULL || e->house->storage == NULL;
+  return is_memory ? LK_LIT("memory") : LK_LIT("durable");
+}
+
+static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
+  lk_house *house = e->house;
+  lk_slice state;
+  tail_records records = { 0 };
+  lk_err err = read_snapshot(e, kept, &state);
+  if (err == LK_OK) {
+    e->kept_len = kept.len;
+    lk_tails_drop(&house->tails, entry_topic(e), e->journaled); /* what is loaded is durable */
+    err = e->scroll != NULL ? read_scroll(e, &records) : read_tail(e, &records);
+  }
+  if (err == LK_OK) {
+    lk_room_options options = { .env = house->env,
+                                .limits = house->limits,
+                                .topic = entry_topic(e),
+                                .recovered = state,
+                                .records = records.items,
+                                .records_count = records.count,
+                                .intact = is_intact,
+                                .level = level_of(e),
+                                .entropy = lk_prng_u64(&house->ids) };
+    err = e->kind->open(&options, &e->room);
+  }
+  lk_free_array(house->env->alloc, records.items, records.cap, sizeof *records.items);
+  return err;
+}
+
+/* A tombstone in its tail, or in its scroll: whoever was deleting it did not come to the end. */
+static bool is_doomed(const entry *e, lk_slice topic) {
+  const lk_tail *tail = e->scroll == NULL ? lk_tails_find(&e->house->tails, topic) : NULL;
+  return e->is_doomed || (tail != NULL && tail->doomed != 0);
+}
+
+/* |err| says how the loading of |kept| went. */
+void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err) {
+  bool is_reachable = e->scroll != NULL || e->house->storage == NULL ||
+                      e->house->journal_state == JOURNAL_OPEN;
+  e->is_doomed = is_reachable && is_doomed(e, entry_topic(e));
+  if (err == LK_OK && !e->is_doomed) err = open_room(e, kept, is_intact);
+  lk_keeper_release(&e->keeper);
+  if (e->scroll != NULL) lk_scroll_release(e->scroll);
+  if (e->is_doomed) {
+    lk_house_drop_room(e, LK_OK);
+    return;
+  }
+  if (err != LK_OK) {
+    lk_house_put_off_relief(e);
+    lk_house_refuse_waiting(e, err);
+    lk_house_drop_room(e, err);
+    return;
+  }
+  lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, kept.len, entry_topic(e));
+  e->state = ENTRY_OPEN;
+  let_waiting_in(e);
+  lk_house_watch_tail(e);
+}

@@ -1,0 +1,429 @@
+/* room/house_journal.c -- records and snapshots: what makes a room's answers true. Why it is done so
+ * stands in house.c. */
+#include "room/house_parts.h"
+
+#include "codec/varint.h"
+
+#define REOPEN_FIRST_MS 1000
+#define REOPEN_LAST_MS 30000
+#define RELIEF_RETRY_MS 30000 /* a room that could not be opened for its snapshot */
+
+/* ---- snapshots ---- */
+
+/* The journal needs to keep only what is behind the snapshots. */
+void lk_house_retire(lk_house *self) {
+  const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
+  if (self->journal_state != JOURNAL_OPEN) return;
+  lk_journal_retire(&self->journal, oldest != NULL ? oldest->index : self->appended + 1);
+}
+
+/* Records that the last snapshot has not, and that are durable. */
+static bool has_news(entry *e) {
+  if (e->scroll != NULL) return lk_scroll_bytes(e->scroll) > 0;
+  const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  return tail != NULL && lk_tail_first(tail)->index <= e->journaled;
+}
+
+/* Asks for one, unless it would hold nothing that the last one has not. May drop the room. */
+static void begin_snapshot(entry *e) {
+  if (e->is_snapshotting || !has_news(e)) return;
+  e->is_snapshotting = true;
+  lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_SNAPSHOT });
+}
+
+static uint64_t tail_bytes(entry *e) {
+  if (e->scroll != NULL) return lk_scroll_bytes(e->scroll);
+  const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  return tail == NULL ? 0 : tail->bytes;
+}
+
+/* An open room whose tail has grown long gets a snapshot. */
+void lk_house_watch_tail(entry *e) {
+  if (e->state != ENTRY_OPEN || !e->kind->is_kept) return;
+  uint64_t bytes = tail_bytes(e);
+  if (bytes > e->house->limits->room_tail_bytes && bytes / 2 > e->kept_len) begin_snapshot(e);
+}
+
+static bool has_tail(entry *e) { return lk_tails_find(&e->house->tails, entry_topic(e)) != NULL; }
+
+/* The topic that holds the journal cannot be opened: not again at once. */
+void lk_house_put_off_relief(entry *e) {
+  lk_house *house = e->house;
+  const lk_tail_item *oldest = lk_tails_oldest(&house->tails);
+  if (oldest != NULL && lk_slice_equal(lk_tail_topic(oldest->tail), entry_topic(e)))
+    house->relief_at_ms = house->now_ms + RELIEF_RETRY_MS;
+}
+
+/* Nobody has been in the room for a while. One of level memory is erased. */
+void lk_house_put_away(entry *e) {
+  if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) {
+    lk_house_watch_idle(e); /* look again later */
+  } else if (e->scroll != NULL) {
+    LK_COVERED(house_erases_an_idle_room);
+    e->is_doomed = true;
+    lk_house_drop_room(e, LK_OK);
+  } else if (has_tail(e)) {
+    e->is_leaving = true;
+    begin_snapshot(e);
+  } else {
+    LK_COVERED(hub_idle_room_put_away);
+    lk_house_drop_room(e, LK_OK);
+  }
+}
+
+static void on_snapshot_kept(entry *e) {
+  bool is_leaving = e->is_leaving;
+  e->is_snapshotting = e->is_leaving = false;
+  if (!is_leaving || e->members.count > 0) return;
+  if (lk_house_is_at_rest(e) && !has_tail(e)) {
+    LK_COVERED(house_put_away_behind_its_snapshot);
+    lk_house_drop_room(e, LK_OK);
+  } else {
+    lk_house_watch_idle(e);
+  }
+}
+
+/* Where the journal has grown long, the topic that needs its oldest record is kept whole; one that is not open
+ * is opened for that. */
+static void relieve(lk_house *self) {
+  const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
+  if (self->journal_state != JOURNAL_OPEN || self->now_ms < self->relief_at_ms) return;
+  if (lk_tails_span(&self->tails) <= self->limits->house_journal_bytes) return;
+  lk_slice topic = lk_tail_topic(oldest->tail);
+  entry *e = lk_house_find_entry(self, topic);
+  if (e != NULL) {
+    if (e->state == ENTRY_OPEN) begin_snapshot(e);
+    return;
+  }
+  const lk_room_kind *kind = lk_room_kind_of(topic);
+  if (kind == NULL || !kind->is_kept || lk_house_make_entry(self, topic, kind, &e) != LK_OK) {
+    self->relief_at_ms = self->now_ms + RELIEF_RETRY_MS;
+    return;
+  }
+  LK_COVERED(house_opens_a_room_for_its_snapshot);
+  lk_house_begin_loading(e);
+}
+
+/* ---- what the keeper and the scroll report ---- */
+
+/* Where a record came behind the snapshot the scroll stays as it is: the next one is taken with that. */
+static void cut_scroll(entry *e) {
+  if (e->flight != FLIGHT_NONE || lk_scroll_is_busy(e->scroll) || e->index != e->keeping) return;
+  if (lk_scroll_bytes(e->scroll) == 0) return;
+  lk_scroll_cut(e->scroll);
+  e->house->busy_count++;
+}
+
+static void on_kept(entry *e) {
+  lk_err result = e->keeper.result;
+  if (result == LK_OK) {
+    e->house->stats.snapshots++;
+    lk_trace_emit(e->house->env, LK_TRACE_room_kept, e->keeping, e->kept_len, entry_topic(e));
+    if (e->scroll != NULL) {
+      cut_scroll(e);
+    } else {
+      lk_tails_drop(&e->house->tails, entry_topic(e), e->keeping);
+      lk_house_retire(e->house);
+    }
+  }
+  if (e->state != ENTRY_OPEN) { /* the room was dropped meanwhile */
+    lk_house_closing_goes_on(e, LK_OK);
+  } else if (result != LK_OK) {
+    lk_house_drop_room(e, result); /* which slot is whole, only loading tells */
+  } else {
+    on_snapshot_kept(e);
+  }
+}
+
+static void on_slots_closed(entry *e) {
+  if (e->state == ENTRY_LOADING) lk_house_slots_are_closed(e);
+  else lk_house_closing_goes_on(e, LK_OK);
+}
+
+/* The operation of |e| that was under way is complete. */
+static void advance_keeper(entry *e) {
+  lk_keeper_event event = lk_keeper_advance(&e->keeper);
+  if (event == LK_KEEPER_BUSY) return;
+  e->house->busy_count--;
+  switch (event) {
+  case LK_KEEPER_BUSY: break;
+  case LK_KEEPER_LOADED: lk_house_slots_are_loaded(e); break;
+  case LK_KEEPER_KEPT: on_kept(e); break;
+  case LK_KEEPER_CLOSED: on_slots_closed(e); break;
+  case LK_KEEPER_REMOVED: lk_house_closing_goes_on(e, e->keeper.result); break;
+  }
+}
+
+static void land(entry *e);
+
+/* A room whose record could not be written is opened again from what is really there. */
+static void on_appended(entry *e) {
+  lk_err result = e->scroll->result;
+  if (result == LK_OK) {
+    land(e);
+    return;
+  }
+  lk_house_forget_flight(e);
+  if (e->state == ENTRY_OPEN) lk_house_drop_room(e, result);
+  else lk_house_closing_goes_on(e, LK_OK);
+}
+
+static void on_cut(entry *e) {
+  lk_err result = e->scroll->result;
+  if (e->state != ENTRY_OPEN) lk_house_closing_goes_on(e, LK_OK);
+  else if (result != LK_OK) lk_house_drop_room(e, result);
+}
+
+static void advance_scroll(entry *e) {
+  lk_scroll_event event = lk_scroll_advance(e->scroll);
+  if (event == LK_SCROLL_BUSY) return;
+  e->house->busy_count--;
+  switch (event) {
+  case LK_SCROLL_BUSY: break;
+  case LK_SCROLL_LOADED: lk_house_scroll_is_loaded(e); break;
+  case LK_SCROLL_APPENDED: on_appended(e); break;
+  case LK_SCROLL_CUT: on_cut(e); break;
+  case LK_SCROLL_CONDEMNED:
+  case LK_SCROLL_CLOSED:
+  case LK_SCROLL_REMOVED: lk_house_closing_goes_on(e, e->scroll->result); break;
+  }
+}
+
+/* ---- the journal ---- */
+
+static lk_err append(entry *e) {
+  lk_house *house = e->house;
+  lk_tail_item *item = e->unsent;
+  lk_slice topic = entry_topic(e);
+  uint8_t len[LK_VARUINT_LEN_MAX];
+  const lk_slice parts[] = { lk_slice_of(len, lk_varuint_store(len, topic.len)), topic,
+                             lk_slice_of(item->bytes, item->len) };
+  lk_err err = lk_journal_append(
+      &house->journal, e->is_tombstone ? LK_KEPT_TOMBSTONE : LK_KEPT_RECORD, parts, 3, &e->index);
+  if (err != LK_OK) return err;
+  house->appended = e->index;
+  lk_tails_put(&house->tails, item, e->index);
+  if (e->is_tombstone) lk_tails_doom(&house->tails, item);
+  lk_list_remove(&house->unsent, &e->flight_link);
+  lk_list_push_last(&house->flying, &e->flight_link);
+  e->unsent = NULL;
+  e->flight = FLIGHT_FLYING;
+  return LK_OK;
+}
+
+static void abandon(entry *e, lk_err why);
+
+/* All that waits, or as much as the batch has room for: the rest goes when that is durable. */
+static void append_unsent(lk_house *self) {
+  while (self->unsent.first != NULL) {
+    entry *e = LK_CONTAINER(self->unsent.first, entry, flight_link);
+    lk_err err = append(e);
+    if (err == LK_ERR_FULL) {
+      LK_COVERED(house_waits_for_the_batch_before);
+      return;
+    }
+    if (err != LK_OK) abandon(e, err);
+  }
+}
+
+/* The record of |e| is durable. */
+static void land(entry *e) {
+  lk_house_forget_flight(e);
+  e->house->stats.journals++;
+  if (e->state != ENTRY_OPEN) {
+    LK_COVERED(house_record_landed_without_its_room);
+    lk_house_closing_goes_on(e, LK_OK);
+    return;
+  }
+  e->journaled = e->index;
+  for (uint32_t i = e->applied_count; i-- > 0 && !e->applied[i].is_durable;)
+    e->applied[i].is_durable = true;
+  lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->index, entry_topic(e));
+  lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket });
+  lk_house_watch_tail(e);
+}
+
+/* What flies with an index up to |durable| is answered. */
+static void land_up_to(lk_house *self, uint64_t durable) {
+  while (self->flying.first != NULL) {
+    entry *e = LK_CONTAINER(self->flying.first, entry, flight_link);
+    if (e->index > durable) return;
+    land(e);
+  }
+}
+
+/* While opening: to be known before any room is. */
+static lk_err note_record(lk_house *self, const lk_journal_event *event) {
+  lk_slice topic, rest;
+  lk_tail_item *item;
+  bool is_tombstone = event->kind == LK_KEPT_TOMBSTONE;
+  if (event->kind != LK_KEPT_RECORD && !is_tombstone) return LK_ERR_VERSION;
+  lk_err err = lk_kept_decode_record(event->body, &topic, &rest);
+  if (err == LK_OK) err = lk_tails_make(&self->tails, topic, rest, &item);
+  if (err != LK_OK) return err;
+  lk_tails_put(&self->tails, item, event->index);
+  if (is_tombstone) lk_tails_doom(&self->tails, item);
+  return LK_OK;
+}
+
+/* What the house before had begun to delete goes now. Without memory it goes when somebody joins. */
+static void finish_deletions(lk_house *self) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  entry *e;
+  while (lk_map_next(&self->tails.tails, &cursor, &topic, &value)) {
+    const lk_room_kind *kind = lk_room_kind_of(topic);
+    if ((*(lk_tail **)value)->doomed == 0 || kind == NULL || !kind->is_kept) continue;
+    if (lk_house_find_entry(self, topic) != NULL) continue; /* it is being loaded */
+    LK_COVERED(house_finishes_a_deletion);
+    if (lk_house_make_entry(self, topic, kind, &e) == LK_OK) lk_house_begin_loading(e);
+  }
+}
+
+static void on_journal_opened(lk_house *self, uint64_t index) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  self->journal_state = JOURNAL_OPEN;
+  self->durable = self->appended = index;
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
+    lk_house_journal_is_open(*(entry **)value);
+  }
+  finish_deletions(self);
+}
+
+/* |e| has to do with the journal, which is gone. */
+static void abandon(entry *e, lk_err why) {
+  bool was_flying = e->flight != FLIGHT_NONE;
+  lk_house_forget_flight(e);
+  switch (e->state) {
+  case ENTRY_OPEN: lk_house_drop_room(e, why); break;
+  case ENTRY_LOADING:
+    lk_house_refuse_waiting(e, why);
+    lk_house_drop_room(e, why);
+    break;
+  case ENTRY_CLOSING:
+    if (was_flying) lk_house_closing_goes_on(e, why);
+    break;
+  case ENTRY_GONE: break;
+  }
+}
+
+/* What was not durable may be there or not. */
+static void on_journal_failed(lk_house *self, lk_err why) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  self->journal_state = JOURNAL_ENDING;
+  self->journal_err = why;
+  self->stats.journal_failures++;
+  self->stats.storage_failures++;
+  lk_trace_emit(self->env, LK_TRACE_journal_failed, (uint64_t)why, 0, LK_SLICE_EMPTY);
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
+    entry *e = *(entry **)value;
+    if (e->kind->is_kept && e->scroll == NULL) abandon(e, why);
+  }
+  lk_tails_clear(&self->tails);
+  lk_journal_close(&self->journal);
+}
+
+static void on_journal_closed(lk_house *self) {
+  if (self->is_ending) {
+    self->journal_state = JOURNAL_ENDED;
+    return;
+  }
+  self->journal_state = JOURNAL_PAUSED;
+  self->reopen_at_ms = self->now_ms + self->reopen_ms;
+  self->reopen_ms = lk_min_u64(self->reopen_ms * 2, REOPEN_LAST_MS);
+}
+
+static void on_journal_event(lk_house *self, const lk_journal_event *event) {
+  lk_err err;
+  switch (event->what) {
+  case LK_JOURNAL_RECORD:
+    if (self->journal_state != JOURNAL_OPENING) return; /* the one before was refused */
+    if ((err = note_record(self, event)) != LK_OK) on_journal_failed(self, err);
+    return;
+  case LK_JOURNAL_OPENED: on_journal_opened(self, event->index); return;
+  case LK_JOURNAL_DURABLE:
+    self->durable = event->index;
+    self->reopen_ms = REOPEN_FIRST_MS;
+    land_up_to(self, event->index);
+    return;
+  case LK_JOURNAL_RETIRED: return;
+  case LK_JOURNAL_FAILED:
+    if (self->journal_state != JOURNAL_ENDING) on_journal_failed(self, event->err);
+    return;
+  case LK_JOURNAL_CLOSED: on_journal_closed(self); return;
+  }
+}
+
+void lk_house_poll_journal(lk_house *self) {
+  lk_journal_event event;
+  while (lk_journal_poll(&self->journal, &event)) on_journal_event(self, &event);
+}
+
+void lk_house_open_journal(lk_house *self) {
+  self->journal_state = JOURNAL_OPENING;
+  lk_journal_open(&self->journal);
+  lk_house_poll_journal(self);
+}
+
+/* What the call that is running left to be done: one write for all rooms that changed. */
+static void write_all(lk_house *self) {
+  relieve(self);
+  append_unsent(self);
+#ifdef LK_BUG_ACK_APPENDED /* planted for the simulator, which must find it: sim/README.md */
+  land_up_to(self, self->appended);
+#endif
+  lk_journal_flush(&self->journal);
+  lk_house_poll_journal(self);
+}
+
+static void take_completion(lk_house *self, lk_io *io) {
+  if (io->user == self) {
+    lk_journal_advance(&self->journal);
+    lk_house_poll_journal(self);
+  } else if (io == &self->revival.io) {
+    lk_house_advance_revival(self);
+  } else {
+    entry *e = io->user;
+    if (io == &e->keeper.io) advance_keeper(e);
+    else advance_scroll(e);
+  }
+}
+
+/* Memory that answers at once is done with when the call ends, whatever follows from what. */
+void lk_house_end_call(lk_house *self) {
+  lk_io *io;
+  write_all(self);
+  while (self->memory != NULL && (io = self->memory->poll(self->memory)) != NULL) {
+    take_completion(self, io);
+    write_all(self);
+  }
+  lk_house_sweep(self);
+}
+
+void lk_house_take_completions(lk_house *self) {
+  lk_io *io;
+  while (self->storage != NULL && (io = self->storage->poll(self->storage)) != NULL) {
+    take_completion(self, io);
+    lk_house_end_call(self);
+  }
+}
+
+/* "journal-" and the index of the house: several may share a storage. */
+void lk_house_init_journal(lk_house *self, uint32_t index) {
+  uint8_t name[24] = "journal-";
+  size_t len = 8, digits = 1;
+  lk_journal_options options = {
+    .alloc = self->env->alloc, .limits = self->limits, .storage = self->storage, .user = self
+  };
+  for (uint32_t left = index; left >= 10; left /= 10) digits++;
+  for (size_t i = digits; i-- > 0; index /= 10) name[len + i] = (uint8_t)('0' + index % 10);
+  options.name = lk_slice_of(name, len + digits);
+  for (size_t i = 0; i < sizeof options.salt; i += 8)
+    lk_store_le64(options.salt + i, lk_prng_u64(&self->seeds));
+  lk_journal_init(&self->journal, &options);
+}

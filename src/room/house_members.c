@@ -1,0 +1,208 @@
+/* room/house_members.c -- who is in a room, what they asked, and which of it is in the state.
+ *
+ * Members are found by their number's lower half in a table of their edge, requests in its window.
+ *
+ * Each record has marks: the numbers of the requests whose changes are in it. What an earlier house applied is
+ * in |recovered|: where one of these comes again, the room only answers. */
+#include "room/house_parts.h"
+
+#define INDEX_MASK UINT32_MAX
+
+/* ---- members ---- */
+
+member *lk_house_find_member(const lk_house *self, uint64_t number) {
+  uint64_t index = number & INDEX_MASK;
+  const edge *e = &self->edges[edge_of(number)];
+  member *m = index < e->members_cap ? e->members[index] : NULL;
+  return m != NULL && m->number == number ? m : NULL;
+}
+
+static lk_err make_place(lk_house *self, edge *e, uint64_t index) {
+  size_t cap;
+  uint64_t most = (uint64_t)self->limits->server_connections_count *
+                  self->limits->channel_topics_count;
+  if (index < e->members_cap) return LK_OK;
+  if (index >= most || !lk_grow_cap(e->members_cap, (size_t)index + 1, 64, UINT32_MAX / 2, &cap))
+    return LK_ERR_LIMIT;
+  member **members = lk_resize_array(self->env->alloc, e->members, e->members_cap, cap,
+                                     sizeof *members);
+  if (members == NULL) return LK_ERR_NOMEM;
+  memset(members + e->members_cap, 0, (cap - e->members_cap) * sizeof *members);
+  e->members = members;
+  e->members_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+lk_err lk_house_make_member(entry *at, uint64_t number, member **out) {
+  lk_house *self = at->house;
+  edge *e = &self->edges[edge_of(number)];
+  uint64_t index = number & INDEX_MASK;
+  lk_err err = make_place(self, e, index);
+  if (err != LK_OK) return err;
+  if (e->members[index] != NULL) return LK_ERR_EXISTS; /* the edge has lost count */
+  member *m = lk_alloc_bytes(self->env->alloc, sizeof *m);
+  if (m == NULL) return LK_ERR_NOMEM;
+  *m = (member){ .entry = at, .number = number, .state = MEMBER_WAITS };
+  e->members[index] = m;
+  e->members_count++;
+  *out = m;
+  return LK_OK;
+}
+
+void lk_house_free_member(lk_house *self, member *m) {
+  edge *e = &self->edges[edge_of(m->number)];
+  if (m->state == MEMBER_IN) {
+    lk_list_remove(&m->entry->members, &m->link);
+    m->entry->edge_members[edge_of(m->number)]--;
+  }
+  e->members[m->number & INDEX_MASK] = NULL;
+  e->members_count--;
+  lk_free_bytes(self->env->alloc, m, sizeof *m);
+}
+
+bool lk_house_let_in(member *m) {
+  entry *e = m->entry;
+  if (e->members.count >= e->house->limits->room_members_count) return false;
+  m->state = MEMBER_IN;
+  lk_list_push_last(&e->members, &m->link);
+  e->edge_members[edge_of(m->number)]++;
+  return true;
+}
+
+/* ---- requests ---- */
+
+static void free_asked(lk_house *self, asked *a) {
+  member *m = lk_house_find_member(self, a->member);
+  if (m != NULL) m->asked_count--;
+  lk_list_remove(&a->entry->asked, &a->link);
+  lk_free_bytes(self->env->alloc, a, sizeof *a);
+}
+
+/* The request is answered, or nobody waits for its answer. */
+void lk_house_settle(lk_house *self, uint64_t number, uint64_t request) {
+  asked *a = lk_window_take(&self->edges[edge_of(number)].asked, request);
+  if (a != NULL) free_asked(self, a);
+}
+
+/* LK_ERR_RANGE: the edge has used the number before. */
+lk_err lk_house_note_asked(entry *e, uint64_t number, uint64_t request) {
+  lk_house *self = e->house;
+  asked *a = lk_alloc_bytes(self->env->alloc, sizeof *a);
+  if (a == NULL) return LK_ERR_NOMEM;
+  *a = (asked){ .entry = e, .member = number, .request = request };
+  lk_err err = lk_window_put(&self->edges[edge_of(number)].asked, request, a);
+  if (err != LK_OK) {
+    lk_free_bytes(self->env->alloc, a, sizeof *a);
+    return err;
+  }
+  lk_list_push_last(&e->asked, &a->link);
+  member *m = lk_house_find_member(self, number); /* NULL: a query */
+  if (m != NULL) m->asked_count++;
+  return LK_OK;
+}
+
+/* What |m| asked and nobody answered is forgotten. Most who leave have asked for nothing, and look at nothing. */
+static void forget_asked(member *m) {
+  entry *e = m->entry;
+  for (lk_link *at = e->asked.first, *next; m->asked_count > 0 && at != NULL; at = next) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    next = at->next;
+    if (a->member == m->number) lk_house_settle(e->house, a->member, a->request);
+  }
+}
+
+/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. Members hear that
+ * the room is gone; who has made a query is told that nobody knows. */
+void lk_house_forget_handed(entry *e, bool all) {
+  for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
+    asked *a = LK_CONTAINER(at, asked, link);
+    next = at->next;
+    if (!all && !a->is_handed) continue;
+    if (own_of(a->member) != 0) lk_house_settle(e->house, a->member, a->request);
+    else lk_house_answer_late(e->house, a->member, a->request);
+  }
+}
+
+lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]) {
+  lk_store_le32(bytes, mark->edge);
+  lk_store_le64(bytes + 4, mark->generation);
+  lk_store_le64(bytes + 12, mark->request);
+  return lk_slice_of(bytes, 20);
+}
+
+bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request) {
+  uint8_t bytes[20];
+  const lk_mark mark = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
+  return lk_map_get(&e->recovered, lk_house_mark_key(&mark, bytes)) != NULL;
+}
+
+lk_err lk_house_note_applied(entry *e, applied a) {
+  size_t cap;
+  if (e->applied_count == e->applied_cap) {
+    if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_count + 1, 8,
+                     (size_t)e->house->limits->bus_requests_count * LK_HOUSE_EDGES_MAX, &cap))
+      return LK_ERR_LIMIT;
+    applied *items = lk_resize_array(e->house->env->alloc, e->applied, e->applied_cap, cap,
+                                     sizeof *items);
+    if (items == NULL) return LK_ERR_NOMEM;
+    e->applied = items;
+    e->applied_cap = (uint32_t)cap;
+  }
+  e->applied[e->applied_count++] = a;
+  return LK_OK;
+}
+
+/* May |mark| come again? Not from an edge that is gone, and not where the edge has the answer. An edge that
+ * has not greeted us yet may be any. */
+bool lk_house_may_come_again(const lk_house *self, const lk_mark *mark) {
+  if (mark->edge >= self->edges_count) return false;
+  const edge *e = &self->edges[mark->edge];
+  if (!e->greeted) return true;
+  return mark->generation == e->generation && mark->request >= e->settled;
+}
+
+void lk_house_prune_applied(entry *e) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < e->applied_count; i++) {
+    if (lk_house_may_come_again(e->house, &e->applied[i].mark)) e->applied[kept++] = e->applied[i];
+  }
+  e->applied_count = kept;
+}
+
+/* ---- leaving ---- */
+
+/* Of those inputs that wait, the ones of |number|; |request| 0: all of them. */
+static void forget_waiting(entry *e, uint64_t number, uint64_t request) {
+  for (lk_link *at = e->waiting.first, *next; at != NULL; at = next) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    next = at->next;
+    if (w->member != number || (request != 0 && w->request != request)) continue;
+    lk_list_remove(&e->waiting, at);
+    lk_house_free_waiting(e, w);
+  }
+}
+
+void lk_house_forget_queries(lk_house *self, uint32_t index) {
+  lk_window *window = &self->edges[index].asked;
+  const asked *a;
+  for (uint64_t request = 0; (a = lk_window_next(window, &request)) != NULL; request++) {
+    entry *e = a->entry;
+    forget_waiting(e, a->member, a->request);
+    lk_house_settle(self, a->member, a->request);
+  }
+}
+
+void lk_house_remove_member(lk_house *self, member *m) {
+  entry *e = m->entry;
+  uint64_t number = m->number;
+  bool was_in = m->state == MEMBER_IN;
+  forget_waiting(e, number, 0);
+  forget_asked(m);
+  lk_house_free_member(self, m);
+  if (e->state != ENTRY_OPEN) return;
+  lk_house_leave_attendance(e, number);
+  if (was_in) {
+    lk_trace_emit(self->env, LK_TRACE_room_left, number, e->members.count, entry_topic(e));
+  }
+  lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = number });
+}

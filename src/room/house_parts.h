@@ -1,0 +1,350 @@
+/* room/house_parts.h -- what the files of the house share; nobody else includes it.
+ *
+ *   house.c           the essay; opening, time, ending
+ *   house_edges.c     what edges say, and what they are told
+ *   house_members.c   who is in a room, what they asked, which of it was applied
+ *   house_entries.c   an entry's beginning: making, loading, opening
+ *   house_closing.c   and its end: dropping, closing, erasing
+ *   house_revival.c   what a house of before had in memory
+ *   house_queries.c   requests from nobody who is in a room
+ *   house_effects.c   inputs to a room, and what follows from them; presence
+ *   house_journal.c   records and snapshots
+ *
+ * Whatever may drop a room says so: its caller looks at entry.state before it goes on. */
+#ifndef LK_ROOM_HOUSE_PARTS_H
+#define LK_ROOM_HOUSE_PARTS_H
+
+#include "room/house.h"
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/prng.h"
+#include "channel/bus.h"
+#include "channel/window.h"
+#include "log/journal.h"
+#include "room/attendance.h"
+#include "room/kept.h"
+#include "room/keeper.h"
+#include "room/scroll.h"
+#include "room/tails.h"
+
+#define EDGE_SHIFT 56
+#define INDEX_MASK UINT32_MAX
+
+typedef struct entry entry;
+
+typedef enum member_state { MEMBER_WAITS, MEMBER_JOINS, MEMBER_IN } member_state;
+
+typedef struct member {
+  lk_link link; /* of the entry's members, once it is in */
+  entry *entry;
+  uint64_t number; /* the edge in the top byte, below it the edge's own number */
+  member_state state;
+  uint32_t asked_count; /* of its requests, those that are not answered */
+} member;
+
+typedef struct edge {
+  lk_bus_reader reader;
+  lk_buf out;
+  size_t out_off;
+  member **members; /* by the lower half of the edge's number */
+  uint32_t members_cap;
+  uint32_t members_count;
+  lk_window asked;   /* request -> asked */
+  uint64_t greeting; /* which of our greetings it must answer */
+  uint64_t generation;
+  uint64_t settled; /* it knows that all below are answered */
+  bool greeted;     /* its messages are meant for us */
+} edge;
+
+/* A request that a room has not answered. */
+typedef struct asked {
+  lk_link link; /* of the entry's requests */
+  entry *entry;
+  uint64_t member;
+  uint64_t request;
+  uint64_t ticket; /* of the journal that covers it; 0: none yet */
+  bool is_handed;  /* the room has it; else it waits for the room */
+} asked;
+
+/* A request that is in the state. */
+typedef struct applied {
+  lk_mark mark;
+  bool is_durable; /* its record is */
+} applied;
+
+/* What is under way of the record of a room. */
+typedef enum flight { FLIGHT_NONE, FLIGHT_UNSENT, FLIGHT_FLYING, FLIGHT_WRITING } flight;
+
+typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
+
+/* What came while the room was not there. */
+typedef struct waiting_input {
+  lk_link link;
+  lk_bus_kind kind;
+  bool binary;
+  bool again;
+  uint64_t member;
+  uint64_t request;
+  lk_rights rights;
+  uint32_t event_len;
+  uint32_t subject_len;
+  uint32_t payload_len;
+  uint8_t bytes[]; /* event, subject, payload */
+} waiting_input;
+
+typedef struct entry_timer {
+  lk_heap_item item;
+  entry *entry;
+} entry_timer;
+
+struct entry {
+  lk_house *house;
+  lk_link gone_link;
+  const lk_room_kind *kind;
+  lk_room *room; /* ENTRY_OPEN */
+  entry_state state;
+  lk_keeper keeper;
+  lk_scroll *scroll; /* of level memory: its records; NULL: of level durable */
+  flight flight;
+  lk_link flight_link;  /* on house.unsent or house.flying */
+  lk_tail_item *unsent; /* the record, while it is that */
+  uint64_t ticket;      /* of the record */
+  uint64_t index;       /* of the record, once it is appended */
+  uint64_t journaled;   /* the room has every record of its up to this index, and knows */
+  uint64_t keeping;     /* the index of the snapshot under way */
+  bool is_tombstone;    /* what is under way says that the topic is deleted */
+  bool is_doomed;       /* all that is kept of it is to go */
+  bool is_erasing;      /* it is going */
+  uint8_t closing;      /* the step of closing that is next */
+  lk_err closing_err;   /* of the first step that failed */
+  size_t kept_len;      /* of the last snapshot */
+  bool is_snapshotting; /* from SNAPSHOT to the keeper's completion */
+  bool is_leaving;      /* and then it is put away */
+  lk_list waiting;      /* inputs, in order of arrival */
+  size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
+  lk_list members;      /* those who are in, in order of joining */
+  lk_list asked;        /* in order of arrival */
+  applied *applied;     /* in the state, in no order that matters */
+  uint32_t applied_count;
+  uint32_t applied_cap;
+  lk_map recovered;     /* those of |applied| that an earlier house applied: may come again */
+  entry_timer idle;     /* no members for as long as the policy says: put the room away */
+  entry_timer timer;    /* the room's own */
+  entry_timer presence; /* there is something to tell of who is there */
+  lk_attendance attendance;
+  uint64_t number; /* of this entry among all that the house has had */
+  uint32_t topic_len;
+  uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
+};
+
+typedef enum journal_state {
+  JOURNAL_OPENING,
+  JOURNAL_OPEN,
+  JOURNAL_ENDING,
+  JOURNAL_PAUSED,
+  JOURNAL_ENDED
+} journal_state;
+
+/* Topics of level memory that the house before had: see house_revival.c. */
+typedef struct revival {
+  lk_io io;
+  uint32_t phase; /* 0: there is nothing to do */
+  lk_file file;
+  size_t names_len;
+  size_t next;         /* of |names| */
+  size_t last_len;     /* of the name that was taken last */
+  uint8_t names[4096]; /* a page of them */
+  uint8_t last[LK_IO_NAME_MAX];
+  uint8_t head[LK_SCROLL_HEAD_MAX];
+} revival;
+
+struct lk_house {
+  const lk_env *env;
+  const lk_limits *limits;
+  lk_storage *storage; /* of level durable, or NULL */
+  lk_storage *memory;  /* of level memory, or NULL */
+  const lk_room_policy *policy;
+  revival revival;
+  uint64_t generation;
+  lk_prng ids;    /* what inputs call entropy: clients see it as ids */
+  lk_prng seeds;  /* of hashes: nobody may guess them */
+  lk_map entries; /* topic -> entry * */
+  lk_heap timers; /* entries' idle and timer items */
+  lk_list gone;   /* entries to free when the running call ends */
+  lk_buf kept;    /* one record or snapshot */
+  lk_journal journal;
+  journal_state journal_state;
+  lk_err journal_err;    /* why it is not open */
+  bool is_ending;        /* lk_house_end() */
+  uint64_t durable;      /* the last index that is */
+  uint64_t appended;     /* the last index that there is */
+  uint64_t reopen_at_ms; /* JOURNAL_PAUSED */
+  uint64_t reopen_ms;    /* the next pause */
+  uint64_t relief_at_ms; /* not before that */
+  lk_list unsent;        /* entries, in the order of their JOURNAL effects */
+  lk_list flying;        /* entries, in the order of their indexes */
+  lk_tails tails;
+  edge *edges;
+  uint32_t edges_count;
+  uint64_t busy_count;
+  uint64_t entries_made;
+  lk_slice joining; /* the payload of the join that is being answered */
+  uint64_t now_ms;
+  lk_house_stats stats;
+};
+
+/* ---- numbers ---- */
+
+static inline uint64_t number_of(uint32_t edge_index, uint64_t own) {
+  return (uint64_t)edge_index << EDGE_SHIFT | own;
+}
+static inline uint32_t edge_of(uint64_t number) { return (uint32_t)(number >> EDGE_SHIFT); }
+static inline uint64_t own_of(uint64_t number) {
+  return number & ((UINT64_C(1) << EDGE_SHIFT) - 1);
+}
+
+static inline size_t entry_size(const lk_house *self, size_t topic_len) {
+  return sizeof(entry) + self->edges_count * sizeof(uint32_t) + topic_len;
+}
+
+static inline uint8_t *topic_at(entry *e) {
+  return (uint8_t *)(e->edge_members + e->house->edges_count);
+}
+static inline lk_slice entry_topic(entry *e) { return lk_slice_of(topic_at(e), e->topic_len); }
+
+/* ---- house.c ---- */
+
+/* Nobody may guess it. */
+void lk_house_draw_seed(lk_house *self, uint64_t seed[2]);
+
+/* ---- house_edges.c ---- */
+
+/* An edge that cannot take it is given up: it begins again. */
+void lk_house_tell(lk_house *self, uint32_t to, const lk_bus_message *message);
+/* |number| asked |request|, which is done with. */
+void lk_house_answer(lk_house *self, uint64_t number, uint64_t request, lk_bus_kind kind,
+                     lk_slice status, lk_slice payload, bool binary);
+/* |number| is out; |reason| needs no escapes. */
+void lk_house_tell_crash(lk_house *self, uint64_t number, lk_slice reason);
+/* It begins again, with another greeting. */
+void lk_house_give_up(lk_house *self, edge *to);
+/* The answer is lost, and nobody knows what became of it. */
+void lk_house_answer_late(lk_house *self, uint64_t number, uint64_t request);
+/* ok {}, or the error as JSON. */
+void lk_house_answer_outcome(lk_house *self, uint64_t number, uint64_t request, lk_err err);
+void lk_house_greet(lk_house *self, edge *to);
+void lk_house_init_edge(lk_house *self, edge *e);
+void lk_house_deinit_edge(lk_house *self, edge *e);
+
+/* ---- house_members.c ---- */
+
+/* NULL where there is none. */
+member *lk_house_find_member(const lk_house *self, uint64_t number);
+/* LK_ERR_EXISTS, LK_ERR_LIMIT: the edge has lost count; LK_ERR_NOMEM. */
+lk_err lk_house_make_member(entry *at, uint64_t number, member **out);
+void lk_house_free_member(lk_house *self, member *m);
+/* False where the room has as many as it may have. */
+bool lk_house_let_in(member *m);
+/* The request is answered, or nobody waits for its answer. */
+void lk_house_settle(lk_house *self, uint64_t number, uint64_t request);
+/* LK_ERR_RANGE: the edge has used the number before; LK_ERR_NOMEM, LK_ERR_LIMIT. */
+lk_err lk_house_note_asked(entry *e, uint64_t number, uint64_t request);
+/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. */
+void lk_house_forget_handed(entry *e, bool all);
+lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]);
+/* An earlier house applied it. */
+bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request);
+lk_err lk_house_note_applied(entry *e, applied a);
+/* Not from an edge that is gone, and not where the edge has the answer. */
+bool lk_house_may_come_again(const lk_house *self, const lk_mark *mark);
+void lk_house_prune_applied(entry *e);
+/* Whatever the edge asked, not as a member: it is another edge now. */
+void lk_house_forget_queries(lk_house *self, uint32_t index);
+/* It leaves, with what it asked. May drop the room. */
+void lk_house_remove_member(lk_house *self, member *m);
+
+/* ---- house_entries.c ---- */
+
+void lk_house_stop_timer(lk_house *house, entry_timer *timer);
+void lk_house_stop_timers(entry *e);
+/* The record of |e| is not waited for any more. One that was appended may be there in the end. */
+void lk_house_forget_flight(entry *e);
+/* Nothing of it is under way. */
+bool lk_house_is_at_rest(const entry *e);
+/* |w| is on the list no more. */
+void lk_house_free_waiting(entry *e, waiting_input *w);
+void lk_house_free_entry(entry *e);
+size_t lk_house_kept_bytes_max(const lk_limits *limits);
+/* LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG. Begin to load it. */
+lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out);
+/* NULL where there is none. */
+entry *lk_house_find_entry(const lk_house *self, lk_slice topic);
+/* An open room without members is put away after a while. */
+void lk_house_watch_idle(entry *e);
+/* |e| has no room, and nothing is under way. */
+void lk_house_begin_loading(entry *e);
+/* What loading waits for: each may open the room. */
+void lk_house_journal_is_open(entry *e);
+void lk_house_slots_are_loaded(entry *e);
+void lk_house_slots_are_closed(entry *e);
+void lk_house_scroll_is_loaded(entry *e);
+/* Copies |m| for later. LK_ERR_LIMIT, LK_ERR_NOMEM. */
+lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m);
+/* Everybody who waits is told |why|. */
+void lk_house_refuse_waiting(entry *e, lk_err why);
+/* |err| says how the loading of |kept| went. May drop the room. */
+void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err);
+
+/* ---- house_closing.c ---- */
+
+/* Frees what is gone; where a public call ends. */
+void lk_house_sweep(lk_house *self);
+/* The room goes; its members are told why, so that they come back. */
+void lk_house_drop_room(entry *e, lk_err why);
+/* |e| is closing, and what was under way has ended with |err|. */
+void lk_house_closing_goes_on(entry *e, lk_err err);
+
+/* ---- house_revival.c ---- */
+
+void lk_house_begin_revival(lk_house *self);
+void lk_house_advance_revival(lk_house *self);
+
+/* ---- house_queries.c ---- */
+
+/* |number| is an edge's, without a member. May drop the room. */
+void lk_house_on_query(lk_house *self, uint64_t number, const lk_bus_message *m);
+
+/* ---- house_effects.c ---- */
+
+void lk_house_leave_attendance(entry *e, uint64_t number);
+void lk_house_tell_attendance(entry *e);
+void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
+                                lk_slice payload);
+void lk_house_refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_slice payload);
+/* One input to an open room, and what follows. May drop the room; whoever was joining is told that it did not work. */
+void lk_house_run_room(entry *e, lk_room_input input);
+/* The same for one that is to be answered: from here on a record covers it. */
+void lk_house_ask_room(entry *e, lk_room_input input);
+/* A member of before comes in without asking. */
+void lk_house_restore(entry *e, member *m, lk_room_input input);
+
+/* ---- house_journal.c ---- */
+
+/* An open room whose tail has grown long gets a snapshot. May drop the room. */
+void lk_house_watch_tail(entry *e);
+void lk_house_put_off_relief(entry *e);
+/* Nobody has been in the room for a while. May drop it. */
+void lk_house_put_away(entry *e);
+/* The journal needs to keep only what is behind the snapshots. */
+void lk_house_retire(lk_house *self);
+void lk_house_poll_journal(lk_house *self);
+void lk_house_open_journal(lk_house *self);
+/* What the call that is running left to be done. Entries may be gone after it. */
+void lk_house_end_call(lk_house *self);
+/* What the storages have completed. */
+void lk_house_take_completions(lk_house *self);
+void lk_house_init_journal(lk_house *self, uint32_t index);
+
+#endif

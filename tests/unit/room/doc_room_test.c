@@ -1,0 +1,880 @@
+/* The room of a document by itself: what its members hear, what it writes down, and that it comes back from that. */
+#include "room/doc_room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel/y_sync.h"
+#include "codec/varint.h"
+#include "harness/faulty.h"
+#include "harness/test.h"
+#include "laniakea/awareness.h"
+#include "laniakea/doc.h"
+
+#define EFFECTS_MAX 600
+
+/* What one step gave, copied. */
+typedef struct heard {
+  lk_room_effect at[EFFECTS_MAX];
+  uint32_t count;
+} heard;
+
+typedef struct world {
+  lk_env env;
+  lk_limits limits;
+  lk_room *room;
+  heard heard;
+  uint64_t now_ms;
+  uint64_t request;
+  lk_buf snapshot;    /* the last one */
+  lk_buf records[64]; /* those since, that are durable */
+  lk_slice slices[64];
+  uint32_t records_count;
+  lk_buf flying; /* the record under way */
+  uint64_t ticket;
+  bool is_flying;
+  lk_slice level;
+} world;
+
+static lk_slice keep(lk_slice bytes) {
+  if (bytes.ptr == NULL) return bytes;
+  uint8_t *copy = malloc(bytes.len + 1);
+  if (bytes.len > 0) memcpy(copy, bytes.ptr, bytes.len);
+  return (lk_slice){ copy, bytes.len };
+}
+
+static void forget_heard(world *w) {
+  for (uint32_t i = 0; i < w->heard.count; i++) {
+    free((void *)(uintptr_t)w->heard.at[i].event.ptr);
+    free((void *)(uintptr_t)w->heard.at[i].payload.ptr);
+  }
+  w->heard.count = 0;
+}
+
+static void hear(world *w) {
+  lk_room_effect effect;
+  while (lk_doc_room_kind.poll(w->room, &effect)) {
+    if (effect.kind == LK_ROOM_JOURNAL) {
+      CHECK(!w->is_flying);
+      lk_buf_truncate(&w->flying, 0);
+      CHECK_OK(lk_buf_append(&w->flying, effect.payload));
+      w->ticket = effect.ticket;
+      w->is_flying = true;
+    }
+    if (effect.kind == LK_ROOM_SNAPSHOT_DONE) {
+      lk_buf_truncate(&w->snapshot, 0);
+      CHECK_OK(lk_buf_append(&w->snapshot, effect.payload));
+    }
+    CHECK(w->heard.count < EFFECTS_MAX);
+    effect.event = keep(effect.event);
+    effect.payload = keep(effect.payload);
+    w->heard.at[w->heard.count++] = effect;
+  }
+}
+
+static lk_err open_room(world *w) {
+  for (uint32_t i = 0; i < w->records_count; i++) w->slices[i] = lk_buf_slice(&w->records[i]);
+  lk_room_options options = { .env = &w->env,
+                              .limits = &w->limits,
+                              .topic = LK_LIT("doc:a"),
+                              .recovered = lk_buf_slice(&w->snapshot),
+                              .records = w->slices,
+                              .records_count = w->records_count,
+                              .intact = true,
+                              .level = w->level,
+                              .entropy = 42 + w->now_ms };
+  return lk_doc_room_kind.open(&options, &w->room);
+}
+
+/* Counts what the room has. */
+static size_t room_bytes;
+static void *count_resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
+  const lk_alloc *inner = test_alloc();
+  (void)ctx;
+  room_bytes += new_size - old_size;
+  return inner->resize(inner->ctx, ptr, old_size, new_size);
+}
+static const lk_alloc counting = { count_resize, NULL };
+
+static void init(world *w) {
+  room_bytes = 0;
+  *w = (world){ .env = LK_ENV_INIT(&counting, NULL),
+                .limits = lk_limits_default(),
+                .level = LK_LIT("durable"),
+                .now_ms = 1000 };
+  lk_buf_init(&w->snapshot, test_alloc(), 1 << 26);
+  lk_buf_init(&w->flying, test_alloc(), 1 << 26);
+  for (uint32_t i = 0; i < 64; i++) lk_buf_init(&w->records[i], test_alloc(), 1 << 26);
+  CHECK_OK(open_room(w));
+}
+
+static void close_world(world *w) {
+  forget_heard(w);
+  if (w->room != NULL) lk_doc_room_kind.close(w->room);
+  lk_buf_deinit(&w->snapshot);
+  lk_buf_deinit(&w->flying);
+  for (uint32_t i = 0; i < 64; i++) lk_buf_deinit(&w->records[i]);
+}
+
+static void step(world *w, lk_room_input input) {
+  forget_heard(w);
+  input.now_ms = w->now_ms;
+  CHECK_OK(lk_doc_room_kind.step(w->room, &input));
+  hear(w);
+}
+
+/* The record under way becomes durable. */
+static void land(world *w) {
+  CHECK(w->is_flying && w->records_count < 64);
+  CHECK_OK(lk_buf_append(&w->records[w->records_count++], lk_buf_slice(&w->flying)));
+  w->is_flying = false;
+  step(w, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = w->ticket });
+}
+
+/* The process dies: what is durable is left. */
+static void crash(world *w) {
+  lk_doc_room_kind.close(w->room);
+  w->room = NULL;
+  w->is_flying = false;
+  w->now_ms += 7;
+  CHECK_OK(open_room(w));
+}
+
+static void take_snapshot(world *w) {
+  step(w, (lk_room_input){ .kind = LK_ROOM_SNAPSHOT });
+  for (uint32_t i = 0; i < w->records_count; i++) lk_buf_truncate(&w->records[i], 0);
+  w->records_count = 0;
+}
+
+static void join(world *w, uint64_t member, lk_slice params, lk_rights rights, lk_slice subject) {
+  step(w, (lk_room_input){ .kind = LK_ROOM_JOIN,
+                           .member = member,
+                           .request = ++w->request,
+                           .payload = params,
+                           .rights = rights,
+                           .subject = subject });
+}
+
+static void say(world *w, uint64_t member, lk_slice event, lk_slice bytes, lk_rights rights) {
+  step(w, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                           .member = member,
+                           .request = ++w->request,
+                           .event = event,
+                           .payload = bytes,
+                           .binary = true,
+                           .rights = rights });
+}
+
+static const lk_room_effect *find(const world *w, lk_room_effect_kind kind) {
+  for (uint32_t i = 0; i < w->heard.count; i++)
+    if (w->heard.at[i].kind == kind) return &w->heard.at[i];
+  return NULL;
+}
+
+static bool has(lk_slice text, lk_slice part) { return lk_slice_find(text, part) != LK_SLICE_NONE; }
+
+/* ---- clients ---- */
+
+typedef struct client {
+  lk_env env;
+  lk_doc *doc;
+  lk_node text;
+  lk_buf last; /* the last update that it made */
+} client;
+
+static void note_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  client *c = ctx;
+  (void)doc, (void)origin;
+  if (!local) return;
+  lk_buf_truncate(&c->last, 0);
+  CHECK_OK(lk_buf_append(&c->last, update));
+}
+
+static void client_init(client *c, uint64_t id) {
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  options.client = id;
+  c->env = (lk_env)LK_ENV_INIT(test_alloc(), NULL);
+  lk_buf_init(&c->last, test_alloc(), 1 << 24);
+  CHECK_OK(lk_doc_open(&c->env, &options, &c->doc));
+  CHECK_OK(lk_doc_root(c->doc, LK_LIT("t"), LK_NODE_TEXT, &c->text));
+  CHECK_OK(lk_doc_on_update(c->doc, LK_UPDATE_V1, note_update, c, NULL));
+}
+
+static void client_deinit(client *c) {
+  lk_doc_close(c->doc);
+  lk_buf_deinit(&c->last);
+}
+
+static lk_slice type(client *c, uint64_t at, const char *text) {
+  CHECK_OK(lk_doc_text_insert(c->doc, c->text, at, lk_slice_cstr(text), NULL));
+  return lk_buf_slice(&c->last);
+}
+
+static void check_text(client *c, const char *want) {
+  lk_buf text;
+  lk_buf_init(&text, test_alloc(), 1 << 20);
+  CHECK_OK(lk_doc_text_string(c->doc, c->text, &text));
+  CHECK_SLICE(lk_buf_slice(&text), lk_slice_cstr(want));
+  lk_buf_deinit(&text);
+}
+
+/* A newcomer that reads binary frames has |want|. */
+static void check_room(world *w, const char *want) {
+  client c;
+  client_init(&c, 999);
+  join(w, 900, LK_LIT("{\"encoding\":\"binary\"}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(w, LK_ROOM_ACCEPT) != NULL);
+  for (uint32_t i = 0; i < w->heard.count; i++) {
+    const lk_room_effect *e = &w->heard.at[i];
+    if (e->kind != LK_ROOM_PUSH || !lk_slice_equal(e->event, LK_LIT("server_update"))) continue;
+    CHECK(e->binary && e->member == 900);
+    CHECK_OK(lk_doc_apply(c.doc, LK_UPDATE_V1, e->payload, 0));
+  }
+  check_text(&c, want);
+  client_deinit(&c);
+  step(w, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = 900 });
+}
+
+/* ---- tests ---- */
+
+TEST(an_update_is_passed_on_at_once_and_answered_when_it_is_durable) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  const lk_room_effect *e = find(&w, LK_ROOM_ACCEPT);
+  CHECK(e != NULL && e->dialect == LK_DIALECT_ARRAY);
+  CHECK(lk_slice_starts_with(e->payload,
+                             LK_LIT("{\"history\":[],\"state_vector\":[0],\"generation\":\"")));
+  CHECK(has(e->payload, LK_LIT("\"access\":\"write\",\"durability\":\"durable\"")));
+  lk_slice update = type(&a, 0, "hello");
+  say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  e = find(&w, LK_ROOM_BROADCAST);
+  CHECK(e != NULL && e->member == 1 && e->binary);
+  CHECK_TEXT(e->event, "server_update");
+  CHECK_SLICE(e->payload, update);
+  CHECK(find(&w, LK_ROOM_JOURNAL) != NULL && find(&w, LK_ROOM_REPLY) == NULL);
+  /* Two more gather, and are journaled together. */
+  say(&w, 1, LK_LIT("client_update"), type(&a, 5, "!"), LK_RIGHTS_WRITE);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 6, "?"), LK_RIGHTS_WRITE);
+  CHECK(find(&w, LK_ROOM_JOURNAL) == NULL);
+  land(&w);
+  e = find(&w, LK_ROOM_REPLY);
+  CHECK(e != NULL && e->ok && e->request == 2);
+  CHECK_TEXT(e->payload, "{\"level\":\"durable\"}");
+  CHECK_U64(w.heard.count, 2); /* the reply, and the next record */
+  land(&w);
+  CHECK_U64(w.heard.count, 2);
+  CHECK(w.heard.at[0].request == 3 && w.heard.at[1].request == 4);
+  check_room(&w, "hello!?");
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(updates_come_as_arrays_and_base64_too_and_bad_ones_are_named) {
+  static const struct {
+    const char *payload;
+    const char *reply; /* NULL: it is taken */
+  } rows[] = {
+    { "{\"bin\":[1,1,5,0,4,1,1,116,1,120,0]}", NULL },
+    { " { \"x\": 1, \"bin\" : [ 1,1,6,0, 4,1,1,116,1,120,0 ] } ", NULL },
+    { "{\"b64\":\"AQEHAAQBAXQBeAA=\"}", NULL },
+    { "{\"bin\":[1,300]}", "{\"reason\":\"LK_ERR_RANGE\",\"field\":\"bin\",\"message\":\"" },
+    { "{\"bin\":[1,2,]}", "{\"reason\":\"LK_ERR_SYNTAX\",\"field\":\"bin\",\"message\":\"" },
+    { "{\"b64\":\"%\"}", "{\"reason\":\"LK_ERR_SYNTAX\",\"field\":\"b64\",\"message\":\"" },
+    { "{\"b64\":7}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"b64\",\"message\":\"" },
+    { "{}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"b64\",\"message\":\"" },
+    { "[]", "{\"reason\":\"LK_ERR_PAYLOAD\",\"message\":\"" },
+    { "7", "{\"reason\":\"LK_ERR_PAYLOAD\",\"message\":\"" },
+    { "{\"bin\":[1]} x", "{\"reason\":\"LK_ERR_TRAILING\",\"message\":\"" },
+    { "{\"bin\":[1,2,3]}", "{\"reason\":\"replica_refused\",\"error\":\"LK_ERR_TRUNCATED\"," },
+  };
+  world w;
+  init(&w);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    test_note("row %u", (unsigned)i);
+    step(&w, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                              .member = 1,
+                              .request = ++w.request,
+                              .event = LK_LIT("client_update"),
+                              .payload = lk_slice_cstr(rows[i].payload),
+                              .rights = LK_RIGHTS_WRITE });
+    const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+    if (rows[i].reply == NULL) {
+      CHECK(e == NULL && find(&w, LK_ROOM_BROADCAST) != NULL);
+      land(&w);
+      continue;
+    }
+    CHECK(e != NULL && !e->ok && w.heard.count == 1);
+    CHECK(lk_slice_starts_with(e->payload, lk_slice_cstr(rows[i].reply)));
+  }
+  check_room(&w, "xxx");
+  close_world(&w);
+}
+
+/* Goal: what was acknowledged survives any crash; what was not may be sent again and counts once.
+ * Method: a crash after each of the steps of a typing session, with snapshots in between. */
+TEST(a_room_comes_back_with_all_that_was_acknowledged) {
+  for (uint32_t crash_at = 0; crash_at < 40; crash_at++) {
+    world w;
+    client a;
+    uint32_t steps = 0;
+    char want[64] = "";
+    test_note("crash after step %u", crash_at);
+    init(&w);
+    client_init(&a, 1);
+    join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+    for (uint32_t i = 0; i < 10; i++) {
+      char letter[2] = { (char)('a' + i), 0 };
+      lk_slice update = type(&a, i, letter);
+      strcat(want, letter);
+      say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+      if (steps++ == crash_at) crash(&w);
+      /* The edge sends again what has no answer. */
+      if (!w.is_flying) say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+      if (steps++ == crash_at && i % 3 == 2) take_snapshot(&w);
+      land(&w);
+      CHECK(find(&w, LK_ROOM_REPLY) != NULL);
+      if (steps++ == crash_at) crash(&w);
+      if (i == 5) take_snapshot(&w);
+      if (steps++ == crash_at) crash(&w);
+      check_room(&w, want);
+    }
+    crash(&w);
+    check_room(&w, want);
+    client_deinit(&a);
+    close_world(&w);
+  }
+}
+
+TEST(what_is_known_is_answered_when_it_is_durable_and_passed_on_to_nobody) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  lk_slice update = type(&a, 0, "x");
+  say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  say(&w, 2, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  CHECK_U64(w.heard.count, 0);
+  land(&w);
+  CHECK_U64(w.heard.count, 2);
+  say(&w, 2, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  CHECK_U64(w.heard.count, 1);
+  CHECK(w.heard.at[0].kind == LK_ROOM_REPLY && w.heard.at[0].ok);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(who_may_only_read_is_told_so_unless_nothing_would_be_seen) {
+  world w;
+  client a;
+  lk_attribute bold = { LK_LIT("b"), { .kind = LK_VALUE_BOOL, .boolean = true } };
+  lk_attributes formats = { &bold, 1 };
+  static const uint8_t hidden[] = { 0, 1, 1, 1, 3, 2 }; /* deletes the two formats */
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  lk_slice update = type(&a, 0, "abc");
+  say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  land(&w);
+  CHECK_OK(lk_doc_text_format(a.doc, a.text, 0, 3, &formats));
+  say(&w, 1, LK_LIT("client_update"), lk_buf_slice(&a.last), LK_RIGHTS_WRITE);
+  land(&w);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(has(find(&w, LK_ROOM_ACCEPT)->payload, LK_LIT("\"access\":\"read\"")));
+  say(&w, 2, LK_LIT("client_update"), lk_slice_of(hidden, sizeof hidden), LK_RIGHTS_READ);
+  CHECK(w.heard.count == 1 && w.heard.at[0].ok);
+  say(&w, 2, LK_LIT("client_update"), type(&a, 3, "d"), LK_RIGHTS_READ);
+  CHECK(w.heard.count == 1 && !w.heard.at[0].ok);
+  CHECK_TEXT(w.heard.at[0].payload, "{\"reason\":\"read_only\"}");
+  say(&w, 2, LK_LIT("yjs"), LK_LIT("\x00\x02\x03\x01\x02\x03"), LK_RIGHTS_READ);
+  CHECK(find(&w, LK_ROOM_PUSH) != NULL && !find(&w, LK_ROOM_REPLY)->ok);
+  check_room(&w, "abc");
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(a_refused_update_ends_the_writing_of_its_member_alone) {
+  world w;
+  client a, b;
+  init(&w);
+  client_init(&a, 1);
+  client_init(&b, 2);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), LK_LIT("\x01\x01\x05"), LK_RIGHTS_WRITE);
+  CHECK(lk_slice_starts_with(find(&w, LK_ROOM_REPLY)->payload,
+                             LK_LIT("{\"reason\":\"replica_refused\",\"error\":")));
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "x"), LK_RIGHTS_WRITE);
+  CHECK_TEXT(find(&w, LK_ROOM_REPLY)->payload, "{\"reason\":\"replica_refused\"}");
+  say(&w, 2, LK_LIT("client_update"), type(&b, 0, "y"), LK_RIGHTS_WRITE);
+  land(&w);
+  check_room(&w, "y");
+  /* It comes back as a new member, whose replica may be whole. */
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = 1 });
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), lk_buf_slice(&a.last), LK_RIGHTS_WRITE);
+  land(&w);
+  check_room(&w, "xy");
+  client_deinit(&a);
+  client_deinit(&b);
+  close_world(&w);
+}
+
+TEST(a_join_with_a_state_vector_gets_what_is_missing) {
+  world w;
+  client a, b;
+  static const char start[] = "{\"history\":[";
+  init(&w);
+  client_init(&a, 1);
+  client_init(&b, 2);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "abc"), LK_RIGHTS_WRITE);
+  land(&w);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 3, "d"), LK_RIGHTS_WRITE);
+  land(&w);
+  static const struct {
+    const char *params, *history;
+  } rows[] = {
+    { "{\"state_vector\":[1,1,3]}", "{\"history\":[[1,1,1,3,132,1,2,1,100,0]]" },
+    { "{\"state_vector\":{\"b64\":\"AQEE\"},\"encoding\":\"base64\"}", "{\"history\":[]" },
+    { "{\"state_vector\":\"AQED\",\"encoding\":\"base64\"}",
+      "{\"history\":[\"AQEBA4QBAgFkAA==\"]" },
+    { "{\"state_vector\":null}", start },
+    { "{\"state_vector\":[]}", start },
+    { "{\"state_vector\":[1]}", "{\"reason\":\"LK_ERR_TRUNCATED\",\"field\":\"state_vector\"" },
+    { "{\"state_vector\":7}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"state_vector\"" },
+    { "{\"encoding\":\"hex\"}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"encoding\"" },
+    { "{\"generation\":7}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"generation\"" },
+    { "{\"dialect\":\"z\"}", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"dialect\"" },
+    { "[]", start },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    test_note("row %u", (unsigned)i);
+    join(&w, 5, lk_slice_cstr(rows[i].params), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+    lk_slice payload = w.heard.at[0].payload;
+    CHECK(lk_slice_starts_with(payload, lk_slice_cstr(rows[i].history)));
+    bool is_refused = w.heard.at[0].kind == LK_ROOM_REFUSE;
+    CHECK(is_refused == lk_slice_starts_with(payload, LK_LIT("{\"reason\"")));
+  }
+  client_deinit(&a);
+  client_deinit(&b);
+  close_world(&w);
+}
+
+/* Goal: joins get the document whatever was encoded before. Method: joins between updates, over the point where what came since
+ * is folded in. */
+TEST(a_join_gets_what_was_encoded_and_what_came_since) {
+  world w;
+  client a;
+  char text[1200] = "";
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  for (uint32_t i = 0; i < 700; i++) {
+    char letter[2] = { (char)('a' + i % 26), 0 };
+    say(&w, 1, LK_LIT("client_update"), type(&a, i, letter), LK_RIGHTS_WRITE);
+    strcat(text, letter);
+    w.is_flying = false; /* never written down: it does not matter here */
+    step(&w, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = w.ticket });
+    if (i < 3 || i % 97 == 0) check_room(&w, text);
+  }
+  CHECK_COVERED(doc_encoded_is_obsolete);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(a_client_of_another_generation_is_kept_apart_unless_the_room_is_empty) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{\"generation\":\"0123456789abcdef\"}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  lk_slice reply = find(&w, LK_ROOM_ACCEPT)->payload;
+  size_t at = lk_slice_find(reply, LK_LIT("\"generation\":\""));
+  char params[64];
+  snprintf(params, sizeof params, "{\"generation\":\"%.16s\"}", (const char *)reply.ptr + at + 14);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "x"), LK_RIGHTS_WRITE);
+  land(&w);
+  for (int round = 0; round < 3; round++) {
+    join(&w, 2, lk_slice_cstr(params), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+    CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
+    join(&w, 3, LK_LIT("{\"generation\":\"0123456789abcdef\"}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+    CHECK(find(&w, LK_ROOM_ACCEPT) == NULL);
+    CHECK(lk_slice_starts_with(find(&w, LK_ROOM_REFUSE)->payload,
+                               LK_LIT("{\"reason\":\"diverged\",\"generation\":\"")));
+    if (round == 1) take_snapshot(&w);
+    crash(&w);
+  }
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* ---- y-protocols ---- */
+
+/* The |n|th y-protocols message among what |member| was pushed. */
+static bool y_message(const world *w, uint64_t member, uint32_t n, lk_y_message *out) {
+  for (uint32_t i = 0; i < w->heard.count; i++) {
+    const lk_room_effect *e = &w->heard.at[i];
+    if (e->kind != LK_ROOM_PUSH || e->member != member) continue;
+    if (!lk_slice_equal(e->event, LK_LIT("yjs")) || n-- > 0) continue;
+    CHECK(e->binary && e->dialect == LK_DIALECT_YJS);
+    lk_reader in = lk_reader_of(e->payload);
+    CHECK_OK(lk_y_message_decode(&in, out));
+    CHECK_OK(lk_reader_end(&in));
+    return true;
+  }
+  return false;
+}
+
+TEST(a_client_of_y_websocket_is_asked_and_answered) {
+  world w;
+  client a;
+  lk_y_message m;
+  lk_buf bytes;
+  init(&w);
+  client_init(&a, 1);
+  lk_buf_init(&bytes, test_alloc(), 1 << 16);
+  join(&w, 1, LK_LIT("{\"dialect\":\"y\"}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT)->dialect == LK_DIALECT_YJS);
+  CHECK(y_message(&w, 1, 0, &m) && m.kind == LK_Y_SYNC_STEP1);
+  CHECK_SLICE(m.body, lk_slice_of((const uint8_t *)"", 1));
+  /* What it has, and its question, in one frame. */
+  CHECK_OK(lk_y_message_encode(LK_Y_SYNC_STEP2, type(&a, 0, "abc"), &bytes));
+  CHECK_OK(lk_y_message_encode(LK_Y_SYNC_STEP1, LK_LIT("\x01\x01\x03"), &bytes));
+  say(&w, 1, LK_LIT("yjs"), lk_buf_slice(&bytes), LK_RIGHTS_WRITE);
+  CHECK(find(&w, LK_ROOM_BROADCAST) != NULL);
+  CHECK(y_message(&w, 1, 0, &m) && m.kind == LK_Y_SYNC_STEP2);
+  CHECK(m.body.len == 2 &&
+        !y_message(&w, 1, 1, &m)); /* nothing is missing, and it was asked before */
+  CHECK(find(&w, LK_ROOM_REPLY) == NULL);
+  land(&w);
+  CHECK(find(&w, LK_ROOM_REPLY)->ok);
+  /* One that joined without saying what it speaks is asked, too. */
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 2, LK_LIT("yjs_sync"), lk_slice_of((const uint8_t *)"\x00\x00\x01\x00", 4),
+      LK_RIGHTS_WRITE);
+  CHECK(y_message(&w, 2, 0, &m) && m.kind == LK_Y_SYNC_STEP2);
+  check_room(&w, "abc");
+  lk_buf_deinit(&bytes);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+static void show(lk_awareness *from, const char *state, lk_buf *out) {
+  CHECK_OK(lk_awareness_set_local(from, lk_slice_cstr(state), 1));
+  lk_buf_truncate(out, 0);
+  CHECK_OK(lk_awareness_encode_changed(from, out));
+}
+
+/* What was broadcast is taken in by |to|. */
+static bool take_awareness(world *w, lk_awareness *to) {
+  const lk_room_effect *e = find(w, LK_ROOM_BROADCAST);
+  if (e == NULL || !lk_slice_equal(e->event, LK_LIT("awareness"))) return false;
+  CHECK_OK(lk_awareness_apply(to, e->payload, 1));
+  return true;
+}
+
+TEST(awareness_is_told_in_windows_and_goes_with_its_member) {
+  world w;
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  lk_awareness *ada, *bob;
+  lk_buf bytes;
+  lk_slice state;
+  init(&w);
+  lk_buf_init(&bytes, test_alloc(), 1 << 16);
+  CHECK_OK(lk_awareness_open(&env, 10, 1, &ada));
+  CHECK_OK(lk_awareness_open(&env, 20, 1, &bob));
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  show(ada, "{\"at\":1}", &bytes);
+  say(&w, 1, LK_LIT("awareness"), lk_buf_slice(&bytes), LK_RIGHTS_READ);
+  CHECK(take_awareness(&w, bob));
+  CHECK(lk_awareness_get(bob, 10, &state));
+  CHECK_TEXT(state, "{\"at\":1}");
+  /* Within the window nothing is told, but the timer is set. */
+  show(ada, "{\"at\":2}", &bytes);
+  say(&w, 1, LK_LIT("awareness"), lk_buf_slice(&bytes), LK_RIGHTS_READ);
+  CHECK(!take_awareness(&w, bob));
+  CHECK_U64(find(&w, LK_ROOM_TIMER)->at_ms, 1040);
+  show(ada, "{\"at\":3}", &bytes);
+  say(&w, 1, LK_LIT("awareness"), lk_buf_slice(&bytes), LK_RIGHTS_READ);
+  CHECK(find(&w, LK_ROOM_TIMER) == NULL); /* it is set */
+  w.now_ms = 1040;
+  step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+  CHECK(take_awareness(&w, bob));
+  CHECK(lk_awareness_get(bob, 10, &state));
+  CHECK_TEXT(state, "{\"at\":3}");
+  /* A third one that comes is shown all. */
+  join(&w, 3, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK_TEXT(find(&w, LK_ROOM_PUSH)->event, "awareness");
+  /* Bob takes Ada to have gone, and says so: nobody is told. */
+  uint64_t ada_id = 10;
+  CHECK_OK(lk_awareness_remove(bob, &ada_id, 1, 2));
+  lk_buf_truncate(&bytes, 0);
+  CHECK_OK(lk_awareness_encode_changed(bob, &bytes));
+  w.now_ms = 2000;
+  say(&w, 2, LK_LIT("awareness"), lk_buf_slice(&bytes), LK_RIGHTS_READ);
+  CHECK(find(&w, LK_ROOM_BROADCAST) == NULL && find(&w, LK_ROOM_REPLY)->ok);
+  CHECK_COVERED(doc_awareness_of_others_is_passed_over);
+  /* She leaves. */
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = 1 });
+  const lk_room_effect *e = find(&w, LK_ROOM_BROADCAST);
+  CHECK(e != NULL && has(e->payload, LK_LIT("null")));
+  join(&w, 4, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_PUSH) == NULL);
+  lk_awareness_close(ada);
+  lk_awareness_close(bob);
+  lk_buf_deinit(&bytes);
+  close_world(&w);
+}
+
+/* ---- memory ---- */
+
+static lk_err drive(world *w, lk_room_input input) {
+  lk_room_effect effect;
+  input.now_ms = w->now_ms += 50;
+  input.rights = LK_RIGHTS_WRITE;
+  lk_err err = lk_doc_room_kind.step(w->room, &input);
+  while (err == LK_OK && lk_doc_room_kind.poll(w->room, &effect)) {
+    if (effect.kind == LK_ROOM_JOURNAL) {
+      w->is_flying = true;
+      w->ticket = effect.ticket;
+    }
+  }
+  if (err != LK_OK || !w->is_flying) return err;
+  w->is_flying = false;
+  return drive(w, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = w->ticket });
+}
+
+static lk_err live(world *w, lk_slice update, lk_slice awareness) {
+  const lk_room_input inputs[] = {
+    { .kind = LK_ROOM_JOIN, .member = 1, .payload = LK_LIT("{}"), .subject = LK_LIT("ada") },
+    { .kind = LK_ROOM_JOIN, .member = 2, .payload = LK_LIT("{\"dialect\":\"y\"}") },
+    { .kind = LK_ROOM_MESSAGE,
+      .member = 1,
+      .event = LK_LIT("client_update"),
+      .payload = update,
+      .binary = true },
+    { .kind = LK_ROOM_MESSAGE,
+      .member = 2,
+      .event = LK_LIT("yjs"),
+      .payload = lk_slice_of((const uint8_t *)"\x00\x00\x01\x00", 4),
+      .binary = true },
+    { .kind = LK_ROOM_MESSAGE,
+      .member = 1,
+      .event = LK_LIT("awareness"),
+      .payload = awareness,
+      .binary = true },
+    { .kind = LK_ROOM_MESSAGE,
+      .member = 1,
+      .event = LK_LIT("sync"),
+      .payload = LK_LIT("{\"encoding\":\"base64\"}") },
+    { .kind = LK_ROOM_MESSAGE,
+      .member = 2,
+      .event = LK_LIT("client_update"),
+      .payload = LK_LIT("{\"bin\":[9]}") },
+    { .kind = LK_ROOM_JOIN, .member = 3, .payload = LK_LIT("{\"encoding\":\"binary\"}") },
+    { .kind = LK_ROOM_SNAPSHOT },
+    { .kind = LK_ROOM_LEAVE, .member = 1 },
+    { .kind = LK_ROOM_TICK },
+  };
+  lk_err err = open_room(w);
+  for (size_t i = 0; err == LK_OK && i < sizeof inputs / sizeof inputs[0]; i++)
+    err = drive(w, inputs[i]);
+  if (w->room != NULL) lk_doc_room_kind.close(w->room);
+  w->room = NULL;
+  return err;
+}
+
+TEST(a_room_without_memory_ends_and_leaves_nothing) {
+  client a;
+  lk_awareness *here;
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  lk_buf awareness;
+  client_init(&a, 1);
+  lk_slice update = type(&a, 0, "abc");
+  lk_buf_init(&awareness, test_alloc(), 1000);
+  CHECK_OK(lk_awareness_open(&env, 10, 1, &here));
+  show(here, "{}", &awareness);
+  FAULT_LOOP(faults, test_alloc()) {
+    world w = { .env = LK_ENV_INIT(faulty_alloc(&faults), NULL),
+                .limits = lk_limits_default(),
+                .level = LK_LIT("memory") };
+    lk_err err = live(&w, update, lk_buf_slice(&awareness));
+    CHECK(err == LK_OK || err == LK_ERR_NOMEM);
+    CHECK(err == LK_ERR_NOMEM || !faults.hit || !faults.lasting);
+  }
+  lk_awareness_close(here);
+  lk_buf_deinit(&awareness);
+  client_deinit(&a);
+}
+
+/* Who wrote is told apart by subjects, and survives. */
+TEST(the_first_writer_of_each_client_is_written_down) {
+  world w;
+  client a, b;
+  init(&w);
+  client_init(&a, 5);
+  client_init(&b, 6);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_LIT("ada"));
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_LIT("bob"));
+  lk_slice update = type(&a, 0, "x");
+  say(&w, 1, LK_LIT("client_update"), update, LK_RIGHTS_WRITE);
+  CHECK(has(find(&w, LK_ROOM_JOURNAL)->payload, LK_LIT("\x02\x05\x03"
+                                                       "ada")) ||
+        has(lk_buf_slice(&w.flying), LK_LIT("ada")));
+  land(&w);
+  CHECK_OK(lk_doc_apply(b.doc, LK_UPDATE_V1, update, 0));
+  (void)type(&b, 1, "y");
+  say(&w, 2, LK_LIT("client_update"), lk_buf_slice(&b.last), LK_RIGHTS_WRITE);
+  CHECK(has(lk_buf_slice(&w.flying), LK_LIT("\x02\x06\x03"
+                                            "bob")));
+  land(&w);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 1, "z"), LK_RIGHTS_WRITE);
+  CHECK(!has(lk_buf_slice(&w.flying), LK_LIT("ada")));
+  land(&w);
+  crash(&w);
+  take_snapshot(&w);
+  CHECK(has(lk_buf_slice(&w.snapshot), LK_LIT("\x02\x05\x03"
+                                              "ada\x02\x06\x03"
+                                              "bob")));
+  client_deinit(&a);
+  client_deinit(&b);
+  close_world(&w);
+}
+
+TEST(a_room_that_does_not_understand_what_it_wrote_does_not_open) {
+  static const lk_slice bad[] = {
+    LK_LIT_INIT("\x02"),
+    LK_LIT_INIT("\x01\x07"),
+    LK_LIT_INIT("\x01\x01"),
+    LK_LIT_INIT("\x01\x00\x05\x01"),
+    LK_LIT_INIT("\x01\x00\x03\x01\x02\x03"),
+    LK_LIT_INIT("nonsense"),
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    world w = { .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default() };
+    const lk_room_options options = {
+      .env = &w.env, .limits = &w.limits, .recovered = bad[i], .level = LK_LIT("durable")
+    };
+    test_note("row %u", (unsigned)i);
+    CHECK(lk_doc_room_kind.open(&options, &w.room) != LK_OK);
+  }
+}
+
+TEST(records_that_have_grown_long_are_followed_by_others) {
+  world w;
+  client a;
+  static char text[700001];
+  memset(text, 'x', sizeof text - 1);
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  for (uint64_t i = 0; i < 4; i++)
+    say(&w, 1, LK_LIT("client_update"), type(&a, i * 700000, text), LK_RIGHTS_WRITE);
+  CHECK_COVERED(doc_journal_gathers_in_another_record);
+  for (uint64_t i = 0; i < 4; i++) {
+    CHECK(w.flying.len > 700000 && w.flying.len < 700100);
+    land(&w);
+    const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+    CHECK(e != NULL && e->request == 2 + i);
+  }
+  CHECK(!w.is_flying);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* Goal: a document that nobody changes is closed, and nobody can tell.
+ * Method: the allocator's count before and after; then all that a member may say, to one that sleeps. */
+TEST(a_document_that_nobody_changes_sleeps_and_wakes) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  CHECK_U64(find(&w, LK_ROOM_TIMER)->at_ms, 3000);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "abc"), LK_RIGHTS_WRITE);
+  land(&w);
+  w.now_ms = 2500;
+  say(&w, 1, LK_LIT("client_update"), type(&a, 3, "d"), LK_RIGHTS_WRITE);
+  land(&w);
+  w.now_ms = 3000;
+  step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+  CHECK_U64(find(&w, LK_ROOM_TIMER)->at_ms, 4500); /* not yet */
+  size_t awake = room_bytes;
+  w.now_ms = 4500;
+  step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+  CHECK(find(&w, LK_ROOM_TIMER) == NULL);
+  CHECK(room_bytes + 3000 < awake);
+  say(&w, 1, LK_LIT("client_update"), lk_buf_slice(&a.last), LK_RIGHTS_WRITE); /* known */
+  CHECK_COVERED(doc_room_wakes);
+  CHECK(find(&w, LK_ROOM_REPLY)->ok);
+  for (int round = 0; round < 3; round++) {
+    w.now_ms += 10000;
+    step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+    if (round == 0)
+      say(&w, 1, LK_LIT("yjs"), lk_slice_of((const uint8_t *)"\0\0\1\0", 4), LK_RIGHTS_WRITE);
+    if (round == 1) take_snapshot(&w);
+    if (round == 2) say(&w, 1, LK_LIT("client_update"), type(&a, 4, "e"), LK_RIGHTS_WRITE);
+    if (round == 2) land(&w);
+    check_room(&w, round < 2 ? "abcd" : "abcde");
+  }
+  w.now_ms += 10000;
+  step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+  crash(&w);
+  check_room(&w, "abcde");
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(a_document_is_read_by_who_is_not_in_its_room) {
+  static const struct {
+    const char *payload, *want;
+    bool ok, binary;
+  } rows[] = {
+    { "{}", "{\"t\":\"abc\",\"m\":{\"k\":1}}", true, false },
+    { "{\"as\":\"json\",\"root\":\"m\"}", "{\"k\":1}", true, false },
+    { "{\"as\":\"text\"}", "abc", true, true },
+    { "{\"as\":\"text\",\"root\":\"t\"}", "abc", true, true },
+    { "{\"as\":\"delta\"}", "[{\"insert\":\"abc\"}]", true, false },
+    { "{\"as\":\"html\"}", "<p>abc</p>", true, true },
+    { "{\"as\":\"state_vector\"}", "\x01\x01\x04", true, true },
+    { "{\"as\":\"text\",\"root\":\"m\"}", "{\"reason\":\"LK_ERR_TYPE\",\"field\":\"root\",", false,
+      false },
+    { "{\"as\":\"json\",\"root\":\"x\"}", "{\"reason\":\"LK_ERR_NOT_FOUND\",\"field\":\"root\",",
+      false, false },
+    { "{\"as\":\"pdf\"}", "{\"reason\":\"LK_ERR_INVALID\",\"field\":\"as\",", false, false },
+    { "[]", "{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"as\",", false, false },
+  };
+  world w;
+  client a;
+  lk_node map;
+  const lk_value one = { .kind = LK_VALUE_NUMBER, .number = 1 };
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "abc"), LK_RIGHTS_WRITE);
+  land(&w);
+  CHECK_OK(lk_doc_root(a.doc, LK_LIT("m"), LK_NODE_MAP, &map));
+  CHECK_OK(lk_doc_map_set(a.doc, map, LK_LIT("k"), &one));
+  say(&w, 1, LK_LIT("client_update"), lk_buf_slice(&a.last), LK_RIGHTS_WRITE);
+  land(&w);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    test_note("row %u", (unsigned)i);
+    step(&w, (lk_room_input){ .kind = LK_ROOM_QUERY,
+                              .request = ++w.request,
+                              .event = LK_LIT("read"),
+                              .payload = lk_slice_cstr(rows[i].payload),
+                              .rights = LK_RIGHTS_READ });
+    const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+    CHECK(e != NULL && e->ok == rows[i].ok && e->binary == rows[i].binary);
+    CHECK(lk_slice_starts_with(e->payload, lk_slice_cstr(rows[i].want)));
+  }
+  client_deinit(&a);
+  close_world(&w);
+}

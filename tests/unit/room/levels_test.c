@@ -1,0 +1,580 @@
+/* A house with two storages: topics of level durable and of level memory, what is erased, and requests from nobody. */
+#include "room/house.h"
+
+#include "channel/bus.h"
+#include "harness/faulty.h"
+#include "harness/test.h"
+#include "platform/memory/storage.h"
+
+#include <stdio.h>
+
+#define IDLE_MS 1000
+#define MEMBER (UINT64_C(1) << 32)
+
+static const lk_slice ephemeral[] = { LK_LIT_INIT("crdt:e*") };
+static const lk_slice everything[] = { LK_LIT_INIT("*") };
+
+typedef struct world {
+  lk_env env;
+  lk_limits limits;
+  lk_room_policy policy;
+  lk_memory_storage disk;
+  lk_memory_storage memory;
+  lk_house *house;
+  uint64_t generation;
+  uint64_t request;
+  uint64_t now;
+} world;
+
+static void say(world *w, const lk_bus_message *m) {
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 10000);
+  CHECK_OK(lk_bus_encode(m, 10000, &out));
+  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
+  lk_buf_deinit(&out);
+}
+
+static void step(world *w) { lk_house_step(w->house, w->now); }
+
+static void begin(world *w) {
+  w->generation++;
+  CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
+                                              .limits = &w->limits,
+                                              .storage = &w->disk.table,
+                                              .memory = &w->memory.table,
+                                              .policy = &w->policy,
+                                              .entropy = w->generation,
+                                              .generation = w->generation,
+                                              .edges_count = 1 },
+                         &w->house));
+  say(w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = w->generation });
+  step(w);
+}
+
+static void init(world *w) {
+  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
+                .limits = lk_limits_default(),
+                .policy = { .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS } };
+  lk_memory_storage_init(&w->disk, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w->memory, test_alloc(), 1 << 20);
+  begin(w);
+}
+
+/* As a process is killed: what the storages have under way is done, and nobody hears of it. */
+static void die(world *w) {
+  while (w->disk.table.poll(&w->disk.table) != NULL) continue;
+  while (w->memory.table.poll(&w->memory.table) != NULL) continue;
+  lk_house_close(w->house);
+}
+
+static void deinit(world *w) {
+  die(w);
+  lk_memory_storage_deinit(&w->disk);
+  lk_memory_storage_deinit(&w->memory);
+}
+
+static void forget_output(world *w) {
+  lk_house_consume(w->house, 0, lk_house_output(w->house, 0).len);
+}
+
+static bool has_said(world *w, lk_slice text) {
+  return lk_slice_find(lk_house_output(w->house, 0), text) != LK_SLICE_NONE;
+}
+
+static void join(world *w, uint64_t member, lk_slice topic) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
+                            .request = ++w->request,
+                            .member = member,
+                            .topic = topic,
+                            .rights = LK_RIGHTS_ADMIN });
+}
+
+static void leave(world *w, uint64_t member) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member });
+}
+
+static void increment(world *w, uint64_t member) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                            .request = ++w->request,
+                            .member = member,
+                            .event = LK_LIT("crdt.increment"),
+                            .payload = LK_LIT("{\"payload\":{\"amount\":1}}"),
+                            .rights = LK_RIGHTS_ADMIN });
+}
+
+static void query_as(world *w, lk_slice topic, lk_slice event, lk_slice payload, lk_rights rights) {
+  forget_output(w);
+  say(w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                            .request = ++w->request,
+                            .topic = topic,
+                            .event = event,
+                            .payload = payload,
+                            .rights = rights });
+}
+
+static void query(world *w, lk_slice topic, lk_slice event, lk_slice payload) {
+  query_as(w, topic, event, payload, LK_RIGHTS_ADMIN);
+  step(w);
+}
+
+/* What a new join is told. */
+static bool joins_with(world *w, uint64_t member, lk_slice topic, lk_slice text) {
+  forget_output(w);
+  join(w, member, topic);
+  step(w);
+  return has_said(w, text);
+}
+
+static uint32_t files_of(const lk_memory_storage *storage) { return lk_map_count(&storage->names); }
+
+/* A topic with one increment in it, and nobody there. */
+static void make_topic(world *w, uint64_t member, lk_slice topic) {
+  join(w, member, topic);
+  step(w);
+  increment(w, member);
+  step(w);
+  leave(w, member);
+}
+
+TEST(an_acknowledgement_names_the_level_of_its_topic) {
+  world w;
+  init(&w);
+  join(&w, MEMBER, LK_LIT("crdt:d"));
+  join(&w, MEMBER + 1, LK_LIT("crdt:e"));
+  step(&w);
+  forget_output(&w);
+  increment(&w, MEMBER);
+  step(&w);
+  CHECK(has_said(&w, LK_LIT("\"level\":\"durable\"")) && !has_said(&w, LK_LIT("\"memory\"")));
+  forget_output(&w);
+  increment(&w, MEMBER + 1); /* answered at once: nothing has to be waited for */
+  CHECK(has_said(&w, LK_LIT("\"level\":\"memory\"")) && !has_said(&w, LK_LIT("\"durable\"")));
+  CHECK_U64(files_of(&w.memory), 1);
+  deinit(&w);
+}
+
+TEST(a_topic_in_memory_is_there_when_another_house_begins) {
+  world w;
+  init(&w);
+  w.limits.room_tail_bytes = 1;
+  join(&w, MEMBER, LK_LIT("crdt:e"));
+  step(&w);
+  for (int i = 0; i < 40; i++) increment(&w, MEMBER);
+  CHECK(lk_house_get_stats(w.house).snapshots > 0);
+  die(&w);
+  begin(&w);
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:e"), LK_LIT("\"value\":40")));
+  CHECK_U64(files_of(&w.disk), 3); /* the journal's */
+  deinit(&w);
+}
+
+TEST(a_request_that_was_applied_in_memory_is_not_applied_again) {
+  world w;
+  init(&w);
+  join(&w, MEMBER, LK_LIT("crdt:e"));
+  step(&w);
+  increment(&w, MEMBER);
+  die(&w);
+  begin(&w);
+  forget_output(&w);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_RESTORE,
+                             .member = MEMBER,
+                             .topic = LK_LIT("crdt:e"),
+                             .payload = LK_LIT("{}"),
+                             .rights = LK_RIGHTS_ADMIN });
+  for (int i = 0; i < 2; i++) { /* the one from before, and another one */
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                               .request = w.request++,
+                               .again = true,
+                               .member = MEMBER,
+                               .event = LK_LIT("crdt.increment"),
+                               .payload = LK_LIT("{\"payload\":{\"amount\":1}}"),
+                               .rights = LK_RIGHTS_ADMIN });
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).repeated, 1);
+    CHECK(has_said(&w, i == 0 ? LK_LIT("\"value\":1") : LK_LIT("\"value\":2")));
+    CHECK(i > 0 || !has_said(&w, LK_LIT("\"value\":2")));
+  }
+  deinit(&w);
+}
+
+/* Goal: nothing remains of an idle topic in memory; a durable one leaves memory and comes back. */
+TEST(an_idle_topic_in_memory_is_erased_and_a_durable_one_is_kept) {
+  world w;
+  init(&w);
+  w.limits.room_tail_bytes = 1;
+  make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+  make_topic(&w, MEMBER + 1, LK_LIT("crdt:e"));
+  CHECK(w.memory.size_used > 0);
+  w.now += IDLE_MS - 1;
+  step(&w);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 2);
+  w.now++;
+  step(&w);
+  step(&w);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  CHECK_U64(lk_house_get_stats(w.house).erased, 1);
+  CHECK_COVERED(house_erases_an_idle_room);
+  CHECK_U64(files_of(&w.memory), 0);
+  CHECK_U64(w.memory.size_used, 0);
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:e"), LK_LIT("\"value\":0")));
+  deinit(&w);
+}
+
+TEST(rules_say_how_long_a_topic_stays_without_members) {
+  world w;
+  const lk_idle_rule rules[] = { { LK_LIT_INIT("crdt:ex*"), 10 }, { LK_LIT_INIT("crdt:e*"), 50 } };
+  init(&w);
+  w.policy.idle = rules;
+  w.policy.idle_count = 2;
+  make_topic(&w, MEMBER, LK_LIT("crdt:ex"));
+  make_topic(&w, MEMBER + 1, LK_LIT("crdt:ey"));
+  make_topic(&w, MEMBER + 2, LK_LIT("crdt:d"));
+  for (uint64_t rooms = 3; rooms > 0; rooms--) {
+    CHECK_U64(lk_house_get_stats(w.house).rooms, rooms);
+    w.now = rooms == 3 ? 10 : rooms == 2 ? 50 : IDLE_MS;
+    step(&w);
+    step(&w);
+  }
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  deinit(&w);
+}
+
+/* Goal: a topic that nobody is in when its house dies is erased all the same. */
+TEST(what_a_house_leaves_in_memory_is_found_by_the_next_one_and_erased_in_time) {
+  world w;
+  char topic[20];
+  init(&w);
+  for (uint64_t i = 0; i < 80; i++) { /* more than one page of names */
+    (void)snprintf(topic, sizeof topic, "crdt:e%u", (unsigned)i);
+    make_topic(&w, MEMBER + i, lk_slice_cstr(topic));
+  }
+  CHECK_U64(files_of(&w.memory), 80);
+  die(&w);
+  begin(&w);
+  CHECK_COVERED(house_revives_a_room);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 80);
+  w.now += IDLE_MS;
+  step(&w);
+  CHECK_U64(files_of(&w.memory), 0);
+  deinit(&w);
+}
+
+/* Goal: whenever the house dies while a topic is erased, the next one has all of it or nothing, and in the end nothing. */
+TEST(a_topic_that_was_half_erased_does_not_come_back_in_part) {
+  for (uint32_t operations = 0; operations < 12; operations++) {
+    world w;
+    init(&w);
+    w.limits.room_tail_bytes = 1;
+    join(&w, MEMBER, LK_LIT("crdt:e"));
+    step(&w);
+    for (int i = 0; i < 30; i++) increment(&w, MEMBER); /* a snapshot, and records behind it */
+    leave(&w, MEMBER);
+    w.now += IDLE_MS;
+    w.memory.hold = true;
+    for (uint32_t i = 0; i <= operations; i++) {
+      step(&w);
+      if (i < operations) lk_memory_storage_release(&w.memory, 1);
+    }
+    w.memory.submitted = (lk_list){ 0 }; /* nobody will carry them out */
+    die(&w);
+    w.memory.hold = false;
+    begin(&w);
+    forget_output(&w);
+    join(&w, MEMBER, LK_LIT("crdt:e"));
+    step(&w);
+    CHECK(has_said(&w, LK_LIT("\"value\":30")) || has_said(&w, LK_LIT("\"value\":0")));
+    CHECK(operations < 2 || has_said(&w, LK_LIT("\"value\":0")));
+    leave(&w, MEMBER);
+    w.now += IDLE_MS;
+    step(&w);
+    CHECK_U64(files_of(&w.memory), 0);
+    deinit(&w);
+  }
+}
+
+/* Goal: calling a topic ephemeral that is on disk loses nothing. */
+TEST(a_topic_on_disk_stays_durable_until_it_is_deleted) {
+  world w;
+  init(&w);
+  make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+  for (int way = 0; way < 2; way++) { /* with a record in the journal, and with a snapshot alone */
+    die(&w);
+    w.policy.ephemeral = everything;
+    begin(&w);
+    CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"),
+                     way == 0 ? LK_LIT("\"value\":1") : LK_LIT("\"value\":2")));
+    forget_output(&w);
+    increment(&w, MEMBER);
+    step(&w);
+    CHECK(has_said(&w, LK_LIT("\"level\":\"durable\"")));
+    leave(&w, MEMBER);
+    w.now += IDLE_MS;
+    step(&w);
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  }
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":3")));
+  query(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_SLICE_EMPTY);
+  CHECK(has_said(&w, LK_LIT("ok")) && has_said(&w, LK_LIT("deleted")));
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":0")));
+  forget_output(&w);
+  increment(&w, MEMBER);
+  CHECK(has_said(&w, LK_LIT("\"level\":\"memory\"")));
+  deinit(&w);
+}
+
+TEST(without_a_disk_every_topic_is_in_memory_and_without_memory_on_disk) {
+  world w;
+  for (int is_disk = 0; is_disk < 2; is_disk++) {
+    init(&w);
+    die(&w);
+    CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w.env,
+                                                .limits = &w.limits,
+                                                .storage = is_disk ? &w.disk.table : NULL,
+                                                .memory = is_disk ? NULL : &w.memory.table,
+                                                .policy = &w.policy,
+                                                .generation = 7,
+                                                .edges_count = 1 },
+                           &w.house));
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 7 });
+    step(&w);
+    make_topic(&w, MEMBER, is_disk ? LK_LIT("crdt:e") : LK_LIT("crdt:d"));
+    CHECK(has_said(&w, is_disk ? LK_LIT("\"level\":\"durable\"") : LK_LIT("\"level\":\"memory\"")));
+    lk_house_end(w.house);
+    step(&w);
+    CHECK(lk_house_is_idle(w.house));
+    deinit(&w);
+  }
+}
+
+/* Goal: memory that is full is an error of that room, and of nobody else; nothing that was acknowledged goes. */
+TEST(memory_that_is_full_refuses_a_change_and_loses_none) {
+  world w;
+  init(&w);
+  join(&w, MEMBER, LK_LIT("crdt:e"));
+  step(&w);
+  increment(&w, MEMBER);
+  w.memory.size_max = w.memory.size_used;
+  forget_output(&w);
+  increment(&w, MEMBER);
+  CHECK(has_said(&w, LK_LIT("storage")) && !has_said(&w, LK_LIT("\"value\":2")));
+  CHECK_U64(lk_house_get_stats(w.house).storage_failures, 1);
+  w.memory.size_max = 1 << 20;
+  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:e"), LK_LIT("\"value\":1")));
+  deinit(&w);
+}
+
+/* ---- queries ---- */
+
+TEST(a_query_is_answered_by_a_room_that_nobody_is_in) {
+  world w;
+  init(&w);
+  make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+  for (int i = 0; i < 2; i++) { /* open, and put away */
+    query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.get"), LK_LIT("{}"));
+    CHECK(has_said(&w, LK_LIT("\"value\":1")));
+    w.now += IDLE_MS;
+    step(&w);
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  }
+  query(&w, LK_LIT("nothing:d"), LK_LIT("crdt.get"), LK_LIT("{}"));
+  CHECK_U64(lk_house_output(w.house, 0).ptr[4], LK_BUS_UNMATCHED);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  deinit(&w);
+}
+
+TEST(a_query_that_changes_a_room_is_made_once) {
+  for (int is_open = 0; is_open < 2; is_open++) { /* when it comes again */
+    world w;
+    init(&w);
+    const lk_slice amount = LK_LIT("{\"payload\":{\"amount\":1}}");
+    query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.increment"), amount);
+    CHECK(has_said(&w, LK_LIT("\"value\":1")) && has_said(&w, LK_LIT("durable")));
+    die(&w);
+    begin(&w);
+    if (is_open) {
+      say(&w, &(lk_bus_message){ .kind = LK_BUS_RESTORE,
+                                 .member = MEMBER,
+                                 .topic = LK_LIT("crdt:d"),
+                                 .payload = LK_LIT("{}"),
+                                 .rights = LK_RIGHTS_READ });
+      step(&w);
+    }
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                               .request = w.request,
+                               .again = true,
+                               .topic = LK_LIT("crdt:d"),
+                               .event = LK_LIT("crdt.increment"),
+                               .payload = amount,
+                               .rights = LK_RIGHTS_ADMIN });
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).repeated, 1);
+    CHECK(has_said(&w, LK_LIT("\"value\":1")));
+    deinit(&w);
+  }
+}
+
+/* Goal: who asks gets an answer also where the room ends under the query; an edge that is another one gets none. */
+TEST(queries_whose_room_or_edge_ends_are_forgotten) {
+  world w;
+  init(&w);
+  w.disk.hold = true;
+  for (int i = 0; i < 3; i++)
+    query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.increment"), LK_LIT("{\"payload\":{\"amount\":1}}"));
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 6, .answers = w.generation });
+  forget_output(&w);
+  w.disk.hold = false;
+  step(&w);
+  CHECK_U64(lk_house_output(w.house, 0).len, 0);
+  w.request = 0;
+  query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.get"), LK_LIT("{}"));
+  CHECK(has_said(&w, LK_LIT("\"value\":0")));
+  w.disk.hold = true;
+  query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.increment"), LK_LIT("{\"payload\":{\"amount\":1}}"));
+  w.disk.size_max = w.disk.size_used;
+  w.disk.hold = false;
+  step(&w);
+  CHECK_U64(lk_house_output(w.house, 0).ptr[4], LK_BUS_LATE);
+  deinit(&w);
+}
+
+TEST(topics_are_listed_page_by_page_for_those_who_administer) {
+  world w;
+  char topic[20];
+  init(&w);
+  for (uint64_t i = 0; i < 5; i++) {
+    (void)snprintf(topic, sizeof topic, "crdt:%c%u", i % 2 ? 'e' : 'd', (unsigned)i);
+    make_topic(&w, MEMBER + i, lk_slice_cstr(topic));
+  }
+  join(&w, MEMBER + 9, LK_LIT("crdt:d0"));
+  query_as(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_SLICE_EMPTY, LK_RIGHTS_WRITE);
+  CHECK(has_said(&w, LK_LIT("LK_ERR_DENIED")));
+  query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{\"limit\":2}"));
+  CHECK(has_said(&w, LK_LIT("{\"topics\":[{\"topic\":\"crdt:d0\",\"members\":1,\"level\":"
+                            "\"durable\",\"open\":true,\"bytes\":")));
+  CHECK(has_said(&w, LK_LIT("crdt:d2")) && !has_said(&w, LK_LIT("crdt:d4")));
+  CHECK(has_said(&w, LK_LIT("\"more\":true}")));
+  query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{\"after\":\"crdt:d2\"}"));
+  CHECK(has_said(&w, LK_LIT("crdt:d4")) && !has_said(&w, LK_LIT("crdt:d2")));
+  CHECK(has_said(&w, LK_LIT("\"topic\":\"crdt:e3\",\"members\":0,\"level\":\"memory\"")));
+  CHECK(has_said(&w, LK_LIT("\"more\":false}")));
+  query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{\"limit\":0}"));
+  CHECK(has_said(&w, LK_LIT("LK_ERR_RANGE")));
+  query(&w, LK_SLICE_EMPTY, LK_LIT("other"), LK_SLICE_EMPTY);
+  CHECK(has_said(&w, LK_LIT("LK_ERR_UNKNOWN_EVENT")));
+  deinit(&w);
+}
+
+/* ---- deleting ---- */
+
+TEST(who_may_not_administer_deletes_nothing) {
+  world w;
+  init(&w);
+  make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+  query_as(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_SLICE_EMPTY, LK_RIGHTS_WRITE);
+  step(&w);
+  CHECK(has_said(&w, LK_LIT("LK_ERR_DENIED")));
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+  deinit(&w);
+}
+
+/* Goal: a deletion that was answered is one, and one that was not leaves all or nothing, whenever the house dies. */
+TEST(a_deleted_topic_is_gone_whenever_the_house_dies) {
+  for (uint32_t operations = 0; operations < 20; operations++) {
+    for (int is_memory = 0; is_memory < 2; is_memory++) {
+      const lk_slice topic = is_memory ? LK_LIT("crdt:e") : LK_LIT("crdt:d");
+      world w;
+      init(&w);
+      w.limits.room_tail_bytes = 1;
+      join(&w, MEMBER, topic);
+      step(&w);
+      for (int i = 0; i < 30; i++) {
+        increment(&w, MEMBER);
+        step(&w);
+      }
+      w.disk.hold = w.memory.hold = true;
+      query(&w, topic, LK_LIT("delete"), LK_SLICE_EMPTY);
+      join(&w, MEMBER + 1, topic); /* comes behind it */
+      for (uint32_t i = 0; i < operations; i++) {
+        lk_memory_storage_release(&w.disk, 1);
+        lk_memory_storage_release(&w.memory, 1);
+        step(&w);
+      }
+      CHECK(has_said(&w, LK_LIT("deleted")));
+      bool is_answered = lk_house_get_stats(w.house).erased > 0;
+      w.disk.submitted = w.memory.submitted = (lk_list){ 0 };
+      die(&w);
+      w.disk.hold = w.memory.hold = false;
+      begin(&w);
+      forget_output(&w);
+      join(&w, MEMBER, topic);
+      step(&w);
+      step(&w);
+      CHECK(has_said(&w, LK_LIT("\"value\":0")) ||
+            (!is_answered && has_said(&w, LK_LIT("\"value\":30"))));
+      CHECK(operations < 19 || is_answered);
+      deinit(&w);
+    }
+  }
+  CHECK_COVERED(house_finishes_a_deletion);
+}
+
+TEST(a_topic_may_be_deleted_while_it_is_loaded_or_closed_or_was_never_there) {
+  for (uint32_t operations = 0; operations < 16; operations++) {
+    world w;
+    init(&w);
+    make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+    w.now += IDLE_MS;
+    w.disk.hold = true;
+    step(&w);
+    for (uint32_t i = 0; i < operations; i++) { /* on its way out, gone, and on its way in */
+      if (i == 8) join(&w, MEMBER + 1, LK_LIT("crdt:d"));
+      lk_memory_storage_release(&w.disk, 1);
+      step(&w);
+    }
+    query(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_SLICE_EMPTY);
+    query(&w, LK_LIT("crdt:never"), LK_LIT("delete"), LK_SLICE_EMPTY);
+    w.disk.hold = false;
+    for (int i = 0; i < 3; i++) step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).erased, 2);
+    CHECK(joins_with(&w, MEMBER + 2, LK_LIT("crdt:d"), LK_LIT("\"value\":0")));
+    deinit(&w);
+  }
+}
+
+TEST(a_house_with_two_levels_survives_every_failed_allocation) {
+  FAULT_LOOP(faults, test_alloc()) {
+    world w;
+    init(&w);
+    die(&w);
+    w.env = (lk_env)LK_ENV_INIT(faulty_alloc(&faults), NULL);
+    w.limits.room_tail_bytes = 1;
+    w.generation++;
+    if (lk_house_open(&(lk_house_options){ .env = &w.env,
+                                           .limits = &w.limits,
+                                           .storage = &w.disk.table,
+                                           .memory = &w.memory.table,
+                                           .policy = &w.policy,
+                                           .generation = w.generation,
+                                           .edges_count = 1 },
+                      &w.house) != LK_OK) {
+      lk_memory_storage_deinit(&w.disk);
+      lk_memory_storage_deinit(&w.memory);
+      continue;
+    }
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = w.generation });
+    step(&w);
+    make_topic(&w, MEMBER, LK_LIT("crdt:e"));
+    make_topic(&w, MEMBER + 1, LK_LIT("crdt:d"));
+    query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{}"));
+    query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.get"), LK_LIT("{}"));
+    query(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_LIT("{}"));
+    w.now += IDLE_MS;
+    step(&w);
+    step(&w);
+    deinit(&w);
+  }
+}
