@@ -65,6 +65,11 @@ END`])
 test('version, program, manual page and pkg-config agree', () => {
   const version = JSON.parse(must(join(prefix, 'bin/laniakea'), ['version', '--json'])).version
   assert.equal(pkgConfig('--modversion'), version)
-  assert.match(must('mandoc', ['-T', 'utf8', join(prefix, 'share/man/man1/laniakea.1')]), new RegExp(version.replaceAll('.', '\\.')))
+  for (const [page, words] of [['man1/laniakea.1', 'COMMANDS'], ['man1/laniakea-serve.1', '--drain TIME'], ['man5/laniakea.toml.5', 'http.idle-timeout']]) {
+    const path = join(prefix, 'share/man', page)
+    const text = must('mandoc', ['-T', 'utf8', path]).replaceAll(/.\x08/g, '')
+    assert.ok(text.includes(version) && text.includes(words), page)
+    assert.equal(must('mandoc', ['-T', 'lint', '-W', 'style', path]), '', page)
+  }
   assert.ok(statSync(join(prefix, 'include/laniakea/laniakea.h')).isFile())
 })

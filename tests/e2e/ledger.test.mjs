@@ -3,7 +3,8 @@
 // Goal: nothing acknowledged is lost and nothing is counted twice, whichever process dies at whichever moment.
 // Method: clients write a ledger: what they asked for, and what was acknowledged. Room and edge processes are killed with
 // SIGKILL under load, each kind as often as its supervisor allows. At any time the room must show at least what was
-// acknowledged before it was asked; in the end, exactly what was asked for. Then the server is started again.
+// acknowledged before it was asked; in the end, exactly what was asked for. Then the server is started again, where its
+// topics are on disk. All of it for both levels: on disk, and in the memory of the supervisor.
 // LK_SEED and LK_LEDGER_MS repeat a run and prolong it: LK_LEDGER_MS=600000 node --test tests/e2e/ledger.test.mjs
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
@@ -11,7 +12,7 @@ import { after, test } from 'node:test'
 import { Program } from './program.mjs'
 
 const seed = Number(process.env.LK_SEED ?? Date.now() % 1_000_000)
-const millis = Number(process.env.LK_LEDGER_MS ?? 18_000)
+const millis = Number(process.env.LK_LEDGER_MS ?? 9_000) // for each level
 const repeat = `repeat: LK_SEED=${seed} node --test tests/e2e/ledger.test.mjs`
 // At most ten deaths of a kind in ten seconds are forgiven.
 const KILL_EVERY = 1250
@@ -20,8 +21,10 @@ let state = seed
 const random = () => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) >>> 8) / (1 << 24)
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const program = new Program()
-after(() => program.dispose())
+// The one that is tested; clients and killers look here.
+let program
+const programs = { durable: new Program(), memory: new Program({ data: false }, '--ephemeral') }
+after(() => Promise.all(Object.values(programs).map((one) => one.dispose())))
 
 /** Process ids of the server's processes of a kind, by their names. */
 function processesOf(kind) {
@@ -109,6 +112,7 @@ async function writer(client, actor, ledger, until) {
     ledger.asked[actor] = asked
     const response = await client.ask('crdt.merge', { counts: { [actor]: asked } })
     if (response !== undefined) ledger.acknowledged[actor] = asked
+    if (response !== undefined) ledger.levels.add(response.level)
     else await sleep(10)
   }
 }
@@ -147,13 +151,16 @@ async function countsOf(topic) {
   return response
 }
 
-test('nothing acknowledged is lost when edge and room processes are killed under load', { timeout: millis + 60_000 }, async (t) => {
+for (const level of Object.keys(programs)) {
+
+test(`nothing acknowledged is lost when edge and room processes are killed under load: ${level}`, { timeout: millis + 60_000 }, async (t) => {
+  program = programs[level]
   const ledger = { asked: {}, acknowledged: {}, readings: 0, kills: { room: 0, edge: 0 } }
   const topics = ['crdt:one', 'crdt:two', 'crdt:three']
   await program.start()
   const until = Date.now() + millis
   const clients = Array.from({ length: 12 }, (_, i) => new Client(topics[i % 3]))
-  const ledgers = topics.map(() => ({ asked: {}, acknowledged: {}, readings: 0 }))
+  const ledgers = topics.map(() => ({ asked: {}, acknowledged: {}, readings: 0, levels: new Set() }))
   await Promise.all([
     ...clients.map((client, i) => (i < 9 ? writer(client, `writer${i}`, ledgers[i % 3], until) : reader(client, ledgers[i % 3], until))),
     killer('room', ledger, until),
@@ -172,23 +179,24 @@ test('nothing acknowledged is lost when edge and room processes are killed under
     assert.deepEqual({ ...(await countsOf(topic)).counts }, ledgers[i].asked, `${topic}; ${repeat}`)
   const acknowledgements = ledgers.reduce((sum, { acknowledged }) => sum + Object.keys(acknowledged).length, 0)
   assert.equal(acknowledgements, 9)
+  for (const { levels } of ledgers) assert.deepEqual([...levels], [level])
   assert.ok(ledger.kills.room >= millis / 3000 && ledger.kills.edge >= millis / 3000, `killed ${JSON.stringify(ledger.kills)}`)
   const total = ledgers.flatMap(({ asked }) => Object.values(asked)).reduce((a, b) => a + b, 0)
   const lost = clients.reduce((sum, client) => sum + client.lost, 0)
   t.diagnostic(`seed ${seed}: ${total} counted, ${ledger.kills.room} room and ${ledger.kills.edge} edge processes killed, ${lost} connections lost`)
   for (const client of clients) client.end()
 
-  // And after the server has been stopped as well, once as it should be and once not.
+  // And after the server has been stopped as well, once as it should be and once not; memory goes with it.
   for (const signal of ['SIGTERM', 'SIGKILL']) {
     await program.stop(signal)
     await sleep(100)
     await program.start()
     for (const [i, topic] of topics.entries())
-      assert.deepEqual({ ...(await countsOf(topic)).counts }, ledgers[i].asked, `${topic} after ${signal}; ${repeat}`)
+      assert.deepEqual({ ...(await countsOf(topic)).counts }, level === 'durable' ? ledgers[i].asked : {}, `${topic} after ${signal}; ${repeat}`)
   }
 })
 
-test('a change that is not idempotent is made once when room processes are killed under load', { timeout: 30_000 }, async (t) => {
+test(`a change that is not idempotent is made once when room processes are killed under load: ${level}`, { timeout: 30_000 }, async (t) => {
   const client = new Client('crdt:increments')
   const began = Date.now()
   let asked = 0, kills = 0
@@ -210,3 +218,5 @@ test('a change that is not idempotent is made once when room processes are kille
   t.diagnostic(`${asked} increments, ${kills} room processes killed`)
   client.end()
 })
+
+}

@@ -296,13 +296,6 @@ describe('long-poll, request by request', () => {
       assert.equal((await ask(server, method, 'vsn=2.0.0', { Origin: 'http://evil.example' })).status, 403)
     assert.equal((await ask(server, 'GET', 'vsn=2.0.0', { Origin: 'http://localhost:1' })).status, 410)
   })
-
-  test('says why it is not served by a server of several edges', async () => {
-    const server = await start('--edges', '2')
-    const { http, status, error, message } = await ask(server, 'GET', 'vsn=2.0.0')
-    assert.deepEqual([http, status, error], [501, 403, 'longpoll_needs_one_edge'])
-    assert.match(message, /--edges 1/)
-  })
 })
 
 /** All that comes until the server closes. */
@@ -313,3 +306,104 @@ function raw(server, text) {
     socket.setEncoding('latin1').on('data', (piece) => (got += piece)).on('error', reject).on('close', () => resolve(got))
   })
 }
+
+// ---- several edge processes ----
+
+const edgesOf = (server) => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+  try {
+    const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    return name === 'laniakea-edge' && Number(parent) === server.child.pid
+  } catch {
+    return false // it ended while we looked
+  }
+})
+/** As `ask`, on a connection of its own, which comes to any of the edge processes. */
+async function alone(server, method, query, body = '') {
+  const text = await raw(server, `${method} /socket/longpoll?vsn=2.0.0${query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n` +
+    `Content-Type: application/x-ndjson\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  return JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4))
+}
+const metric = async (server, name) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await (await fetch(`${server.url}/metrics`)).text())[1])
+/** The index of the edge process that has the session of `token`, of two. */
+const homeOf = (token) => Buffer.from(token, 'base64url').at(-1) % 2
+
+describe('long-poll over several edge processes', () => {
+  test('finds its session from whichever process a request came to', async () => {
+    const server = await start('--edges', '2')
+    const { token } = await alone(server, 'GET', '')
+    const body = 'x'.repeat(300_000) // more than a ring holds at once
+    for (let i = 0; i < 20; i++) {
+      const large = JSON.stringify([null, String(i), 'phoenix', 'heartbeat', { body }])
+      assert.equal((await alone(server, 'POST', `&token=${token}`, i % 5 === 0 ? large : heartbeat(String(i)))).status, 200)
+      const got = await alone(server, 'GET', `&token=${token}`)
+      assert.equal(got.status, 200)
+      assert.deepEqual(refsOf(got), [String(i)])
+      assert.equal(got.token, token)
+    }
+    const relayed = await metric(server, 'laniakea_longpoll_relayed_total')
+    assert.ok(relayed >= 10 && relayed <= 30, `${relayed} of 40 requests came to the other process`)
+    assert.equal(await metric(server, 'laniakea_longpoll_sessions'), 1)
+    const stranger = Buffer.alloc(16, 7).toString('base64url')
+    assert.equal((await alone(server, 'POST', `&token=${stranger}`, heartbeat('1'))).status, 410)
+  })
+
+  test('answers 410 at once to those whose process died, and serves the others', async () => {
+    const server = await start('--edges', '2')
+    const tokens = []
+    while ([0, 1].some((home) => tokens.filter((token) => homeOf(token) === home).length < 10)) {
+      tokens.push((await alone(server, 'GET', '')).token)
+      assert.ok(tokens.length < 200, 'sessions are spread')
+    }
+    tokens.sort(() => Math.random() - 0.5) // processes take turns: in order, each poll could come to the right one
+    const polls = tokens.map((token) => alone(server, 'GET', `&token=${token}`).then(({ status }) => status, () => 'cut'))
+    await until(async () => (await metric(server, 'laniakea_longpoll_relayed_total')) > 0, 'polls to be passed on')
+    await sleep(200)
+    process.kill(edgesOf(server)[0], 'SIGKILL')
+    await until(() => edgesOf(server).length === 2, 'its successor')
+    const began = Date.now()
+    const statuses = await Promise.all(tokens.map((token) => alone(server, 'POST', `&token=${token}`, heartbeat('9')).then(({ status }) => status)))
+    const dead = [0, 1].find((home) => tokens.every((token, i) => statuses[i] === (homeOf(token) === home ? 410 : 200)))
+    assert.notEqual(dead, undefined, `${statuses}`)
+    const ends = await Promise.all(tokens.map((token, i) => homeOf(token) === dead ? polls[i] : 'alive'))
+    assert.ok(ends.every((end) => end === 'alive' || end === 410 || end === 'cut'), `${ends}`)
+    assert.ok(ends.includes(410), 'some connections were not at the process that died')
+    assert.ok(Date.now() - began < 3000, 'nobody waited for what cannot come')
+    await Promise.all(polls)
+  })
+
+  test('sessions end in batches when the server stops', async () => {
+    const server = await start('--edges', '2', '--drain', '2s')
+    const sessions = await Promise.all(Array.from({ length: 240 }, () => alone(server, 'GET', '')))
+    const polls = sessions.map(({ token }) => alone(server, 'GET', `&token=${token}`).then(({ status }) => ({ status, at: Date.now() })))
+    await sleep(500)
+    const began = Date.now()
+    server.child.kill('SIGTERM')
+    const ends = await Promise.all(polls)
+    assert.deepEqual([...new Set(ends.map(({ status }) => status))], [410])
+    const times = ends.map(({ at }) => at - began).sort((a, b) => a - b)
+    assert.ok(times[180] - times[60] >= 200, `the middle half went between ${times[60]} and ${times[180]} ms`)
+    assert.deepEqual(await server.ended, [0, null])
+    assert.ok(Date.now() - began < 4000, `${Date.now() - began} ms`)
+    running.delete(server)
+  })
+
+  test('50 clients of Phoenix go on when one of the processes is killed, and lose nothing', { timeout: 60_000 }, async () => {
+    const server = await start('--edges', '2')
+    const clients = await Promise.all(Array.from({ length: 50 }, async () => {
+      const socket = client(server)
+      const own = { socket, breaks: 0, ...(await joined(socket, 'crdt:many')) }
+      socket.onClose(() => own.breaks++)
+      return own
+    }))
+    await Promise.all(clients.map(({ channel }) => increment(channel, 1)))
+    const victim = edgesOf(server)[0]
+    process.kill(victim, 'SIGKILL')
+    await until(() => edgesOf(server).length === 2 && !edgesOf(server).includes(victim), 'the next process')
+    await until(() => clients.some(({ breaks }) => breaks > 0), 'somebody to notice')
+    await sleep(500)
+    await until(() => clients.every(({ channel, socket }) => channel.isJoined() && socket.isConnected()), 'all to be back', 30_000)
+    await Promise.all(clients.map(({ channel }) => increment(channel, 1)))
+    assert.equal((await reply(clients[0].channel.push('crdt.get', { payload: {} }))).value, 100)
+    assert.ok((await metric(server, 'laniakea_longpoll_relayed_total')) > 50)
+  })
+})

@@ -107,11 +107,11 @@ function directory() {
   return path
 }
 
-/** The private directory of a server: among what its processes have open. */
-function dataOf(server) {
-  const folder = `/proc/${processOf(server, 'room')}/fd`
-  const open = readdirSync(folder).map((name) => readlinkSync(join(folder, name)))
-  return open.find((path) => /\/laniakea-serve-\w{6}$/.test(path))
+/** The files and directories that the processes of a server have open. */
+function filesOf(server) {
+  const pids = [server.pid, ...childrenOf(server.pid)]
+  const open = pids.flatMap((pid) => readdirSync(`/proc/${pid}/fd`).map((name) => readlinkSync(`/proc/${pid}/fd/${name}`)))
+  return open.filter((path) => path.startsWith('/') && !path.startsWith('/dev/') && !path.startsWith('/memfd:'))
 }
 
 // Stopped by signal, so that the processes close all it holds, and whatever the test was about: no
@@ -206,13 +206,11 @@ describe('the program', () => {
 
   test('stops with 0 on Ctrl-C too', async () => assert.equal(await stop(await start(), 'SIGINT'), 0))
 
-  test('keeps private data in a directory of its own and removes it at the end', async () => {
+  test('without a data directory has no file open anywhere', async () => {
     const server = await start()
-    const path = dataOf(server)
-    assert.ok(path, 'there is a directory')
     await join_(client(server), 'crdt:demo')
+    assert.deepEqual(filesOf(server), [])
     assert.equal(await stop(server), 0)
-    assert.ok(!existsSync(path))
   })
 
   test('says nothing when it is to be quiet', async () => {
@@ -605,9 +603,8 @@ describe('a counter', () => {
 
 describe('the supervisor', () => {
   for (const kind of ['edge', 'room']) {
-    test(`gives up when ${kind} processes die too fast, says so, and removes the data`, async () => {
+    test(`gives up when ${kind} processes die too fast, and says so`, async () => {
       const server = await start()
-      const path = dataOf(server)
       for (let i = 0; i < 100 && server.child.exitCode === null; i++) {
         const pid = processOf(server, kind)
         if (pid) {
@@ -622,7 +619,6 @@ describe('the supervisor', () => {
       const restarts = server.err.split('\n').filter((line) => /restart \d+\)/.test(line))
       assert.equal(restarts.length, 10)
       for (const line of restarts) assert.match(line, new RegExp(`"process_died".*"the ${kind} process 0 was killed by signal 9`))
-      assert.ok(!existsSync(path))
     })
   }
 
@@ -664,6 +660,41 @@ describe('the supervisor', () => {
     assert.equal(await stop(server), 0)
   })
 
+  test('takes as many restarts as its settings say', async () => {
+    const server = await start('--restart-count', '1', '--restart-period', '60s')
+    const before = processOf(server, 'room')
+    process.kill(before, 'SIGKILL')
+    await until(() => ![undefined, before].includes(processOf(server, 'room')), 'another process')
+    process.kill(processOf(server, 'room'), 'SIGKILL')
+    assert.equal((await server.ended)[0], 1)
+    assert.match(server.err, /more than 1 times within 60 seconds/)
+  })
+
+  test('wakes one edge process for a connection, and each in its turn', async () => {
+    const server = await start('--edges', '4')
+    const edges = childrenOf(server.pid).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'laniakea-edge')
+    assert.equal(edges.length, 4)
+    const switchesOf = (pid) => Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+    const sumOfSwitches = () => edges.reduce((sum, pid) => sum + switchesOf(pid), 0)
+    await sleep(200)
+    const [files, switches] = [edges.map(openFilesOf), sumOfSwitches()]
+    const sockets = []
+    for (let i = 0; i < 400; i++) { // one after the other: the kernel has a choice each time
+      const socket = connect(server.port, '127.0.0.1')
+      await once(socket, 'connect')
+      sockets.push(socket)
+    }
+    const have = () => edges.map((pid, i) => openFilesOf(pid) - files[i])
+    await until(() => have().reduce((sum, count) => sum + count) === 400, 'all to be accepted')
+    const woken = sumOfSwitches() - switches
+    // Whoever is busy is passed over; without turns two of them have none.
+    assert.ok(have().every((count) => count >= 40 && count <= 200), `${have()}`)
+    // Waking all four for each connection is 1,600.
+    assert.ok(woken < 800, `${woken} awakenings`)
+    for (const socket of sockets) socket.destroy()
+    assert.equal(await stop(server), 0)
+  })
+
   test('starts nobody again while it stops, where the signal was sent to all processes', async () => {
     const server = await start()
     const [edge, room] = [processOf(server, 'edge'), processOf(server, 'room')]
@@ -692,23 +723,16 @@ describe('the supervisor', () => {
     assert.match(lines[1].message, /^rooms cannot be served from /)
   })
 
-  test('takes its processes with it when it is killed, and the next server removes what it left', async () => {
+  test('takes its processes with it when it is killed', async () => {
     const server = await start()
     const pids = childrenOf(server.pid)
-    const path = dataOf(server)
     assert.equal(pids.length, 2)
     await stop(server, 'SIGKILL')
     await until(() => !pids.some(isAlive), 'the processes to die', 1000)
-    assert.ok(existsSync(path))
-    const next = await start()
-    assert.ok(!existsSync(path))
-    await start()
-    assert.ok(existsSync(dataOf(next)), 'what is in use stays')
   })
 
   test('goes on when nobody reads its words any more', async () => {
     const server = await start()
-    const path = dataOf(server)
     server.child.stdout.destroy()
     server.child.stderr.destroy()
     for (const kind of ['edge', 'room']) {
@@ -718,17 +742,17 @@ describe('the supervisor', () => {
     }
     assert.equal(statusOf(await raw(server, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')), 200)
     assert.equal(await stop(server), 0)
-    assert.ok(!existsSync(path))
   })
 
   for (const kind of ['edge', 'room']) {
     test(`kills a process for ${kind}s that does not stop, says so, and ends with 1`, async () => {
-      const server = await start()
+      const server = await start('--drain', kind === 'edge' ? '500ms' : '9s', '--stop-timeout', kind === 'edge' ? '1s' : '1500ms')
       process.kill(processOf(server, kind), 'SIGSTOP')
       const began = Date.now()
       assert.equal(await stop(server), 1)
-      assert.ok(Date.now() - began < 6000)
-      assert.match(server.err, /^\{.*"event":"killed".*"some processes did not stop within 5 seconds; they are killed"\}\n$/)
+      const took = Date.now() - began
+      assert.ok(took >= 1500 && took < 4000, `${took} ms`)
+      assert.match(server.err, /^\{.*"event":"killed".*"some processes did not stop within 1.5 seconds; they are killed"\}\n$/)
     })
 
     test(`stops at once on a second signal, where ${kind}s do not stop`, async () => {
@@ -742,4 +766,95 @@ describe('the supervisor', () => {
       assert.equal(server.err, '')
     })
   }
+})
+
+// ---- draining ----
+
+describe('a server that stops', () => {
+  const url = (server) => `${server.url.replace('http', 'ws')}/socket/websocket?vsn=2.0.0`
+
+  /** A client that increments without end, and remembers what it was told and how it was closed. */
+  async function writer(server, name) {
+    const own = { acknowledged: 0, code: null, closedAt: 0, asked: 0 }
+    const socket = new WebSocket(url(server))
+    own.closed = new Promise((resolve) => {
+      socket.onclose = ({ code }) => resolve(Object.assign(own, { code, closedAt: Date.now() }))
+    })
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }))
+    const ask = () => socket.readyState === 1 && socket.send(JSON.stringify(['1', String(++own.asked), `crdt:${name}`, 'crdt.increment', { amount: 1 }]))
+    socket.onmessage = ({ data }) => {
+      const [, , , event, { status }] = JSON.parse(data)
+      if (event !== 'phx_reply') return
+      assert.equal(status, 'ok')
+      if (own.isJoined) own.acknowledged++
+      own.isJoined = true
+      setTimeout(ask, 20)
+    }
+    socket.send(JSON.stringify(['1', '0', `crdt:${name}`, 'phx_join', {}]))
+    return own
+  }
+
+  test('lets many clients go one after the other with 1012, within its time, and keeps what it acknowledged', { timeout: 60_000 }, async () => {
+    const data = directory()
+    const server = await start('--data', data, '--edges', '2', '--drain', '3s')
+    const writers = await Promise.all(Array.from({ length: 300 }, (_, i) => writer(server, `drain-${i % 10}`)))
+    await until(() => writers.every(({ acknowledged }) => acknowledged > 0), 'all to write', 20_000)
+    const before = writers.map(({ acknowledged }) => acknowledged)
+    const began = Date.now()
+    server.child.kill('SIGTERM')
+    await sleep(200)
+    await assert.rejects(fetch(`${server.url}/healthz`), 'nobody new is taken')
+    await Promise.all(writers.map(({ closed }) => closed))
+    assert.deepEqual(await server.ended, [0, null])
+    const took = Date.now() - began
+    assert.ok(took < 3000 + 5000, `${took} ms`)
+    assert.deepEqual([...new Set(writers.map(({ code }) => code))], [1012])
+    const times = writers.map(({ closedAt }) => closedAt - began).sort((a, b) => a - b)
+    assert.ok(times[225] - times[75] > 400, `the middle half went between ${times[75]} and ${times[225]} ms`)
+    const most = Math.max(...Array.from({ length: 40 }, (_, i) => times.filter((time) => time >= i * 250 && time < (i + 1) * 250).length))
+    assert.ok(most <= 120, `${most} within 250 ms`)
+    assert.ok(writers.some(({ acknowledged }, i) => acknowledged > before[i] + 5), 'whoever waited for its turn was served')
+
+    const next = await start('--data', data)
+    const socket = new Socket(`${next.url.replace('http', 'ws')}/socket`, { transport: WebSocket })
+    socket.connect()
+    for (let i = 0; i < 10; i++) {
+      const { value } = await new Promise((resolve, reject) => {
+        const channel = socket.channel(`crdt:drain-${i}`)
+        channel.join().receive('ok', () => channel.push('crdt.get', { payload: {} }).receive('ok', resolve)).receive('error', reject)
+      })
+      const acknowledged = writers.filter((_, k) => k % 10 === i).reduce((sum, own) => sum + own.acknowledged, 0)
+      assert.ok(value >= acknowledged, `${acknowledged} were acknowledged, ${value} are there`)
+    }
+    socket.disconnect()
+  })
+
+  test('lets a few go at once', async () => {
+    const server = await start('--drain', '60s')
+    const writers = await Promise.all(Array.from({ length: 8 }, () => writer(server, 'few')))
+    const began = Date.now()
+    assert.equal(await stop(server), 0)
+    assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`)
+    assert.deepEqual([...new Set((await Promise.all(writers.map(({ closed }) => closed))).map(({ code }) => code))], [1012])
+  })
+
+  test('says on connections that are there that it drains, and ends at once on a second signal', async () => {
+    const server = await start('--drain', '60s')
+    const writers = await Promise.all(Array.from({ length: 100 }, () => writer(server, 'many')))
+    const asked = connect(server.port, '127.0.0.1')
+    asked.setEncoding('latin1').write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    assert.match((await once(asked, 'data'))[0], /^HTTP\/1.1 200 /)
+    server.child.kill('SIGTERM')
+    await sleep(300)
+    asked.write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const [text] = await once(asked, 'data')
+    assert.match(text, /^HTTP\/1.1 503 /)
+    assert.match(text, /"error":"draining"/)
+    asked.on('error', () => {})
+    const began = Date.now()
+    server.child.kill('SIGINT')
+    await server.ended
+    assert.ok(Date.now() - began < 1000)
+    await Promise.all(writers.map(({ closed }) => closed))
+  })
 })

@@ -57,7 +57,7 @@ before(async () => {
 after(async () => {
   await end(server)
   rmSync(folder, { recursive: true })
-  assert.equal(server.err.replaceAll(/^laniakea: (new connections get the new certificate in|.*; new connections get the certificate from before).*\n/gm, ''), '')
+  for (const line of server.err.trimEnd().split('\n').filter(Boolean)) assert.equal(JSON.parse(line).event, 'certificate_refused', line)
 })
 
 /** A connection whose handshake is done. */
@@ -85,6 +85,14 @@ async function readAll(socket) {
   socket.on('data', (bytes) => (text += bytes)).on('error', () => {})
   await once(socket, 'close')
   return text
+}
+
+/** The body of the answer, on a connection of its own. */
+async function request(path, method = 'GET', body = '') {
+  const socket = await meet()
+  socket.write(`${method} ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  const text = await readAll(socket)
+  return text.slice(text.indexOf('\r\n\r\n') + 4)
 }
 
 async function open(path, port = server.port) {
@@ -234,6 +242,30 @@ function childrenOf(pid) {
   }
   return readdirSync('/proc').filter(isOne).map((name) => ({ pid: Number(name), name: readFileSync(`/proc/${name}/comm`, 'utf8').trim() }))
 }
+
+test('long-poll goes from one edge process to the other, whichever the connection came to', async () => {
+  const ask = async (method, query, body) => JSON.parse(await request(`/socket/longpoll?vsn=2.0.0${query}`, method, body))
+  const { token } = await ask('GET', '')
+  for (let i = 0; i < 12; i++) {
+    assert.equal((await ask('POST', `&token=${token}`, JSON.stringify([null, String(i), 'phoenix', 'heartbeat', {}]))).status, 200)
+    const { status, messages } = await ask('GET', `&token=${token}`)
+    assert.equal(status, 200)
+    assert.deepEqual(messages.map((text) => JSON.parse(text)[1]), [String(i)])
+  }
+  assert.match(await request('/metrics'), /^laniakea_longpoll_relayed_total [1-9]/m)
+})
+
+test('handshakes are counted and timed', async () => {
+  const metric = async (name) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await request('/metrics'))[1])
+  const [done, failed] = [await metric('laniakea_tls_handshakes_total'), await metric('laniakea_tls_handshake_failures_total')]
+  for (let i = 0; i < 5; i++) {
+    const socket = connectPlainly(server.port, '127.0.0.1', () => socket.end('\x16nonsense'))
+    await once(socket.on('error', () => {}).resume(), 'close')
+  }
+  await until(async () => (await metric('laniakea_tls_handshake_failures_total')) === failed + 5)
+  assert.ok((await metric('laniakea_tls_handshakes_total')) > done)
+  assert.ok((await metric('laniakea_tls_handshake_seconds_count')) > done)
+})
 
 test('an edge process that is started again has the last good certificate, whatever the files hold', async () => {
   replace('before')

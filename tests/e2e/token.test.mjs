@@ -50,6 +50,23 @@ function refuses(code, pattern, args, input, env) {
   assert.equal(said.text, '')
 }
 
+describe('mint', () => {
+  const claims = (...args) => JSON.parse(must(['verify', '--salt', 'user socket', '--secret-file', secretFile], must(['mint', '--secret-file', secretFile, ...args])))
+
+  test('makes tokens that say who may do what where', () => {
+    assert.deepEqual(claims(), {})
+    assert.deepEqual(claims('--subject', 'ann', '--id', '7', '--topic', 'doc:*=write', '-t', 'a=b=read', '--encrypt'),
+      { sub: 'ann', jti: '7', topics: { 'doc:*': 'write', 'a=b': 'read' } })
+    assert.match(must(['mint', '--secret-file', secretFile, '--json']), /^{"token":"SFMyNTY\.[^"]*"}\n$/)
+  })
+
+  test('makes none that the server would not understand', () => {
+    for (const topic of ['doc:*', 'doc:*=own', '=read', 'a*b=read', `${'a'.repeat(256)}=read`])
+      refuses(2, /PATTERN=|TOKEN_CLAIMS|TOO_BIG/, ['mint', '--secret-file', secretFile, '--topic', topic])
+    refuses(2, /TOO_BIG/, ['mint', '--secret-file', secretFile, '--subject', 'a'.repeat(256)])
+  })
+})
+
 describe('verify', () => {
   test('prints what genuine tokens say', () => {
     for (const { token: text, json } of vectors.signed) assert.equal(must(['verify', ...KEY, ...AT], text), `${json}\n`)

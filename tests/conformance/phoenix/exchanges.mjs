@@ -27,6 +27,13 @@ const heartbeats = [
   ['a heartbeat with a join_ref is answered without', `
     a > ["7","8","phoenix","heartbeat",{}]
     a < [null,"8","phoenix","phx_reply",{"status":"ok","response":{}}]`],
+  ['references that are numbers come back as numbers', `
+    a > [null,1,"phoenix","heartbeat",{}]
+    a < [null,1,"phoenix","phx_reply",{"status":"ok","response":{}}]
+    a > [12,13,"relay:x","phx_join",{}]
+    a < [12,13,"relay:x","phx_reply",{"status":"ok","response":{}}]
+    a > [12,14,"relay:x","x",{}]
+    a < [12,14,"relay:x","phx_reply",{"status":"ok","response":{}}]`, v2],
   ['what a heartbeat carries does not matter', `
     a > [null,"1","phoenix","heartbeat",{"since":[1,2],"é":null}]
     a < [null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]`],
@@ -69,7 +76,7 @@ const joins = [
     a > ["r","t","relay:x","say",{}]`],
   ['a join answers with what the room has to say', `
     a > ["1","1","crdt:x","phx_join",{}]
-    a < ["1","1","crdt:x","phx_reply",{"status":"ok","response":{"type":"gcounter","value":"#0","counts":{},"replica":"*"}}]`],
+    a < ["1","1","crdt:x","phx_reply",{"status":"ok","response":{"type":"gcounter","value":"#0","counts":{},"replica":"*","state":"*","level":"*"}}]`],
   ['params of a join may be anything', `
     a > ["1","1","relay:x","phx_join",{"token":"é","deep":[[[{"a":1e3}]]],"n":18446744073709551616}]
     a < ["1","1","relay:x","phx_reply",{"status":"ok","response":{}}]`],
@@ -139,7 +146,7 @@ const joins = [
     a > ["2","7","relay:x","say",{}]
     a < ["2","4","relay:y","phx_reply",{"status":"ok","response":{}}]
     a < ["1","5","relay:x","phx_reply",{"status":"ok","response":{}}]
-    a < ["3","6","crdt:z","phx_reply",{"status":"ok","response":{"value":"#0","counts":{}}}]`],
+    a < ["3","6","crdt:z","phx_reply",{"status":"ok","response":{"value":"#0","counts":{},"state":"*"}}]`],
   ['one join_ref may serve two topics', `
     a joins relay:x as 1
     a joins relay:y as 1
@@ -338,7 +345,7 @@ const stale = [
     a joins crdt:x as 2
     a > ["1","3","crdt:x","crdt.increment",{"payload":{"amount":5}}]
     a > ["2","4","crdt:x","crdt.get",{}]
-    a < ["2","4","crdt:x","phx_reply",{"status":"ok","response":{"value":"#0","counts":{}}}]`],
+    a < ["2","4","crdt:x","phx_reply",{"status":"ok","response":{"value":"#0","counts":{},"state":"*"}}]`],
   ['join_refs are compared as text', `
     a joins relay:x as 1
     a > ["01","2","relay:x","say",{}]
@@ -417,7 +424,7 @@ const pushes = [
     a joins crdt:x as 1
     a > ["1","2","crdt:x","crdt.increment",{"payload":{"amount":5}}]
     a < ["1","2","crdt:x","phx_reply",{"status":"ok","response":{"value":"#5","counts":{},"level":"memory"}}]
-    a < [null,null,"crdt:x","state_updated",{"value":"#5","counts":"*"}]`],
+    a < [null,null,"crdt:x","state_updated",{"value":"#5","counts":"*","delta":"*"}]`],
   ['an event that a room does not know is an error', `
     a joins crdt:x as 2
     a > ["2","6","crdt:x","err",{"e":1}]
@@ -522,8 +529,8 @@ const broadcasts = [
     a joins crdt:x as 1
     b joins crdt:x as 1
     a > ["1",null,"crdt:x","crdt.increment",{"payload":{"amount":2}}]
-    a < [null,null,"crdt:x","state_updated",{"value":"#2","counts":"*"}]
-    b < [null,null,"crdt:x","state_updated",{"value":"#2","counts":"*"}]`],
+    a < [null,null,"crdt:x","state_updated",{"value":"#2","counts":"*","delta":"*"}]
+    b < [null,null,"crdt:x","state_updated",{"value":"#2","counts":"*","delta":"*"}]`],
   ['who comes later hears nothing of before', `
     a joins relay:x as 1
     a > ["1","2","relay:x","say",{}]
@@ -667,15 +674,15 @@ const nonsense = [
     a x 1008`, title === 'nothing' ? sockets : all]),
   ...[['no member', '[]'], ['four members', '[null,"1","phoenix","heartbeat"]'], ['a topic that is null', '[null,"1",null,"heartbeat",{}]'],
     ['a topic that is a number', '[null,"1",1,"heartbeat",{}]'], ['an event that is null', '[null,"1","phoenix",null,{}]'],
-    ['an event that is an object', '[null,"1","phoenix",{},{}]'], ['a ref that is a number (D9)', '[null,1,"phoenix","heartbeat",{}]'],
-    ['a join_ref that is a number (D9)', '[1,"1","phoenix","heartbeat",{}]'], ['a ref that is an array', '[null,["1"],"phoenix","heartbeat",{}]'],
+    ['an event that is an object', '[null,"1","phoenix",{},{}]'], ['a ref that is a fraction (D9)', '[null,1.5,"phoenix","heartbeat",{}]'],
+    ['a join_ref that is an object (D9)', '[{},"1","phoenix","heartbeat",{}]'], ['a ref that is an array', '[null,["1"],"phoenix","heartbeat",{}]'],
     ['an object of V1', '{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1"}']].map(([title, text]) => [
     `an array with ${title} ends the connection (D3)`.replace('an array with an object', 'an object'), `
     a ! ${text}
     a x 1008`, v2]),
   ...[['no topic', '{"event":"heartbeat","payload":{},"ref":"1"}'], ['no event', '{"topic":"phoenix","payload":{},"ref":"1"}'],
     ['no payload', '{"topic":"phoenix","event":"heartbeat","ref":"1"}'], ['no ref', '{"topic":"phoenix","event":"heartbeat","payload":{}}'],
-    ['a ref that is a number (D9)', '{"topic":"phoenix","event":"heartbeat","payload":{},"ref":1}']].map(([title, text]) => [
+    ['a ref that is a fraction (D9)', '{"topic":"phoenix","event":"heartbeat","payload":{},"ref":1.5}']].map(([title, text]) => [
     `an object with ${title} ends the connection (D3)`, `
     a ! ${text}
     a x 1008`, v1]),

@@ -71,8 +71,8 @@ describe('a process dies', { concurrency: 4 }, () => {
         b joins relay:x as 7
         a > ["1","3","crdt:x","crdt.increment",{"payload":{"amount":5}}]
         a < ["1","3","crdt:x","phx_reply",{"status":"ok","response":{"value":"#5","counts":{},"level":"memory"}}]
-        a < [null,null,"crdt:x","state_updated",{"value":"#5","counts":"*"}]`, () => server.replace('room'), `
-        a < ["1",null,"crdt:x","state_updated",{"value":"#5","counts":"*"}]
+        a < [null,null,"crdt:x","state_updated",{"value":"#5","counts":"*","delta":"*"}]`, () => server.replace('room'), `
+        a < ["1",null,"crdt:x","state_updated",{"value":"#5","counts":"*","delta":"*"}]
         a > ["2","4","relay:x","say",{"n":1}]
         a < ["2","4","relay:x","phx_reply",{"status":"ok","response":{}}]
         b < [null,null,"relay:x","say",{"n":1}]`])
@@ -99,7 +99,7 @@ describe('a process dies', { concurrency: 4 }, () => {
       () => server.replace('room'), `
       a < ["1","1","crdt:x","phx_reply",{"status":"ok","response":"*"}]
       a < ["1","2","crdt:x","phx_reply",{"status":"ok","response":{"value":"#1","counts":{},"level":"memory"}}]
-      a < [null,null,"crdt:x","state_updated",{"value":"#1","counts":"*"}]`])
+      a < [null,null,"crdt:x","state_updated",{"value":"#1","counts":"*","delta":"*"}]`])
   })
 })
 

@@ -31,7 +31,7 @@ export const scripts = [
   ['a room answers a join with what it has', async (s) => {
     const response = await s.answer(s.channel('crdt:x').join())
     s.say(Object.keys(response).sort().join(), response.value)
-  }, [join(1, 'crdt:x'), `< ["1","1","crdt:x","phx_reply","*"]`, 'counts,replica,type,value 0']],
+  }, [join(1, 'crdt:x'), `< ["1","1","crdt:x","phx_reply","*"]`, 'counts,level,replica,state,type,value 0']],
 
   ['a push is answered', async (s) => {
     const channel = await s.joined('relay:x')
