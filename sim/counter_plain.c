@@ -41,7 +41,7 @@ static void join(counter_plain *self) {
 }
 
 static void send_request(counter_plain *self, counter_request *request) {
-  char payload[100], id[40] = "";
+  char payload[140], id[64] = "";
   if (request->id != 0) {
     (void)snprintf(id, sizeof id, ",\"request_id\":\"%s-%llu\"", self->node.name,
                    (unsigned long long)request->id);
