@@ -23,10 +23,9 @@ static const lk_room_input everybody = { .member = 0 };
 
 static lk_err say(lk_room *self, lk_room_effect_kind kind, const lk_room_input *to, bool ok,
                   lk_slice payload) {
-  const lk_room_effect effect = {
-    kind, to->member, to->request, ok, false, LK_LIT("written"), payload, self->ticket, 0, LK_OK, 0
-  };
-  return lk_effects_push(&self->effects, &effect);
+  return lk_effects_push(&self->effects, &(lk_room_effect){
+      .kind = kind, .member = to->member, .request = to->request, .ok = ok,
+      .event = LK_LIT("written"), .payload = payload, .ticket = self->ticket });
 }
 
 static lk_err replace(lk_buf *text, lk_slice with) {
@@ -95,5 +94,6 @@ static lk_err open_room(const lk_room_options *o, lk_room **out) {
 
 extern const lk_room_kind lk_board_room_kind;
 const lk_room_kind lk_board_room_kind = {
-  sizeof(lk_room_kind), "board", open_room, close_room, step, poll, true
+  .size = sizeof(lk_room_kind), .name = "board", .open = open_room, .close = close_room,
+  .step = step, .poll = poll, .is_kept = true
 };

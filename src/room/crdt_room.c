@@ -384,6 +384,32 @@ static lk_err render_mismatch(lk_room *self, lk_slice *out) {
                               lk_slice_of(text, sizeof said - 1 + name.len), out);
 }
 
+/* {"html":...} */
+static lk_err render_page(lk_room *self, lk_slice *payload) {
+  lk_crdt_page page = { .name = self->name,
+                        .limits = self->limits,
+                        .len_max = self->limits->ws_output_bytes / 4 };
+  lk_err err = settle_type(self, NULL);
+  if (err != LK_OK) return err;
+  return lk_crdt_answer_page(&self->answers, &page, self->shown, &self->scratch, payload);
+}
+
+static lk_err on_render(lk_room *self, const lk_room_input *input) {
+  lk_slice payload;
+  lk_err err = render_page(self, &payload);
+  return err == LK_OK ? push_effect(self, input, LK_ROOM_REPLY, true, payload) : err;
+}
+
+/* For members that can show nothing but HTML: |member| alone, or, where it is 0, all of them. */
+static lk_err tell_page(lk_room *self, uint64_t member) {
+  lk_room_effect effect = { .kind = member != 0 ? LK_ROOM_PUSH : LK_ROOM_BROADCAST,
+                            .member = member,
+                            .event = LK_LIT("render"),
+                            .profiles = lk_profile_only(LK_PROFILE_MINIMAL) };
+  lk_err err = render_page(self, &effect.payload);
+  return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
+}
+
 static lk_err on_join(lk_room *self, const lk_room_input *input) {
   wishes wanted;
   lk_slice field, payload;
@@ -399,6 +425,7 @@ static lk_err on_join(lk_room *self, const lk_room_input *input) {
                               &payload);
   if (err == LK_OK) err = push_effect(self, input, LK_ROOM_ACCEPT, true, payload);
   if (err == LK_OK) self->members++;
+  if (err == LK_OK && input->profile == LK_PROFILE_MINIMAL) err = tell_page(self, input->member);
   return err;
 }
 
@@ -436,18 +463,6 @@ static lk_err on_get(lk_room *self, const lk_room_input *input) {
     return err == LK_OK ? push_effect(self, input, LK_ROOM_REPLY, false, payload) : err;
   }
   if (err == LK_OK) err = lk_crdt_answer_get(&self->answers, self->shown, wanted.as_json, &payload);
-  return err == LK_OK ? push_effect(self, input, LK_ROOM_REPLY, true, payload) : err;
-}
-
-static lk_err on_render(lk_room *self, const lk_room_input *input) {
-  lk_crdt_page page = { .name = self->name,
-                        .limits = self->limits,
-                        .len_max = self->limits->ws_output_bytes / 4 };
-  lk_slice payload;
-  lk_err err = settle_type(self, NULL);
-  if (err == LK_OK) {
-    err = lk_crdt_answer_page(&self->answers, &page, self->shown, &self->scratch, &payload);
-  }
   return err == LK_OK ? push_effect(self, input, LK_ROOM_REPLY, true, payload) : err;
 }
 
@@ -971,6 +986,7 @@ static lk_err take_input(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_SNAPSHOT: return on_snapshot(self);
   case LK_ROOM_LEAVE: on_leave(self, input->member); return LK_OK;
   case LK_ROOM_TICK: return on_tick(self, input);
+  case LK_ROOM_RENDER: return tell_page(self, 0);
   }
   LK_UNREACHABLE();
 }
@@ -1146,6 +1162,7 @@ const lk_room_kind lk_crdt_room_kind = {
   .step = step,
   .poll = poll,
   .is_kept = true,
+  .renders = true,
 };
 
 const lk_room_kind lk_crdt_counter_room_kind = {
@@ -1156,4 +1173,5 @@ const lk_room_kind lk_crdt_counter_room_kind = {
   .step = step,
   .poll = poll,
   .is_kept = true,
+  .renders = true,
 };

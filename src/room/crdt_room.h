@@ -7,6 +7,9 @@
  *   crdt.merge                    {"delta":D} or {"state":D}; {"counts":{"actor":3}} of a gcounter; or bytes
  *   crdt.get, crdt.subscribe      ok    {"value","state"}
  *   render                        ok    {"html"}: see crdt_html.h
+ *   ask                           of nobody who is in the room: {"event","payload","type","must_exist","is_new"}, any of the above
+ *                                 with terms: LK_ERR_NOT_FOUND where there must be an object and is none, LK_ERR_EXISTS where
+ *                                 it must be new and is not; an object that is new takes the type of a writer
  *   state_updated                 to every member: {"value","delta"}, what changed
  *
  * A change is answered {"value","level"} when it is kept. D is a state or a delta in base64, or in the catalogue's JSON as an

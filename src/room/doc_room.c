@@ -24,6 +24,7 @@
 #include "codec/hex.h"
 #include "codec/json_bytes.h"
 #include "codec/json_writer.h"
+#include "codec/varint.h"
 #include "crypto/sha256.h"
 #include "doc/news.h"
 #include "room/doc_awareness.h"
@@ -31,6 +32,7 @@
 #include "room/doc_journal.h"
 #include "room/doc_payload.h"
 #include "room/doc_query.h"
+#include "room/doc_render.h"
 #include "room/effects.h"
 
 #define SCRATCH_MAX ((size_t)1 << 24)
@@ -69,6 +71,7 @@ struct lk_room {
   lk_doc_journal journal;
   lk_doc_encoded encoded;
   lk_doc_awareness *awareness; /* NULL where nobody ever showed anything */
+  lk_doc_rendered *rendered;   /* NULL where nobody ever read HTML */
 };
 
 static lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
@@ -661,7 +664,9 @@ static lk_err write_join(lk_room *self, const lk_room_input *input, const lk_doc
   (void)lk_buf_append(out, access_name(input->rights));
   (void)lk_buf_append(out, LK_LIT("\",\"durability\":\""));
   (void)lk_buf_append(out, self->level);
-  (void)lk_buf_append(out, LK_LIT("\",\"profile\":\"full_client\",\"encoding\":\""));
+  (void)lk_buf_append(out, LK_LIT("\",\"profile\":\""));
+  (void)lk_buf_append(out, lk_profile_name(input->profile));
+  (void)lk_buf_append(out, LK_LIT("\",\"encoding\":\""));
   (void)lk_buf_append(out, encoding_name(wish->dialect));
   return lk_buf_append(out, LK_LIT("\"}"));
 }
@@ -705,6 +710,30 @@ static lk_err join_y(lk_room *self, const lk_room_input *input) {
   return err == LK_OK ? push_awareness(self, input->member) : err;
 }
 
+/* To a member that just came and reads HTML all of it; to those who are in what changed. */
+static lk_err tell_page(lk_room *self, const lk_room_input *input) {
+  bool is_join = input->kind == LK_ROOM_JOIN;
+  lk_buf page;
+  lk_err err = wake(self, input);
+  if (err == LK_OK && self->rendered == NULL) {
+    self->rendered = lk_alloc_bytes(self->env->alloc, sizeof *self->rendered);
+    if (self->rendered == NULL) return LK_ERR_NOMEM;
+    lk_doc_rendered_init(self->rendered, self->env->alloc, self->seed);
+  }
+  if (err != LK_OK) return err;
+  lk_buf_init(&page, self->env->alloc, self->limits->bus_frame_bytes);
+  err = lk_doc_rendered_write(self->rendered, self->doc, is_join, &page);
+  if (err == LK_OK && page.len > 0) {
+    err = push_copy(self, (lk_room_effect){ .kind = is_join ? LK_ROOM_PUSH : LK_ROOM_BROADCAST,
+                                            .member = is_join ? input->member : 0,
+                                            .event = LK_LIT("render"),
+                                            .payload = lk_buf_slice(&page),
+                                            .profiles = lk_profile_only(LK_PROFILE_MINIMAL) });
+  }
+  lk_buf_deinit(&page);
+  return err == LK_ERR_LIMIT ? LK_OK : err; /* too long for a message: it is not told */
+}
+
 static lk_err on_join(lk_room *self, const lk_room_input *input) {
   lk_doc_wish wish;
   lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
@@ -721,6 +750,7 @@ static lk_err on_join(lk_room *self, const lk_room_input *input) {
                   wish.has_vector ? LK_LIT("state_vector") : LK_SLICE_EMPTY);
   if (err == LK_OK) err = accept(self, input, lk_buf_slice(&self->text), wish.dialect);
   if (err == LK_OK && is_pushed(&wish)) err = push_history(self, input->member, &wish);
+  if (err == LK_OK && input->profile == LK_PROFILE_MINIMAL) err = tell_page(self, input);
   return err == LK_OK ? push_awareness(self, input->member) : err;
 }
 
@@ -860,6 +890,7 @@ static lk_err run(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_SNAPSHOT: return on_snapshot(self);
   case LK_ROOM_LEAVE: return on_leave(self, input);
   case LK_ROOM_TICK: return on_tick(self, input);
+  case LK_ROOM_RENDER: return tell_page(self, input);
   }
   LK_UNREACHABLE();
 }
@@ -923,6 +954,10 @@ static void close_room(lk_room *self) {
   if (self->awareness != NULL) {
     lk_doc_awareness_deinit(self->awareness);
     lk_free_bytes(alloc, self->awareness, sizeof *self->awareness);
+  }
+  if (self->rendered != NULL) {
+    lk_doc_rendered_deinit(self->rendered);
+    lk_free_bytes(alloc, self->rendered, sizeof *self->rendered);
   }
   lk_free_bytes(alloc, self, sizeof *self);
 }
@@ -1001,6 +1036,32 @@ static lk_err open_room(const lk_room_options *options, lk_room **out) {
   return LK_OK;
 }
 
+/* One awareness update of several: entries one behind the other, so that the later one counts. */
+static lk_err merge_awareness(const lk_slice *updates, size_t count, lk_buf *out) {
+  uint64_t entries = 0, n;
+  lk_err err = LK_OK;
+  for (size_t i = 0; err == LK_OK && i < count; i++) {
+    lk_reader in = lk_reader_of(updates[i]);
+    err = lk_varuint_decode(&in, UINT32_MAX, &n);
+    entries += err == LK_OK ? n : 0;
+  }
+  if (err == LK_OK) err = lk_varuint_encode(out, entries);
+  for (size_t i = 0; err == LK_OK && i < count; i++) {
+    lk_reader in = lk_reader_of(updates[i]);
+    err = lk_varuint_decode(&in, UINT32_MAX, &n);
+    if (err == LK_OK) err = lk_buf_append(out, lk_reader_rest(&in));
+  }
+  return err;
+}
+
+static lk_err merge(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,
+                    lk_buf *out) {
+  if (lk_slice_equal(event, LK_LIT("server_update")))
+    return lk_update_compact(env, LK_UPDATE_V1, payloads, count, out);
+  if (lk_slice_equal(event, LK_LIT("awareness"))) return merge_awareness(payloads, count, out);
+  return LK_ERR_UNSUPPORTED;
+}
+
 const lk_room_kind lk_doc_room_kind = {
   .size = sizeof(lk_room_kind),
   .name = "doc",
@@ -1009,4 +1070,6 @@ const lk_room_kind lk_doc_room_kind = {
   .step = lk_doc_room_step,
   .poll = poll,
   .is_kept = true,
+  .renders = true,
+  .merge = merge,
 };

@@ -73,13 +73,23 @@ static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m
     else lk_house_tell_crash(self, number, LK_LIT("unmatched topic"));
     return;
   }
+  lk_profile profile;
+  lk_slice field;
   const bool is_new = e == NULL;
+  err = lk_house_read_profile(self, m->payload, &profile, &field);
+  if (err != LK_OK && m->kind == LK_BUS_JOIN) {
+    lk_house_answer(self, number, m->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
+                    lk_house_profile_refusal(self, err, field), false);
+    return;
+  }
+  err = LK_OK;
   if (is_new) err = lk_house_make_entry(self, m->topic, kind, &e);
   if (err != LK_OK) {
     refuse_entry(self, number, m);
     return;
   }
   err = lk_house_make_member(e, number, &who);
+  if (err == LK_OK) who->profile = (uint8_t)profile;
   if (err == LK_OK && m->kind == LK_BUS_JOIN &&
       (err = lk_house_note_asked(e, number, m->request)) != LK_OK)
     lk_house_free_member(self, who);
@@ -129,6 +139,11 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
   if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN &&
       lk_attendance_knows(m->event)) {
     lk_house_change_attendance(e, number, m->request, m->event, m->payload);
+    return;
+  }
+  if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN &&
+      lk_house_is_of_pace(m->event)) {
+    lk_house_change_pace(e, who, m->request, m->payload);
     return;
   }
   if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN) {

@@ -14,7 +14,8 @@ static lk_err step_room(entry *e, lk_room_input input) {
   return e->kind->step(e->room, &input);
 }
 
-static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hears) {
+static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hears,
+                          lk_profile profile) {
   lk_house_settle(self, effect->member, effect->request);
   lk_house_tell(self, edge_of(effect->member),
                 &(lk_bus_message){ .kind = LK_BUS_ACCEPT,
@@ -22,7 +23,8 @@ static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hea
                                    .request = effect->request,
                                    .payload = effect->payload,
                                    .binary = effect->binary,
-                                   .dialect = effect->dialect });
+                                   .dialect = effect->dialect,
+                                   .profiles = lk_profile_only(profile) });
 }
 
 /* ---- who is there ---- */
@@ -119,7 +121,7 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
                     false);
     return;
   }
-  answer_accept(house, effect, hears);
+  answer_accept(house, effect, hears, (lk_profile)m->profile);
   lk_trace_emit(house->env, LK_TRACE_room_joined, effect->member, e->members.count, entry_topic(e));
 }
 
@@ -158,7 +160,7 @@ static void do_push(entry *e, const lk_room_effect *effect) {
 }
 
 /* One message for each edge that has somebody in the room: it knows who. */
-static void do_broadcast(entry *e, const lk_room_effect *effect) {
+void lk_house_send_to_all(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   for (uint32_t i = 0; i < house->edges_count; i++) {
     bool is_there = effect->member != 0 && edge_of(effect->member) == i;
@@ -169,8 +171,18 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
                                      .topic = entry_topic(e),
                                      .event = effect->event,
                                      .payload = effect->payload,
-                                     .binary = effect->binary });
+                                     .binary = effect->binary,
+                                     .profiles = effect->profiles });
   }
+}
+
+static void do_broadcast(entry *e, const lk_room_effect *effect) {
+  lk_room_effect now = *effect;
+  if (e->pace != NULL && now.profiles == 0) {
+    lk_house_note_pace(e, effect);
+    now.profiles = lk_profile_only(LK_PROFILE_FULL);
+  }
+  lk_house_send_to_all(e, &now);
 }
 
 /* Every open request that no record covered yet is in this one. The marks are the last of e->applied. */
@@ -297,12 +309,18 @@ void lk_house_run_room(entry *e, lk_room_input input) {
                        LK_LIT("{\"reason\":\"room crashed\"}"));
 }
 
+static lk_profile profile_of(const lk_house *self, uint64_t number) {
+  const member *m = lk_house_find_member(self, number);
+  return m == NULL ? LK_PROFILE_FULL : (lk_profile)m->profile;
+}
+
 /* From here on a record covers the request. */
 void lk_house_ask_room(entry *e, lk_room_input input) {
   asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
   if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
   a->is_handed = true;
   e->house->stats.requests++;
+  if (input.kind == LK_ROOM_JOIN) input.profile = profile_of(e->house, input.member);
   lk_house_run_room(e, input);
 }
 
@@ -319,5 +337,6 @@ void lk_house_restore(entry *e, member *m, lk_room_input input) {
   if (err != LK_OK) LK_COVERED(house_restored_without_presence);
   input.kind = LK_ROOM_RESTORE;
   input.member = number;
+  input.profile = (lk_profile)m->profile;
   lk_house_run_room(e, input);
 }

@@ -64,6 +64,7 @@ void lk_house_free_entry(entry *e) {
   lk_free_array(alloc, e->applied, e->applied_cap, sizeof *e->applied);
   lk_map_deinit(&e->recovered);
   lk_attendance_deinit(&e->attendance);
+  lk_house_free_pace(e);
   lk_keeper_deinit(&e->keeper);
   if (e->scroll != NULL) {
     lk_scroll_deinit(e->scroll);
@@ -307,6 +308,10 @@ static void take_in(entry *e, const waiting_input *w) {
   }
   if (w->kind == LK_BUS_MESSAGE && lk_attendance_knows(input.event)) {
     lk_house_change_attendance(e, w->member, w->request, input.event, input.payload);
+    return;
+  }
+  if (w->kind == LK_BUS_MESSAGE && lk_house_is_of_pace(input.event)) {
+    lk_house_change_pace(e, m, w->request, input.payload);
     return;
   }
   if (w->kind == LK_BUS_JOIN && m != NULL) m->state = MEMBER_JOINS;

@@ -52,6 +52,7 @@ lk_err lk_house_make_member(entry *at, uint64_t number, member **out) {
 void lk_house_free_member(lk_house *self, member *m) {
   edge *e = &self->edges[edge_of(m->number)];
   if (m->state == MEMBER_IN) {
+    lk_house_leave_pace(m);
     lk_list_remove(&m->entry->members, &m->link);
     m->entry->edge_members[edge_of(m->number)]--;
   }
@@ -66,6 +67,7 @@ bool lk_house_let_in(member *m) {
   m->state = MEMBER_IN;
   lk_list_push_last(&e->members, &m->link);
   e->edge_members[edge_of(m->number)]++;
+  lk_house_enter_pace(m);
   return true;
 }
 

@@ -7,6 +7,7 @@
  *   house_closing.c   and its end: dropping, closing, erasing
  *   house_revival.c   what a house of before had in memory
  *   house_queries.c   requests from nobody who is in a room
+ *   house_pace.c      members that are served less often
  *   house_effects.c   inputs to a room, and what follows from them; presence
  *   house_journal.c   records and snapshots
  *
@@ -41,6 +42,7 @@ typedef struct member {
   entry *entry;
   uint64_t number; /* the edge in the top byte, below it the edge's own number */
   member_state state;
+  uint8_t profile;      /* lk_profile */
   uint32_t asked_count; /* of its requests, those that are not answered */
 } member;
 
@@ -134,7 +136,8 @@ struct entry {
   entry_timer timer;    /* the room's own */
   entry_timer presence; /* there is something to tell of who is there */
   lk_attendance attendance;
-  uint64_t number; /* of this entry among all that the house has had */
+  struct pace *pace; /* NULL where all members are served at once */
+  uint64_t number;   /* of this entry among all that the house has had */
   uint32_t topic_len;
   uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
 };
@@ -316,7 +319,28 @@ void lk_house_advance_revival(lk_house *self);
 /* |number| is an edge's, without a member. May drop the room. */
 void lk_house_on_query(lk_house *self, uint64_t number, const lk_bus_message *m);
 
+/* ---- house_pace.c ---- */
+
+/* How the params of a join want to be served. LK_ERR_PAYLOAD, of |*field|; the errors of JSON. */
+lk_err lk_house_read_profile(lk_house *self, lk_slice params, lk_profile *out, lk_slice *field);
+/* That, told to the client; until the next record or snapshot. */
+lk_slice lk_house_profile_refusal(lk_house *self, lk_err why, lk_slice field);
+/* |m| is in now, or no longer. */
+void lk_house_enter_pace(member *m);
+void lk_house_leave_pace(member *m);
+/* |effect| goes to all, and was sent to full clients. There is a pace. */
+void lk_house_note_pace(entry *e, const lk_room_effect *effect);
+/* False for the timers of others. May drop the room. */
+bool lk_house_tick_pace(entry *e, const entry_timer *timer);
+/* What a member says about how it is to be served. */
+bool lk_house_is_of_pace(lk_slice event);
+void lk_house_change_pace(entry *e, member *m, uint64_t request, lk_slice payload);
+void lk_house_free_pace(entry *e);
+
 /* ---- house_effects.c ---- */
+
+/* A BROADCAST, to those of |effect->profiles|: one message for each edge that has somebody in the room. */
+void lk_house_send_to_all(entry *e, const lk_room_effect *effect);
 
 void lk_house_leave_attendance(entry *e, uint64_t number);
 void lk_house_tell_attendance(entry *e);

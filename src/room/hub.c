@@ -116,7 +116,8 @@ bool lk_hub_poll(lk_hub *self, lk_hub_output *out) {
   lk_edge_output given;
   do {
     if (!lk_edge_poll_one(self->edge, &given)) return false;
-  } while (given.kind == LK_EDGE_RESUME || given.kind == LK_EDGE_ANSWER); /* we never pause, nor ask */
+  } while (given.kind == LK_EDGE_RESUME ||
+           given.kind == LK_EDGE_ANSWER); /* we never pause, nor ask */
   *out = (lk_hub_output){ .kind = given.kind == LK_EDGE_SEND ? LK_HUB_SEND : LK_HUB_CLOSE,
                           .connection = given.connections[0],
                           .text = given.bytes,

@@ -5,7 +5,7 @@
 #ifndef LK_ROOM_POLICY_H
 #define LK_ROOM_POLICY_H
 
-#include "base/base.h"
+#include "channel/profile.h"
 
 #define LK_ROOM_IDLE_MS_PRESET (15u * 60 * 1000)
 
@@ -20,7 +20,8 @@ typedef struct lk_room_policy {
   size_t ephemeral_count;
   const lk_idle_rule *idle;
   size_t idle_count;
-  uint64_t idle_ms; /* of all other topics */
+  uint64_t idle_ms;           /* of all other topics */
+  lk_profile_preset profiles; /* by which clients are judged */
 } lk_room_policy;
 
 #define LK_ROOM_POLICY_PRESET                                                                      \

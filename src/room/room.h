@@ -21,6 +21,7 @@
 #define LK_ROOM_ROOM_H
 
 #include "channel/message.h"
+#include "channel/profile.h"
 #include "channel/rights.h"
 
 typedef enum lk_room_input_kind {
@@ -32,6 +33,7 @@ typedef enum lk_room_input_kind {
   LK_ROOM_JOURNALED, /* ticket: its record is durable, and those before it */
   LK_ROOM_SNAPSHOT,  /* answer with SNAPSHOT_DONE, now or in a later step */
   LK_ROOM_QUERY, /* member, request, event, payload, binary: like MESSAGE, from nobody who is in the room */
+  LK_ROOM_RENDER, /* kinds that render: a BROADCAST to LK_PROFILE_MINIMAL with what changed since the last one */
 } lk_room_input_kind;
 
 /* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
@@ -50,6 +52,7 @@ typedef struct lk_room_input {
   uint64_t ticket;
   lk_rights rights; /* JOIN, RESTORE, MESSAGE, QUERY: at least READ */
   lk_slice subject; /* JOIN, RESTORE, QUERY: who it is, by its token; empty: nobody in particular */
+  lk_profile profile; /* JOIN, RESTORE: how it is served */
 } lk_room_input;
 
 typedef enum lk_room_effect_kind {
@@ -78,6 +81,7 @@ typedef struct lk_room_effect {
   uint64_t ticket;
   uint64_t at_ms;
   lk_err result;
+  lk_profile_set profiles;    /* BROADCAST: to whom; 0: everybody, in their time */
   lk_message_dialect dialect; /* ACCEPT: how this member reads bytes from then on; PUSH: the same,
                                  PLAIN: as before */
 } lk_room_effect;
@@ -109,6 +113,11 @@ typedef struct lk_room_kind {
   lk_err (*step)(lk_room *self, const lk_room_input *input);
   bool (*poll)(lk_room *self, lk_room_effect *out);
   bool is_kept; /* what it journals is there when it opens; else it never journals */
+  bool renders; /* it knows RENDER; members that cannot do better get its HTML */
+  /* Appends one payload that says what |count| broadcasts of |event| said. LK_ERR_UNSUPPORTED where that cannot be: they
+   * are sent one by one then, as for any other error. NULL: never. */
+  lk_err (*merge)(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,
+                  lk_buf *out);
 } lk_room_kind;
 
 /* The kind that serves |topic|, or NULL. */

@@ -134,8 +134,11 @@ lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *it
   const lk_setting_value *idle = &self->values[LK_SETTING_room_idle_for];
   lk_room_policy policy = { .ephemeral = items->ephemeral,
                             .idle = items->idle,
-                            .idle_ms = lk_settings_number(self, LK_SETTING_room_idle) };
+                            .idle_ms = lk_settings_number(self, LK_SETTING_room_idle),
+                            .profiles = LK_PRESET_LENIENT };
   const char *text = ephemeral->text;
+  if (strcmp(lk_settings_text(self, LK_SETTING_profiles), "strict") == 0)
+    policy.profiles = LK_PRESET_STRICT;
   for (uint32_t i = 0; i < ephemeral->count && i < LK_SETTINGS_RULES_MAX; i++) {
     items->ephemeral[policy.ephemeral_count++] = lk_slice_cstr(text);
     text += strlen(text) + 1;

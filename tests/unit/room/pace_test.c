@@ -1,0 +1,288 @@
+/* Members that are served less often: what they hear, and when. Through the house, by its bus. */
+#include "room/house.h"
+
+#include <stdio.h>
+
+#include "channel/bus.h"
+#include "channel/profile.h"
+#include "harness/test.h"
+#include "laniakea/doc.h"
+#include "platform/memory/storage.h"
+
+typedef struct world {
+  lk_env env;
+  lk_limits limits;
+  lk_room_policy policy;
+  lk_memory_storage storage;
+  lk_house *house;
+  uint64_t now_ms;
+  uint64_t request;
+} world;
+
+static void say(world *w, lk_bus_message m) {
+  lk_buf frame;
+  lk_buf_init(&frame, test_alloc(), 1 << 20);
+  m.request = m.kind == LK_BUS_JOIN || m.kind == LK_BUS_MESSAGE ? ++w->request : 0;
+  m.rights = LK_RIGHTS_WRITE;
+  CHECK_OK(lk_bus_encode(&m, 1 << 20, &frame));
+  lk_house_feed(w->house, 0, lk_buf_slice(&frame), true, w->now_ms);
+  lk_buf_deinit(&frame);
+}
+
+static void init(world *w) {
+  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
+                .limits = lk_limits_default(),
+                .policy = LK_ROOM_POLICY_PRESET };
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
+                                              .limits = &w->limits,
+                                              .memory = &w->storage.table,
+                                              .policy = &w->policy,
+                                              .entropy = 1,
+                                              .generation = 9,
+                                              .edges_count = 1 },
+                         &w->house));
+  say(w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+  lk_house_step(w->house, 0);
+}
+
+static void deinit(world *w) {
+  lk_house_close(w->house);
+  lk_memory_storage_deinit(&w->storage);
+}
+
+#define HEARD_MAX 32
+
+/* What the edge was told since the last time, as text: "BROADCAST event set payload". */
+typedef struct heard {
+  lk_bus_message at[HEARD_MAX];
+  uint32_t count;
+  lk_buf bytes;
+} heard;
+
+static void hear(world *w, heard *h) {
+  lk_bus_reader reader;
+  lk_bus_message m;
+  lk_house_step(w->house, w->now_ms);
+  lk_slice out = lk_house_output(w->house, 0);
+  lk_buf_init(&h->bytes, test_alloc(), 1 << 20);
+  CHECK_OK(lk_buf_append(&h->bytes, out));
+  lk_house_consume(w->house, 0, out.len);
+  lk_bus_reader_init(&reader, test_alloc(), 1 << 20);
+  lk_bus_reader_boundary(&reader);
+  lk_slice in = lk_buf_slice(&h->bytes);
+  h->count = 0;
+  while (lk_bus_read(&reader, &in, &m) == LK_OK) {
+    CHECK(h->count < HEARD_MAX);
+    h->at[h->count++] = m;
+  }
+  lk_bus_reader_deinit(&reader);
+}
+
+static void forget(heard *h) { lk_buf_deinit(&h->bytes); }
+
+static uint64_t member_of(uint32_t n) { return UINT64_C(1) << 32 | n; }
+
+static void join(world *w, uint32_t n, const char *topic, const char *params) {
+  say(w, (lk_bus_message){ .kind = LK_BUS_JOIN,
+                           .member = member_of(n),
+                           .topic = lk_slice_cstr(topic),
+                           .payload = lk_slice_cstr(params) });
+  lk_house_step(w->house, w->now_ms);
+}
+
+static void tell(world *w, uint32_t n, const char *event, lk_slice payload, bool binary) {
+  say(w, (lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                           .member = member_of(n),
+                           .event = lk_slice_cstr(event),
+                           .payload = payload,
+                           .binary = binary });
+}
+
+#define CONSTRAINED "{\"has_workers\":true,\"memory_mb\":1024}"
+#define MINIMAL "{\"has_workers\":false}"
+
+static uint32_t count_of(const heard *h, const char *event, lk_profile_set set) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < h->count; i++) {
+    count += h->at[i].kind == LK_BUS_BROADCAST && h->at[i].profiles == set &&
+             lk_slice_equal(h->at[i].event, lk_slice_cstr(event));
+  }
+  return count;
+}
+
+static const lk_bus_message *find(const heard *h, lk_bus_kind kind) {
+  for (uint32_t i = 0; i < h->count; i++)
+    if (h->at[i].kind == kind) return &h->at[i];
+  return NULL;
+}
+
+TEST(where_nobody_is_slow_everybody_hears_at_once) {
+  world w;
+  heard h;
+  init(&w);
+  join(&w, 1, "relay:a", "{}");
+  join(&w, 2, "relay:a", "{}");
+  tell(&w, 1, "move", LK_LIT("{}"), false);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "move", 0), 1);
+  forget(&h);
+  deinit(&w);
+}
+
+TEST(constrained_members_hear_in_turn_after_a_tenth_of_a_second) {
+  world w;
+  heard h;
+  init(&w);
+  join(&w, 1, "relay:a", "{}");
+  join(&w, 2, "relay:a", CONSTRAINED);
+  hear(&w, &h);
+  CHECK_U64(h.at[h.count - 1].kind, LK_BUS_ACCEPT);
+  CHECK_U64(h.at[h.count - 1].profiles, lk_profile_only(LK_PROFILE_CONSTRAINED));
+  forget(&h);
+  w.now_ms = 1000;
+  tell(&w, 1, "move", LK_LIT("{\"x\":1}"), false);
+  w.now_ms = 1050;
+  tell(&w, 1, "move", LK_LIT("{\"x\":2}"), false);
+  tell(&w, 2, "ping", LK_LIT("{}"), false);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "move", lk_profile_only(LK_PROFILE_FULL)), 2);
+  CHECK_U64(count_of(&h, "move", 6), 0);
+  forget(&h);
+  CHECK_U64(lk_house_deadline(w.house), 1100);
+  w.now_ms = 1100;
+  hear(&w, &h);
+  CHECK_U64(h.count, 3);
+  CHECK_TEXT(h.at[0].payload, "{\"x\":1}");
+  CHECK_TEXT(h.at[1].payload, "{\"x\":2}");
+  CHECK_U64(h.at[1].profiles, 6); /* who could read HTML alone, in a room without it, too */
+  CHECK_TEXT(h.at[2].event, "ping");
+  CHECK_U64(h.at[2].member, member_of(2));
+  forget(&h);
+  /* When the slow one has left there is no more gathering. */
+  tell(&w, 1, "move", LK_LIT("{}"), false);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member_of(2) });
+  tell(&w, 1, "move", LK_LIT("{}"), false);
+  w.now_ms = 2000;
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "move", lk_profile_only(LK_PROFILE_FULL)), 1);
+  CHECK_U64(count_of(&h, "move", 0), 1);
+  CHECK_U64(count_of(&h, "move", 6), 0);
+  forget(&h);
+  deinit(&w);
+}
+
+static void note_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  (void)doc, (void)origin, (void)local;
+  lk_buf_truncate(ctx, 0);
+  CHECK_OK(lk_buf_append(ctx, update));
+}
+
+/* Goal: what was typed in a tenth of a second goes out as one update, and a second later as HTML. */
+TEST(documents_are_merged_for_the_constrained_and_rendered_for_the_minimal) {
+  world w;
+  heard h;
+  lk_doc *doc, *slow;
+  lk_node text, read;
+  lk_buf update, got;
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  init(&w);
+  lk_buf_init(&update, test_alloc(), 1 << 20);
+  lk_buf_init(&got, test_alloc(), 1 << 20);
+  CHECK_OK(lk_doc_open(&env, &options, &doc));
+  options.client = 2;
+  CHECK_OK(lk_doc_open(&env, &options, &slow));
+  CHECK_OK(lk_doc_root(doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_doc_on_update(doc, LK_UPDATE_V1, note_update, &update, NULL));
+  join(&w, 1, "doc:a", "{}");
+  join(&w, 2, "doc:a", CONSTRAINED);
+  join(&w, 3, "doc:a", "{\"capabilities\":" MINIMAL "}");
+  hear(&w, &h);
+  for (uint32_t i = 0, accepts = 0; i < h.count; i++) {
+    static const char *names[] = { "\"profile\":\"full_client\"",
+                                   "\"profile\":\"constrained_client\"",
+                                   "\"profile\":\"minimal_client\"" };
+    if (h.at[i].kind != LK_BUS_ACCEPT) continue;
+    CHECK(lk_slice_find(h.at[i].payload, lk_slice_cstr(names[accepts])) != LK_SLICE_NONE);
+    CHECK_U64(h.at[i].profiles, 1u << accepts++);
+  }
+  forget(&h);
+  w.now_ms = 100;
+  for (uint64_t i = 0; i < 10; i++) {
+    CHECK_OK(lk_doc_text_insert(doc, text, i, LK_LIT("<"), NULL));
+    tell(&w, 1, "client_update", lk_buf_slice(&update), true);
+  }
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_FULL)), 10);
+  forget(&h);
+  w.now_ms = 200;
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_CONSTRAINED)), 1);
+  const lk_bus_message *m = find(&h, LK_BUS_BROADCAST);
+  CHECK(m->binary && m->payload.len < 40);
+  CHECK_OK(lk_doc_apply(slow, LK_UPDATE_V1, m->payload, 0));
+  CHECK_OK(lk_doc_root(slow, LK_LIT("t"), LK_NODE_TEXT, &read));
+  CHECK_OK(lk_doc_text_string(slow, read, &got));
+  CHECK_TEXT(lk_buf_slice(&got), "<<<<<<<<<<");
+  forget(&h);
+  w.now_ms = 1100;
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "render", lk_profile_only(LK_PROFILE_MINIMAL)), 1);
+  m = find(&h, LK_BUS_BROADCAST);
+  CHECK_TEXT(m->payload, "{\"fragments\":[{\"root\":\"t\",\"html\":\"<p>&lt;&lt;&lt;&lt;&lt;&lt;&"
+                         "lt;&lt;&lt;&lt;</p>\\n\"}]}");
+  forget(&h);
+  /* Something was said, but the page is the same: nothing is told. */
+  tell(&w, 1, "awareness", LK_LIT("\x01\x0a\x01\x02{}"), true);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "awareness", lk_profile_only(LK_PROFILE_FULL)), 1);
+  forget(&h);
+  w.now_ms = 9000;
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "awareness", lk_profile_only(LK_PROFILE_CONSTRAINED)), 1);
+  CHECK_U64(count_of(&h, "render", lk_profile_only(LK_PROFILE_MINIMAL)), 0);
+  forget(&h);
+  /* The connection got better. */
+  tell(&w, 2, "capabilities", LK_LIT("{\"has_workers\":true,\"memory_mb\":8192}"), false);
+  hear(&w, &h);
+  m = find(&h, LK_BUS_REPLY);
+  CHECK_TEXT(m->payload, "{\"profile\":\"full_client\"}");
+  CHECK_U64(m->profiles, lk_profile_only(LK_PROFILE_FULL));
+  forget(&h);
+  tell(&w, 2, "capabilities", LK_LIT("{\"memory_mb\":\"much\"}"), false);
+  hear(&w, &h);
+  m = find(&h, LK_BUS_REPLY);
+  CHECK(lk_slice_starts_with(m->payload,
+                             LK_LIT("{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"memory_mb\",")));
+  forget(&h);
+  join(&w, 4, "doc:a", "{\"has_sab\":7}");
+  hear(&w, &h);
+  CHECK(lk_slice_starts_with(find(&h, LK_BUS_REFUSE)->payload,
+                             LK_LIT("{\"reason\":\"LK_ERR_PAYLOAD\",\"field\":\"has_sab\",")));
+  forget(&h);
+  lk_doc_close(doc);
+  lk_doc_close(slow);
+  lk_buf_deinit(&update);
+  lk_buf_deinit(&got);
+  deinit(&w);
+}
+
+TEST(what_is_gathered_is_bounded) {
+  world w;
+  heard h;
+  static char text[100001];
+  char payload[100100];
+  memset(text, 'x', sizeof text - 1);
+  init(&w);
+  join(&w, 1, "relay:a", "{}");
+  join(&w, 2, "relay:a", CONSTRAINED);
+  hear(&w, &h);
+  forget(&h);
+  (void)snprintf(payload, sizeof payload, "{\"x\":\"%s\"}", text);
+  for (int i = 0; i < 3; i++) tell(&w, 1, "move", lk_slice_cstr(payload), false);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "move", 6), 3); /* before its time */
+  forget(&h);
+  deinit(&w);
+}
