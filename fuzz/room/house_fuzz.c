@@ -31,7 +31,8 @@ FUZZ(lk_house_feed) {
                          &house));
   const lk_bus_message said[7] = {
     { .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 },
-    { .kind = LK_BUS_JOIN, .request = 1, .member = UINT64_C(1) << 32, .topic = LK_LIT("crdt:a") },
+    { .kind = LK_BUS_JOIN, .request = 1, .member = UINT64_C(1) << 32, .topic = LK_LIT("crdt:a"),
+      .payload = LK_LIT("{\"has_workers\":true,\"memory_mb\":1024}") },
     { .kind = LK_BUS_MESSAGE,
       .request = 2,
       .member = UINT64_C(1) << 32,

@@ -322,6 +322,7 @@ void lk_house_on_query(lk_house *self, uint64_t number, const lk_bus_message *m)
 /* ---- house_pace.c ---- */
 
 /* How the params of a join want to be served. LK_ERR_PAYLOAD, of |*field|; the errors of JSON. */
+/* not foreign: lk_house_feed() hands it what edges say, and fuzzes it so */
 lk_err lk_house_read_profile(lk_house *self, lk_slice params, lk_profile *out, lk_slice *field);
 /* That, told to the client; until the next record or snapshot. */
 lk_slice lk_house_profile_refusal(lk_house *self, lk_err why, lk_slice field);
