@@ -79,7 +79,9 @@ static const uint8_t room_prefix[] = { 'r', 'o', 'o', 'm', '-' };
 #define KEPT_MORE 0xFFu
 enum { KEPT_ACTOR = 1, KEPT_REQUESTS = 2 };
 
-/* No clock is there: see crdt_commands.c. */
+/* How far the clock of a client may be ahead of ours; where the house does not know the date, some time in the year 2248:
+ * nobody is there, and the end of lk_hlc is far. */
+#define DRIFT_MS 300000u
 #define STAMP_MS_MAX (UINT64_C(1) << 43)
 
 typedef struct waiter {
@@ -587,6 +589,10 @@ static lk_err name_actor(lk_room *self, const lk_room_input *input, lk_slice lab
   return LK_OK;
 }
 
+static uint64_t stamp_max(const lk_room_input *input) {
+  return input->wall_ms != 0 ? input->wall_ms + DRIFT_MS : STAMP_MS_MAX;
+}
+
 /* Executes |command|, all of it or nothing; its delta is in the scratch memory. */
 static lk_err execute(lk_room *self, const lk_room_input *input, const lk_crdt_command *command,
                       lk_slice *delta, lk_slice *field) {
@@ -597,7 +603,11 @@ static lk_err execute(lk_room *self, const lk_room_input *input, const lk_crdt_c
   lk_err err = name_actor(self, input, command->node_id, name, &op.actor);
   if (err != LK_OK) return err;
   *field = LK_SLICE_EMPTY;
-  op.now_ms = command->timestamp_ms != 0 ? command->timestamp_ms : input->now_ms;
+  op.now_ms = command->timestamp_ms;
+  if (op.now_ms == 0) op.now_ms = input->wall_ms != 0 ? input->wall_ms : input->now_ms;
+  *field = LK_LIT("timestamp");
+  if (op.now_ms > stamp_max(input)) return LK_ERR_CLOCK;
+  *field = LK_SLICE_EMPTY;
   err = begin_trial(self, most_of(command->arguments.len, ANSWER_PER_COMMAND_BYTE), &made);
   if (err != LK_OK) return err;
   lk_buf_truncate(&self->delta, 0);
@@ -676,11 +686,12 @@ static lk_err on_command(lk_room *self, const lk_room_input *input) {
 /* ---- changing by merge ---- */
 
 /* Every stamp must be of a time in which somebody may live, or the clock of the object would be at its end. */
-static lk_err admit(const lk_flat *news) {
+static lk_err admit(const lk_room_input *input, const lk_flat *news) {
   lk_err err = LK_OK;
   for (uint32_t i = 0; err == LK_OK && i < news->fact_count; i++) {
     const lk_crdt_type *type = lk_flat_type_at(news, news->facts[i].node);
-    if (type->admit_value != NULL) err = type->admit_value(news->facts[i].value, STAMP_MS_MAX, 0);
+    if (type->admit_value != NULL)
+      err = type->admit_value(news->facts[i].value, stamp_max(input), 0);
   }
   return err;
 }
@@ -719,9 +730,10 @@ static lk_err narrow(lk_room *self, lk_flat *news, size_t *len) {
 }
 
 /* Takes in |news|, which came in |len| bytes, all of it or nothing; it becomes what was new of it. */
-static lk_err take_in(lk_room *self, lk_flat *news, size_t len, bool *changed) {
+static lk_err take_in(lk_room *self, const lk_room_input *input, lk_flat *news, size_t len,
+                      bool *changed) {
   trial made;
-  lk_err err = admit(news);
+  lk_err err = admit(input, news);
   if (err == LK_OK && len >= NARROWED_LEAST) err = narrow(self, news, &len);
   if (err != LK_OK) return err;
   if (has_more_of_us(self, news)) {
@@ -803,7 +815,7 @@ static lk_err on_merge(lk_room *self, const lk_room_input *input) {
   if (err == LK_OK) err = settle_type_of_merge(self, &in);
   if (err == LK_OK) err = decode_foreign(self, &in, &news);
   size_t len = in.bytes.len > 0 ? in.bytes.len : in.json.len;
-  if (err == LK_OK) err = take_in(self, &news, len, &changed);
+  if (err == LK_OK) err = take_in(self, input, &news, len, &changed);
   if (err != LK_OK) return refuse(self, input, err, field);
   if (!changed) return answer_known(self, input);
   err = need_next(self);

@@ -502,15 +502,36 @@ static lk_err ask_for_rest(lk_room *self, const lk_room_input *input) {
   return err;
 }
 
+/* Who has nothing gets what is encoded for all. */
+static lk_err send_all(lk_room *self, uint64_t member) {
+  static const uint8_t nothing[] = { 0, 0 };
+  lk_doc_encoded_walk walk;
+  lk_slice update = lk_slice_of(nothing, sizeof nothing);
+  lk_err err = lk_doc_encoded_begin(&self->encoded, &walk);
+  lk_y_kind kind = LK_Y_SYNC_STEP2;
+  while (err == LK_OK && (lk_doc_encoded_next(&walk, &update) || kind == LK_Y_SYNC_STEP2)) {
+    err = push_y(self, member, kind, update);
+    kind = LK_Y_UPDATE;
+  }
+  return err;
+}
+
+static lk_err send_missing(lk_room *self, uint64_t member, lk_slice vector) {
+  lk_buf update;
+  lk_buf_init(&update, self->env->alloc, self->limits->doc_update_bytes);
+  lk_err err = lk_doc_encode(self->doc, LK_UPDATE_V1, vector, &update);
+  if (err == LK_OK) err = push_y(self, member, LK_Y_SYNC_STEP2, lk_buf_slice(&update));
+  lk_buf_deinit(&update);
+  return err;
+}
+
 /* What the member lacks, and the question for what we lack. */
 static lk_err answer_step1(lk_room *self, const lk_room_input *input, lk_slice vector,
                            outcome *out) {
-  lk_buf update;
-  lk_buf_init(&update, self->env->alloc, self->limits->doc_update_bytes);
+  bool has_nothing = vector.len == 1 && vector.ptr[0] == 0;
   lk_err err = wake(self, input);
-  if (err == LK_OK) err = lk_doc_encode(self->doc, LK_UPDATE_V1, vector, &update);
-  if (err == LK_OK) err = push_y(self, input->member, LK_Y_SYNC_STEP2, lk_buf_slice(&update));
-  lk_buf_deinit(&update);
+  if (err == LK_OK)
+    err = has_nothing ? send_all(self, input->member) : send_missing(self, input->member, vector);
   if (err != LK_OK && err != LK_ERR_NOMEM) {
     *out = refused("state_vector", err);
     return LK_OK;

@@ -111,6 +111,11 @@ static void on_timer(entry *e, const entry_timer *timer) {
   else lk_house_put_away(e);
 }
 
+void lk_house_set_date(lk_house *self, uint64_t wall_ms, uint64_t now_ms) {
+  self->wall_ms = wall_ms;
+  self->wall_at_ms = now_ms;
+}
+
 void lk_house_step(lk_house *self, uint64_t now_ms) {
   lk_heap_item *item;
   self->now_ms = lk_max_u64(self->now_ms, now_ms);

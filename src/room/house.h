@@ -75,6 +75,9 @@ void lk_house_feed(lk_house *self, uint32_t edge, lk_slice bytes, bool boundary,
 lk_slice lk_house_output(const lk_house *self, uint32_t edge);
 void lk_house_consume(lk_house *self, uint32_t edge, size_t count);
 
+/* The date at |now_ms|: what rooms are told goes by it from then on. Without it they know none. */
+void lk_house_set_date(lk_house *self, uint64_t wall_ms, uint64_t now_ms);
+
 /* Takes completions from the storage and lets timers fire. */
 void lk_house_step(lk_house *self, uint64_t now_ms);
 

@@ -8,8 +8,14 @@
 
 /* ---- what a room wants done ---- */
 
+static uint64_t date(const lk_house *self) {
+  if (self->wall_ms == 0) return 0;
+  return self->wall_ms + self->now_ms - lk_min_u64(self->wall_at_ms, self->now_ms);
+}
+
 static lk_err step_room(entry *e, lk_room_input input) {
   input.now_ms = e->house->now_ms;
+  input.wall_ms = date(e->house);
   input.entropy = lk_prng_u64(&e->house->ids);
   return e->kind->step(e->room, &input);
 }

@@ -195,6 +195,8 @@ struct lk_house {
   uint64_t entries_made;
   lk_slice joining; /* the payload of the join that is being answered */
   uint64_t now_ms;
+  uint64_t wall_ms; /* the date at |wall_at_ms|; 0: not known */
+  uint64_t wall_at_ms;
   lk_house_stats stats;
 };
 

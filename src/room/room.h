@@ -41,7 +41,8 @@ typedef enum lk_room_input_kind {
  * room ends before. */
 typedef struct lk_room_input {
   lk_room_input_kind kind;
-  uint64_t now_ms;
+  uint64_t now_ms;  /* of a clock that never goes back */
+  uint64_t wall_ms; /* milliseconds since 1970, as the machine believes; 0: it does not say */
   uint64_t entropy; /* fresh random bits: ids that the room gives out come from here */
   uint64_t member;
   uint64_t request;

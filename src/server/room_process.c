@@ -75,6 +75,7 @@ static bool give_to_edge(room_process *self, uint32_t edge) {
 
 static bool exchange(room_process *self) {
   bool moved = false;
+  lk_house_set_date(self->house, lk_posix_wall_ms(), lk_loop_now(&self->loop));
   for (uint32_t i = 0; i < self->options->links->edges_count; i++) moved |= take_from_edge(self, i);
   lk_house_step(self->house, lk_loop_now(&self->loop));
   for (uint32_t i = 0; i < self->options->links->edges_count; i++) moved |= give_to_edge(self, i);

@@ -31,6 +31,7 @@ typedef struct world {
   uint64_t tells;
   uint64_t alarm_ms; /* of the timer */
   uint64_t later_ms; /* what is added to the time */
+  uint64_t wall_ms;  /* 0: nobody says */
   lk_rights rights;
   bool intact;
 } world;
@@ -112,6 +113,7 @@ static void drain(world *w) {
 static void step(world *w, lk_room_input input) {
   input.entropy = ++w->entropy;
   input.now_ms = UINT64_C(1700000000000) + w->entropy + w->later_ms;
+  input.wall_ms = w->wall_ms;
   input.rights = w->rights;
   CHECK_OK(w->kind->step(w->room, &input));
   drain(w);
@@ -1268,5 +1270,51 @@ PROPERTY(a_command_that_is_sent_until_it_is_answered_is_done_once) {
   ask(&w, "crdt.get", "{}");
   (void)snprintf(payload, sizeof payload, "%u", (unsigned)sum);
   CHECK_SLICE(member_of(&w.reply, "value"), lk_slice_cstr(payload));
+  deinit(&w);
+}
+
+/* Goal: who sets his clock to the future does not win over everybody until then. Method: commands and merges around what a
+ * clock may be ahead, in a house that knows the date. */
+TEST(stamps_of_the_future_are_refused_where_the_date_is_known) {
+  static const struct {
+    const char *event, *payload;
+    bool ok;
+  } rows[] = {
+    { "crdt.set", "{\"payload\":{\"value\":1},\"timestamp\":1700000300000}", true },
+    { "crdt.set", "{\"payload\":{\"value\":2},\"timestamp\":1700000300001}", false },
+    { "crdt.set", "{\"payload\":{\"value\":3}}", true },
+  };
+  world w;
+  lk_buf far;
+  lk_crdt *other;
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  init(&w);
+  w.wall_ms = UINT64_C(1700000000000);
+  join(&w, "{\"type\":\"lww\"}");
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    test_note("row %u", (unsigned)i);
+    ask(&w, rows[i].event, rows[i].payload);
+    complete_all(&w);
+    CHECK(w.reply_ok == rows[i].ok);
+    if (!rows[i].ok)
+      CHECK(lk_slice_starts_with(lk_buf_slice(&w.reply),
+                                 LK_LIT("{\"reason\":\"LK_ERR_CLOCK\",\"field\":\"timestamp\"")));
+  }
+  /* A replica that wrote in the year 2100. */
+  lk_buf_init(&far, test_alloc(), 10000);
+  CHECK_OK(lk_crdt_open(&env, LK_CRDT_LWW, &other));
+  lk_crdt_op op = { .actor = LK_LIT("x"), .now_ms = UINT64_C(4102444800000), .delta = &far };
+  CHECK_OK(lk_crdt_apply(other, &op, LK_LIT("set"), LK_LIT("[9]")));
+  step(&w, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                            .member = 1,
+                            .request = 77,
+                            .event = LK_LIT("crdt.merge"),
+                            .payload = lk_buf_slice(&far),
+                            .binary = true });
+  complete_all(&w);
+  CHECK(!w.reply_ok);
+  CHECK(lk_slice_starts_with(lk_buf_slice(&w.reply), LK_LIT("{\"reason\":\"LK_ERR_CLOCK\"")));
+  lk_crdt_close(other);
+  lk_buf_deinit(&far);
   deinit(&w);
 }

@@ -878,3 +878,30 @@ TEST(a_document_is_read_by_who_is_not_in_its_room) {
   client_deinit(&a);
   close_world(&w);
 }
+
+TEST(a_client_of_y_websocket_that_has_nothing_gets_what_is_encoded_and_what_came_since) {
+  world w;
+  client a, b;
+  lk_y_message m;
+  init(&w);
+  client_init(&a, 1);
+  client_init(&b, 2);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  for (uint64_t i = 0; i < 3; i++) {
+    say(&w, 1, LK_LIT("client_update"), type(&a, i, "x"), LK_RIGHTS_WRITE);
+    land(&w);
+    if (i == 0) check_room(&w, "x"); /* it is encoded */
+  }
+  join(&w, 2, LK_LIT("{\"dialect\":\"y\"}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 2, LK_LIT("yjs"), lk_slice_of((const uint8_t *)"\0\0\1\0", 4), LK_RIGHTS_WRITE);
+  for (uint32_t i = 0; i < 3; i++) {
+    CHECK(y_message(&w, 2, i, &m));
+    CHECK_U64(m.kind, i == 0 ? LK_Y_SYNC_STEP2 : LK_Y_UPDATE);
+    CHECK_OK(lk_doc_apply(b.doc, LK_UPDATE_V1, m.body, 0));
+  }
+  CHECK(!y_message(&w, 2, 3, &m));
+  check_text(&b, "xxx");
+  client_deinit(&a);
+  client_deinit(&b);
+  close_world(&w);
+}
