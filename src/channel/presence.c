@@ -410,8 +410,8 @@ static bool is_ours(lk_slice name) {
   return lk_slice_equal(name, LK_LIT("phx_ref")) || lk_slice_equal(name, LK_LIT("phx_ref_prev"));
 }
 
-/* The members of |meta| without ours, each behind a comma. */
-static lk_err copy_members(lk_presence *self, lk_slice meta, lk_buf *out) {
+/* The members of |meta| without ours and without |but|, each behind a comma. */
+static lk_err copy_members(lk_presence *self, lk_slice meta, lk_slice but, lk_buf *out) {
   lk_json_reader in;
   lk_json_event event;
   lk_slice raw;
@@ -421,7 +421,7 @@ static lk_err copy_members(lk_presence *self, lk_slice meta, lk_buf *out) {
   if (event.kind != LK_JSON_OBJECT_BEGIN) return LK_ERR_PAYLOAD;
   while ((err = lk_json_next(&in, &event)) == LK_OK && event.kind == LK_JSON_KEY) {
     if ((err = lk_json_skip_value(&in, &raw)) != LK_OK) return err;
-    if (is_ours(event.text)) continue;
+    if (is_ours(event.text) || (but.len > 0 && lk_slice_equal(event.text, but))) continue;
     lk_buf_append_u8(out, ',');
     lk_buf_append(out, event.raw);
     lk_buf_append_u8(out, ':');
@@ -444,7 +444,7 @@ static lk_err make_value(lk_presence *self, lk_slice meta, const uint8_t *ref,
     lk_buf_append(out, lk_slice_of(prev, LK_PRESENCE_REF_LEN));
   }
   lk_buf_append_u8(out, '"');
-  lk_err err = copy_members(self, meta, out);
+  lk_err err = copy_members(self, meta, LK_SLICE_EMPTY, out);
   lk_arena_reset(&self->scratch);
   return err == LK_OK ? lk_buf_append_u8(out, '}') : err;
 }
@@ -534,6 +534,45 @@ lk_err lk_presence_update(lk_presence *self, uint64_t member, lk_slice key, lk_s
   if (at == NULL || *at == NULL) return LK_ERR_NOT_FOUND;
   lk_err err = make_tracked(self, key, meta, entropy, *at, &t);
   return err == LK_OK ? show(self, member, at, t, now_ms) : err;
+}
+
+/* Appends what |t| shows, with |value| for |name|, and no ref. */
+static lk_err make_meta(lk_presence *self, const tracked *t, lk_slice name, lk_slice value,
+                        lk_buf *out) {
+  lk_json_writer w;
+  lk_buf_append_u8(out, '{');
+  lk_json_writer_init(&w, out);
+  (void)lk_json_write_string(&w, name);
+  lk_err err = lk_json_writer_finish(&w);
+  lk_buf_append_u8(out, ':');
+  lk_buf_append(out, value);
+  if (err == LK_OK)
+    err = copy_members(self, lk_slice_of(t->bytes + t->key_len, t->value_len), name, out);
+  lk_arena_reset(&self->scratch);
+  return err == LK_OK ? lk_buf_append_u8(out, '}') : err;
+}
+
+lk_err lk_presence_set_field(lk_presence *self, uint64_t member, lk_slice name, lk_slice value,
+                             uint64_t entropy, uint64_t now_ms) {
+  const record *r = find_member(self, member);
+  lk_buf key, meta;
+  lk_err err = r == NULL || r->left || r->first == NULL ? LK_ERR_NOT_FOUND : LK_OK;
+  if (err != LK_OK) return err;
+  lk_buf_init(&key, self->env->alloc, self->limits->channel_name_bytes);
+  lk_buf_init(&meta, self->env->alloc, SIZE_MAX / 4);
+  for (const tracked *t = r->first, *next; t != NULL && err == LK_OK; t = next) {
+    next = t->next; /* |t| goes */
+    lk_buf_truncate(&key, 0);
+    lk_buf_truncate(&meta, 0);
+    err = lk_buf_append(&key, lk_slice_of(t->bytes, t->key_len));
+    if (err == LK_OK) err = make_meta(self, t, name, value, &meta);
+    if (err == LK_OK)
+      err = lk_presence_update(self, member, lk_buf_slice(&key), lk_buf_slice(&meta), entropy++,
+                               now_ms);
+  }
+  lk_buf_deinit(&key);
+  lk_buf_deinit(&meta);
+  return err;
 }
 
 lk_err lk_presence_untrack(lk_presence *self, uint64_t member, lk_slice key, uint64_t now_ms) {

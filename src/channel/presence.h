@@ -107,6 +107,11 @@ lk_err lk_presence_track(lk_presence *self, uint64_t member, lk_slice key, lk_sl
 lk_err lk_presence_update(lk_presence *self, uint64_t member, lk_slice key, lk_slice meta,
                           uint64_t entropy, uint64_t now_ms) LK_MUST_USE;
 
+/* Sets one field of what |member| shows, under all its keys: |value| is JSON. Errors as above; LK_ERR_NOT_FOUND where it
+ * shows nothing. Under the keys before the one that failed it is changed. */
+lk_err lk_presence_set_field(lk_presence *self, uint64_t member, lk_slice name, lk_slice value,
+                             uint64_t entropy, uint64_t now_ms) LK_MUST_USE;
+
 /* Shows it under |key| no more; LK_OK also where it was not. LK_ERR_NOMEM: nothing has changed. */
 lk_err lk_presence_untrack(lk_presence *self, uint64_t member, lk_slice key,
                            uint64_t now_ms) LK_MUST_USE;

@@ -8,7 +8,9 @@
 
 #define SCRATCH_MAX ((size_t)1 << 22)
 
-typedef enum verb { TRACK, UPDATE, UNTRACK, NONE } verb;
+typedef enum verb { TRACK, UPDATE, UNTRACK, CURSOR, NONE } verb;
+
+static const lk_slice cursor_pos = LK_LIT_INIT("cursor_pos");
 
 typedef struct wish {
   bool hears;
@@ -20,6 +22,7 @@ typedef struct wish {
 /* ---- reading ---- */
 
 static verb verb_of(lk_slice event) {
+  if (lk_slice_equal(event, cursor_pos)) return CURSOR;
   if (!lk_slice_starts_with(event, LK_LIT("presence."))) return NONE;
   event = lk_slice_skip(event, 9);
   if (lk_slice_equal(event, LK_LIT("track"))) return TRACK;
@@ -27,7 +30,10 @@ static verb verb_of(lk_slice event) {
   return lk_slice_equal(event, LK_LIT("untrack")) ? UNTRACK : NONE;
 }
 
-bool lk_attendance_knows(lk_slice event) { return verb_of(event) != NONE; }
+bool lk_attendance_knows(lk_slice event, bool has_cursors) {
+  verb v = verb_of(event);
+  return v == CURSOR ? has_cursors : v != NONE;
+}
 
 /* {"key": text, "meta": object}, either may be absent. */
 static lk_err read_wish(lk_arena *scratch, const lk_limits *limits, lk_slice text, wish *out) {
@@ -130,6 +136,9 @@ lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *co
   lk_err err = make(self, context);
   if (err != LK_OK) return err;
   lk_arena_reset(&self->state->scratch);
+  if (verb_of(event) == CURSOR)
+    return lk_presence_set_field(&self->state->presence, member, cursor_pos, payload,
+                                 context->entropy, context->now_ms);
   err = read_wish(&self->state->scratch, context->limits, payload, &w);
   if (err == LK_OK && !w.has_key) err = LK_ERR_PAYLOAD;
   if (err != LK_OK) return err;
@@ -141,6 +150,7 @@ lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *co
     return lk_presence_update(&self->state->presence, member, w.key, w.meta, context->entropy,
                               context->now_ms);
   case UNTRACK: return lk_presence_untrack(&self->state->presence, member, w.key, context->now_ms);
+  case CURSOR:
   case NONE: break;
   }
   LK_UNREACHABLE();

@@ -46,8 +46,9 @@ lk_err lk_attendance_enter(lk_attendance *self, const lk_attendance_context *con
 /* It is gone. */
 void lk_attendance_leave(lk_attendance *self, uint64_t member, uint64_t now_ms);
 
-/* Whether |event| is one of the three above. */
-bool lk_attendance_knows(lk_slice event);
+/* Whether |event| is one of the three above, or, where members have cursors, cursor_pos, which sets the field of that name in
+ * what the member shows. */
+bool lk_attendance_knows(lk_slice event, bool has_cursors);
 
 /* Carries it out. Errors as above, LK_ERR_NOT_FOUND for a key that is not shown. */
 lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *context,

@@ -1091,6 +1091,7 @@ const lk_room_kind lk_doc_room_kind = {
   .step = lk_doc_room_step,
   .poll = poll,
   .is_kept = true,
+  .has_cursors = true,
   .renders = true,
   .merge = merge,
 };

@@ -137,7 +137,7 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
     return;
   }
   if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN &&
-      lk_attendance_knows(m->event)) {
+      lk_attendance_knows(m->event, e->kind->has_cursors && !m->binary)) {
     lk_house_change_attendance(e, number, m->request, m->event, m->payload);
     return;
   }

@@ -306,7 +306,8 @@ static void take_in(entry *e, const waiting_input *w) {
     lk_house_restore(e, m, input);
     return;
   }
-  if (w->kind == LK_BUS_MESSAGE && lk_attendance_knows(input.event)) {
+  if (w->kind == LK_BUS_MESSAGE &&
+      lk_attendance_knows(input.event, e->kind->has_cursors && !w->binary)) {
     lk_house_change_attendance(e, w->member, w->request, input.event, input.payload);
     return;
   }

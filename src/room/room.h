@@ -113,8 +113,9 @@ typedef struct lk_room_kind {
    * so, not an error. */
   lk_err (*step)(lk_room *self, const lk_room_input *input);
   bool (*poll)(lk_room *self, lk_room_effect *out);
-  bool is_kept; /* what it journals is there when it opens; else it never journals */
-  bool renders; /* it knows RENDER; members that cannot do better get its HTML */
+  bool is_kept;     /* what it journals is there when it opens; else it never journals */
+  bool has_cursors; /* members say cursor_pos to those who hear of presence */
+  bool renders;     /* it knows RENDER; members that cannot do better get its HTML */
   /* Appends one payload that says what |count| broadcasts of |event| said. LK_ERR_UNSUPPORTED where that cannot be: they
    * are sent one by one then, as for any other error. NULL: never. */
   lk_err (*merge)(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,

@@ -276,6 +276,31 @@ TEST(an_update_is_the_new_meta_among_the_joins_and_the_old_one_among_the_leaves)
   lk_presence_deinit(&f.p);
 }
 
+TEST(one_field_of_what_a_member_shows_is_set_under_all_its_keys) {
+  fixture f;
+  setup(&f);
+  track(&f, 1, "u1", "{\"name\":\"Ada\",\"cursor_pos\":[1],\"x\":{\"cursor_pos\":5}}");
+  track(&f, 1, "u2", "{}");
+  tick(&f);
+  CHECK_OK(lk_presence_set_field(&f.p, 1, LK_LIT("cursor_pos"), LK_LIT("{\"at\":7}"), 99, f.now));
+  tick(&f);
+  CHECK_PLAIN(f.flush.diff, "{\"joins\":{\"u1\":{\"metas\":[{\"cursor_pos\":{\"at\":7},\"name\":"
+                            "\"Ada\",\"phx_ref\":\"R0\","
+                            "\"phx_ref_prev\":\"R1\",\"x\":{\"cursor_pos\":5}}]},\"u2\":{\"metas\":"
+                            "[{\"cursor_pos\":{\"at\":7},"
+                            "\"phx_ref\":\"R2\",\"phx_ref_prev\":\"R3\"}]}},\"leaves\":{\"u1\":{"
+                            "\"metas\":[{\"cursor_pos\":[1],"
+                            "\"name\":\"Ada\",\"phx_ref\":\"R1\",\"x\":{\"cursor_pos\":5}}]},"
+                            "\"u2\":{\"metas\":[{\"phx_ref\":"
+                            "\"R3\"}]}}}");
+  CHECK_ERR(lk_presence_set_field(&f.p, 2, LK_LIT("cursor_pos"), LK_LIT("1"), 99, f.now),
+            LK_ERR_NOT_FOUND);
+  CHECK_ERR(lk_presence_set_field(&f.p, 1, LK_LIT("cursor_pos"), LK_LIT("{"), 99, f.now),
+            LK_ERR_SYNTAX);
+  CHECK_U64(lk_presence_deadline(&f.p), LK_PRESENCE_NEVER);
+  lk_presence_deinit(&f.p);
+}
+
 TEST(metas_are_objects_whose_refs_are_ours) {
   static const struct {
     lk_slice meta;

@@ -116,6 +116,32 @@ TEST(members_show_change_and_hide_themselves) {
   deinit(&w);
 }
 
+/* As seed has it: who moves the cursor changes what it shows. In other rooms it is an event like any other. */
+TEST(cursors_of_a_document_are_a_field_of_what_its_members_show) {
+  world w;
+  init(&w);
+  uint64_t a = connect(&w), b = connect(&w);
+  lk_hub_step(w.hub, w.now);
+  tell(&w, a, "[\"1\",\"1\",\"doc:a\",\"phx_join\",{\"presence\":{}}]");
+  tell(&w, b,
+       "[\"1\",\"1\",\"doc:a\",\"phx_join\",{\"presence\":{\"key\":\"bob\",\"meta\":{\"n\":1}}}]");
+  pass_time(&w); /* the room opens */
+  pass_time(&w);
+  drain(&w);
+  tell(&w, b, "[\"1\",\"2\",\"doc:a\",\"cursor_pos\",{\"x\":3}]");
+  CHECK_U64(heard(&w, b, "phx_reply", "\"status\":\"ok\""), 1);
+  pass_time(&w);
+  CHECK_U64(heard(&w, a, "\"joins\":{\"bob\"", "\"cursor_pos\":{\"x\":3},\"n\":1"), 1);
+  tell(&w, a, "[\"1\",\"2\",\"doc:a\",\"cursor_pos\",{\"x\":3}]");
+  CHECK_U64(heard(&w, a, "\"status\":\"error\"", "LK_ERR_NOT_FOUND"), 1);
+  tell(&w, a, "[\"3\",\"3\",\"relay:a\",\"phx_join\",{}]");
+  tell(&w, b, "[\"3\",\"3\",\"relay:a\",\"phx_join\",{}]");
+  drain(&w);
+  tell(&w, b, "[\"3\",\"4\",\"relay:a\",\"cursor_pos\",{\"x\":3}]");
+  CHECK_U64(heard(&w, a, "\"cursor_pos\",{\"x\":3}", ""), 1);
+  deinit(&w);
+}
+
 TEST(what_is_wrong_with_a_wish_is_said_and_the_member_stays_as_it_was) {
   static const char *wishes[] = { "{\"presence\":7}", "{\"presence\":{\"key\":7}}",
                                   "{\"presence\":{\"key\":\"k\",\"meta\":[]}}" };
