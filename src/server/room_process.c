@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "platform/posix/clock.h"
 #include "platform/posix/heap.h"
 #include "platform/posix/random.h"
@@ -28,6 +29,8 @@
 typedef struct room_process {
   const lk_room_process_options *options;
   lk_limits limits;
+  const lk_alloc *heap; /* for all threads */
+  lk_budget budget;     /* of what clients make us keep */
   lk_env env;
   lk_loop loop;
   lk_watch bell_watch;
@@ -226,7 +229,7 @@ static lk_err open_storages(room_process *self) {
   if (options->memory.at != NULL)
     err = lk_shared_storage_open(self->env.alloc, &options->memory, &self->memory);
   if (err != LK_OK || options->directory == NULL) return err;
-  err = lk_posix_storage_open(self->env.alloc, options->directory, &measured_calls, &self->storage);
+  err = lk_posix_storage_open(self->heap, options->directory, &measured_calls, &self->storage);
   if (err != LK_OK) return err;
   return lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
                      on_storage);
@@ -240,8 +243,9 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
                           .loop = { .epoll = -1, .signals = -1 },
                           .stop_ms = LK_LOOP_NEVER };
   /* What is erased is to be gone from our own memory, too. */
-  self->env = (lk_env)LK_ENV_INIT(
-      options->memory.at != NULL ? lk_posix_clean_heap() : lk_posix_heap(), NULL);
+  self->heap = options->memory.at != NULL ? lk_posix_clean_heap() : lk_posix_heap();
+  lk_budget_init(&self->budget, self->heap, self->limits.house_memory_bytes);
+  self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
   self->bell = lk_links_room_bell(links, options->index);
   self->bell_watch.fd = self->storage_watch.fd = -1;
   for (uint32_t i = 0; i < links->edges_count; i++) {

@@ -582,6 +582,39 @@ describe('a counter', () => {
     assert.equal(processOf(server, 'edge'), edge)
   })
 
+  // Goal: what clients make a room process keep is bounded, and rooms that are small go on.
+  // Method: one client fills documents that together are four times the budget, each update allowed.
+  test('keeps no more rooms than its budget has memory for', async () => {
+    const server = await start('--limit', 'house_memory_bytes=16777216')
+    const { channel } = await join_(client(server), 'crdt:demo')
+    const room = processOf(server, 'room')
+    // One struct of a new client: text at the front of the root "t".
+    const update = (id, length) => {
+      const varuint = (n) => (n < 128 ? [n] : [(n & 127) | 128, ...varuint(n >> 7)])
+      return Uint8Array.from([1, 1, id, 0, 4, 1, 1, 116, ...varuint(length), ...new Array(length).fill(120), 0]).buffer
+    }
+    const vandal = client(server)
+    let refused = 0
+    for (let i = 0; i < 80; i++) {
+      const doc = vandal.channel(`doc:${i}`, { encoding: 'binary' })
+      const joined = await new Promise((done) => {
+        doc.join().receive('ok', () => done(true)).receive('error', () => done(false)).receive('timeout', () => done(false))
+      })
+      if (!joined) refused++
+      else doc.push('client_update', update(1 + i, 800000))
+      doc.onError(() => { refused++; doc.leave() })
+    }
+    await sleep(500)
+    if (!process.env.LK_PROGRAM_IS_SANITIZED) {
+      const memory = readFileSync(`/proc/${room}/status`, 'utf8').match(/RssAnon:\s+(\d+)/)[1]
+      assert.ok(Number(memory) < 32768, `${memory} KiB`)
+    }
+    assert.ok(refused > 0)
+    vandal.disconnect()
+    await increment(channel, 1)
+    assert.equal(processOf(server, 'room'), room)
+  })
+
   test('leaves no descriptor behind when clients go, whatever way they go', async () => {
     const server = await start()
     const edge = processOf(server, 'edge')
