@@ -88,6 +88,11 @@ lk_err lk_doc_news(lk_doc *doc, lk_update_format format, lk_slice update, lk_new
   return err;
 }
 
+void lk_doc_set_limits(lk_doc *doc, const lk_limits *limits) {
+  LK_ASSERT(doc->item_count == 0);
+  doc->limits = *limits;
+}
+
 uint32_t lk_doc_clients_count(const lk_doc *doc) { return doc->clients.count; }
 
 uint64_t lk_doc_clock_of(const lk_doc *doc, uint64_t client) {

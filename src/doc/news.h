@@ -5,6 +5,7 @@
 #ifndef LK_DOC_NEWS_H
 #define LK_DOC_NEWS_H
 
+#include "base/limits.h"
 #include "laniakea/doc.h"
 
 typedef enum lk_news {
@@ -17,6 +18,9 @@ typedef enum lk_news {
  * looked at. */
 lk_err lk_doc_news(lk_doc *self, lk_update_format format, lk_slice update,
                    lk_news *out) LK_MUST_USE;
+
+/* What strangers may ask for, instead of the limits that documents have by themselves. Before anything is in it. */
+void lk_doc_set_limits(lk_doc *self, const lk_limits *limits);
 
 /* How many clients have written in it, or are waited for. It only grows. */
 uint32_t lk_doc_clients_count(const lk_doc *self);

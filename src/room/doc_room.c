@@ -158,8 +158,10 @@ static lk_err open_doc(lk_room *self) {
   options.seed[0] = self->seed[0];
   options.seed[1] = self->seed[1];
   lk_err err = lk_doc_open(self->env, &options, &self->doc);
-  if (err == LK_OK) lk_doc_encoded_attach(&self->encoded, self->doc);
-  return err;
+  if (err != LK_OK) return err;
+  lk_doc_set_limits(self->doc, self->limits);
+  lk_doc_encoded_attach(&self->encoded, self->doc);
+  return LK_OK;
 }
 
 /* Before anything that needs the document. */
@@ -796,14 +798,16 @@ static lk_err on_sync(lk_room *self, const lk_room_input *input) {
 }
 
 /* It was in before the room died, and may have missed what was passed on just then: nobody knows what, so it gets all. What
- * others show is lost with the room: who speaks y-protocols is asked for it. */
+ * it showed is lost with the room: it is asked for that, in y-protocols' words, or by an awareness update of nobody. */
 static lk_err on_restore(lk_room *self, const lk_room_input *input) {
-  static const uint8_t query[] = { 3 };
+  static const uint8_t query[] = { 3 }, nobody[] = { 0 };
   lk_doc_wish wish = { 0 };
   lk_err err = note_subject(self, input->member, input->subject);
   if (err == LK_OK) err = push_history(self, input->member, &wish);
-  if (err != LK_OK || lk_slice_find(input->payload, LK_LIT("\"dialect\"")) == LK_SLICE_NONE)
-    return err;
+  if (err != LK_OK) return err;
+  if (lk_slice_find(input->payload, LK_LIT("\"dialect\"")) == LK_SLICE_NONE)
+    return push_bytes(self, input->member, LK_LIT("awareness"), lk_slice_of(nobody, sizeof nobody),
+                      LK_DIALECT_PLAIN);
   return push_bytes(self, input->member, LK_LIT("yjs"), lk_slice_of(query, sizeof query),
                     LK_DIALECT_YJS);
 }

@@ -905,3 +905,79 @@ TEST(a_client_of_y_websocket_that_has_nothing_gets_what_is_encoded_and_what_came
   client_deinit(&b);
   close_world(&w);
 }
+
+/* Goal: of two who make the same document one is told that it is there, even before it is durable. */
+TEST(a_document_is_made_once_by_who_is_not_in_it) {
+  static const uint8_t first[] = { 1, 1, 1, 0, 4, 1, 1, 't', 1, 'a', 0 };
+  static const uint8_t second[] = { 1, 1, 2, 0, 4, 1, 1, 't', 1, 'b', 0 };
+  const lk_room_input create = { .kind = LK_ROOM_QUERY,
+                                 .event = LK_LIT("create"),
+                                 .payload = lk_slice_of(first, sizeof first),
+                                 .binary = true,
+                                 .rights = LK_RIGHTS_WRITE };
+  lk_room_input other = create, again = create;
+  world w;
+  init(&w);
+  step(&w, create);
+  CHECK(find(&w, LK_ROOM_REPLY) == NULL);
+  other.payload = lk_slice_of(second, sizeof second);
+  step(&w, other);
+  const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+  CHECK(e != NULL && !e->ok);
+  CHECK(lk_slice_find(e->payload, LK_LIT("LK_ERR_EXISTS")) != LK_SLICE_NONE);
+  land(&w);
+  e = find(&w, LK_ROOM_REPLY);
+  CHECK(e != NULL && e->ok);
+  again.applied = true; /* its answer was lost with a process */
+  step(&w, again);
+  e = find(&w, LK_ROOM_REPLY);
+  CHECK(e != NULL && e->ok);
+  close_world(&w);
+}
+
+TEST(a_document_has_the_limits_of_its_server) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  lk_doc_room_kind.close(w.room);
+  w.limits.doc_text_bytes = 1000;
+  CHECK_OK(open_room(&w));
+  static char text[2001];
+  memset(text, 'x', sizeof text - 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, text), LK_RIGHTS_WRITE);
+  CHECK(lk_slice_starts_with(
+      find(&w, LK_ROOM_REPLY)->payload,
+      LK_LIT("{\"reason\":\"replica_refused\",\"error\":\"LK_ERR_LIMIT\",\"limit\":"
+             "\"doc_text_bytes\"")));
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(who_was_in_before_the_room_died_gets_all_and_is_asked_what_it_shows) {
+  world w;
+  client a;
+  lk_y_message m;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "x"), LK_RIGHTS_WRITE);
+  land(&w);
+  crash(&w);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_RESTORE,
+                            .member = 1,
+                            .payload = LK_LIT("{}"),
+                            .rights = LK_RIGHTS_WRITE });
+  CHECK_U64(w.heard.at[0].kind, LK_ROOM_PUSH);
+  CHECK_TEXT(w.heard.at[0].event, "server_update");
+  CHECK_TEXT(w.heard.at[1].event, "awareness");
+  CHECK(w.heard.at[1].payload.len == 1 && w.heard.at[1].payload.ptr[0] == 0);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_RESTORE,
+                            .member = 2,
+                            .payload = LK_LIT("{\"dialect\":\"y\"}"),
+                            .rights = LK_RIGHTS_WRITE });
+  CHECK(y_message(&w, 2, 0, &m) && m.kind == LK_Y_QUERY_AWARENESS);
+  client_deinit(&a);
+  close_world(&w);
+}
