@@ -1,5 +1,5 @@
-// tools/build_js.mjs -- compiles js/packages/sdk to its dist/, the WebAssembly modules beside it, and
-// checks the types of what uses it.
+// tools/build_js.mjs -- compiles js/packages/* to their dist/, the WebAssembly modules beside the SDK's, and
+// checks the types of what uses them.
 //
 //   node tools/build_js.mjs
 //
@@ -17,13 +17,18 @@ function tsc(project) {
   if (done.status !== 0) process.exit(done.status ?? 1)
 }
 
-const { version } = JSON.parse(readFileSync(inRoot('js/packages/sdk/package.json'), 'utf8'))
+const packages = ['js/packages/sdk', 'js/packages/yjs']
 const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
-if (version !== wanted) throw new Error(`js/packages/sdk/package.json says ${version}, VERSION says ${wanted}`)
+for (const folder of packages) {
+  const { version } = JSON.parse(readFileSync(inRoot(`${folder}/package.json`), 'utf8'))
+  if (version !== wanted) throw new Error(`${folder}/package.json says ${version}, VERSION says ${wanted}`)
+}
 const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-update.wasm']
 for (const name of modules) if (!existsSync(inRoot(`build/${name}`))) throw new Error(`build/${name} is not there; run \`make build-wasm\``)
 
-rmSync(inRoot('js/packages/sdk/dist'), { recursive: true, force: true })
-tsc('js/packages/sdk')
+for (const folder of packages) {
+  rmSync(inRoot(`${folder}/dist`), { recursive: true, force: true })
+  tsc(folder)
+}
 for (const name of modules) copyFileSync(inRoot(`build/${name}`), inRoot(`js/packages/sdk/dist/${name}`))
-for (const project of ['js/packages/sdk/test', 'js/apps/demo']) tsc(project)
+for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/apps/start', 'js/apps/demo', 'js/apps/editor']) tsc(project)

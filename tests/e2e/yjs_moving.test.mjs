@@ -1,0 +1,287 @@
+// tests/e2e/yjs_moving.test.mjs -- what people need who come from y-websocket: its provider by ours, and their files.
+//
+//   node --test tests/e2e/yjs_moving.test.mjs        after tools/build_js.mjs
+//
+// Goal: one import is all that an application changes. Method: the same script with y-websocket's provider and with ours, whose
+// events and properties must be the same; both in one document, over the server and between tabs; and files of updates through the
+// importer, as the guides in docs/guides have it.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { after, before, beforeEach, test } from 'node:test'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { WebSocket } from 'ws'
+import { WebsocketProvider as Theirs } from 'y-websocket'
+import * as Y from 'yjs'
+import { WebsocketProvider as Ours, memory } from '@laniakea/yjs'
+import { Program, root } from './program.mjs'
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const program = new Program()
+const folder = mkdtempSync(join(tmpdir(), 'laniakea-moving-'))
+const open = new Set()
+before(() => program.start())
+beforeEach((t) => t.after(() => {
+  for (const doc of open) {
+    doc.provider.destroy()
+    doc.destroy()
+  }
+  open.clear()
+}))
+after(async () => {
+  await program.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function until(what, done, millis = 15_000) {
+  const end = Date.now() + millis
+  while (!done()) {
+    if (Date.now() > end) assert.fail(`waited ${millis} ms until ${typeof what === 'function' ? what() : what}`)
+    await sleep(5)
+  }
+}
+
+const address = () => `${program.url.replace('http', 'ws')}/y`
+
+/** A document with a provider of that class; `events` has all that it tells. */
+function person(Provider, name, options = {}) {
+  const doc = new Y.Doc()
+  const provider = new Provider(address(), name, doc, { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 100, ...options })
+  const events = []
+  for (const event of ['status', 'sync', 'synced', 'connection-close', 'connection-error', 'closed']) {
+    provider.on(event, (value) => events.push(`${event} ${value?.status ?? value?.code ?? value?.type ?? value}`))
+  }
+  doc.provider = provider
+  open.add(doc)
+  return { doc, provider, events, text: doc.getText('t') }
+}
+
+/** What applications read of a provider. */
+const look = ({ synced, wsconnected, wsconnecting, bcconnected, shouldConnect, roomname, ws, wsUnsuccessfulReconnects }) =>
+  ({ synced, wsconnected, wsconnecting, bcconnected, shouldConnect, roomname, hasWs: ws !== null, wsUnsuccessfulReconnects })
+
+async function script(Provider) {
+  const { provider, events, text, doc } = person(Provider, 'script', { connect: false, params: { a: 'b c', d: '&' } })
+  const looks = [look(provider), provider.url.replace(/^.*\/y/, '').replace('+', '%20'), provider.bcChannel.replace(/^.*\/y/, '')]
+  const at = (what) => {
+    events.push(`-- ${what}`)
+    looks.push([what, look(provider)])
+  }
+  provider.connect()
+  at('connecting')
+  await until('synced', () => provider.synced)
+  text.insert(0, 'x')
+  at('synced')
+  provider.connect()
+  at('connected again')
+  provider.disconnect()
+  at('disconnected')
+  text.insert(0, 'y')
+  await sleep(300)
+  provider.connect()
+  await until('synced', () => provider.synced)
+  at('synced again')
+  const { ws } = provider
+  ws.terminate()
+  await until('lost', () => provider.ws !== ws && provider.synced)
+  at('came back')
+  provider.ws.send(Uint8Array.from([0, 2, 4, 1, 1, 255, 255])) // no update
+  await until('closed', () => events.some((event) => event.startsWith('closed')))
+  await sleep(300)
+  at('closed')
+  provider.connect()
+  await until('synced', () => provider.synced)
+  provider.destroy()
+  at('destroyed')
+  doc.destroy()
+  return { looks, events }
+}
+
+test('the same script has the same events and properties with both providers', async () => {
+  const [theirs, ours] = [await script(Theirs), await script(Ours)]
+  assert.deepEqual(ours.events, theirs.events)
+  assert.deepEqual(ours.looks, theirs.looks)
+})
+
+test('both providers meet in one document, and see who is there', async () => {
+  const people = [person(Theirs, 'both'), person(Ours, 'both'), person(Ours, 'both')]
+  people.forEach(({ provider }, i) => provider.awareness.setLocalStateField('user', `u${i}`))
+  await until('all are there', () => people.every(({ provider }) => provider.synced && provider.awareness.getStates().size === 3))
+  for (let i = 0; i < 300; i++) {
+    const { text } = people[i % 3]
+    if (i % 4 < 3 || text.length === 0) text.insert(i % (text.length + 1), `${i} `)
+    else text.delete(i % text.length, 1)
+    if (i % 10 === 0) await sleep(1)
+    if (i % 60 === 59) people[(i / 60) % 3 | 0].provider.ws?.terminate()
+  }
+  await until(() => `all agree: ${people.map(({ text }) => text.length)}`, () => people.every(({ text, provider }) => provider.synced && text.toString() === people[0].text.toString()))
+  // y-websocket's comes back with the clock that it left with, and is not seen before it does something.
+  people[0].provider.awareness.setLocalStateField('user', 'again')
+  await until('all are seen again', () => people.slice(1).every(({ provider }) => provider.awareness.getStates().size === 3))
+  people[1].provider.disconnect()
+  await until('one has gone', () => [people[0], people[2]].every(({ provider }) => provider.awareness.getStates().size === 2))
+})
+
+test('tabs without a server tell each other, whichever provider they have', async () => {
+  const options = { disableBc: false, connect: true, WebSocketPolyfill: class { close() {} } }
+  const people = [person(Ours, 'tabs', options), person(Ours, 'tabs', options), person(Theirs, 'tabs', options)]
+  people.forEach(({ text, provider }, i) => {
+    text.insert(0, `${i} `)
+    provider.awareness.setLocalStateField('user', i) // y-protocols does not show what has not changed since it was made
+  })
+  await until(() => `all agree: ${people.map(({ text }) => text)}`, () => people.every(({ text }) => text.length === 6 && text.toString() === people[0].text.toString()))
+  await until('all are seen', () => people.every(({ provider }) => provider.awareness.getStates().size === 3))
+  assert.ok(people.every(({ provider }) => provider.bcconnected && !provider.synced))
+  const [early, late] = [person(Ours, 'pair', options), person(Ours, 'pair', { ...options, connect: false })]
+  early.provider.awareness.setLocalStateField('user', 'early')
+  await sleep(20)
+  late.provider.awareness.setLocalStateField('user', 'late')
+  late.provider.connect()
+  await until('both are seen', () => [early, late].every(({ provider }) => provider.awareness.getStates().size === 2), 5000)
+  early.provider.awareness.setLocalStateField('user', 'moved')
+  await until('it is seen to move', () => [...late.provider.awareness.getStates().values()].some(({ user }) => user === 'moved'))
+  people[0].provider.destroy()
+  await until('one has gone', () => people.slice(1).every(({ provider }) => provider.awareness.getStates().size === 2))
+})
+
+test('a server that is killed comes back to all that was written', { timeout: 60_000 }, async () => {
+  const [a, b] = [person(Ours, 'killed'), person(Ours, 'killed')]
+  await until('both are there', () => a.provider.synced && b.provider.synced)
+  a.text.insert(0, 'before ')
+  await until('it arrived', () => b.text.length === 7)
+  await program.stop('SIGKILL')
+  a.text.insert(7, 'offline a ')
+  b.text.insert(7, 'offline b ')
+  for (let left = 200; ; left--) {
+    try {
+      await program.start()
+      break
+    } catch (error) {
+      if (left === 0) throw error
+      await sleep(20)
+    }
+  }
+  await until('both agree', () => a.text.length === 27 && a.text.toString() === b.text.toString())
+})
+
+test('a document that is kept is there before the connection', async () => {
+  const place = memory()
+  const first = person(Ours, 'kept', { persistence: place, connect: false })
+  first.text.insert(0, 'offline')
+  await first.provider.destroy()
+  const second = person(Ours, 'kept', { persistence: place })
+  assert.equal(second.provider.ws, null)
+  await second.provider.whenLoaded
+  assert.equal(second.text.toString(), 'offline')
+  const other = person(Theirs, 'kept')
+  await until('it arrived', () => other.text.toString() === 'offline')
+})
+
+// ---- files ----
+
+function run(...args) {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join(root, 'js/packages/yjs/dist/cli.js'), ...args], { cwd: folder, timeout: 20_000 }, (error, stdout, stderr) => {
+      resolve({ code: error?.code ?? 0, stdout, stderr })
+    })
+  })
+}
+
+test('files of updates come in, of either format', async () => {
+  const doc = new Y.Doc()
+  doc.getText('t').insert(0, 'imported')
+  writeFileSync(join(folder, 'one.bin'), Y.encodeStateAsUpdate(doc))
+  writeFileSync(join(folder, 'two.v2'), Y.encodeStateAsUpdateV2(doc))
+  const early = Y.encodeStateVector(doc)
+  const first = Y.encodeStateAsUpdate(doc)
+  doc.getText('t').insert(8, ' in two parts')
+  writeFileSync(join(folder, 'part1'), first)
+  writeFileSync(join(folder, 'part2'), Y.encodeStateAsUpdate(doc, early))
+  const size = first.length
+  assert.deepEqual(await run('import', '--url', program.url, 'one.bin'), { code: 0, stdout: `doc:one: ${size} bytes, durable\n`, stderr: '' })
+  assert.deepEqual(await run('import', '--url', `${program.url}/socket/`, '--v2', 'two.v2'), { code: 0, stdout: `doc:two: ${size} bytes, durable\n`, stderr: '' })
+  const parts = await run('import', '--url', program.url, '--topic', 'doc:team/parts', 'part2', 'part1')
+  assert.deepEqual([parts.code, parts.stderr], [0, ''])
+  const again = await run('import', '--url', program.url, 'one.bin')
+  assert.equal(again.code, 0)
+  for (const [name, text] of [['one', 'imported'], ['two', 'imported'], ['team/parts', 'imported in two parts']]) {
+    const reader = person(Ours, name)
+    await until(`${name} is there`, () => reader.provider.synced)
+    assert.equal(reader.text.toString(), text)
+  }
+})
+
+test('what is no update is told, and the others come in', async () => {
+  writeFileSync(join(folder, 'broken.bin'), Uint8Array.of(1, 2, 3, 4))
+  const doc = new Y.Doc()
+  doc.getText('t').insert(0, 'a')
+  const early = Y.encodeStateVector(doc)
+  doc.getText('t').insert(1, 'b')
+  writeFileSync(join(folder, 'half.bin'), Y.encodeStateAsUpdate(doc, early))
+  writeFileSync(join(folder, 'good.bin'), Y.encodeStateAsUpdate(doc))
+  const { code, stdout, stderr } = await run('import', '--url', program.url, 'broken.bin', 'half.bin', 'good.bin')
+  assert.equal(code, 1)
+  assert.match(stdout, /^doc:good: \d+ bytes, durable\n$/)
+  assert.match(stderr, /^doc:broken: .+\ndoc:half: it builds on updates that are not here\n$/)
+  assert.equal((await run('import', '--url', 'http://127.0.0.1:1', 'good.bin')).stderr, 'doc:good: http://127.0.0.1:1 does not answer, or does not let us in\n')
+  assert.equal((await run('import', '--url', program.url, '--topic', 'nothing:x', 'good.bin')).stderr, 'doc:nothing: unmatched topic\n'.replace('doc:nothing', 'nothing:x'))
+  assert.equal((await run('import')).code, 2)
+  assert.equal((await run('import', '--no-such')).code, 2)
+  assert.match((await run('--help')).stdout, /^usage: npx @laniakea\/yjs import/)
+})
+
+// ---- what the guides say ----
+
+/** The blocks of JavaScript in a document, by their first lines. */
+const blocksOf = (path) => [...readFileSync(join(root, path), 'utf8').matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
+
+/** Runs a script of a guide, with the tree's packages in reach. */
+async function runBlock(code, ...args) {
+  const path = join(root, 'build', `guide-${process.pid}.mjs`)
+  mkdirSync(join(root, 'build'), { recursive: true })
+  writeFileSync(path, code)
+  try {
+    return await new Promise((resolve) => execFile(process.execPath, ['--no-warnings', '--experimental-sqlite', path, ...args], { cwd: folder }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr })))
+  } finally {
+    rmSync(path)
+  }
+}
+
+test("documents of Hocuspocus' SQLite come in as its guide says", async () => {
+  const file = join(folder, 'db.sqlite')
+  const documents = { 'from/hocuspocus': 'one of theirs', 'ä 100%': 'another' }
+  const fill = `import { DatabaseSync } from 'node:sqlite'
+    import * as Y from 'yjs'
+    const db = new DatabaseSync(process.argv[2])
+    db.exec('CREATE TABLE IF NOT EXISTS "documents" ("name" varchar(255) NOT NULL, "data" blob NOT NULL, UNIQUE(name))')
+    for (const [name, text] of Object.entries(${JSON.stringify(documents)})) {
+      const doc = new Y.Doc()
+      doc.getText('t').insert(0, text)
+      db.prepare('INSERT INTO "documents" ("name", "data") VALUES (?, ?)').run(name, Y.encodeStateAsUpdate(doc))
+    }`
+  assert.deepEqual(await runBlock(fill, file), { code: 0, stdout: '', stderr: '' })
+  const [script] = blocksOf('docs/guides/moving-from-hocuspocus.md')
+  assert.deepEqual(await runBlock(script, file, join(folder, 'out')), { code: 0, stdout: '', stderr: '' })
+  const files = readdirSync(join(folder, 'out')).map((name) => join(folder, 'out', name))
+  assert.equal(files.length, 2)
+  assert.equal((await run('import', '--url', program.url, ...files)).code, 0)
+  for (const [name, text] of Object.entries(documents)) {
+    const reader = person(Ours, encodeURIComponent(name))
+    await until(`${name} is there`, () => reader.provider.synced)
+    assert.equal(reader.text.toString(), text)
+  }
+})
+
+test('what the guides and the README import is there', async () => {
+  const absent = ['y-leveldb', 'node:sqlite']
+  for (const path of ['js/packages/yjs/README.md', 'docs/guides/moving-from-y-websocket.md', 'docs/guides/moving-from-hocuspocus.md']) {
+    const blocks = blocksOf(path)
+    assert.ok(blocks.length > 0)
+    for (const contents of blocks) {
+      const { warnings } = await build({ stdin: { contents, resolveDir: root }, bundle: true, format: 'esm', target: 'es2022', platform: 'node', write: false, external: absent, logLevel: 'silent' })
+      assert.deepEqual(warnings, [], path)
+    }
+  }
+})
