@@ -24,7 +24,8 @@ if(sim_sources)
     # The simulator again with a bug in one file of the core: tests/sim/planted.test.mjs shows that it
     # is found. The file's symbols come from here, so that the library's copy is left out.
     foreach(bug "merge-adds|MERGE_ADDS|src/crdt/gcounter.c" "ack-early|ACK_EARLY|src/room/crdt_room.c"
-            "same-slot|SAME_SLOT|src/room/keeper.c" "ack-appended|ACK_APPENDED|src/room/house_journal.c")
+            "same-slot|SAME_SLOT|src/room/keeper.c" "ack-appended|ACK_APPENDED|src/room/house_journal.c"
+            "doc-ack-early|DOC_ACK_EARLY|src/room/doc_journal.c" "doc-forgets|DOC_FORGETS|src/room/doc_journal.c")
       string(REPLACE "|" ";" bug "${bug}")
       list(GET bug 0 name)
       list(GET bug 1 define)
@@ -39,7 +40,7 @@ endif()
 add_custom_target(sims)
 if(TARGET laniakea-sim)
   add_dependencies(sims laniakea-sim laniakea-sim-merge-adds laniakea-sim-ack-early laniakea-sim-same-slot
-                   laniakea-sim-ack-appended)
+                   laniakea-sim-ack-appended laniakea-sim-doc-ack-early laniakea-sim-doc-forgets)
 endif()
 
 pkg_check_modules(LK_TEST_TLS REQUIRED IMPORTED_TARGET libssl) # clients by another library than the server's

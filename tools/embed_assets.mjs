@@ -4,7 +4,8 @@
 //
 // OUT.S takes in the bytes of each file by .incbin, OUT.c names them: path, type, tag. What brotli or gzip make smaller
 // by a tenth is written beside OUT.S and taken in as well. All go to
-// the build, never to the repository. A folder that is not there gives an empty table: the program
+// the build, never to the repository. What lies in /assets/ only pages load, and no browser is without gzip: there the
+// file itself is left out, since it would be two thirds of the program. A folder that is not there gives an empty table: the program
 // then says how to build its pages.
 //
 // Tags are hashes of the bytes, and the table is sorted by path, so that the same folder always gives
@@ -74,7 +75,8 @@ function pack(assets, out) {
       writeFileSync(file, packed)
       return [{ coding, file }]
     })
-    return { ...asset, forms }
+    const isPackedAlone = asset.path.startsWith('/assets/') && forms.some(({ coding }) => coding === 'gzip')
+    return { ...asset, forms, isPackedAlone }
   })
 }
 
@@ -91,8 +93,8 @@ lk_asset_end_${name}:
   .byte 0`
 
 /** The names of all runs of bytes: that of an asset is its number, those of its forms have the coding behind it. */
-const runsOf = (assets) => assets.flatMap(({ file, forms }, index) =>
-  [{ file, name: `${index}` }, ...forms.map((form) => ({ file: form.file, name: `${index}_${form.coding}` }))])
+const runsOf = (assets) => assets.flatMap(({ file, forms, isPackedAlone }, index) =>
+  [...(isPackedAlone ? [] : [{ file, name: `${index}` }]), ...forms.map((form) => ({ file: form.file, name: `${index}_${form.coding}` }))])
 
 function assembly(assets) {
   const blocks = runsOf(assets).map(({ file, name }) => block(file, name))
@@ -101,13 +103,14 @@ function assembly(assets) {
 
 function table(assets) {
   const names = runsOf(assets).map(({ name }) => `extern const uint8_t lk_asset_begin_${name}[], lk_asset_end_${name}[];`)
-  const rows = assets.map(({ path, file, forms }, index) => {
+  const rows = assets.map(({ path, file, forms, isPackedAlone }, index) => {
     const packed = Object.keys(PACKERS).map((coding) => {
       if (!forms.some((form) => form.coding === coding)) return ', { { NULL, 0 }, NULL, NULL }'
       const tag = tagOf(file).replace(/"$/, `-${coding}"`)
       return `, { LK_LIT_INIT(${literal(tag)}), lk_asset_begin_${index}_${coding}, lk_asset_end_${index}_${coding} }`
     })
-    return `  { LK_LIT_INIT(${literal(path)}), LK_LIT_INIT(${literal(typeOf(path))}), LK_LIT_INIT(${literal(tagOf(file))}), lk_asset_begin_${index}, lk_asset_end_${index}${packed.join('')} },`
+    const plain = isPackedAlone ? 'NULL, NULL' : `lk_asset_begin_${index}, lk_asset_end_${index}`
+    return `  { LK_LIT_INIT(${literal(path)}), LK_LIT_INIT(${literal(typeOf(path))}), LK_LIT_INIT(${literal(tagOf(file))}), ${plain}${packed.join('')} },`
   })
   const items = assets.length === 0 ? [] : ['', 'static const lk_asset items[] = {', ...rows, '};']
   const value = assets.length === 0 ? '{ NULL, 0 }' : '{ items, sizeof items / sizeof items[0] }'

@@ -129,9 +129,9 @@ static bool receive_all(const asking *self, lk_buf *out) {
   }
 }
 
-static bool exchange(asking *self, const lk_cli_url *url, const char *path, lk_buf *out) {
+/* |self->fd| may be left open after a failure. */
+static bool reach(asking *self, const lk_cli_url *url) {
   struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *all;
-  char request[LK_CLI_HOST_MAX + 256];
   if (getaddrinfo(url->host, url->port, &hints, &all) != 0) {
     errno = EHOSTUNREACH;
     return false;
@@ -140,6 +140,21 @@ static bool exchange(asking *self, const lk_cli_url *url, const char *path, lk_b
   int code = errno;
   freeaddrinfo(all);
   errno = code;
+  return ok;
+}
+
+int lk_cli_connect(const lk_cli_url *url, uint64_t deadline_ms) {
+  asking self = { .fd = -1, .deadline_ms = deadline_ms };
+  if (reach(&self, url)) return self.fd;
+  int code = errno;
+  if (self.fd >= 0) (void)close(self.fd);
+  errno = code;
+  return -1;
+}
+
+static bool exchange(asking *self, const lk_cli_url *url, const char *path, lk_buf *out) {
+  char request[LK_CLI_HOST_MAX + 256];
+  bool ok = reach(self, url);
   (void)snprintf(request, sizeof request,
                  "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, url->authority);
   return ok && send_all(self, request) && receive_all(self, out);

@@ -17,6 +17,9 @@ typedef struct lk_cli_url {
 /* not foreign: the command line is the operator's own */
 bool lk_cli_parse_url(const char *text, bool any_host, lk_cli_url *out);
 
+/* A connection that does not block, or -1 with errno. */
+int lk_cli_connect(const lk_cli_url *url, uint64_t deadline_ms);
+
 /* Appends the body of |path|. |why| says what went wrong: static or |room|. All of it ends within |deadline_ms|, a
  * monotonic time. */
 bool lk_cli_http_get(const lk_cli_url *url, const char *path, uint64_t deadline_ms, lk_buf *out,

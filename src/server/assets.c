@@ -82,7 +82,7 @@ lk_asset_form lk_asset_choose(const lk_asset *self, lk_slice accepted) {
   static const lk_slice br = LK_LIT_INIT("br"), gzip = LK_LIT_INIT("gzip");
   if (self->br.begin != NULL && accepts(accepted, br))
     return form_of(br, self->br.etag, self->br.begin, self->br.end);
-  if (self->gzip.begin != NULL && accepts(accepted, gzip))
+  if (self->gzip.begin != NULL && (self->begin == NULL || accepts(accepted, gzip)))
     return form_of(gzip, self->gzip.etag, self->gzip.begin, self->gzip.end);
   return form_of(LK_SLICE_EMPTY, self->etag, self->begin, self->end);
 }

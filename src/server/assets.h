@@ -3,7 +3,8 @@
  *
  * tools/embed_assets.mjs makes the table of a build from a folder: the bytes as
  * .incbin, the rest as C. What becomes smaller by it is there compressed as
- * well, once, at build time. Without that folder the table is empty, and the
+ * well, once, at build time; of the large files that only pages load nothing
+ * else is. Without that folder the table is empty, and the
  * server says how to build the pages. A server is handed its table, so that a
  * test hands in another. */
 #ifndef LK_SERVER_ASSETS_H
@@ -23,7 +24,7 @@ typedef struct lk_asset {
   lk_slice path; /* begins with '/' */
   lk_slice type; /* of the Content-Type header */
   lk_slice etag; /* with its quotes; changes with the bytes */
-  const uint8_t *begin;
+  const uint8_t *begin; /* NULL: it is there as gzip and br alone */
   const uint8_t *end;
   lk_asset_packed br;
   lk_asset_packed gzip;
@@ -50,7 +51,8 @@ extern const lk_assets lk_assets_built;
 const lk_asset *lk_assets_find(const lk_assets *self, lk_slice path);
 
 /* The smallest form that an Accept-Encoding header of value |accepted| allows;
- * empty: there is none. */
+ * empty: there is none. A file that is there in packed forms alone is sent as
+ * gzip to who accepts neither. */
 lk_asset_form lk_asset_choose(const lk_asset *self, lk_slice accepted);
 
 /* Whether the file is there in more than one form, so that caches must look at

@@ -43,6 +43,7 @@
 #define LINGER_MS 2000
 #define SOCKET_CLOSE_MS 5000
 #define DOCUMENT_SILENCE_MS 20000
+#define BODY_OF_STRANGERS_MAX 65536u
 #define WRITES_MAX 8 /* in one settling: then it is the others' turn */
 
 static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
@@ -53,10 +54,11 @@ static void unsettle(lk_connection *self) { self->host->on_unsettled(self); }
 
 static void on_events(lk_watch *watch, uint32_t events);
 
-/* Heads, small bodies, and the messages of a long-poll client. */
+/* Heads, small bodies, the messages of a long-poll client, and what a room says to one of the API. */
 static void init_out(lk_connection *self) {
   lk_buf_init(&self->out, self->host->alloc,
-              (size_t)HTTP_OUT_MAX + self->host->limits->longpoll_output_bytes);
+              (size_t)HTTP_OUT_MAX + lk_max_u32(self->host->limits->longpoll_output_bytes,
+                                                self->host->limits->bus_frame_bytes));
 }
 
 /* One reading; with TLS also a record that had come but for its end. It is rare that anything has to be kept. */
@@ -107,6 +109,14 @@ static void leave_hub(lk_connection *self) {
   if (!self->is_echo) self->host->on_end(self);
 }
 
+static void end_query(lk_connection *self) {
+  void *query = self->query;
+  if (query == NULL) return;
+  self->query = NULL;
+  self->parked = false;
+  self->host->on_query_end(self, query);
+}
+
 static void end_poll(lk_connection *self, bool is_written) {
   if (!self->parked && !self->has_messages) return;
   self->parked = self->has_messages = false;
@@ -125,6 +135,7 @@ static void die(lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return;
   int fd = self->watch.fd;
   leave_hub(self);
+  end_query(self);
   end_poll(self, false);
   say_goodbye(self);
   lk_loop_remove(self->host->loop, &self->watch);
@@ -273,11 +284,30 @@ void lk_connection_answer_poll(lk_connection *self, lk_slice json, bool has_mess
   unsettle(self);
 }
 
+void lk_connection_answered(lk_connection *self, lk_err err, bool keep_alive) {
+  lk_http1_request request;
+  self->parked = false;
+  self->query = NULL;
+  self->last_response = !keep_alive || self->draining;
+  self->stalled_ms = now_of(self);
+  if (err != LK_OK) die(self);
+  else if (lk_http1_poll(&self->http, &request)) lk_http1_next(&self->http, now_of(self));
+  unsettle(self); /* else it was refused before its body, and nothing is read any more */
+}
+
+static void ask(lk_connection *self, const lk_http1_request *request, const lk_answer *answer) {
+  self->parked = true;
+  lk_err err = self->host->on_query(self, request, answer);
+  if (err == LK_OK && self->query != NULL) return;
+  lk_connection_answered(self, err, answer->keep_alive);
+}
+
 /* A whole request is there. */
 static void answer_request(lk_connection *self) {
   lk_http1_request request;
   lk_answer answer;
   if (!lk_http1_poll(&self->http, &request)) return;
+  self->is_admitted = false; /* the next one's sender is not */
   lk_err err = lk_routes_answer(self->host->routes, &request, lk_posix_wall_ms(), &self->out,
                                 &answer);
   if (err != LK_OK) {
@@ -286,6 +316,10 @@ static void answer_request(lk_connection *self) {
   }
   if (answer.poll) {
     park(self, &request, &answer);
+    return;
+  }
+  if (answer.api) {
+    ask(self, &request, &answer);
     return;
   }
   if (answer.upgrade && answer.echo) {
@@ -300,6 +334,22 @@ static void answer_request(lk_connection *self) {
   if (self->state == LK_CONNECTION_HTTP) lk_http1_next(&self->http, now_of(self));
 }
 
+/* A long body is read from those alone who have a good token, where one is asked for. True where it was refused. */
+static bool refuse_body(lk_connection *self) {
+  lk_http1_request head;
+  uint64_t body_len;
+  if (self->is_admitted || !lk_http1_poll_head(&self->http, &head, &body_len)) return false;
+  if (body_len <= BODY_OF_STRANGERS_MAX) return false;
+  lk_answer answer = { .api = true };
+  answer.why = lk_routes_admit_body(self->host->routes, &head, self->host->alloc);
+  self->is_admitted = answer.why == LK_OK;
+  if (self->is_admitted) return false;
+  LK_COVERED(connection_refuses_the_body_of_a_stranger);
+  head.keep_alive = false; /* what follows is that body */
+  ask(self, &head, &answer);
+  return true;
+}
+
 /* Leaves in |in| what stands behind the first request. */
 static void take_http(lk_connection *self, lk_slice *in) {
   lk_err err = lk_http1_feed(&self->http, now_of(self), in);
@@ -308,7 +358,7 @@ static void take_http(lk_connection *self, lk_slice *in) {
   } else if (err != LK_OK) {
     *in = LK_SLICE_EMPTY;
     respond_failed(self, lk_http1_status(&self->http));
-  } else {
+  } else if (!refuse_body(self)) {
     if (lk_http1_poll_continue(&self->http)) {
       (void)lk_http1_respond_begin(&self->out, 100);
       if (lk_http1_respond_end(&self->out) != LK_OK) die(self);

@@ -11,6 +11,8 @@
  * A request of a long-poll client is parked until the host has an answer. It is kept meanwhile, and nothing behind it
  * is read; a client that goes away is noticed.
  *
+ * A request of the HTTP API is parked likewise, until a room has answered.
+ *
  * A SOCKET may also be an echo (server/echo.h): it answers itself, and the host's on_open, on_message
  * and on_end are not called for it.
  *
@@ -56,6 +58,12 @@ typedef struct lk_connection_host {
   /* What was answered with |has_messages| is written, or the connection has died before that or while it was
    * parked. */
   void (*on_poll_end)(lk_connection *connection, bool is_written);
+  /* A request of the HTTP API. The host sets |query|, and lk_connection_answered() follows; or it has written a response into
+   * |out| at once. An error closes the connection. Takes over answer->grant in any case. */
+  lk_err (*on_query)(lk_connection *connection, const lk_http1_request *request,
+                     const lk_answer *answer);
+  /* The connection has died while |query| was set; it is NULL now. */
+  void (*on_query_end)(lk_connection *connection, void *query);
   /* There is output, or the deadline changed, or the connection is dead: call lk_connection_settle
    * before the loop waits again. */
   void (*on_unsettled)(lk_connection *connection);
@@ -101,6 +109,8 @@ struct lk_connection {
   bool resumes;       /* what was kept unread is to be looked at */
   bool paused;        /* by on_message, until lk_connection_resume() */
   bool parked;        /* its request waits for lk_connection_answer_poll() */
+  void *query;        /* the host's, while a request of the HTTP API is parked; else NULL */
+  bool is_admitted;   /* whoever sends the request that is being read may send a long body */
   bool has_messages;  /* the response that is being written has messages of a long-poll session */
   lk_poller poller;   /* the host's, while it is parked or has messages */
 };
@@ -120,6 +130,9 @@ void lk_connection_send_frames(lk_connection *self, lk_slice frames);
 
 /* The answer to the request that on_poll was called for. */
 void lk_connection_answer_poll(lk_connection *self, lk_slice json, bool has_messages);
+
+/* |out| has the response to what on_query was called for, or |err| says why not: then the connection dies. */
+void lk_connection_answered(lk_connection *self, lk_err err, bool keep_alive);
 
 /* Messages are read again. */
 void lk_connection_resume(lk_connection *self);

@@ -43,6 +43,7 @@
 #include "channel/edge.h"
 #include "channel/longpoll.h"
 #include "channel/relay.h"
+#include "server/api_desk.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -76,6 +77,7 @@ typedef struct edge_process {
   lk_edge *edge;
   lk_longpoll longpoll;
   lk_relay relay;
+  lk_api_desk desk;
   lk_http1_body_rule bodies[LK_ROUTES_BODIES_COUNT];
   lk_link_sender senders[LK_EDGE_HOUSES_MAX];
   lk_link_sender edge_senders[LK_RELAY_EDGES_MAX];
@@ -242,6 +244,35 @@ static void on_poll_end(lk_connection *c, bool is_written) {
   else lk_longpoll_lost(&self->longpoll, c->edge_number, &c->poller, now);
 }
 
+/* A call of the HTTP API: it waits, or has its response. */
+static lk_err on_query(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
+  edge_process *self = of_connection(c);
+  const lk_api_options options = { .alloc = self->env.alloc,
+                                   .limits = &self->limits,
+                                   .aliases = self->options->aliases,
+                                   .is_open = self->routes.access == NULL,
+                                   .is_draining = self->routes.draining };
+  lk_api_pending *pending = NULL;
+  lk_edge_set_time(self->edge, lk_posix_monotonic_us());
+  lk_err err = lk_api_desk_take(&self->desk, &options, request, answer->why, answer->grant, c,
+                                lk_loop_now(&self->loop), lk_posix_wall_ms(), &c->out, &pending);
+  lk_grant_free(answer->grant, self->env.alloc);
+  c->query = pending;
+  return err;
+}
+
+static void on_query_end(lk_connection *c, void *query) {
+  lk_api_desk_leave(&of_connection(c)->desk, query);
+}
+
+static void answer_query(edge_process *self, lk_api_pending *pending) {
+  lk_connection *c = pending->asker;
+  bool keep_alive = !c->draining;
+  c->query = NULL;
+  lk_err err = lk_api_desk_finish(&self->desk, pending, lk_posix_wall_ms(), &keep_alive, &c->out);
+  lk_connection_answered(c, err, keep_alive);
+}
+
 static void on_unsettled(lk_connection *c) {
   if (c->is_unsettled) return;
   c->is_unsettled = true;
@@ -371,7 +402,11 @@ static void take_poll_output(edge_process *self, const lk_edge_output *output) {
 }
 
 static void take_output(edge_process *self, const lk_edge_output *output) {
-  if (output->kind == LK_EDGE_ANSWER) return; /* nobody asks yet */
+  if (output->kind == LK_EDGE_ANSWER) {
+    lk_api_pending *pending = lk_api_desk_hear(&self->desk, output);
+    if (pending != NULL) answer_query(self, pending);
+    return;
+  }
   lk_connection *c = find(self, output->connections[0]);
   if (output->count > 1) send_to_many(self, output);
   else if (c == NULL) take_poll_output(self, output);
@@ -526,6 +561,10 @@ static void say_numbers(edge_process *self) {
   if (self->options->keys != NULL)
     lk_links_say(row, LK_NUMBER_tokens_refused, lk_keyring_refused(self->options->keys));
   lk_links_say(row, LK_NUMBER_sent_again, stats.sent_again);
+  lk_links_say(row, LK_NUMBER_api_documents, self->desk.asked[LK_API_DOC]);
+  lk_links_say(row, LK_NUMBER_api_objects, self->desk.asked[LK_API_CRDT]);
+  lk_links_say(row, LK_NUMBER_api_others, self->desk.asked[LK_API_OTHER]);
+  lk_links_say(row, LK_NUMBER_api_refused, self->desk.refused);
   lk_links_say(row, LK_NUMBER_longpoll_sessions, lk_longpoll_count(&self->longpoll));
   lk_links_say(row, LK_NUMBER_longpoll_relayed, self->relayed);
   lk_links_say(row, LK_NUMBER_tls_handshakes, self->tls.handshakes);
@@ -682,6 +721,7 @@ static uint64_t next_deadline(const edge_process *self) {
   if (self->drain != DRAIN_NOT && self->drain_ends_ms < deadline) deadline = self->drain_ends_ms;
   if (self->drain == DRAIN_SPREAD && self->drain_tick_ms < deadline) deadline = self->drain_tick_ms;
   if (lk_relay_deadline(&self->relay) < deadline) deadline = lk_relay_deadline(&self->relay);
+  deadline = lk_min_u64(deadline, lk_api_desk_deadline(&self->desk));
   deadline = lk_min_u64(deadline, expiry_deadline(self));
   if (self->options->keys != NULL)
     deadline = lk_min_u64(deadline, lk_keyring_deadline(self->options->keys));
@@ -702,6 +742,8 @@ static uint64_t turn(void *ctx) {
     lk_edge_recheck(self->edge);
   lk_longpoll_tick(&self->longpoll, lk_loop_now(&self->loop));
   lk_relay_tick(&self->relay, lk_loop_now(&self->loop));
+  for (lk_api_pending *late; (late = lk_api_desk_late(&self->desk, lk_loop_now(&self->loop))) != NULL;)
+    answer_query(self, late);
   for (int i = 0; i < TURN_ROUNDS; i++) {
     run_edge(self);
     advance_drain(self);
@@ -763,6 +805,8 @@ static lk_err open_edge(edge_process *self) {
                                          .aliases = self->options->aliases },
                      &self->edge);
   if (err != LK_OK) return err;
+  lk_api_desk_init(&self->desk, self->env.alloc, &self->limits, self->edge,
+                   self->options->links->rooms_count);
   lk_longpoll_init(&self->longpoll,
                    &(lk_longpoll_options){ .alloc = self->env.alloc,
                                            .limits = &self->limits,
@@ -841,6 +885,8 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
                                      .on_end = on_end,
                                      .on_poll = on_poll,
                                      .on_poll_end = on_poll_end,
+                                     .on_query = on_query,
+                                     .on_query_end = on_query_end,
                                      .on_unsettled = on_unsettled };
   lk_buf_init(&self->frames, self->env.alloc, FRAME_MAX);
   lk_heap_init(&self->timers, self->env.alloc, self->limits.server_connections_count);
@@ -862,6 +908,7 @@ static void close_process(edge_process *self) {
   while (self->connections.first != NULL) {
     free_connection(self, LK_CONTAINER(self->connections.first, lk_connection, all));
   }
+  lk_api_desk_deinit(&self->desk);
   lk_relay_close(&self->relay);
   lk_longpoll_deinit(&self->longpoll);
   lk_edge_close(self->edge);

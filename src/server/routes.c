@@ -7,13 +7,16 @@
  *
  * The policy allows scripts, styles and connections of this server alone, and
  * compiling WebAssembly. Pages may not be framed: a page around ours could
- * steer clicks into it. */
+ * steer clicks into it. The editor's page has a policy of its own: its libraries
+ * place menus and color cursors by styles in elements, and documents may have
+ * small pictures inside. */
 #include "server/routes.h"
 
 #include <time.h>
 
 #include "codec/utf.h"
 #include "codec/base64.h"
+#include "server/api.h"
 #include "server/origin.h"
 #include "wire/upgrade.h"
 #include "wire/ws_offer.h"
@@ -37,7 +40,7 @@ static void header(lk_buf *out, const char *name, const char *value) {
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT": the program never sets a locale, so that
  * names are English. */
-static void date_header(lk_buf *out, uint64_t wall_ms) {
+void lk_routes_write_date(lk_buf *out, uint64_t wall_ms) {
   char text[64];
   struct tm parts;
   time_t seconds = (time_t)(wall_ms / 1000);
@@ -46,16 +49,26 @@ static void date_header(lk_buf *out, uint64_t wall_ms) {
   (void)lk_http1_respond_header(out, LK_LIT("date"), lk_slice_of(text, len));
 }
 
-static void begin(lk_buf *out, uint16_t status, uint64_t wall_ms) {
+#define POLICY(more)                                           \
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; " \
+  "connect-src 'self'; " more                                  \
+  "frame-ancestors 'none'; base-uri 'none'"
+
+static const char plain_policy[] = POLICY("");
+static const char editor_policy[] =
+    POLICY("style-src 'self' 'unsafe-inline'; img-src 'self' data:; ");
+
+static void begin_under(const char *policy, lk_buf *out, uint16_t status, uint64_t wall_ms) {
   (void)lk_http1_respond_begin(out, status);
-  date_header(out, wall_ms);
-  header(out, "content-security-policy",
-         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
-         "connect-src 'self'; "
-         "frame-ancestors 'none'; base-uri 'none'");
+  lk_routes_write_date(out, wall_ms);
+  header(out, "content-security-policy", policy);
   header(out, "x-content-type-options", "nosniff");
   header(out, "referrer-policy", "no-referrer");
   header(out, "cross-origin-resource-policy", "same-origin");
+}
+
+static void begin(lk_buf *out, uint16_t status, uint64_t wall_ms) {
+  begin_under(plain_policy, out, status, wall_ms);
 }
 
 static lk_err finish(lk_buf *out, size_t before) {
@@ -313,9 +326,12 @@ static lk_err answer_document(const exchange *x) {
 /* ---- long-poll ---- */
 
 #define LONGPOLL_PATH "/socket/longpoll"
+#define FORM_BYTES_MAX 4096u
 
 void lk_routes_bodies(const lk_limits *limits, lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]) {
   out[0] = (lk_http1_body_rule){ LK_LIT(LONGPOLL_PATH), limits->longpoll_body_bytes };
+  out[1] = (lk_http1_body_rule){ LK_LIT(LK_API_RENDER), FORM_BYTES_MAX };
+  out[2] = (lk_http1_body_rule){ LK_LIT(LK_API_TOPICS "/"), limits->api_body_bytes };
 }
 
 /* Any page may read what it is told, because one that may not talk to us is
@@ -408,6 +424,67 @@ static lk_err answer_longpoll(const exchange *x) {
   return LK_OK;
 }
 
+/* ---- the API ---- */
+
+static bool is_change(const lk_http1_request *request) {
+  return !lk_slice_equal(request->method, LK_LIT("GET")) &&
+         !lk_slice_equal(request->method, LK_LIT("HEAD"));
+}
+
+/* A browser says with each request that may change something which page sends it, by Origin or at least by this. Programs
+ * say neither. */
+static bool comes_from_elsewhere(const lk_http1_request *request) {
+  lk_slice origin, site;
+  if (!is_change(request) || lk_http1_header(request, LK_LIT("origin"), &origin) == LK_OK)
+    return false;
+  if (lk_http1_header(request, LK_LIT("sec-fetch-site"), &site) != LK_OK) return false;
+  return !lk_slice_equal(site, LK_LIT("same-origin")) && !lk_slice_equal(site, LK_LIT("none"));
+}
+
+static lk_err refuse_origin(const exchange *x) {
+  return small(x, 403, JSON,
+               LK_LIT("{\"reason\":\"origin\",\"message\":\"this page may not talk to the server; "
+                      "its origin must be allowed\"}\n"));
+}
+
+static lk_err answer_api_preflight(const exchange *x) {
+  size_t before = x->out->len;
+  lk_slice origin;
+  begin(x->out, 204, x->wall_ms);
+  if (lk_http1_header(x->request, LK_LIT("origin"), &origin) == LK_OK)
+    (void)lk_http1_respond_header(x->out, LK_LIT("access-control-allow-origin"), origin);
+  header(x->out, "vary", "origin");
+  (void)lk_http1_respond_header(x->out, LK_LIT("access-control-allow-methods"),
+                                lk_api_methods(x->request->path));
+  header(x->out, "access-control-allow-headers",
+         "authorization, content-type, idempotency-key, if-none-match");
+  header(x->out, "access-control-max-age", "3600");
+  if (!x->answer->keep_alive) header(x->out, "connection", "close");
+  (void)lk_http1_respond_end(x->out);
+  return finish(x->out, before);
+}
+
+static lk_err answer_api(const exchange *x) {
+  if (!origin_ok(x->routes->origins, x->request) || comes_from_elsewhere(x->request))
+    return refuse_origin(x);
+  if (lk_slice_equal(x->request->method, LK_LIT("OPTIONS"))) return answer_api_preflight(x);
+  x->answer->api = true;
+  x->answer->why = admit(x);
+  return LK_OK;
+}
+
+lk_err lk_routes_admit_body(const lk_routes *self, const lk_http1_request *head,
+                            const lk_alloc *alloc) {
+  lk_answer answer = { 0 };
+  lk_buf unused;
+  if (!lk_api_has(head->path)) return LK_OK;
+  lk_buf_init(&unused, alloc, 0);
+  const exchange x = { .routes = self, .request = head, .out = &unused, .answer = &answer };
+  lk_err err = admit(&x);
+  if (err == LK_OK) lk_grant_free(answer.grant, alloc);
+  return err;
+}
+
 /* ---- the state of the server ---- */
 
 static lk_err answer_health(const exchange *x) {
@@ -440,8 +517,34 @@ static lk_err answer_metrics(const exchange *x) {
 static lk_err answer_no_pages(const exchange *x) {
   return small(x, 200, PLAIN,
                LK_LIT("Laniakea is running. Its pages are not part of this build.\n\n"
-                      "`make` builds both.\n"
-                      "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"));
+                      "`make` builds both. The pages need packages from npm, which\n"
+                      "tools/bootstrap.sh installs; the server needs none of them.\n\n"
+                      "Phoenix clients connect to /socket/websocket?vsn=2.0.0\n"
+                      "y-websocket clients connect to /y/NAME\n"));
+}
+
+#define EDITOR_PATH "/edit/"
+#define NAMED_BY_HASH_PATH "/assets/"
+
+/* Where the pages are. All documents are edited on one, which finds in its own
+ * address which document it is to show. Pages name what they load from the root
+ * on, so that they may do without the '/' at the end. */
+static lk_slice page_of(lk_slice path) {
+  static const lk_slice edit = LK_LIT_INIT(EDITOR_PATH), counter = LK_LIT_INIT("/counter/");
+  if (lk_slice_starts_with(path, edit) || lk_slice_equal(path, LK_LIT("/edit"))) return edit;
+  return lk_slice_equal(path, LK_LIT("/counter")) ? counter : path;
+}
+
+static const char *policy_of(const lk_asset *asset) {
+  bool is_editor = lk_slice_starts_with(asset->path, LK_LIT(EDITOR_PATH));
+  return is_editor ? editor_policy : plain_policy;
+}
+
+/* Caches ask each time and are told 304: a page and the core that it loads are
+ * of one build. What has another name when it has other bytes is kept. */
+static const char *caching_of(const lk_asset *asset) {
+  bool is_named_by_hash = lk_slice_starts_with(asset->path, LK_LIT(NAMED_BY_HASH_PATH));
+  return is_named_by_hash ? "public, max-age=31536000, immutable" : "no-cache";
 }
 
 static bool is_known_to_client(const exchange *x, lk_slice etag) {
@@ -456,15 +559,13 @@ static lk_asset_form choose_form(const exchange *x, const lk_asset *asset) {
   return lk_asset_choose(asset, err == LK_OK ? accepted : LK_SLICE_EMPTY);
 }
 
-/* Caches ask each time and are told 304: a page and the core that it loads are
- * of one build. */
 static lk_err answer_asset(const exchange *x, const lk_asset *asset) {
   size_t before = x->out->len;
   lk_asset_form form = choose_form(x, asset);
   bool known = is_known_to_client(x, form.etag);
-  begin(x->out, known ? 304 : 200, x->wall_ms);
+  begin_under(policy_of(asset), x->out, known ? 304 : 200, x->wall_ms);
   (void)lk_http1_respond_header(x->out, LK_LIT("etag"), form.etag);
-  header(x->out, "cache-control", "no-cache");
+  header(x->out, "cache-control", caching_of(asset));
   if (lk_asset_varies(asset)) header(x->out, "vary", "accept-encoding");
   if (known) {
     if (!x->answer->keep_alive) header(x->out, "connection", "close");
@@ -481,9 +582,10 @@ static lk_err answer_asset(const exchange *x, const lk_asset *asset) {
 }
 
 static lk_err answer_file(const exchange *x) {
-  const lk_asset *asset = lk_assets_find(x->routes->assets, x->request->path);
+  lk_slice path = page_of(x->request->path);
+  const lk_asset *asset = lk_assets_find(x->routes->assets, path);
   if (asset != NULL) return answer_asset(x, asset);
-  bool no_pages = x->routes->assets->count == 0 && lk_slice_equal(x->request->path, LK_LIT("/"));
+  bool no_pages = x->routes->assets->count == 0 && lk_slice_ends_with(path, LK_LIT("/"));
   return no_pages ? answer_no_pages(x) : refuse(x, 404);
 }
 
@@ -514,6 +616,7 @@ lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, 
   if (lk_slice_equal(request->path, LK_LIT(LONGPOLL_PATH))) return answer_longpoll(&x);
   if (self->echo != NULL && lk_slice_equal(request->path, LK_LIT(LK_ECHO_PATH)))
     return answer_echo(&x);
+  if (lk_api_has(request->path)) return answer_api(&x);
   if (!is_read(&x)) return refuse(&x, 405);
   for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
     if (lk_slice_equal(request->path, routes[i].path)) return routes[i].answer(&x);

@@ -6,6 +6,7 @@
  *   /healthz  /readyz     for whoever watches the server: it lives; it takes work
  *   /metrics              counters, in Prometheus' text format
  *   /debug/echo           upgraded, where the server was started with --debug-echo (server/echo.h)
+ *   /api/  /render/       the HTTP API (server/api.h)
  *   anything else         a file of the pages; GET and HEAD
  *
  * Every request must name this server in its Host header, and a WebSocket must come from a page
@@ -54,9 +55,11 @@ typedef struct lk_answer {
   bool is_batch;
   uint8_t topic[LK_ROUTES_TOPIC_MAX]; /* with |upgrade| and LK_MESSAGE_Y: the document, so many bytes of UTF-8 */
   uint16_t topic_len;
+  bool api;   /* nothing was written: the caller asks by server/api.h, and says what that says */
+  lk_err why; /* with |api|: LK_OK, or what is wrong with the client's token */
   lk_slice token;       /* with |poll|: in the request; empty: none */
   lk_message_form form; /* with |upgrade| or |poll|: what the client speaks */
-  lk_grant *grant; /* with |upgrade| or |poll|: what the client's token gave; the caller's. NULL: none */
+  lk_grant *grant; /* with |upgrade|, |poll| or |api|: what the client's token gave; the caller's. NULL: none */
   lk_ws_deflate_params deflate;
   lk_slice body; /* follows what was written; lives as long as the program */
 } lk_answer;
@@ -65,13 +68,21 @@ typedef struct lk_answer {
 lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
                         lk_buf *out, lk_answer *answer) LK_MUST_USE;
 
+/* Whether the client of |head|, of which only the head has come, may send a long body: LK_OK, or why its token is not
+ * good. It says nothing of paths and rights. */
+lk_err lk_routes_admit_body(const lk_routes *self, const lk_http1_request *head,
+                            const lk_alloc *alloc) LK_MUST_USE;
+
 /* Appends a whole response with what a long-poll session answered. */
 lk_err lk_routes_answer_poll(lk_slice json, uint64_t wall_ms, bool keep_alive,
                              lk_buf *out) LK_MUST_USE;
 
 /* How long the bodies of requests may be. |out| must live as long as the machines that read them. */
-#define LK_ROUTES_BODIES_COUNT 1
+#define LK_ROUTES_BODIES_COUNT 3
 void lk_routes_bodies(const lk_limits *limits, lk_http1_body_rule out[LK_ROUTES_BODIES_COUNT]);
+
+/* Appends the header that says what time it is. */
+void lk_routes_write_date(lk_buf *out, uint64_t wall_ms);
 
 /* Appends a whole response that says |status|, one of 400 and above, and ends the connection. */
 lk_err lk_routes_refuse(uint16_t status, uint64_t wall_ms, lk_buf *out) LK_MUST_USE;

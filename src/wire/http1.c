@@ -472,8 +472,7 @@ static bool may_keep_alive(const lk_http1_request *request) {
          !lk_http1_header_has(request, LK_LIT("connection"), LK_LIT("close"));
 }
 
-bool lk_http1_poll(const lk_http1 *self, lk_http1_request *out) {
-  if (self->state != LK_HTTP1_READY) return false;
+static void give_request(const lk_http1 *self, lk_http1_request *out) {
   lk_slice headers = lk_slice_skip(lk_buf_slice(&self->head), self->headers_off);
   *out = (lk_http1_request){
     .method = method_of(self),
@@ -485,6 +484,18 @@ bool lk_http1_poll(const lk_http1 *self, lk_http1_request *out) {
   };
   split_target(out->target, &out->path, &out->query);
   out->keep_alive = may_keep_alive(out);
+}
+
+bool lk_http1_poll(const lk_http1 *self, lk_http1_request *out) {
+  if (self->state != LK_HTTP1_READY) return false;
+  give_request(self, out);
+  return true;
+}
+
+bool lk_http1_poll_head(const lk_http1 *self, lk_http1_request *out, uint64_t *body_len) {
+  if (self->state != LK_HTTP1_BODY) return false;
+  give_request(self, out);
+  *body_len = self->body_len;
   return true;
 }
 
@@ -615,7 +626,9 @@ static const phrase phrases[] = {
   { 100, LK_LIT_INIT("Continue") },
   { 101, LK_LIT_INIT("Switching Protocols") },
   { 200, LK_LIT_INIT("OK") },
+  { 201, LK_LIT_INIT("Created") },
   { 204, LK_LIT_INIT("No Content") },
+  { 303, LK_LIT_INIT("See Other") },
   { 304, LK_LIT_INIT("Not Modified") },
   { 400, LK_LIT_INIT("Bad Request") },
   { 401, LK_LIT_INIT("Unauthorized") },
@@ -623,16 +636,21 @@ static const phrase phrases[] = {
   { 404, LK_LIT_INIT("Not Found") },
   { 405, LK_LIT_INIT("Method Not Allowed") },
   { 408, LK_LIT_INIT("Request Timeout") },
+  { 409, LK_LIT_INIT("Conflict") },
   { 410, LK_LIT_INIT("Gone") },
   { 413, LK_LIT_INIT("Content Too Large") },
   { 414, LK_LIT_INIT("URI Too Long") },
+  { 415, LK_LIT_INIT("Unsupported Media Type") },
+  { 422, LK_LIT_INIT("Unprocessable Content") },
   { 426, LK_LIT_INIT("Upgrade Required") },
   { 429, LK_LIT_INIT("Too Many Requests") },
   { 431, LK_LIT_INIT("Request Header Fields Too Large") },
   { 500, LK_LIT_INIT("Internal Server Error") },
   { 501, LK_LIT_INIT("Not Implemented") },
   { 503, LK_LIT_INIT("Service Unavailable") },
+  { 504, LK_LIT_INIT("Gateway Timeout") },
   { 505, LK_LIT_INIT("HTTP Version Not Supported") },
+  { 507, LK_LIT_INIT("Insufficient Storage") },
 };
 
 lk_slice lk_http1_reason(uint16_t status) {

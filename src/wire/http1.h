@@ -114,6 +114,11 @@ lk_err lk_http1_feed(lk_http1 *self, uint64_t now_ms, lk_slice *in) LK_MUST_USE;
 /* True when a request is complete; gives the same one until lk_http1_next(). */
 bool lk_http1_poll(const lk_http1 *self, lk_http1_request *out);
 
+/* True while the head of a request is there and its body is not: then |out| is that request with what has come of the body, and
+ * |*body_len| how long that will be, or, where it comes in chunks, is so far. For hosts that let nobody send much before they
+ * know who it is. */
+bool lk_http1_poll_head(const lk_http1 *self, lk_http1_request *out, uint64_t *body_len);
+
 /* True once for a request whose client waits for "100 Continue" before it sends its body. */
 bool lk_http1_poll_continue(lk_http1 *self);
 

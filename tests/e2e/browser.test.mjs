@@ -47,7 +47,7 @@ async function openTab(name) {
       complaints.push(`${name}: ${message.type()}: ${message.text()}`)
     }
   })
-  await page.goto(`${server.url}/?counter=${name}`)
+  await page.goto(`${server.url}/counter?counter=${name}`)
   await page.locator('#increment:enabled').waitFor()
   return page
 }

@@ -703,6 +703,13 @@ describe('the supervisor', () => {
     assert.match(server.err, /more than 1 times within 60 seconds/)
   })
 
+  test('starts with as many restarts as its settings allow', async () => {
+    const { code, err } = await run('serve', '--restart-count', '1000000')
+    assert.equal(code, 2)
+    const [, most] = /from 0 to (\d+)/.exec(err) ?? []
+    assert.equal(await stop(await start('--restart-count', most)), 0)
+  })
+
   test('wakes one edge process for a connection, and each in its turn', async () => {
     const server = await start('--edges', '4')
     const edges = childrenOf(server.pid).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'laniakea-edge')

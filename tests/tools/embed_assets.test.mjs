@@ -73,6 +73,15 @@ test('what becomes smaller by it is there compressed, with a tag of its own', ()
   assert.match(c, /lk_asset_end_1, \{ \{ NULL, 0 \}, NULL, NULL \}, \{ \{ NULL, 0 \}, NULL, NULL \} \}/)
 })
 
+test('of what only pages load the packed forms alone are there, where there are any', () => {
+  const { s, c } = generate({ 'assets/a.js': 'repeat me; '.repeat(200), 'assets/b.js': 'x', 'c.js': 'repeat me; '.repeat(200) })
+  assert.doesNotMatch(s, /assets\/a\.js"/)
+  assert.match(s, /assets\/b\.js"/)
+  assert.match(s, /\/c\.js"/)
+  assert.match(c, /"\/assets\/a\.js"\), [^\n]*, NULL, NULL, \{ LK_LIT_INIT\("[^"]*-br/)
+  assert.match(c, /"\/assets\/b\.js"\), [^\n]*, lk_asset_begin_1, lk_asset_end_1,/)
+})
+
 test('a wrong command line is refused', () => {
   assert.equal(spawnSync(process.execPath, [tool, root]).status, 2)
 })

@@ -1318,3 +1318,68 @@ TEST(stamps_of_the_future_are_refused_where_the_date_is_known) {
   lk_buf_deinit(&far);
   deinit(&w);
 }
+
+/* ---- asking on terms ---- */
+
+static void ask_on_terms(world *w, const char *payload) {
+  step(w, (lk_room_input){ .kind = LK_ROOM_QUERY,
+                           .member = 9,
+                           .request = 9,
+                           .event = LK_LIT("ask"),
+                           .payload = lk_slice_cstr(payload) });
+  complete_all(w);
+}
+
+static bool reply_says(const world *w, const char *text) {
+  return lk_slice_find(lk_buf_slice(&w->reply), lk_slice_cstr(text)) != LK_SLICE_NONE;
+}
+
+/* Goal: who is in no room finds what is there and nothing else, and makes what is new once. */
+TEST(questions_on_terms_are_answered_on_them) {
+  static const struct {
+    const char *payload;
+    bool ok;
+    const char *says;
+  } rows[] = {
+    { "{\"event\":\"crdt.get\",\"must_exist\":true}", false, "LK_ERR_NOT_FOUND" },
+    { "{\"event\":\"render\",\"must_exist\":true}", false, "LK_ERR_NOT_FOUND" },
+    { "{\"event\":\"render\"}", true, "html" },
+    { "{\"event\":\"crdt.get\",\"must_exist\":true}", false, "LK_ERR_NOT_FOUND" },
+    { "{\"event\":\"crdt.add\",\"type\":\"nix\"}", false, "LK_ERR_UNKNOWN_TYPE" },
+    { "{\"event\":\"crdt.add\",\"type\":\"orset\",\"is_new\":true,\"payload\":{\"type\":\"crdt.add\","
+      "\"payload\":{\"element\":1},\"request_id\":\"r\"}}",
+      true, "[1]" },
+    { "{\"event\":\"crdt.add\",\"type\":\"orset\",\"is_new\":true,\"payload\":{\"type\":\"crdt.add\","
+      "\"payload\":{\"element\":1},\"request_id\":\"r\"}}",
+      true, "[1]" },
+    { "{\"event\":\"crdt.add\",\"is_new\":true,\"payload\":{\"element\":2}}", false, "LK_ERR_EXISTS" },
+    { "{\"event\":\"crdt.add\",\"type\":\"list\",\"payload\":{\"element\":2}}", false, "type_mismatch" },
+    { "{\"event\":\"crdt.add\",\"payload\":{\"element\":2}}", true, "[1,2]" },
+    { "{\"event\":\"crdt.get\",\"must_exist\":true}", true, "[1,2]" },
+    { "{\"payload\":{}}", false, "LK_ERR_PAYLOAD" },
+    { "nonsense", false, "LK_ERR_SYNTAX" },
+    { "{\"event\":\"ask\"}", false, "LK_ERR_UNKNOWN_EVENT" },
+  };
+  world w;
+  init(&w);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    uint64_t replies = w.replies;
+    test_note("%s", rows[i].payload);
+    ask_on_terms(&w, rows[i].payload);
+    CHECK_U64(w.replies, replies + 1);
+    CHECK(w.reply_ok == rows[i].ok);
+    CHECK(reply_says(&w, rows[i].says));
+  }
+  deinit(&w);
+}
+
+TEST(a_reader_who_names_a_type_makes_no_object_of_it) {
+  world w;
+  init(&w);
+  w.rights = LK_RIGHTS_READ;
+  ask_on_terms(&w, "{\"event\":\"crdt.get\",\"type\":\"orset\"}");
+  w.rights = LK_RIGHTS_WRITE;
+  ask_on_terms(&w, "{\"event\":\"crdt.increment\",\"payload\":{\"amount\":2}}");
+  CHECK(w.reply_ok && reply_says(&w, "\"value\":2"));
+  deinit(&w);
+}

@@ -102,3 +102,16 @@ PROPERTY(bisection_agrees_with_looking_at_every_item) {
     return;
   CHECK(lk_assets_find(&some, wanted) == found);
 }
+
+TEST(a_file_that_is_there_in_packed_forms_alone_is_sent_as_gzip_to_who_accepts_neither) {
+  static const lk_asset packed = {
+      .path = LK_LIT_INIT("/assets/app.js"),
+      .etag = LK_LIT_INIT("\"tag\""),
+      .br = {LK_LIT_INIT("\"tag-br\""), bytes, bytes + 1},
+      .gzip = {LK_LIT_INIT("\"tag-gzip\""), bytes, bytes + 2},
+  };
+  CHECK_TEXT(lk_asset_choose(&packed, LK_LIT("gzip, br")).coding, "br");
+  CHECK_TEXT(lk_asset_choose(&packed, LK_LIT("gzip")).coding, "gzip");
+  CHECK_TEXT(lk_asset_choose(&packed, LK_LIT("identity")).coding, "gzip");
+  CHECK_TEXT(lk_asset_choose(&packed, LK_SLICE_EMPTY).bytes, "01");
+}

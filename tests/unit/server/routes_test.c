@@ -4,6 +4,7 @@
 #include "server/routes.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const uint8_t page[] = "<!doctype html>";
 static const uint8_t script_br[] = "BR", script_gzip[] = "GZIP";
@@ -350,14 +351,56 @@ TEST(a_server_that_stops_says_that_it_is_not_ready_since_it_drains) {
   deinit(&f);
 }
 
-TEST(only_long_poll_requests_may_have_bodies) {
+TEST(only_long_poll_requests_and_the_api_may_have_bodies) {
   lk_limits limits = lk_limits_default();
   lk_http1_body_rule rules[LK_ROUTES_BODIES_COUNT];
   limits.longpoll_body_bytes = 77;
+  limits.api_body_bytes = 88;
   lk_routes_bodies(&limits, rules);
   CHECK_TEXT(rules[0].path, POLL_);
   CHECK_U64(rules[0].bytes_max, 77);
-  CHECK_U64(LK_ROUTES_BODIES_COUNT, 1);
+  CHECK_TEXT(rules[1].path, "/render/");
+  CHECK_U64(rules[1].bytes_max, 4096);
+  CHECK_TEXT(rules[2].path, "/api/topics/");
+  CHECK_U64(rules[2].bytes_max, 88);
+  CHECK_U64(LK_ROUTES_BODIES_COUNT, 3);
+}
+
+/* Goal: what another site makes a browser send changes nothing, whichever way the browser says where it comes from. */
+TEST(the_api_is_asked_by_our_pages_and_by_programs_and_by_nobody_else) {
+  static const struct {
+    const char *text;
+    unsigned status; /* 0: it is asked */
+  } cases[] = {
+    { "GET /api/topics", 0 },
+    { "POST /api/topics/a", 0 },
+    { "POST /render/a", 0 },
+    { "GET /api/topics HTTP/1.1\r\n" HOST_ "Origin: http://localhost:9", 0 },
+    { "GET /api/topics HTTP/1.1\r\n" HOST_ "Origin: http://evil.example", 403 },
+    { "GET /api/topics HTTP/1.1\r\n" HOST_ "Origin: null", 403 },
+    { "POST /render/a HTTP/1.1\r\n" HOST_ "Origin: http://evil.example", 403 },
+    { "POST /render/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: cross-site", 403 },
+    { "POST /render/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: same-site", 403 },
+    { "DELETE /api/topics/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: x", 403 },
+    { "POST /render/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: same-origin", 0 },
+    { "POST /render/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: none", 0 },
+    { "GET /render/a HTTP/1.1\r\n" HOST_ "Sec-Fetch-Site: cross-site", 0 },
+    { "OPTIONS /api/topics/a HTTP/1.1\r\n" HOST_ "Origin: http://localhost:9", 204 },
+    { "OPTIONS /api/topics/a HTTP/1.1\r\n" HOST_ "Origin: http://evil.example", 403 },
+  };
+  const lk_routes open_routes = {.assets = &pages};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f;
+    char text[300];
+    bool is_whole = strstr(cases[i].text, "HTTP/1.1") != NULL;
+    (void)snprintf(text, sizeof text, "%s%s\r\n\r\n", cases[i].text, is_whole ? "" : " HTTP/1.1\r\nHost: localhost");
+    test_note("%s", cases[i].text);
+    ask_routes(&f, &open_routes, text, test_alloc());
+    CHECK_OK(f.err);
+    CHECK(f.answer.api == (cases[i].status == 0));
+    if (cases[i].status != 0) CHECK_U64(status_of(&f), cases[i].status);
+    deinit(&f);
+  }
 }
 
 TEST(a_request_without_a_host_gets_403) {
@@ -426,12 +469,57 @@ TEST(a_client_that_closes_is_told_so) {
   deinit(&f);
 }
 
+/* The names and the policies of what stands where. */
+TEST(all_documents_are_edited_on_one_page_with_a_policy_of_its_own) {
+  static const lk_asset apps[] = {
+      {.path = LK_LIT_INIT("/assets/a-X1.js"), .begin = page, .end = page + 1},
+      {.path = LK_LIT_INIT("/counter/index.html"), .begin = page, .end = page + 2},
+      {.path = LK_LIT_INIT("/edit/index.html"), .begin = page, .end = page + 3},
+  };
+  static const lk_assets table = {apps, 3};
+  static const struct {
+    const char *path;
+    unsigned status;
+    size_t len;
+    bool is_editor, is_kept;
+  } cases[] = {
+      {"/edit", 200, 3, true, false},
+      {"/edit/", 200, 3, true, false},
+      {"/edit/notes", 200, 3, true, false},
+      {"/edit/team/no%20tes?x=1", 200, 3, true, false},
+      {"/edit/index.html", 200, 3, true, false},
+      {"/edits", 404, 0, false, false},
+      {"/counter", 200, 2, false, false},
+      {"/counter/", 200, 2, false, false},
+      {"/counter/x", 404, 0, false, false},
+      {"/assets/a-X1.js", 200, 1, false, true},
+      {"/assets/a-X2.js", 404, 0, false, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f;
+    char text[120];
+    (void)snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", cases[i].path);
+    test_note("%s", cases[i].path);
+    ask(&f, &table, true, text, test_alloc());
+    CHECK_U64(status_of(&f), cases[i].status);
+    CHECK_U64(f.answer.body.len, cases[i].len);
+    CHECK(says(&f, "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; ") == cases[i].is_editor);
+    CHECK(says(&f, "script-src 'self' 'wasm-unsafe-eval'; "));
+    CHECK(says(&f, "cache-control: public, max-age=31536000, immutable\r\n") == cases[i].is_kept);
+    deinit(&f);
+  }
+}
+
 TEST(a_build_without_pages_says_how_to_make_them) {
   fixture f;
   ask(&f, &no_pages, true, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
       test_alloc());
   CHECK_U64(status_of(&f), 200);
   CHECK(says(&f, "`make` builds both"));
+  deinit(&f);
+  ask(&f, &no_pages, true, "GET /edit/notes HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      test_alloc());
+  CHECK(status_of(&f) == 200 && says(&f, "`make` builds both"));
   deinit(&f);
   ask(&f, &no_pages, true, "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n",
       test_alloc());

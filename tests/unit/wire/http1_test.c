@@ -515,16 +515,18 @@ PROPERTY(a_body_is_the_same_in_any_chunks) {
  * counted or in chunks. */
 TEST(each_path_has_a_limit_of_its_own_for_bodies) {
   static const lk_http1_body_rule rules[] = { { LK_LIT_INIT("/poll"), 3 },
-                                              { LK_LIT_INIT("/none"), 0 } };
+                                              { LK_LIT_INIT("/none"), 0 },
+                                              { LK_LIT_INIT("/all/"), 2 } };
   static const lk_http1_options by_path = { .body_bytes_max = 1,
                                             .body_rules = rules,
-                                            .body_rules_count = 2 };
+                                            .body_rules_count = 3 };
   static const struct {
     const char *target;
     uint32_t most;
   } cases[] = {
     { "/poll", 3 },       { "/poll?a=/x", 3 }, { "http://a/poll", 3 }, { "/none", 0 },
     { "/none?/poll", 0 }, { "/poll/", 1 },     { "/pol%6C", 1 },       { "/Poll", 1 },
+    { "/all/", 2 },       { "/all/a/b?c", 2 }, { "/all", 1 },          { "/allx/", 1 },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     for (uint32_t len = 0; len <= 4; len++) {
@@ -940,4 +942,30 @@ TEST(every_status_that_a_machine_fails_with_has_a_phrase) {
     CHECK(lk_http1_reason(refusals[i].status).len > 0);
   CHECK(lk_http1_reason(408).len > 0 && lk_http1_reason(414).len > 0);
   CHECK(lk_http1_reason(431).len > 0 && lk_http1_reason(299).len == 0);
+}
+
+/* Goal: a host can look at who sends a body before it has read it. */
+TEST(the_head_of_a_request_can_be_seen_before_its_body_has_come) {
+  lk_http1 http;
+  lk_http1_request request;
+  uint64_t body_len = 0;
+  begin(&http);
+  lk_slice head = LK_LIT("POST /a HTTP/1.1\r\n" HOST "X: y\r\nContent-Length: 5\r\n\r\n");
+  lk_slice part = lk_slice_first(head, head.len - 1), rest = lk_slice_skip(head, part.len);
+  lk_slice first = LK_LIT("ab"), last = LK_LIT("cde"), value;
+  const lk_http1_options with_body = { .body_bytes_max = 9 };
+  lk_http1_init(&http, test_alloc(), &limits_now, &with_body, 0);
+  CHECK_OK(lk_http1_feed(&http, 0, &part));
+  CHECK(!lk_http1_poll_head(&http, &request, &body_len));
+  CHECK_OK(lk_http1_feed(&http, 0, &rest));
+  CHECK(lk_http1_poll_head(&http, &request, &body_len) && body_len == 5 && request.body.len == 0);
+  CHECK_OK(lk_http1_feed(&http, 0, &first));
+  CHECK(lk_http1_poll_head(&http, &request, &body_len) && body_len == 5);
+  CHECK_TEXT(request.path, "/a");
+  CHECK_OK(lk_http1_header(&request, LK_LIT("x"), &value));
+  CHECK_TEXT(value, "y");
+  CHECK(!lk_http1_poll(&http, &request));
+  CHECK_OK(lk_http1_feed(&http, 0, &last));
+  CHECK(!lk_http1_poll_head(&http, &request, &body_len) && lk_http1_poll(&http, &request));
+  lk_http1_deinit(&http);
 }

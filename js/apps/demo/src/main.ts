@@ -65,8 +65,8 @@ async function start(): Promise<void> {
   const counter: Counter = await createCounter({
     url: '/socket',
     topic: topic(),
-    core: await loadCore({ url: 'laniakea.wasm' }),
-    worker: () => new Worker('worker.js', { type: 'module', name: 'laniakea' }),
+    core: await loadCore({ url: '/counter/laniakea.wasm' }),
+    worker: () => new Worker('/counter/worker.js', { type: 'module', name: 'laniakea' }),
     onError: (error) => console.warn(error.code, error.message),
   })
   counter.subscribe(show)

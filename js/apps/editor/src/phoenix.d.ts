@@ -1,0 +1,8 @@
+// What the editor uses of phoenix.js, which has no types of its own.
+declare module 'phoenix' {
+  import type { SocketLike } from '@laniakea/yjs'
+  export interface Socket extends SocketLike {
+    connect(): void
+  }
+  export const Socket: new (url: string, options: object) => Socket
+}

@@ -1,0 +1,127 @@
+// The document on the page, and how it stands with the server: a PhoenixProvider, as one state that changes.
+//
+// What is kept in this browser outlives the tab and the way to the server. A document that the server has in memory alone
+// is not kept here either: who writes where all is erased does not expect to find it in a browser.
+import { PhoenixProvider, indexeddb, type Access, type Persistence, type Refusal } from '@laniakea/yjs'
+import { Socket } from 'phoenix'
+import * as Y from 'yjs'
+import { Awareness } from 'y-protocols/awareness'
+
+export interface Problem {
+  /** refused: the server cannot follow this replica. diverged: another document has this name now. denied: no entry. */
+  readonly kind: 'refused' | 'diverged' | 'denied'
+  readonly reason: string
+}
+
+export interface RoomState {
+  readonly link: 'connecting' | 'online' | 'offline'
+  /** The document was here once: it can be shown and edited, also offline. */
+  readonly isLoaded: boolean
+  readonly access: Access
+  readonly durability: 'durable' | 'memory'
+  /** Something was written that the server does not have yet. */
+  readonly isWaiting: boolean
+  readonly problem?: Problem | undefined
+}
+
+export interface Room {
+  readonly doc: Y.Doc
+  readonly awareness: Awareness
+  /** The same object until something changes. */
+  state(): RoomState
+  subscribe(listener: () => void): () => void
+  /** Forgets what this browser has of the document, for ever. */
+  forget(): Promise<void>
+}
+
+/** As `place`, until it is forbidden. */
+function forbiddable(place: Persistence): Persistence & { forbid(): void } {
+  let isForbidden = false
+  const unless = async (run: () => Promise<void>): Promise<void> => {
+    if (!isForbidden) await run()
+  }
+  return {
+    ...place,
+    append: (update) => unless(() => place.append(update)),
+    setGeneration: (generation) => unless(() => place.setGeneration(generation)),
+    forbid: () => { isForbidden = true },
+  }
+}
+
+const textOf = ({ reason, message }: Refusal): string => message ?? reason
+const RECONNECT_MS = [100, 250, 500, 1000, 2000]
+const RECONNECT_MS_MAX = 4000
+
+function makeSocket(token: string | undefined): Socket {
+  const wait = (tries: number): number => RECONNECT_MS[tries - 1] ?? RECONNECT_MS_MAX
+  return new Socket('/socket', { params: token === undefined ? {} : { token }, reconnectAfterMs: wait, rejoinAfterMs: wait })
+}
+
+const FAILURES_MIN = 2
+const NOT_LET_IN = 'it answers, but takes no connection from here. It may want a token: ask who gave you the link for one'
+
+/** A browser does not say why a connection was refused: whether the server is there is found out in another way. */
+function watchRefusals(provider: PhoenixProvider, onRefused: () => void): void {
+  let failures = 0
+  provider.on('status', ({ status }) => { if (status === 'connected') failures = 0 })
+  provider.on('connection-error', async () => {
+    if (++failures < FAILURES_MIN) return
+    const response = await fetch('/healthz').catch(() => undefined)
+    if (response?.ok && failures >= FAILURES_MIN && provider.status !== 'connected') onRefused()
+  })
+}
+
+/** The document of the topic doc:NAME. `token` says who we are, to a server that asks. */
+export function openRoom(name: string, token?: string): Room {
+  const doc = new Y.Doc()
+  const awareness = new Awareness(doc)
+  const kept = forbiddable(indexeddb(`doc:${name}`))
+  const socket = makeSocket(token)
+  const provider = new PhoenixProvider({ socket, topic: `doc:${name}`, doc, awareness, persistence: kept })
+  const listeners = new Set<() => void>()
+  let state: RoomState = { link: 'connecting', isLoaded: false, access: 'write', durability: 'durable', isWaiting: false }
+
+  const set = (change: Partial<RoomState>): void => {
+    state = { ...state, ...change }
+    for (const listener of listeners) listener()
+  }
+  const setLink = (): void => {
+    if (provider.status === 'connected') set({ link: 'online', ...(state.problem?.kind === 'denied' ? { problem: undefined } : {}) })
+    else if (state.link === 'online' || provider.status === 'disconnected') set({ link: 'offline' })
+  }
+  const setJoined = (): void => {
+    const durability = provider.durability ?? 'durable'
+    set({ isLoaded: true, access: provider.access ?? 'write', durability })
+    if (durability === 'durable') return
+    kept.forbid()
+    void kept.clear().catch(() => {})
+  }
+  const setProblem = (kind: Problem['kind']) => (refusal: Refusal): void => set({ problem: { kind, reason: textOf(refusal) } })
+
+  provider.on('status', setLink)
+  provider.on('sync', (isSynced) => { if (isSynced) setJoined() })
+  provider.on('pending', (isWaiting) => set({ isWaiting }))
+  provider.on('diverged', setProblem('diverged'))
+  provider.on('replica_refused', setProblem('refused'))
+  provider.on('refused', (refusal) => { if (provider.status !== 'connected') setProblem('denied')(refusal) })
+  watchRefusals(provider, () => set({ problem: state.problem ?? { kind: 'denied', reason: NOT_LET_IN } }))
+  // phoenix.js waits before it looks again; the browser knows at once.
+  addEventListener('offline', () => set({ link: 'offline' }))
+  addEventListener('online', setLink)
+  void provider.whenLoaded.then(() => { if (doc.store.clients.size > 0) set({ isLoaded: true }) })
+  socket.connect()
+  return {
+    doc,
+    awareness,
+    state: () => state,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    async forget() {
+      kept.forbid()
+      await provider.destroy()
+      await indexeddb(`doc:${name}`).clear()
+    },
+  }
+}

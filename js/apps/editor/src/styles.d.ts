@@ -1,0 +1,2 @@
+// Styles become files of their own beside the bundle.
+declare module '*.css'
