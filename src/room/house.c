@@ -106,6 +106,7 @@ static void derive_stream(uint64_t entropy, lk_slice purpose, lk_prng *out) {
 
 static void on_timer(entry *e, const entry_timer *timer) {
   if (lk_house_tick_pace(e, timer)) return;
+  if (timer == &e->idle) lk_list_remove(&e->house->idlers, &e->idle_link);
   if (timer == &e->presence) lk_house_tell_attendance(e);
   else if (timer == &e->timer) lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
   else lk_house_put_away(e);

@@ -13,6 +13,35 @@
 
 #include "codec/varint.h"
 
+/* ---- when there are many ---- */
+
+/* Whoever joins and leaves leaves a room behind that idles for a while. So that a thousand of them do not keep everybody
+ * else out, those that have idled longest go before their time when rooms get scarce: a few for each new one. Those
+ * of level memory stay in which something is kept: they would be erased, and their time was promised. */
+#define SCARCE_PARTS 8 /* in that part of the limit, the last one */
+#define EVICTED_AT_ONCE 4
+#define LOOKED_AT 32
+
+static bool may_go_early(const entry *e) {
+  if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) return false;
+  return e->scroll == NULL || (e->scroll->end == 0 && e->kept_len == 0);
+}
+
+static void make_space(lk_house *self) {
+  uint32_t most = self->limits->rooms_count, looked = 0, evicted = 0;
+  if (lk_map_count(&self->entries) < most - most / SCARCE_PARTS) return;
+  for (lk_link *at = self->idlers.first, *next; at != NULL && looked < LOOKED_AT; at = next) {
+    entry *e = LK_CONTAINER(at, entry, idle_link);
+    next = at->next;
+    looked++;
+    if (!may_go_early(e)) continue;
+    LK_COVERED(house_puts_away_before_its_time);
+    lk_house_stop_idle(e);
+    lk_house_put_away(e);
+    if (++evicted == EVICTED_AT_ONCE) return;
+  }
+}
+
 /* ---- entries ---- */
 
 void lk_house_stop_timer(lk_house *house, entry_timer *timer) {
@@ -20,7 +49,7 @@ void lk_house_stop_timer(lk_house *house, entry_timer *timer) {
 }
 
 void lk_house_stop_timers(entry *e) {
-  lk_house_stop_timer(e->house, &e->idle);
+  lk_house_stop_idle(e);
   lk_house_stop_timer(e->house, &e->timer);
   lk_house_stop_timer(e->house, &e->presence);
 }
@@ -85,6 +114,7 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
   const lk_alloc *alloc = self->env->alloc;
   size_t size = entry_size(self, topic.len);
   if (topic.len > LK_SCROLL_TOPIC_MAX) return LK_ERR_TOO_BIG;
+  make_space(self);
   entry *e = lk_alloc_bytes(alloc, size);
   if (e == NULL) return LK_ERR_NOMEM;
   lk_err err = lk_map_put(&self->entries, topic, &slot, &is_new);
@@ -122,13 +152,20 @@ void lk_house_watch_idle(entry *e) {
   lk_heap *timers = &e->house->timers;
   bool is_idle = e->state == ENTRY_OPEN && e->members.count == 0;
   if (!is_idle) {
-    lk_house_stop_timer(e->house, &e->idle);
+    lk_house_stop_idle(e);
   } else if (e->idle.item.place == LK_HEAP_OUT) {
     /* Without memory for the timer the room stays until the next member leaves. */
-    (void)!lk_heap_push(timers, &e->idle.item,
-                        e->house->now_ms +
-                            lk_room_policy_idle_ms(e->house->policy, entry_topic(e)));
+    lk_err err = lk_heap_push(timers, &e->idle.item,
+                              e->house->now_ms +
+                                  lk_room_policy_idle_ms(e->house->policy, entry_topic(e)));
+    if (err == LK_OK) lk_list_push_last(&e->house->idlers, &e->idle_link);
   }
+}
+
+void lk_house_stop_idle(entry *e) {
+  if (e->idle.item.place == LK_HEAP_OUT) return;
+  lk_heap_remove(&e->house->timers, &e->idle.item);
+  lk_list_remove(&e->house->idlers, &e->idle_link);
 }
 
 /* ---- loading ---- */

@@ -133,6 +133,7 @@ struct entry {
   uint32_t applied_cap;
   lk_map recovered;     /* those of |applied| that an earlier house applied: may come again */
   entry_timer idle;     /* no members for as long as the policy says: put the room away */
+  lk_link idle_link;    /* on house.idlers, while that timer runs */
   entry_timer timer;    /* the room's own */
   entry_timer presence; /* there is something to tell of who is there */
   lk_attendance attendance;
@@ -176,6 +177,7 @@ struct lk_house {
   lk_map entries; /* topic -> entry * */
   lk_heap timers; /* entries' idle and timer items */
   lk_list gone;   /* entries to free when the running call ends */
+  lk_list idlers; /* open rooms without members, the longest idle first */
   lk_buf kept;    /* one record or snapshot */
   lk_journal journal;
   journal_state journal_state;
@@ -288,6 +290,8 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
 entry *lk_house_find_entry(const lk_house *self, lk_slice topic);
 /* An open room without members is put away after a while. */
 void lk_house_watch_idle(entry *e);
+/* It is not waited for any more. */
+void lk_house_stop_idle(entry *e);
 /* |e| has no room, and nothing is under way. */
 void lk_house_begin_loading(entry *e);
 /* What loading waits for: each may open the room. */
