@@ -303,7 +303,9 @@ static void open_window(lk_presence *self, uint64_t now_ms) {
 
 static void close_window(lk_presence *self, uint32_t changes, uint64_t now_ms) {
   uint32_t most = lk_max_u32(self->window_max_ms, self->window_min_ms);
-  bool is_busy = changes >= LK_PRESENCE_BUSY_COUNT;
+  /* Each change is told to each member. */
+  uint64_t told = (uint64_t)changes * lk_map_count(&self->members);
+  bool is_busy = changes >= LK_PRESENCE_BUSY_COUNT || told >= LK_PRESENCE_BUSY_TOLD;
   uint32_t grown = self->window_ms > most / 2 ? most : self->window_ms * 2;
   self->window_ms = is_busy ? grown : self->window_min_ms;
   self->flushed_ms = now_ms;

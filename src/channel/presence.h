@@ -36,8 +36,10 @@
 
 #define LK_PRESENCE_WINDOW_MS 50
 #define LK_PRESENCE_WINDOW_MAX_MS 1000
-/* So many changes in one window make the next one twice as long. */
+/* So many changes in one window make the next one twice as long; also fewer, where so much had to be told to all of the members
+ * together. */
 #define LK_PRESENCE_BUSY_COUNT 16
+#define LK_PRESENCE_BUSY_TOLD 128
 
 typedef struct lk_presence_options {
   const lk_env *env;
