@@ -1,18 +1,9 @@
-/* sim/counter_server.c -- what a daemon does around the hub, without a socket.
- *
- * Also a place to look from outside: which files there are and what they hold is read here past the
- * hub, since a server that is asked what it remembers could lie. */
+/* sim/counter_server.c -- what a daemon does around the hub, without a socket. What it keeps is
+ * read past it, from its disk: recovery.h. */
 #include "sim/counter_world.h"
 
-#include <stdio.h>
-
-#include "codec/hex.h"
-#include "crypto/sha256.h"
-#include "log/manifest.h"
-#include "log/segment_reader.h"
-#include "log/slot.h"
 #include "room/crdt_room.h"
-#include "room/kept.h"
+#include "sim/recovery.h"
 
 #define IDLE_MS 60000
 #define SWEEP_MS 10000
@@ -178,40 +169,8 @@ void counter_server_deinit(counter_server *self) {
 
 /* ---- looking past the hub ---- */
 
-/* The house names a topic's two files by its digest. */
-static lk_slice slot_name(unsigned slot, uint8_t name[2 * LK_SHA256_LEN + 2]) {
-  lk_sha256 hash;
-  uint8_t digest[LK_SHA256_LEN];
-  lk_sha256_init(&hash);
-  lk_sha256_update(&hash, LK_LIT(COUNTER_TOPIC));
-  lk_sha256_final(&hash, digest);
-  lk_hex_store(name, lk_slice_of(digest, sizeof digest));
-  name[2 * LK_SHA256_LEN] = '.';
-  name[2 * LK_SHA256_LEN + 1] = (uint8_t)('0' + slot);
-  return lk_slice_of(name, 2 * LK_SHA256_LEN + 2);
-}
-
-/* The newer of two slots, into |out|; empty where there is none. */
-static lk_err look_at_slots(const counter_server *self, sim_view view, lk_slice first,
-                            lk_slice second, lk_buf *out) {
-  lk_buf slots[2];
-  const lk_slice names[2] = { first, second };
-  lk_slice body = LK_SLICE_EMPTY;
-  uint64_t number;
-  bool intact;
-  for (unsigned i = 0; i < 2; i++) {
-    lk_buf_init(&slots[i], self->world->world->alloc, SIZE_MAX / 2);
-    (void)sim_disk_look(&self->disk, names[i], view, &slots[i]); /* missing: empty */
-  }
-  lk_err err = lk_slot_recover(lk_buf_slice(&slots[0]), lk_buf_slice(&slots[1]), &number, &body,
-                               &intact);
-  if (err == LK_OK) err = lk_buf_append(out, body);
-  if (err == LK_ERR_NOT_FOUND) err = LK_OK;
-  for (unsigned i = 0; i < 2; i++) lk_buf_deinit(&slots[i]);
-  return err;
-}
-
-static lk_err merge_kept(lk_slice kept, lk_gcounter *out) {
+static lk_err merge_kept(void *ctx, lk_slice kept) {
+  lk_gcounter *out = ctx;
   lk_gcounter part;
   lk_slice bytes;
   lk_limits limits = lk_limits_default();
@@ -223,103 +182,11 @@ static lk_err merge_kept(lk_slice kept, lk_gcounter *out) {
   return err;
 }
 
-static lk_err take_snapshot(const counter_server *self, sim_view view, uint64_t *index,
-                            lk_gcounter *out) {
-  uint8_t names[2][2 * LK_SHA256_LEN + 2];
-  lk_buf bytes;
-  lk_slice rest;
-  lk_kept kept;
-  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
-  *index = 0;
-  lk_err err = look_at_slots(self, view, slot_name(0, names[0]), slot_name(1, names[1]), &bytes);
-  if (err == LK_OK && bytes.len > 0) {
-    err = lk_kept_decode_snapshot(lk_buf_slice(&bytes), index, &rest);
-    if (err == LK_OK) err = lk_kept_decode(rest, &kept);
-    if (err == LK_OK) err = merge_kept(kept.bytes, out);
-  }
-  lk_buf_deinit(&bytes);
-  return err;
-}
-
-static lk_err take_record(lk_slice body, lk_gcounter *out) {
-  lk_slice topic, rest;
-  lk_kept kept;
-  lk_err err = lk_kept_decode_record(body, &topic, &rest);
-  if (err == LK_OK && !lk_slice_equal(topic, LK_LIT(COUNTER_TOPIC))) return LK_OK;
-  if (err == LK_OK) err = lk_kept_decode(rest, &kept);
-  return err == LK_OK ? merge_kept(kept.bytes, out) : err;
-}
-
-/* The records of one segment that are behind |index|. |id| becomes that of the next one. */
-static lk_err take_segment(const counter_server *self, sim_view view, const lk_manifest *manifest,
-                           lk_segment_id *id, uint64_t index, lk_gcounter *out) {
-  char text[40];
-  lk_buf bytes;
-  lk_segment_reader reader;
-  lk_segment_step step;
-  lk_err err = LK_OK;
-  bool is_last = id->number == manifest->last.number;
-  (void)snprintf(text, sizeof text, "journal-0-%010llu", (unsigned long long)id->number);
-  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
-  (void)sim_disk_look(&self->disk, lk_slice_cstr(text), view, &bytes); /* missing: empty */
-  lk_segment_reader_init(&reader, self->world->world->alloc, id, lk_slice_cstr(text), bytes.len,
-                         is_last ? manifest->sealed_to : LK_SEGMENT_SEALED, LK_BATCH_BODY_MAX / 2);
-  while (err == LK_OK && (step = lk_segment_reader_poll(&reader)) != LK_SEGMENT_END &&
-         step != LK_SEGMENT_TORN) {
-    if (step == LK_SEGMENT_READ) {
-      memcpy(reader.into, bytes.ptr + reader.read_off, reader.into_len);
-      lk_segment_reader_feed(&reader, reader.into_len);
-    } else if (step == LK_SEGMENT_RECORD) {
-      if (reader.index > index) err = take_record(reader.record.body, out);
-    } else {
-      err = reader.err;
-    }
-  }
-  id->number++;
-  id->base = reader.place.index;
-  id->prev = reader.place.chain;
-  lk_segment_reader_deinit(&reader);
-  lk_buf_deinit(&bytes);
-  return err;
-}
-
-static lk_err take_journal(const counter_server *self, sim_view view, uint64_t index,
-                           lk_gcounter *out) {
-  lk_buf bytes;
-  lk_manifest manifest;
-  lk_buf_init(&bytes, self->world->world->alloc, SIZE_MAX / 2);
-  lk_err err = look_at_slots(self, view, LK_LIT("journal-0-manifest.0"),
-                             LK_LIT("journal-0-manifest.1"), &bytes);
-  if (err == LK_OK && bytes.len > 0) {
-    err = lk_manifest_decode(lk_buf_slice(&bytes), &manifest);
-    lk_segment_id id = manifest.first;
-    while (err == LK_OK && id.number <= manifest.last.number)
-      err = take_segment(self, view, &manifest, &id, index, out);
-  }
-  lk_buf_deinit(&bytes);
-  return err;
-}
-
-/* What a house would open the room from: its snapshot, and the records behind it. */
 lk_err counter_server_recover(counter_server *self, sim_view view, lk_gcounter *out) {
-  uint64_t index;
-  lk_err err = take_snapshot(self, view, &index, out);
-  return err == LK_OK ? take_journal(self, view, index, out) : err;
+  return sim_recover_durable(&self->disk, view, LK_LIT(COUNTER_TOPIC), merge_kept, out);
 }
 
-/* Only the file that was synced before the other one is spare: whatever is newest has no copy. */
 bool counter_server_rot(counter_server *self, lk_prng *prng) {
-  uint8_t wanted[2 * LK_SHA256_LEN + 2];
-  uint64_t synced[2] = { 0, 0 };
-  uint32_t cursor = 0;
-  uint64_t at;
-  lk_slice name;
   (void)prng;
-  while (sim_disk_next(&self->disk, &cursor, &name, &at)) {
-    for (unsigned i = 0; i < 2; i++) {
-      if (lk_slice_equal(name, slot_name(i, wanted))) synced[i] = at;
-    }
-  }
-  if (synced[0] == 0 || synced[1] == 0) return false;
-  return sim_disk_rot(&self->disk, slot_name(synced[0] < synced[1] ? 0 : 1, wanted));
+  return sim_rot_slot(&self->disk, LK_LIT(COUNTER_TOPIC));
 }

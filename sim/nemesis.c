@@ -140,6 +140,12 @@ static void strike_rooms(sim_nemesis *self) {
   }
 }
 
+static void strike_edge(sim_nemesis *self) {
+  if (self->kill_edge != NULL && self->kill_edge(self->ctx)) {
+    sim_world_count(self->world, SIM_FAULT_edge_kill, 0, 0);
+  }
+}
+
 /* ---- alarms ---- */
 
 static void strike(sim_nemesis *self, sim_fault fault) {
@@ -154,6 +160,7 @@ static void strike(sim_nemesis *self, sim_fault fault) {
   case SIM_FAULT_disk_full: strike_full(self); return;
   case SIM_FAULT_disk_rot: strike_rot(self); return;
   case SIM_FAULT_rooms_kill: strike_rooms(self); return;
+  case SIM_FAULT_edge_kill: strike_edge(self); return;
   default: LK_UNREACHABLE(); /* a new line of faults.def with EVERY needs a case */
   }
 }

@@ -38,6 +38,7 @@ struct sim_nemesis {
   void (*crashed)(void *ctx, sim_node *node); /* after each crash; may be NULL */
   bool (*rot)(void *ctx, lk_prng *prng);      /* lets something rot that is spare; may be NULL */
   bool (*kill_rooms)(void *ctx);              /* ends one of a server's processes; may be NULL */
+  bool (*kill_edge)(void *ctx);               /* likewise */
 };
 
 void sim_nemesis_init(sim_nemesis *self, sim_world *world, sim_net *net);

@@ -71,6 +71,38 @@ void sim_options_storm(sim_options *self) {
   }
 }
 
+#define DOC_SAFETY_MS_MAX 90000
+#define DOC_GAP_MS_MIN 200
+#define KILLS_EVERY_MS 50
+#define KILLS_SAFETY_MS_MAX 20000
+
+void sim_options_doc(sim_options *self) {
+  self->safety_ms = lk_min_u64(self->safety_ms, DOC_SAFETY_MS_MAX);
+  self->user_gap_ms = lk_max_u32(self->user_gap_ms, DOC_GAP_MS_MIN);
+}
+
+void sim_options_doc_calm(sim_options *self) {
+  sim_options_doc(self);
+  sim_options_calm(self);
+}
+
+void sim_options_doc_storm(sim_options *self) {
+  sim_options_doc(self);
+  sim_options_storm(self);
+}
+
+void sim_options_doc_kills(sim_options *self) {
+  sim_options_doc(self);
+  self->safety_ms = lk_min_u64(self->safety_ms, KILLS_SAFETY_MS_MAX);
+  self->user_gap_ms = lk_min_u32(self->user_gap_ms, 1000);
+  self->disk_low_us = lk_min_u32(self->disk_low_us, 50);
+  self->disk_high_us = lk_min_u32(self->disk_high_us, 500);
+  self->sync_low_us = lk_min_u32(self->sync_low_us, 100);
+  self->sync_high_us = lk_min_u32(self->sync_high_us, 2000);
+  self->rate[SIM_FAULT_disk_slow] = 0;
+  self->rate[SIM_FAULT_rooms_kill] = KILLS_EVERY_MS;
+}
+
 void sim_options_print(const sim_options *self, FILE *to) {
   (void)fprintf(to, "  safety %llu ms, liveness %llu ms, peers %u, plains %u, vandals %u\n",
                 (unsigned long long)self->safety_ms, (unsigned long long)self->liveness_ms,

@@ -59,10 +59,10 @@ typedef struct sim_options {
   uint32_t disk_high_us;
   uint32_t sync_low_us;
   uint32_t sync_high_us;
-  uint32_t outage_max_ms;    /* how long partitions, crashes, pauses and full disks last at most */
-  uint32_t effects_max;      /* limits.room_effects_count */
-  uint32_t output_bytes_max; /* limits.ws_output_bytes of the server */
-  uint32_t tail_bytes_max;   /* limits.room_tail_bytes */
+  uint32_t outage_max_ms;     /* how long partitions, crashes, pauses and full disks last at most */
+  uint32_t effects_max;       /* limits.room_effects_count */
+  uint32_t output_bytes_max;  /* limits.ws_output_bytes of the server */
+  uint32_t tail_bytes_max;    /* limits.room_tail_bytes */
   uint32_t segment_bytes_max; /* limits.log_segment_bytes */
   uint32_t rate[SIM_FAULT_COUNT]; /* 0: this fault is off */
   sim_plant plant;
@@ -76,6 +76,14 @@ void sim_options_calm(sim_options *self);
 
 /* Every fault on, at the rate it would have had. */
 void sim_options_storm(sim_options *self);
+
+/* For documents, which cost more than counters: shorter, with fewer actions. */
+void sim_options_doc(sim_options *self);
+void sim_options_doc_calm(sim_options *self);
+void sim_options_doc_storm(sim_options *self);
+
+/* The same with rooms that die every 50 ms, on a disk fast enough that something gets done in between. */
+void sim_options_doc_kills(sim_options *self);
 
 void sim_options_print(const sim_options *self, FILE *to);
 

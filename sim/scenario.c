@@ -6,6 +6,11 @@ const sim_scenario sim_scenarios[] = {
     sim_counter_run },
   { "counter-calm", "the same without a single fault", sim_options_calm, sim_counter_run },
   { "counter-storm", "the same with every fault on", sim_options_storm, sim_counter_run },
+  { "doc", "users write two documents, one durable and one in memory; each seed has its own faults",
+    sim_options_doc, sim_doc_run },
+  { "doc-calm", "the same without a single fault", sim_options_doc_calm, sim_doc_run },
+  { "doc-storm", "the same with every fault on", sim_options_doc_storm, sim_doc_run },
+  { "doc-kills", "the same with rooms that die every 50 ms", sim_options_doc_kills, sim_doc_run },
 };
 
 const uint32_t sim_scenario_count = sizeof sim_scenarios / sizeof sim_scenarios[0];

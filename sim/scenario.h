@@ -40,5 +40,6 @@ void sim_run(const sim_scenario *scenario, uint64_t seed, uint32_t minutes, sim_
 /* ---- the scenarios ---- */
 
 void sim_counter_run(sim_world *world, sim_result *result);
+void sim_doc_run(sim_world *world, sim_result *result);
 
 #endif

@@ -701,6 +701,23 @@ static bool is_own_generation(const lk_room *self, lk_slice text) {
   return lk_slice_equal(text, lk_slice_of(digits, sizeof digits));
 }
 
+/* Whether something that the client has is here, too. Then it is of this document, whatever it was told: a room that dies
+ * before its first record is kept begins again with another generation, and members who were in it stay. */
+static lk_err shares_content(lk_room *self, const lk_room_input *input, lk_slice vector,
+                             bool *out) {
+  uint64_t count = 0, client, clock;
+  lk_reader in = lk_reader_of(vector);
+  *out = false;
+  lk_err err = wake(self, input);
+  if (err == LK_OK) err = lk_varuint_decode(&in, UINT32_MAX, &count);
+  for (; err == LK_OK && !*out && count > 0; count--) {
+    err = lk_varuint_decode(&in, UINT64_MAX, &client);
+    if (err == LK_OK) err = lk_varuint_decode(&in, UINT64_MAX, &clock);
+    if (err == LK_OK) *out = clock > 0 && lk_doc_clock_of(self->doc, client) > 0;
+  }
+  return err == LK_ERR_NOMEM ? err : LK_OK; /* what is wrong with it is told by who encodes beyond it */
+}
+
 /* The client has content of another document: to merge the two would give text that nobody wrote. */
 static lk_err refuse_diverged(lk_room *self, const lk_room_input *input) {
   lk_buf_truncate(&self->text, 0);
@@ -763,8 +780,12 @@ static lk_err on_join(lk_room *self, const lk_room_input *input) {
   lk_err err = lk_doc_payload_wish(&in, input->payload, &wish);
   if (err != LK_OK) return refuse(self, input, NULL, err, in.field);
   if (wish.generation.len > 0 && !is_own_generation(self, wish.generation) &&
-      !lk_doc_encoded_is_empty(&self->encoded))
-    return refuse_diverged(self, input);
+      !lk_doc_encoded_is_empty(&self->encoded)) {
+    bool is_own = false;
+    if (wish.has_vector && (err = shares_content(self, input, wish.vector, &is_own)) != LK_OK)
+      return err;
+    if (!is_own) return refuse_diverged(self, input);
+  }
   if (wish.dialect == LK_DIALECT_YJS) return join_y(self, input);
   if ((err = wake(self, input)) != LK_OK) return err;
   err = write_join(self, input, &wish);

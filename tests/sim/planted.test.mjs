@@ -14,6 +14,7 @@ import test from 'node:test'
 import { promisify } from 'node:util'
 
 const SEEDS = 200
+const DOC_SEEDS = 60
 const root = join(import.meta.dirname, '..', '..')
 const candidates = process.env.LK_BUILD ? [process.env.LK_BUILD] : ['build/release', 'build/dev', 'build/asan']
 const build = candidates.map((name) => join(root, name)).find((name) => existsSync(join(name, 'laniakea-sim')))
@@ -36,6 +37,8 @@ const bugs = [
   ['laniakea-sim-ack-early', [], /lost/],
   ['laniakea-sim-same-slot', [], /lost/],
   ['laniakea-sim-ack-appended', [], /lost/],
+  ['laniakea-sim-doc-ack-early', ['--scenario', 'doc'], /lost/],
+  ['laniakea-sim-doc-forgets', ['--scenario', 'doc'], /lost|diverged|overdue/],
   ['laniakea-sim', ['--plant', 'lying-sync'], /lost/],
   ['laniakea-sim', ['--plant', 'drop-resend'], /overdue/],
   ['laniakea-sim', ['--plant', 'reuse-actor'], /diverged|fell|phantom|lost|pending/],
@@ -60,6 +63,14 @@ test('the healthy program passes the same seeds, twice with one hash', async () 
   const hash = /^hash [0-9a-f]{16}$/m
   assert.equal(again.stdout.match(hash)[0], stdout.match(hash)[0])
 })
+
+for (const scenario of ['doc', 'doc-storm', 'doc-kills']) {
+  test(`the healthy program passes ${DOC_SEEDS} seeds of ${scenario}, twice with one hash`, async () => {
+    const { code, stdout, stderr } = await run('laniakea-sim', '--scenario', scenario, '--seeds', `${DOC_SEEDS}`, '--twice')
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, new RegExp(`^${DOC_SEEDS} seeds passed`))
+  })
+}
 
 test('a failing seed fails again, with the same hash of its story', async () => {
   const args = ['--plant', 'lying-sync', '--seed', '1', '--trace']

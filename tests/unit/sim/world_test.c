@@ -197,10 +197,11 @@ TEST(writing_the_story_down_does_not_change_it) {
  * have no user among the scenarios yet: net_test.c covers theirs. */
 TEST(every_fault_strikes_in_some_run) {
   uint64_t faults[SIM_FAULT_COUNT] = { 0 };
-  for (uint64_t seed = 1; seed <= 12; seed++) {
+  for (uint64_t seed = 1; seed <= 16; seed++) {
     sim_options options;
     sim_result result;
-    sim_run(sim_scenario_of(LK_LIT("counter-storm")), seed, 0, SIM_PLANT_NONE, test_alloc(), NULL,
+    lk_slice name = seed <= 12 ? LK_LIT("counter-storm") : LK_LIT("doc-storm");
+    sim_run(sim_scenario_of(name), seed, 0, SIM_PLANT_NONE, test_alloc(), NULL,
             &options, &result);
     if (result.failed)
       test_fail(LK_FILE, __LINE__, "seed %llu: %s", (unsigned long long)seed, result.failure);

@@ -1,0 +1,227 @@
+/* sim/doc_world.h -- one server, some users with replicas, two documents: one durable, one of level memory.
+ *
+ *   doc_server   two edges and a house that die one by one or together, on a simulated disk and a storage that
+ *                survives the house
+ *   doc_user     a tab: an lk_doc, somebody who types, deletes, formats, goes offline, closes and comes back; by
+ *                Phoenix in one of three encodings, or by y-protocols. Some may only read, and type all the same
+ *   doc_ledger   who typed and deleted what, and what of it was acknowledged
+ *
+ * Each letter that anybody types is typed once in the whole world, so that a text tells what became of all of them. */
+#ifndef SIM_DOC_WORLD_H
+#define SIM_DOC_WORLD_H
+
+#include "base/map.h"
+#include "channel/edge.h"
+#include "laniakea/awareness.h"
+#include "laniakea/doc.h"
+#include "platform/memory/storage.h"
+#include "room/house.h"
+#include "sim/disk.h"
+#include "sim/nemesis.h"
+#include "sim/net.h"
+
+#define DOC_TOPICS 2
+#define DOC_KEPT 0  /* a topic of level durable */
+#define DOC_BRIEF 1 /* one of level memory */
+#define DOC_EDGES 2
+#define DOC_LINKS_MAX 256
+#define DOC_USERS_MAX 12
+#define DOC_LETTERS_MAX 16000
+#define DOC_MEMORY_BOUND ((size_t)256 << 20)
+#define DOC_STORE_MAX ((uint64_t)64 << 20)
+
+typedef struct doc_world doc_world;
+
+lk_slice doc_topic(uint32_t topic);
+
+/* ---- what was typed ---- */
+
+/* Users are bits. A user's replica that is thrown away takes with it what nobody else has of it: then what it typed may
+ * be there or not, unless it was acknowledged. */
+typedef struct doc_letter {
+  uint16_t author;
+  uint16_t deleters; /* whose replicas live */
+  bool is_alive;     /* its author's replica */
+  bool is_forbidden; /* its author may only read */
+  bool is_acked;
+  bool was_deleted; /* by anybody, ever */
+  bool deletion_is_acked;
+} doc_letter;
+
+typedef struct doc_ledger {
+  sim_world *world;
+  const char *topic;
+  doc_letter letters[DOC_LETTERS_MAX];
+  uint32_t count;
+  uint32_t
+      epoch; /* how often all that was acknowledged was void: level memory, when the machine died or it was erased */
+  uint64_t checks;
+} doc_ledger;
+
+/* Letters are characters of one UTF-16 unit and three bytes. */
+uint32_t doc_letter_point(uint32_t index);
+
+/* The letters of |utf8|, one for each character; false where there is one that is none. |out| is emptied before. */
+bool doc_letters_of(lk_slice utf8, uint32_t *out, size_t max, size_t *count);
+
+void doc_ledger_typed(doc_ledger *self, uint32_t user, bool is_forbidden, uint32_t *index);
+void doc_ledger_deleted(doc_ledger *self, uint32_t user, uint32_t index);
+void doc_ledger_acked(doc_ledger *self, uint32_t index);
+void doc_ledger_deletion_acked(doc_ledger *self, uint32_t index);
+void doc_ledger_replica_gone(doc_ledger *self, uint32_t user);
+void doc_ledger_void(doc_ledger *self);
+
+/* Nothing acknowledged is missing, nothing is there twice, nothing that nobody may type. |waiting| are bytes with what
+ * waits for other updates: a letter in there is not lost. */
+void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting);
+
+/* The same, and that everything is there which living replicas typed. */
+void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting);
+
+/* ---- the server ---- */
+
+typedef struct doc_link {
+  sim_end end;
+  uint32_t edge;
+  bool is_open;        /* has said what it is */
+  uint64_t connection; /* the edge's name for it */
+  uint64_t heard_ms;
+} doc_link;
+
+typedef struct doc_server {
+  sim_node node; /* first */
+  doc_world *world;
+  sim_disk disk;
+  lk_memory_storage memory;
+  lk_limits limits;
+  lk_room_policy policy;
+  lk_slice ephemeral[1];
+  lk_idle_rule idle[1];
+  lk_access access;
+  lk_edge *edges[DOC_EDGES];
+  lk_house *house;
+  size_t to_house_left[DOC_EDGES]; /* of the frame that is under way */
+  size_t to_edge_left[DOC_EDGES];
+  uint32_t bus_us; /* how long the bus takes at most; 0: no time */
+  uint64_t erased;
+  doc_link links[DOC_LINKS_MAX];
+  uint32_t link_count;
+  uint64_t sweep_at_ms;
+  sim_event bus;
+  lk_prng prng;
+} doc_server;
+
+void doc_server_init(doc_server *self, doc_world *world);
+void doc_server_deinit(doc_server *self);
+
+/* The house ends, or an edge with its connections; another one begins. False where the server is down. */
+bool doc_server_kill_rooms(doc_server *self);
+bool doc_server_kill_edge(doc_server *self);
+
+/* What a house would open |topic| from now. |out| is a fresh document. */
+lk_err doc_server_recover(doc_server *self, uint32_t topic, sim_view view, lk_doc *out);
+
+/* ---- a user ---- */
+
+typedef enum doc_wire { DOC_WIRE_ARRAY, DOC_WIRE_BASE64, DOC_WIRE_BINARY, DOC_WIRE_Y } doc_wire;
+
+#define DOC_DELETED_MAX 4
+#define DOC_TYPED_MAX 6
+#define DOC_PENDING_MAX 128
+#define DOC_GENERATION_LEN 16
+
+/* A change that was not acknowledged. */
+typedef struct doc_pending {
+  lk_buf update;
+  uint64_t ref;   /* under which it was sent on this connection; 0: it was not */
+  uint32_t epoch; /* the ledger's, when it was sent */
+  uint32_t typed[DOC_TYPED_MAX];
+  uint32_t typed_count;
+  uint32_t deleted[DOC_DELETED_MAX];
+  uint32_t deleted_count;
+} doc_pending;
+
+typedef struct doc_user {
+  sim_node node; /* first */
+  doc_world *world;
+  uint32_t number; /* among users */
+  uint32_t topic;
+  doc_wire wire;
+  bool may_write;
+  lk_limits limits;
+  lk_doc *doc;
+  lk_node text;
+  lk_node map;
+  lk_awareness *here;
+  lk_buf saved;
+  bool has_saved;
+  bool is_new;   /* the replica is not the one that the last tab had */
+  bool is_dirty; /* it has what nobody will take: it may only read, and has typed */
+  bool is_online;
+  bool is_resting;
+  bool is_open;
+  bool is_joined;
+  bool was_acked; /* as of this generation */
+  bool is_synced; /* since it rests: what it has is what the room has */
+  char generation[DOC_GENERATION_LEN + 1];
+  doc_pending pending[DOC_PENDING_MAX]; /* a ring would be shorter to move, not to read */
+  uint32_t pending_count;
+  lk_buf local; /* the update of the change that is being made */
+  sim_end end;
+  uint64_t ref_next;
+  uint64_t join_ref;
+  uint64_t beat_ref;
+  uint64_t sync_ref;
+  uint64_t next_try_ms;
+  uint64_t beat_at_ms;
+  uint64_t heard_ms;
+  uint32_t replicas;
+  uint32_t refusals;
+  lk_prng prng;
+  sim_event act;
+} doc_user;
+
+void doc_user_init(doc_user *self, doc_world *world, uint32_t number, uint32_t topic, doc_wire wire,
+                   bool may_write);
+void doc_user_deinit(doc_user *self);
+
+/* No more actions: it comes back, goes online, gives up what it may not say, and asks for what it lacks. */
+void doc_user_rest(doc_user *self);
+bool doc_user_is_settled(const doc_user *self);
+
+/* What it waits for that is not settled. */
+const char *doc_user_waits_for(const doc_user *self);
+
+/* It closes its tab for good. */
+void doc_user_leave(doc_user *self);
+
+/* Appends all that the replica says: JSON, and text with its formatting. */
+void doc_write_state(lk_doc *doc, lk_buf *out);
+void doc_write_text(lk_doc *doc, lk_buf *out);
+
+/* ---- all together ---- */
+
+struct doc_world {
+  sim_world *world;
+  lk_env env; /* the simulator's own */
+  sim_net net;
+  sim_nemesis nemesis;
+  doc_server server;
+  doc_ledger ledgers[DOC_TOPICS];
+  doc_user users[DOC_USERS_MAX];
+  uint32_t user_count;
+  uint64_t changes;
+  uint64_t look_at_us; /* no look at the server's files before */
+  lk_prng prng;
+};
+
+/* A document that lives on the simulator's own memory. */
+lk_doc *doc_world_open_doc(doc_world *self);
+
+/* Compares what the server keeps with what was acknowledged. */
+void doc_world_check_server(doc_world *self, sim_view view);
+
+/* Somebody was just told something: look now and then whether it is true. */
+void doc_world_check_promise(doc_world *self);
+
+#endif
