@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/console.h"
 
+#define BIND_TRIES 30
+#define BIND_PAUSE_MS 50
 #define BACKLOG 1024
 
 typedef union any_address {
@@ -59,6 +62,18 @@ static void write_url(lk_listener *self, const char *scheme, const char *address
                  v6 ? "]" : "", port);
 }
 
+/* A server of ours that was killed leaves processes that hold the port until they have noticed, some milliseconds later. So
+ * who starts it again at once is not told that somebody else has the port. */
+static int bind_soon(int fd, const struct sockaddr *at, socklen_t len) {
+  const struct timespec pause = { .tv_nsec = BIND_PAUSE_MS * 1000000L };
+  int result = bind(fd, at, len);
+  for (int i = 0; i < BIND_TRIES && result != 0 && errno == EADDRINUSE; i++) {
+    (void)nanosleep(&pause, NULL);
+    result = bind(fd, at, len);
+  }
+  return result;
+}
+
 lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *address, uint16_t port) {
   any_address at;
   socklen_t len;
@@ -69,7 +84,7 @@ lk_err lk_listener_open(lk_listener *self, const char *scheme, const char *addre
   if (self->fd < 0) return complain(address, port);
   /* A server that was just stopped leaves connections in TIME_WAIT; they must not hold the port. */
   (void)setsockopt(self->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  bool failed = bind(self->fd, &at.any, len) != 0 || listen(self->fd, BACKLOG) != 0 ||
+  bool failed = bind_soon(self->fd, &at.any, len) != 0 || listen(self->fd, BACKLOG) != 0 ||
                 getsockname(self->fd, &at.any, &len) != 0;
   if (failed) {
     lk_err err = complain(address, port);
