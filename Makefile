@@ -104,10 +104,10 @@ fuzz: build/fuzz/build.ninja ## every fuzz target and property under libFuzzer, 
 bench: build-program bench-peers ## every suite of bench/ beside its peers: a table, plots, build/bench/results.json; QUICK=1
 	@$(call ninja,release,benchmarks)
 	@node tools/bench.mjs $(if $(QUICK),--quick)
-bench-crdt bench-doc: bench-peers
+bench-crdt bench-doc bench-rooms: bench-peers
 # Libraries of others, which nothing else needs: where they cannot be had, their rows are left out.
 bench-peers:
-	@mkdir -p build; for suite in crdt doc; do log=$(CURDIR)/build/bench-peers-$$suite.log; cd $(CURDIR)/bench/$$suite; \
+	@mkdir -p build; for suite in crdt doc rooms; do log=$(CURDIR)/build/bench-peers-$$suite.log; cd $(CURDIR)/bench/$$suite; \
 	if [ package-lock.json -nt node_modules/.package-lock.json ]; then \
 	  echo "laniakea: installing what bench/$$suite measures beside ours, by its package-lock.json"; \
 	  npm ci --no-update-notifier --fetch-retries=0 --fetch-timeout=60000 --loglevel=error --no-audit --no-fund > $$log 2>&1 \

@@ -2,7 +2,9 @@
  *
  *   bench_server load --port N --pids PID,PID...     the server, and all of its processes
  *     --dialect raw|text|binary                      bare WebSocket, or Phoenix V2 with messages in JSON or in bytes
+ *               doc|yjs|hocus                        Yjs updates: in Phoenix V2 to doc:, as y-websocket, as hocuspocus
  *     --rooms N --members N                          that many in each room; --topic relay: what topics begin with
+ *     --path /y/ --params {}                         what stands before a document's name; what a join says
  *     --window N                                     closed loop: so many messages of each room are on their way
  *     --rate N                                       open loop: so many messages a second in all rooms together
  *     --fixed                                        the first member of a room speaks; else they take turns
@@ -10,11 +12,16 @@
  *     --stalled N --fill BYTES                       in the first N rooms the last member stops reading; before the
  *                                                    measurement they are sent so many bytes
  *     --payload BYTES --warm S --seconds S           without --seconds they only join, and are quiet
+ *     --churn                                        each update deletes what the one before wrote: documents stay small
+ *     --write                                        the first member of each room says something, once
+ *     --ingest N                                     instead: one client writes N updates of a session, as fast as it can
+ *     --joins N                                      instead: so many clients join, one after the other, and leave
  *
  * Clients connect and join, at most CONNECTING_MAX at once. Then they talk, and what was delivered between |warm| and
- * the end counts. A message carries the time at which it was sent, in the open loop the time at which it should have
+ * the end counts. A message carries who sent it and when, in the open loop when it should have
  * been sent: a server that holds up the generator does not thereby look fast. A delivery is a message that
- * another member of the room got; answers are counted, but are none.
+ * another member of the room got, by itself or in one update with others; answers are counted, but are none, nor is what
+ * comes back to who said it.
  *
  * In the closed loop a room's next message is sent when all others have the one before. So no server gets ahead of its
  * readers, each is as busy as it can be, and its time on processors divided by deliveries is what one costs.
@@ -35,8 +42,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/server/dialects.h"
 #include "bench/server/histogram.h"
 #include "bench/server/processes.h"
+#include "bench/server/updates.h"
 
 #define CONNECTING_MAX 64
 #define BATCH 512
@@ -45,18 +54,23 @@
 #define STALLED_RECEIVE_BYTES 4096
 #define FILL_BYTES 16384 /* in one message */
 #define JOIN_S 120.0
-#define QUIET_S 2.0 /* memory is looked at when nothing has happened for so long */
-
-typedef enum dialect { RAW, TEXT, BINARY } dialect;
+#define QUIET_S 4.0 /* memory is looked at when nothing has happened for so long */
+#define SOON_S 1.0
+#define LATER_S 5.0 /* since something was written */
+#define STAMP_LEN 17
+#define STAMP_TIME_BITS 48
+#define LOOK_NS 250000000u      /* between two looks at a server's memory */
+#define INGEST_AHEAD (1u << 16) /* bytes that wait for a socket */
+#define INGEST_S 120.0
 
 typedef struct options {
   uint16_t port;
   dialect dialect;
-  const char *topic;
+  const char *topic, *path, *params;
   processes server;
-  uint32_t rooms, members, window, stalled, fill, payload;
+  uint32_t rooms, members, window, stalled, fill, payload, ingest, joins;
   double rate, warm, seconds;
-  bool fixed, silent;
+  bool fixed, silent, churn, write;
 } options;
 
 typedef enum state { NEW, CONNECTING, UPGRADING, JOINING, READY, GONE } state;
@@ -73,6 +87,7 @@ typedef struct client {
   uint32_t waiting_len;
   uint8_t *rest;
   uint8_t *waiting;
+  author author;
 } client;
 
 typedef struct room {
@@ -90,11 +105,18 @@ static histogram times;
 static bool measuring;
 static uint64_t sent, delivered, answered;
 static uint64_t fill_answered;
+static uint64_t states, state_bytes, state_units;
+static uint64_t memory_most;
+static uint8_t said[MESSAGE_MAX + MESSAGE_HEAD_MAX];
 
+/* From some moment of this process on. */
 static uint64_t now_ns(void) {
+  static uint64_t epoch;
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+  uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+  if (epoch == 0) epoch = now - 1;
+  return now - epoch;
 }
 
 static void fail(const char *what) {
@@ -156,9 +178,9 @@ static void put_waiting(client *c) {
 }
 
 static void start(client *c) {
-  struct sockaddr_in address = { .sin_family = AF_INET,
-                                 .sin_port = htons(opt.port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  struct sockaddr_in where = { .sin_family = AF_INET,
+                               .sin_port = htons(opt.port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   int on = 1, little = STALLED_RECEIVE_BYTES;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) fail("no more sockets");
@@ -166,7 +188,7 @@ static void start(client *c) {
   if (c->stalled) (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
   c->state = CONNECTING;
   connecting++;
-  if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
+  if (connect(c->fd, (struct sockaddr *)&where, sizeof where) != 0 && errno != EINPROGRESS)
     fail("cannot connect");
   watch(c, EPOLL_CTL_ADD);
 }
@@ -176,7 +198,7 @@ static void start(client *c) {
 /* One frame, masked as a client's must be. */
 static void put_frame(client *c, uint8_t opcode, const uint8_t *bytes, size_t len) {
   static const uint8_t key[4] = { 0x1c, 0x9e, 0x53, 0xb7 };
-  static uint8_t frame[MESSAGE_MAX + 14];
+  static uint8_t frame[sizeof said + 14];
   size_t head = 2;
   frame[0] = 0x80 | opcode;
   frame[1] = (uint8_t)(0x80 | (len < 126 ? len : 126));
@@ -191,15 +213,19 @@ static void put_frame(client *c, uint8_t opcode, const uint8_t *bytes, size_t le
   put(c, frame, head + len);
 }
 
-static int write_topic(char *out, size_t size, uint32_t number) {
-  return snprintf(out, size, "%s:%u", opt.topic, number);
+static address address_of(uint32_t number) {
+  return (address){ .topic = opt.topic, .params = opt.params, .number = number };
 }
 
+static void put_message(client *c, const message *m) {
+  put_frame(c, m->is_binary ? 2 : 1, m->bytes, m->len);
+}
+
+/* Document dialects have one more message to say: the last of a join asks what the document holds. */
 static void join(client *c, uint32_t number) {
-  char topic[64], text[256];
-  (void)write_topic(topic, sizeof topic, number);
-  int len = snprintf(text, sizeof text, "[\"1\",\"%u\",\"%s\",\"phx_join\",{}]", ++c->ref, topic);
-  put_frame(c, 1, (const uint8_t *)text, (size_t)len);
+  const address s = address_of(number);
+  message m = { .bytes = said };
+  for (uint32_t i = 0; dialect_join(opt.dialect, &s, i, &m); i++) put_message(c, &m);
 }
 
 static void settle_in(client *c) {
@@ -207,6 +233,13 @@ static void settle_in(client *c) {
   ready++;
   c->state = READY;
   if (c->stalled) watch(c, EPOLL_CTL_MOD);
+}
+
+/* A document has come where its state has; elsewhere the answer says so. */
+static bool is_joined_by(heard what) {
+  if (opt.dialect == YJS || opt.dialect == HOCUS || (opt.dialect == DOC && opt.joins > 0))
+    return what == HEARD_STATE;
+  return what == HEARD_ANSWER;
 }
 
 static void begin(client *c) {
@@ -221,46 +254,37 @@ static void begin(client *c) {
   if (floods) join(c, opt.rooms);
 }
 
-/* "t" and the time in hexadecimal digits, and what is missing to |len|. */
-static size_t write_payload(char *out, uint64_t time, size_t len) {
-  size_t n = (size_t)sprintf(out, "t%016llx", (unsigned long long)time);
+static uint32_t number_of_client(const client *c) { return (uint32_t)(c - clients); }
+
+/* Where |c| stands among the members of its room. */
+static uint32_t place_of(const client *c) { return number_of_client(c) % opt.members; }
+
+/* "t", who and when in hexadecimal digits, and what is missing to |len|. */
+static size_t write_stamp(char *out, uint32_t place, uint64_t time, size_t len) {
+  uint64_t stamp = (uint64_t)place << STAMP_TIME_BITS | time;
+  size_t n = (size_t)sprintf(out, "t%016llx", (unsigned long long)stamp);
   for (; n < len; n++) out[n] = '.';
   return n;
 }
 
-static void say_binary(client *c, uint32_t number, uint64_t time, size_t len) {
-  static char bytes[MESSAGE_MAX];
-  char topic[64], ref[16];
-  int topic_len = write_topic(topic, sizeof topic, number);
-  int ref_len = opt.silent ? 0 : snprintf(ref, sizeof ref, "%u", ++c->ref);
-  const char head[] = { 0, 1, (char)ref_len, (char)topic_len, 1, '1' };
-  size_t n = sizeof head;
-  memcpy(bytes, head, n);
-  memcpy(bytes + n, ref, (size_t)ref_len);
-  n += (size_t)ref_len;
-  memcpy(bytes + n, topic, (size_t)topic_len);
-  n += (size_t)topic_len;
-  bytes[n++] = 'm';
-  n += write_payload(bytes + n, time, len);
-  put_frame(c, 2, (const uint8_t *)bytes, n);
+static void say_bytes(client *c, uint32_t number, const void *payload, size_t len) {
+  const address s = address_of(number);
+  message m = { .bytes = said };
+  dialect_say(opt.dialect, &s, opt.silent ? 0 : ++c->ref, payload, len, &m);
+  put_message(c, &m);
 }
 
-static void say_text(client *c, uint32_t number, uint64_t time, size_t len) {
-  static char text[MESSAGE_MAX];
-  char topic[64], ref[16] = "null";
-  (void)write_topic(topic, sizeof topic, number);
-  if (!opt.silent) (void)snprintf(ref, sizeof ref, "\"%u\"", ++c->ref);
-  size_t n = (size_t)sprintf(text, "[\"1\",%s,\"%s\",\"m\",{\"u\":\"", ref, topic);
-  n += write_payload(text + n, time, len);
-  n += (size_t)sprintf(text + n, "\"}]");
-  put_frame(c, 1, (const uint8_t *)text, n);
-}
-
+/* |len| bytes in all, with what an update has beside its text. */
 static void say(client *c, uint32_t number, uint64_t time, size_t len) {
-  char payload[MESSAGE_MAX];
-  if (opt.dialect == TEXT) say_text(c, number, time, len);
-  else if (opt.dialect == BINARY) say_binary(c, number, time, len);
-  else put_frame(c, 2, (const uint8_t *)payload, write_payload(payload, time, len));
+  static char text[MESSAGE_MAX];
+  static uint8_t update[MESSAGE_MAX + UPDATE_FRAME_MAX];
+  if (!dialect_is_yjs(opt.dialect)) {
+    say_bytes(c, number, text, write_stamp(text, place_of(c), time, len));
+    return;
+  }
+  size_t beside = 24, n = len > beside ? len - beside : 0;
+  n = write_stamp(text, place_of(c), time, n);
+  say_bytes(c, number, update, author_write(&c->author, text, n, opt.churn ? n : 0, update));
 }
 
 static uint32_t readers(uint32_t number) { return opt.members - (number < opt.stalled ? 1 : 0); }
@@ -285,9 +309,9 @@ static void speak_on(uint32_t number, uint64_t time) {
 
 /* ---- what is heard ---- */
 
-static bool read_time(const uint8_t *at, uint64_t *out) {
+static bool read_stamp(const uint8_t *at, uint64_t *out) {
   *out = 0;
-  for (int i = 0; i < 16; i++) {
+  for (int i = 1; i < STAMP_LEN; i++) {
     uint8_t digit = at[i];
     if (digit >= '0' && digit <= '9') digit = (uint8_t)(digit - '0');
     else if (digit >= 'a' && digit <= 'f') digit = (uint8_t)(digit - 'a' + 10);
@@ -297,53 +321,56 @@ static bool read_time(const uint8_t *at, uint64_t *out) {
   return true;
 }
 
-/* The payload of a message that was passed on; NULL: it is something else. */
-static const uint8_t *payload_of(uint8_t opcode, const uint8_t *bytes, size_t len) {
-  const uint8_t *at = bytes;
-  if (opt.dialect == TEXT || (opt.dialect == BINARY && opcode == 1)) {
-    at = memmem(bytes, len, "{\"u\":\"", 6);
-    if (at != NULL) at += 6;
-  } else if (opt.dialect == BINARY) {
-    at = len > 3 && bytes[0] == 2 ? bytes + 3 + bytes[1] + bytes[2] : NULL;
+static void take_stamp(client *c, uint64_t stamp, uint64_t now) {
+  uint64_t time = stamp & ((UINT64_C(1) << STAMP_TIME_BITS) - 1);
+  if (c->stalled || stamp >> STAMP_TIME_BITS == place_of(c)) return;
+  if (measuring) {
+    delivered++;
+    histogram_add(&times, now > time ? now - time : 0);
   }
-  return at != NULL && at + 17 <= bytes + len && *at == 't' ? at + 1 : NULL;
+  rooms[c->room].missing--;
 }
 
-static void take_answer(client *c, const uint8_t *bytes, size_t len) {
-  if (opt.dialect == RAW) return;
-  if (memmem(bytes, len, "\"ok\"", 4) == NULL && memmem(bytes, len, "phx_reply", 9) != NULL &&
-      len < 200)
-    (void)fprintf(stderr, "load: %.*s\n", (int)len, (const char *)bytes);
-  if (c->state == JOINING) {
-    if (--c->joins == 0) settle_in(c);
-  } else if (c->room == opt.rooms) {
-    fill_answered++;
-  } else if (measuring) {
-    answered++;
+/* One update may bring many messages. */
+static void take_content(client *c, const uint8_t *at, size_t len, uint64_t now) {
+  const uint8_t *end = at + len;
+  uint64_t stamp;
+  while ((at = memchr(at, 't', (size_t)(end - at))) != NULL && end - at >= STAMP_LEN) {
+    bool is_stamp = read_stamp(at, &stamp);
+    if (is_stamp) take_stamp(c, stamp, now);
+    at += is_stamp ? STAMP_LEN : 1;
   }
+  if (opt.window > 0 && !c->stalled && c->room < opt.rooms) speak_on(c->room, now);
+}
+
+static void take_state(const uint8_t *bytes, size_t len) {
+  states++;
+  state_bytes = len;
+  if (opt.joins > 0 && state_units == 0) state_units = update_units(bytes, len);
+}
+
+static void take_answer(const client *c) {
+  if (c->room == opt.rooms) fill_answered++;
+  else if (measuring) answered++;
+}
+
+static void take_heard(client *c, bool is_binary, const uint8_t *bytes, size_t len, uint64_t now) {
+  const uint8_t *content = NULL;
+  size_t content_len = 0;
+  heard what = dialect_hear(opt.dialect, is_binary, bytes, len, &content, &content_len);
+  if (what == HEARD_ERROR)
+    (void)fprintf(stderr, "load: %.*s\n", (int)(len < 200 ? len : 200), (const char *)bytes);
+  if (c->state == JOINING && is_joined_by(what) && --c->joins == 0) settle_in(c);
+  else if (what == HEARD_ANSWER) take_answer(c);
+  else if (what == HEARD_STATE || what == HEARD_MESSAGE) take_content(c, content, content_len, now);
+  if (what == HEARD_STATE) take_state(content, content_len);
 }
 
 static void take_message(client *c, uint8_t opcode, const uint8_t *bytes, size_t len,
                          uint64_t now) {
-  uint64_t time;
-  if (opcode == 8) {
-    drop(c);
-  } else if (opcode == 9) {
-    put_frame(c, 10, bytes, len);
-  } else if (opcode < 3) {
-    const uint8_t *payload = payload_of(opcode, bytes, len);
-    if (payload == NULL || !read_time(payload, &time)) {
-      take_answer(c, bytes, len);
-      return;
-    }
-    if (c->stalled) return;
-    if (measuring) {
-      delivered++;
-      histogram_add(&times, now > time ? now - time : 0);
-    }
-    rooms[c->room].missing--;
-    if (opt.window > 0) speak_on(c->room, now);
-  }
+  if (opcode == 8) drop(c);
+  else if (opcode == 9) put_frame(c, 10, bytes, len);
+  else if (opcode == 1 || opcode == 2) take_heard(c, opcode == 2, bytes, len, now);
 }
 
 /* Takes one frame of the server's; how long it was, 0 where it is not all there. */
@@ -404,8 +431,9 @@ static void take_input(client *c) {
 /* ---- the loop ---- */
 
 static void upgrade(client *c) {
-  char text[320], path[64] = "/socket/websocket?vsn=2.0.0";
-  if (opt.dialect == RAW) (void)snprintf(path, sizeof path, "/%u", c->room);
+  char text[320], path[64];
+  const address s = address_of(c->room);
+  (void)dialect_path(opt.dialect, opt.path, &s, path, sizeof path);
   int len = snprintf(
       text, sizeof text,
       "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -481,9 +509,18 @@ static uint64_t speak_in_time(open_loop *self) {
   return due_at(self, self->count + 1);
 }
 
+static void look_at_memory(uint64_t now) {
+  static uint64_t next;
+  if (now < next) return;
+  next = now + LOOK_NS;
+  uint64_t memory = processes_own_memory(&opt.server);
+  if (memory > memory_most) memory_most = memory;
+}
+
 static void talk_for(open_loop *open, double seconds) {
   uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
   for (uint64_t now; (now = now_ns()) < end;) {
+    look_at_memory(now);
     uint64_t next = end < now + 1000000 ? end : now + 1000000;
     if (opt.window == 0) {
       uint64_t due = speak_in_time(open);
@@ -533,10 +570,40 @@ static void make_clients(void) {
   rooms = checked(calloc(opt.rooms + 1, sizeof *rooms));
   for (uint32_t i = 0; i < clients_count; i++) {
     clients[i].room = i / opt.members;
+    clients[i].author.client = 1000000007 + (uint64_t)i * 7919;
     clients[i].stalled = i < talking && i / opt.members < opt.stalled &&
                          i % opt.members == opt.members - 1;
   }
   if (opt.fill > 0) clients[clients_count - 1].room = opt.rooms;
+}
+
+static void print_filled(uint64_t joined) {
+  double kernel = (double)kernel_tcp_memory();
+  fill();
+  run_for(SOON_S);
+  double filled = (double)processes_memory(&opt.server) - (double)joined;
+  kernel = (double)kernel_tcp_memory() - kernel;
+  (void)printf(",\"stalled_bytes\":%.0f,\"stalled_kernel_bytes\":%.0f", filled / opt.stalled,
+               kernel / opt.stalled);
+}
+
+/* Memory right after everything was said, and when servers had time to put it away. */
+static void print_written(void) {
+  for (uint32_t i = 0; i < opt.rooms; i++) (void)speak(i, now_ns());
+  run_for(SOON_S);
+  (void)printf(",\"memory_written\":%llu", (unsigned long long)processes_memory(&opt.server));
+  run_for(LATER_S - SOON_S);
+  (void)printf(",\"memory_later\":%llu", (unsigned long long)processes_memory(&opt.server));
+}
+
+static void print_talk(void) {
+  uint64_t before = processes_own_memory(&opt.server);
+  talk();
+  (void)printf(",\"memory_after\":%llu,\"own_memory_after\":%llu,\"own_memory_before\":%llu,\"own_"
+               "memory_most\":%llu",
+               (unsigned long long)processes_memory(&opt.server),
+               (unsigned long long)processes_own_memory(&opt.server), (unsigned long long)before,
+               (unsigned long long)memory_most);
 }
 
 static void measure(void) {
@@ -547,37 +614,89 @@ static void measure(void) {
   double join_us = (processes_cpu_s(&opt.server) - cpu) * 1e6 / joins;
   run_for(QUIET_S);
   uint64_t joined = processes_memory(&opt.server);
-  (void)printf("{\"clients\":%u,\"ready\":%u,\"joins_per_s\":%.0f,\"join_us\":%.1f,\"memory\":%llu,"
-               "\"client_bytes\":%.1f",
-               clients_count, ready, joins / seconds, join_us, (unsigned long long)joined,
-               ((double)joined - (double)before) / joins);
-  if (opt.fill > 0) {
-    double kernel = (double)kernel_tcp_memory();
-    fill();
-    run_for(QUIET_S / 2);
-    double filled = (double)processes_memory(&opt.server) - (double)joined;
-    kernel = (double)kernel_tcp_memory() - kernel;
-    (void)printf(",\"stalled_bytes\":%.0f,\"stalled_kernel_bytes\":%.0f", filled / opt.stalled,
-                 kernel / opt.stalled);
-  }
-  if (opt.seconds > 0) {
-    talk();
-    (void)printf(",\"memory_after\":%llu,\"own_memory_after\":%llu",
-                 (unsigned long long)processes_memory(&opt.server),
-                 (unsigned long long)processes_own_memory(&opt.server));
-  }
+  (void)printf(
+      "{\"clients\":%u,\"ready\":%u,\"joins_per_s\":%.0f,\"join_us\":%.1f,\"memory_before\":%llu,"
+      "\"memory\":%llu,\"client_bytes\":%.1f",
+      clients_count, ready, joins / seconds, join_us, (unsigned long long)before,
+      (unsigned long long)joined, ((double)joined - (double)before) / joins);
+  if (opt.fill > 0) print_filled(joined);
+  if (opt.write) print_written();
+  if (opt.seconds > 0) print_talk();
   (void)printf(",\"gone\":%u}\n", gone);
 }
 
-/* ---- the command line ---- */
+/* ---- one document that many wrote ---- */
 
-static dialect dialect_of(const char *text) {
-  if (strcmp(text, "raw") == 0) return RAW;
-  if (strcmp(text, "text") == 0) return TEXT;
-  if (strcmp(text, "binary") == 0) return BINARY;
-  fail("--dialect is raw, text or binary");
-  return RAW;
+/* What follows waits until the socket takes it, so that one call sends much. */
+static void gather(client *c) {
+  if (c->writes || c->state == GONE) return;
+  c->writes = true;
+  watch(c, EPOLL_CTL_MOD);
 }
+
+/* Whoever answers no updates is asked for the state behind them: messages of a connection are taken in turn. */
+static void await_ingested(client *c, uint32_t count, uint64_t end) {
+  const address s = address_of(0);
+  uint64_t before = states;
+  message m = { .bytes = said };
+  if (opt.dialect == DOC) {
+    while (answered < count && c->state == READY && now_ns() < end) turn(1000000);
+    if (answered < count) fail("not all was answered");
+    return;
+  }
+  (void)dialect_join(opt.dialect, &s, opt.dialect == HOCUS, &m);
+  put_message(c, &m);
+  while (states == before && c->state == READY && now_ns() < end) turn(1000000);
+  if (states == before) fail("the state did not come");
+}
+
+static void ingest(void) {
+  const session all = session_make(opt.ingest);
+  join_all();
+  run_for(SOON_S);
+  client *c = &clients[0];
+  uint64_t memory = processes_memory(&opt.server), begun = now_ns();
+  uint64_t end = begun + (uint64_t)(INGEST_S * 1e9);
+  double cpu = processes_cpu_s(&opt.server);
+  measuring = true;
+  for (size_t i = 0; i < all.count && c->state == READY && now_ns() < end; i++) {
+    size_t from = i > 0 ? all.ends[i - 1] : 0;
+    gather(c);
+    say_bytes(c, 0, all.bytes + from, all.ends[i] - from);
+    while (c->waiting_len > INGEST_AHEAD && c->state == READY && now_ns() < end) turn(1000000);
+  }
+  await_ingested(c, opt.ingest, end);
+  double seconds = (double)(now_ns() - begun) / 1e9;
+  cpu = processes_cpu_s(&opt.server) - cpu;
+  run_for(SOON_S);
+  (void)printf("{\"updates\":%u,\"bytes\":%zu,\"units\":%llu,\"cpu_us\":%.3f,\"seconds\":%.3f,"
+               "\"memory_bytes\":%lld,\"gone\":%u}\n",
+               opt.ingest, all.ends[all.count - 1], (unsigned long long)all.units,
+               cpu * 1e6 / opt.ingest, seconds,
+               (long long)processes_memory(&opt.server) - (long long)memory, gone);
+}
+
+/* From the connection's beginning until the document has come. The first one finds it cold. */
+static void join_in_turn(void) {
+  double cpu = processes_cpu_s(&opt.server), first = 0;
+  for (clients_count = 1; clients_count <= opt.joins; clients_count++) {
+    client *c = &clients[clients_count - 1];
+    uint64_t begun = now_ns(), end = begun + (uint64_t)(JOIN_S * 1e9);
+    while (c->state != READY && c->state != GONE && now_ns() < end) turn(1000000);
+    if (c->state != READY) fail("a client could not join");
+    histogram_add(&times, now_ns() - begun);
+    if (clients_count == 1) first = (double)times.most / 1e6;
+    drop(c);
+    run_for(0.03);
+  }
+  cpu = (processes_cpu_s(&opt.server) - cpu) * 1e3 / opt.joins;
+  (void)printf("{\"joins\":%u,\"first_ms\":%.3f,\"least_ms\":%.3f,\"p50_ms\":%.3f,\"most_ms\":%.3f,"
+               "\"cpu_ms\":%.3f,\"bytes\":%llu,\"units\":%llu}\n",
+               opt.joins, first, ms_at(0), ms_at(0.5), (double)times.most / 1e6, cpu,
+               (unsigned long long)state_bytes, (unsigned long long)state_units);
+}
+
+/* ---- the command line ---- */
 
 static uint32_t *count_of(const char *name) {
   if (strcmp(name, "--rooms") == 0) return &opt.rooms;
@@ -586,6 +705,8 @@ static uint32_t *count_of(const char *name) {
   if (strcmp(name, "--stalled") == 0) return &opt.stalled;
   if (strcmp(name, "--fill") == 0) return &opt.fill;
   if (strcmp(name, "--payload") == 0) return &opt.payload;
+  if (strcmp(name, "--ingest") == 0) return &opt.ingest;
+  if (strcmp(name, "--joins") == 0) return &opt.joins;
   return NULL;
 }
 
@@ -602,20 +723,33 @@ static void set_option(const char *name, const char *value) {
   else if (strcmp(name, "--port") == 0) opt.port = (uint16_t)strtoul(value, NULL, 10);
   else if (strcmp(name, "--pids") == 0) opt.server = processes_of(value);
   else if (strcmp(name, "--topic") == 0) opt.topic = value;
+  else if (strcmp(name, "--path") == 0) opt.path = value;
+  else if (strcmp(name, "--params") == 0) opt.params = value;
   else if (strcmp(name, "--dialect") == 0) opt.dialect = dialect_of(value);
   else fail(name);
 }
 
 static void read_options(int count, char **arguments) {
-  opt = (options){ .topic = "relay", .rooms = 1, .members = 2, .payload = 43, .warm = 1 };
+  opt = (options){ .topic = "relay",
+                   .path = "/",
+                   .params = "{}",
+                   .rooms = 1,
+                   .members = 2,
+                   .payload = 43,
+                   .warm = 1 };
   for (int i = 0; i < count; i++) {
     if (strcmp(arguments[i], "--fixed") == 0) opt.fixed = true;
     else if (strcmp(arguments[i], "--silent") == 0) opt.silent = true;
+    else if (strcmp(arguments[i], "--churn") == 0) opt.churn = true;
+    else if (strcmp(arguments[i], "--write") == 0) opt.write = true;
     else if (i + 1 < count) set_option(arguments[i], arguments[i + 1]), i++; /* its value */
     else fail(arguments[i]);
   }
-  if (opt.port == 0 || opt.rooms == 0 || opt.members < 2 || opt.payload > MESSAGE_MAX / 2)
+  if (opt.port == 0 || opt.rooms == 0 || opt.members == 0 || opt.payload > MESSAGE_MAX / 2)
     fail("--port --rooms --members --payload");
+  if (opt.dialect == DIALECTS) fail("--dialect");
+  if (opt.members < 2 && opt.seconds > 0) fail("--members");
+  if (opt.joins > 0) opt.members = opt.joins;
   if (opt.seconds > 0 && (opt.window > 0) == (opt.rate > 0)) fail("--window or --rate");
   if (opt.stalled > opt.rooms || (opt.stalled > 0 && opt.members < 3)) fail("--stalled");
 }
@@ -629,6 +763,9 @@ int run_load(int count, char **arguments) {
   poller = epoll_create1(0);
   if (poller < 0) fail("epoll");
   make_clients();
-  measure();
+  if (opt.ingest > 0) ingest();
+  else if (opt.joins > 0) join_in_turn();
+  else measure();
+  if (opt.joins > 0) return 0;
   return ready > 0 ? 0 : 1;
 }

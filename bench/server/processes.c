@@ -1,6 +1,7 @@
 /* bench/server/processes.c -- numbers from /proc. A process that has ended counts as nothing. */
 #include "bench/server/processes.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +25,28 @@ static FILE *open_file(int pid, const char *name) {
   return fopen(path, "r");
 }
 
-static double cpu_s(int pid) {
-  char line[1024];
-  unsigned long user = 0, kernel = 0;
-  FILE *file = open_file(pid, "stat");
+/* Of a thread, in nanoseconds. */
+static uint64_t thread_cpu_ns(int pid, const char *thread) {
+  char path[320];
+  unsigned long long ran = 0;
+  (void)snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, thread);
+  FILE *file = fopen(path, "r");
   if (file == NULL) return 0;
-  const char *at = fgets(line, sizeof line, file) == NULL ? NULL : strrchr(line, ')');
+  if (fscanf(file, "%llu", &ran) != 1) ran = 0;
   (void)fclose(file);
-  /* The name stands in parentheses and may hold anything; eleven fields behind it come the two times. */
-  if (at == NULL ||
-      sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-    return 0;
-  return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+  return ran;
+}
+
+static double cpu_s(int pid) {
+  char path[64];
+  uint64_t sum = 0;
+  (void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *folder = opendir(path);
+  if (folder == NULL) return 0;
+  for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+    sum += thread_cpu_ns(pid, entry->d_name);
+  (void)closedir(folder);
+  return (double)sum / 1e9;
 }
 
 /* The number in kilobytes that follows |name| in a file of such lines. */

@@ -14,7 +14,7 @@ typedef struct processes {
 /* |text| is numbers with commas between them. */
 processes processes_of(const char *text);
 
-/* Time on processors, in user space and in the kernel, in seconds. In steps of 10 ms for each process. */
+/* Time on processors, in user space and in the kernel, in seconds: of the threads that there are now. */
 double processes_cpu_s(const processes *self);
 
 /* Memory in user space, in bytes: what several of them share counts once (the sum of Pss). Pages of programs and

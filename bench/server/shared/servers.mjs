@@ -10,14 +10,15 @@ const root = join(here, '../../..')
 export const program = process.env.LK_PROGRAM ?? join(root, 'build/laniakea')
 const tools = process.env.LK_BENCH_SERVER ?? join(root, 'build/release/bench_server')
 
-/** Each makes a command of a port. |dialect| is what the generator speaks to it. */
+/** Each makes a command of a port, and variables of its environment where it wants some. |load| is what the generator
+ * is told of it. Other suites add theirs. */
 export const servers = {
   ours: {
-    dialect: 'binary',
+    load: { dialect: 'binary' },
     command: (port, more = []) => [program, 'serve', '--quiet', '--port', String(port), ...more],
   },
-  limit: { dialect: 'raw', command: (port) => [tools, 'limit', String(port)] },
-  ws: { dialect: 'raw', command: (port) => [process.execPath, join(here, 'ws.mjs'), String(port)] },
+  limit: { load: { dialect: 'raw' }, command: (port) => [tools, 'limit', String(port)] },
+  ws: { load: { dialect: 'raw' }, command: (port) => [process.execPath, join(here, 'ws.mjs'), String(port)] },
 }
 
 /** Whether |name| can be measured here: `ws` is among the tools of the project's own tests. */
@@ -65,9 +66,10 @@ async function settledFamily(pid) {
 let port = 20_000 + (process.pid % 10_000)
 
 /** Starts |command|; resolves when it accepts connections, with the milliseconds that took. */
-export async function start(command) {
+export async function start(command, environment = {}) {
   const began = performance.now()
-  const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] })
+  const env = { ...process.env, ...environment }
+  const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = new Promise((resolve) => child.on('exit', resolve))
   while (!(await accepts(port))) {
     if (child.exitCode !== null || performance.now() - began > 10_000) throw new Error(`${command[0]} does not accept connections`)
@@ -83,15 +85,30 @@ export async function start(command) {
 /** A port that nobody has used: connections that were closed hold the last one for a while. */
 export const nextPort = () => ++port
 
-/** Starts a server of its own for one run of the generator; the generator's numbers. */
-export async function measure(name, options, more) {
-  const server = await start(servers[name].command(nextPort(), more))
-  const pids = await settledFamily(server.pid)
-  const args = Object.entries({ dialect: servers[name].dialect, ...options, port, pids: pids.join(',') })
+/** Starts the server |name| on a port of its own; |more| are options of its command. */
+export async function begin(name, more) {
+  const { command, environment } = servers[name]
+  const own = nextPort()
+  const server = await start(command(own, more), environment?.(own))
+  return { ...server, name, port: own, pids: await settledFamily(server.pid) }
+}
+
+/** Runs the generator against a server that has begun; its numbers. */
+export function load({ name, port, pids }, options) {
+  const args = Object.entries({ ...servers[name].load, ...options, port, pids: pids.join(',') })
     .filter(([, value]) => value !== false)
     .flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]))
   const done = spawnSync(tools, ['load', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-  await server.stop()
   if (done.status !== 0) throw new Error(`the generator failed at ${name}: ${args.join(' ')}`)
   return JSON.parse(done.stdout)
+}
+
+/** Starts a server of its own for one run of the generator; the generator's numbers. */
+export async function measure(name, options, more) {
+  const server = await begin(name, more)
+  try {
+    return load(server, options)
+  } finally {
+    await server.stop()
+  }
 }
