@@ -161,6 +161,8 @@ static void note_erased(doc_server *self) {
 static void pump(doc_server *self) {
   lk_edge_output out;
   sim_world *world = self->world->world;
+  uint64_t now_ms = sim_node_now_ms(&self->node), wake_ms = self->sweep_at_ms;
+  for (uint32_t i = 0; i < DOC_EDGES; i++) lk_edge_step(self->edges[i], now_ms);
   carry(self);
   for (uint32_t i = 0; i < DOC_EDGES; i++) {
     while (lk_edge_poll_one(self->edges[i], &out)) carry_out(self, i, &out);
@@ -170,7 +172,9 @@ static void pump(doc_server *self) {
   if (!sim_event_is_set(&self->bus) && bus_has_more(self))
     sim_world_schedule(world, &self->bus,
                        world->now_us + 1 + lk_prng_below(&self->prng, self->bus_us + 1));
-  sim_node_wake_at(&self->node, lk_min_u64(lk_house_deadline(self->house), self->sweep_at_ms));
+  for (uint32_t i = 0; i < DOC_EDGES; i++)
+    wake_ms = lk_min_u64(wake_ms, lk_edge_deadline(self->edges[i]));
+  sim_node_wake_at(&self->node, lk_min_u64(lk_house_deadline(self->house), wake_ms));
 }
 
 static void on_bus(sim_event *event) {

@@ -48,6 +48,8 @@
 #define INDEX_BITS 32
 #define USES_MASK 0xFFFFFFu /* a house has 56 bits for the number of a member */
 #define NO_PLACE UINT32_MAX
+#define GREET_MS                                                                                   \
+  1000 /* between two times that houses that were given up are asked to begin again */
 #define BOX_KEPT 65536 /* bytes that the empty box keeps */
 
 typedef struct topic {
@@ -123,6 +125,7 @@ typedef struct house {
   lk_window asked;
   lk_window queries; /* numbered with the others */
   uint64_t greeting; /* what it said last in a HELLO; 0: nothing yet */
+  bool must_greet;   /* it was given up: it is to be asked for another HELLO */
   uint64_t request_next;
 } house;
 
@@ -164,7 +167,9 @@ struct lk_edge {
   uint32_t items_cap;
   connection *first_end; /* those that a CLOSE is due for, in order */
   connection *last_end;
-  lk_heap leases; /* by their ends */
+  lk_heap leases;       /* by their ends */
+  bool must_greet;      /* some house */
+  uint64_t greet_at_ms; /* not before that */
   uint64_t *receivers;
   size_t receivers_count;
   size_t receivers_cap;
@@ -368,7 +373,8 @@ bool lk_edge_poll_one(lk_edge *self, lk_edge_output *out) {
 
 /* ---- what houses are told ---- */
 
-/* A house that does not take what it is sent gets it anew when it says HELLO again. */
+/* A house that does not take what it is sent gets it anew when it says HELLO again. It does so by itself where it is another
+ * process by then; lk_edge_step() asks the one that is the same. Not here: without memory the two would ask each other for ever. */
 static void tell(lk_edge *self, uint32_t to, const lk_bus_message *message) {
   house *h = &self->houses[to];
   if (h->greeting == 0) return;
@@ -376,6 +382,7 @@ static void tell(lk_edge *self, uint32_t to, const lk_bus_message *message) {
   if (err == LK_OK) return;
   LK_COVERED(edge_house_given_up);
   h->greeting = 0;
+  h->must_greet = self->must_greet = true;
   lk_bus_forget(&h->out, h->out_off);
 }
 
@@ -384,7 +391,9 @@ static void say_hello(lk_edge *self, house *h) {
                            .generation = self->options.generation,
                            .answers = h->greeting };
   lk_err err = lk_bus_encode(&hello, self->limits->bus_frame_bytes, &h->out);
-  if (err != LK_OK) LK_COVERED(edge_hello_without_memory);
+  if (err == LK_OK) return;
+  LK_COVERED(edge_hello_without_memory);
+  h->must_greet = self->must_greet = true;
 }
 
 static uint32_t house_of(const lk_edge *self, lk_slice name) {
@@ -986,11 +995,29 @@ static void end_lease(lk_edge *self, lease *l, lk_err why) {
 
 uint64_t lk_edge_deadline(const lk_edge *self) {
   const lk_heap_item *first = lk_heap_first(&self->leases);
-  return first != NULL ? first->key : UINT64_MAX;
+  uint64_t at = first != NULL ? first->key : UINT64_MAX;
+  return self->must_greet ? lk_min_u64(at, self->greet_at_ms) : at;
+}
+
+/* Houses that were given up are asked for another HELLO, at most once in a while. */
+static void greet_again(lk_edge *self, uint64_t wall_ms) {
+  /* The date may have been set back: then it is asked at once. */
+  bool is_due = wall_ms >= self->greet_at_ms || self->greet_at_ms - wall_ms > GREET_MS;
+  if (!self->must_greet || !is_due) return;
+  self->must_greet = false;
+  self->greet_at_ms = wall_ms > UINT64_MAX - GREET_MS ? wall_ms : wall_ms + GREET_MS;
+  for (uint32_t i = 0; i < self->options.houses_count; i++) {
+    house *h = &self->houses[i];
+    if (!h->must_greet) continue;
+    LK_COVERED(edge_greets_again);
+    h->must_greet = false;
+    if (h->greeting == 0) say_hello(self, h); /* else it has said it meanwhile */
+  }
 }
 
 void lk_edge_step(lk_edge *self, uint64_t wall_ms) {
   const lk_heap_item *first;
+  greet_again(self, wall_ms);
   while ((first = lk_heap_first(&self->leases)) != NULL && first->key <= wall_ms)
     end_lease(self, LK_CONTAINER(lk_heap_pop(&self->leases), lease, timer), LK_ERR_TOKEN_EXPIRED);
 }

@@ -91,7 +91,8 @@ bool lk_edge_is_idle(const lk_edge *self);
 /* When lk_edge_step() must be called; UINT64_MAX for never. */
 uint64_t lk_edge_deadline(const lk_edge *self);
 
-/* Ends what has ended by |wall_ms|, this millisecond included. */
+/* Ends what has ended by |wall_ms|, this millisecond included. Asks houses that were given up, for want of memory or of room in their
+ * output, to begin again: at most once a second. */
 void lk_edge_step(lk_edge *self, uint64_t wall_ms);
 
 /* Ends those whose tokens have been taken back (LK_ERR_TOKEN_REVOKED). Looks at all of them: for when that has

@@ -109,6 +109,7 @@ void lk_hub_disconnect(lk_hub *self, uint64_t connection, uint64_t now_ms) {
 void lk_hub_step(lk_hub *self, uint64_t now_ms) {
   note_time(self, now_ms);
   if (self->house != NULL) lk_house_step(self->house, self->now_ms);
+  lk_edge_step(self->edge, self->now_ms);
   pass_on(self);
 }
 
@@ -127,7 +128,8 @@ bool lk_hub_poll(lk_hub *self, lk_hub_output *out) {
 }
 
 uint64_t lk_hub_deadline(const lk_hub *self) {
-  return self->house == NULL ? LK_HUB_NEVER : lk_house_deadline(self->house);
+  uint64_t at_ms = self->house == NULL ? LK_HUB_NEVER : lk_house_deadline(self->house);
+  return lk_min_u64(at_ms, lk_edge_deadline(self->edge));
 }
 
 lk_hub_stats lk_hub_get_stats(const lk_hub *self) {

@@ -188,6 +188,55 @@ TEST(a_house_that_begins_hears_who_is_in_and_then_what_is_unanswered) {
   deinit(&w);
 }
 
+/* Goal: a house for which there was no room once is not lost for ever, and the two never greet each other without end. */
+TEST(a_house_that_was_given_up_is_asked_to_begin_again_at_most_once_a_second) {
+  static const lk_message_form forms[] = { LK_MESSAGE_V2 };
+  char text[600];
+  world w;
+  uint64_t c;
+  lk_bus_message m;
+  init(&w);
+  w.limits.bus_output_bytes = 1000;
+  begin(&w, forms, &c, 1);
+  CHECK_U64(lk_edge_deadline(w.edge), UINT64_MAX);
+  for (int i = 2; i < 5; i++) {
+    (void)snprintf(text, sizeof text, "[\"1\",\"%d\",\"t\",\"e\",{\"a\":\"%0400d\"}]", i, i);
+    tell(&w, c, text);
+  }
+  CHECK_COVERED(edge_house_given_up);
+  hear_all(&w);
+  CHECK(lk_edge_deadline(w.edge) <= 5000);
+  lk_edge_step(w.edge, 5000);
+  CHECK_COVERED(edge_greets_again);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO && m.answers == 0);
+  CHECK(!hear(&w, &m));
+  CHECK_U64(lk_edge_deadline(w.edge), UINT64_MAX);
+
+  /* What it sends then does not fit either. */
+  say(&w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 9 });
+  hear_all(&w);
+  CHECK_U64(lk_edge_deadline(w.edge), 6000);
+  lk_edge_step(w.edge, 5999);
+  CHECK(!hear(&w, &m));
+  lk_edge_step(w.edge, 6000);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO);
+
+  /* With the answers of the first two it does. */
+  for (uint64_t request = 2; request < 4; request++) {
+    say(&w, (lk_bus_message){ .kind = LK_BUS_REPLY,
+                              .request = request,
+                              .event = LK_LIT("ok"),
+                              .payload = LK_LIT("{}") });
+  }
+  say(&w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 9 });
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO && m.answers == 9);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_RESTORE);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_MESSAGE && m.again && m.request == 4);
+  CHECK(!hear(&w, &m));
+  CHECK_U64(lk_edge_deadline(w.edge), UINT64_MAX);
+  deinit(&w);
+}
+
 TEST(what_is_said_before_a_house_is_there_waits_for_it) {
   world w;
   lk_bus_message m;
