@@ -206,14 +206,17 @@ static lk_err cover(entry *e, uint64_t ticket) {
   return LK_OK;
 }
 
-/* Appends those marks of |e| that are durable, or those that are not: the others. */
-static void encode_marks(entry *e, bool durable, lk_buf *out) {
-  uint64_t count = 0;
-  for (uint32_t i = 0; i < e->applied_count; i++) count += e->applied[i].is_durable == durable;
-  (void)lk_varuint_encode(out, count);
-  for (uint32_t i = 0; i < e->applied_count; i++) {
-    if (e->applied[i].is_durable == durable) (void)lk_kept_encode_mark(out, &e->applied[i].mark);
-  }
+/* Appends the marks [from, to) of |e|. */
+static void encode_marks(const entry *e, uint32_t from, uint32_t to, lk_buf *out) {
+  (void)lk_varuint_encode(out, to - from);
+  for (uint32_t i = from; i < to; i++) (void)lk_kept_encode_mark(out, &e->applied[i].mark);
+}
+
+/* How many marks of |e| are durable: they stand before those that are not, which are few. */
+static uint32_t durable_marks(const entry *e) {
+  uint32_t count = e->applied_count;
+  while (count > 0 && !e->applied[count - 1].is_durable) count--;
+  return count;
 }
 
 /* What is in house->kept, into the room's own file. */
@@ -231,11 +234,10 @@ static lk_err write_record(entry *e, uint64_t ticket) {
 static lk_err do_journal(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   LK_ASSERT(e->flight == FLIGHT_NONE && e->kind->is_kept);
-  lk_house_prune_applied(e);
   lk_err err = cover(e, effect->ticket);
   if (err != LK_OK) return err;
   lk_buf_truncate(&house->kept, 0);
-  encode_marks(e, false, &house->kept);
+  encode_marks(e, durable_marks(e), e->applied_count, &house->kept);
   err = lk_buf_append(&house->kept, effect->payload);
   if (err != LK_OK) return err;
   if (e->scroll != NULL) return write_record(e, effect->ticket);
@@ -254,7 +256,7 @@ static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
   lk_house_prune_applied(e);
   lk_buf_truncate(&house->kept, 0);
   (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled);
-  encode_marks(e, true, &house->kept);
+  encode_marks(e, 0, durable_marks(e), &house->kept);
   lk_err err = lk_buf_append(&house->kept, effect->payload);
   if (err == LK_OK) err = lk_keeper_keep(&e->keeper, lk_buf_slice(&house->kept));
   if (err != LK_OK) return err;

@@ -138,18 +138,27 @@ bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request) {
   return lk_map_get(&e->recovered, lk_house_mark_key(&mark, bytes)) != NULL;
 }
 
-lk_err lk_house_note_applied(entry *e, applied a) {
+static lk_err grow_applied(entry *e, size_t most) {
   size_t cap;
+  if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_cap + 1, 8, most, &cap)) return LK_ERR_LIMIT;
+  applied *items = lk_resize_array(e->house->env->alloc, e->applied, e->applied_cap, cap,
+                                   sizeof *items);
+  if (items == NULL) return LK_ERR_NOMEM;
+  e->applied = items;
+  e->applied_cap = (uint32_t)cap;
+  return LK_OK;
+}
+
+/* Where no place is left, some is first made by forgetting. There is more where that leaves more than half of them taken: so
+ * a mark is looked at twice or so on average, however many requests an edge has under way. */
+lk_err lk_house_note_applied(entry *e, applied a) {
+  const size_t most = (size_t)e->house->limits->bus_requests_count * LK_HOUSE_EDGES_MAX;
+  lk_err err = LK_OK;
   if (e->applied_count == e->applied_cap) {
-    if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_count + 1, 8,
-                     (size_t)e->house->limits->bus_requests_count * LK_HOUSE_EDGES_MAX, &cap))
-      return LK_ERR_LIMIT;
-    applied *items = lk_resize_array(e->house->env->alloc, e->applied, e->applied_cap, cap,
-                                     sizeof *items);
-    if (items == NULL) return LK_ERR_NOMEM;
-    e->applied = items;
-    e->applied_cap = (uint32_t)cap;
+    lk_house_prune_applied(e);
+    if (e->applied_count >= e->applied_cap / 2) err = grow_applied(e, most);
   }
+  if (e->applied_count == e->applied_cap) return err;
   e->applied[e->applied_count++] = a;
   return LK_OK;
 }
