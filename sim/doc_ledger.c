@@ -84,35 +84,27 @@ static void check_letter(doc_ledger *self, const char *who, uint32_t i, uint8_t 
                    who, self->topic, i);
 }
 
-static bool is_in(lk_slice waiting, uint32_t index) {
-  uint8_t bytes[4];
-  size_t len = lk_utf8_encode(doc_letter_point(index), bytes);
-  return waiting.len > 0 && lk_slice_find(waiting, lk_slice_of(bytes, len)) != LK_SLICE_NONE;
-}
-
-void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting) {
+void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text) {
   uint8_t times[DOC_LETTERS_MAX];
   self->checks++;
   count_letters(self, who, text, times);
   for (uint32_t i = 0; i < self->count && !self->world->failed; i++) {
     const doc_letter *letter = &self->letters[i];
     check_letter(self, who, i, times[i]);
-    if (times[i] == 0 && letter->is_acked && !letter->was_deleted && !is_in(waiting, i))
+    if (times[i] == 0 && letter->is_acked && !letter->was_deleted)
       sim_world_fail(self->world, "lost: %s of %s misses letter %u of user %u, acknowledged", who,
                      self->topic, i, letter->author);
   }
 }
 
-/* What was acknowledged may wait for ever where it needs what was passed on, but not durable when the house died, and all
- * who had that are gone: sim/README.md. */
-void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting) {
+void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text) {
   uint8_t times[DOC_LETTERS_MAX];
   self->checks++;
   count_letters(self, who, text, times);
   for (uint32_t i = 0; i < self->count && !self->world->failed; i++) {
     const doc_letter *letter = &self->letters[i];
     bool is_alive = letter->is_alive && !letter->is_forbidden;
-    bool is_due = is_alive || (letter->is_acked && !is_in(waiting, i));
+    bool is_due = is_alive || letter->is_acked;
     check_letter(self, who, i, times[i]);
     if (times[i] == 0 && is_due && !letter->was_deleted)
       sim_world_fail(self->world, "lost: %s of %s misses letter %u of user %u in the end", who,

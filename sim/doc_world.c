@@ -47,24 +47,13 @@ static lk_doc *recover(doc_world *self, uint32_t topic, sim_view view) {
   return doc;
 }
 
-/* Its text, and bytes with what waits for other updates. */
-static void read_both(doc_world *self, lk_doc *doc, lk_buf *text, lk_buf *waiting) {
-  lk_buf_init(text, self->world->alloc, SIZE_MAX / 2);
-  lk_buf_init(waiting, self->world->alloc, SIZE_MAX / 2);
-  doc_write_text(doc, text);
-  if (lk_doc_get_pending(doc).structs == 0) return;
-  lk_err err = lk_doc_encode(doc, LK_UPDATE_V1, LK_SLICE_EMPTY, waiting);
-  LK_ASSERT(err == LK_OK);
-}
-
 static void check_topic(doc_world *self, uint32_t topic, sim_view view) {
-  lk_buf text, waiting;
+  lk_buf text;
   lk_doc *doc = recover(self, topic, view);
-  read_both(self, doc, &text, &waiting);
-  doc_ledger_check(&self->ledgers[topic], "the server", lk_buf_slice(&text),
-                   lk_buf_slice(&waiting));
+  lk_buf_init(&text, self->world->alloc, SIZE_MAX / 2);
+  doc_write_text(doc, &text);
+  doc_ledger_check(&self->ledgers[topic], "the server", lk_buf_slice(&text));
   lk_buf_deinit(&text);
-  lk_buf_deinit(&waiting);
   lk_doc_close(doc);
 }
 
@@ -185,7 +174,6 @@ static bool users_read_like(doc_world *self, uint32_t topic, const lk_buf *state
   return true;
 }
 
-/* What waits for updates that died with a tab may go on waiting: then it is nobody's, see doc_ledger_check_complete(). */
 static bool topic_is_settled(doc_world *self, uint32_t topic) {
   lk_buf state;
   lk_doc *doc = recover(self, topic, SIM_VIEW_CACHED);
@@ -222,13 +210,12 @@ static void wait_until_settled(doc_world *self) {
 }
 
 static void check_complete(doc_world *self, uint32_t topic, const char *who, lk_doc *doc) {
-  lk_buf text, waiting;
-  read_both(self, doc, &text, &waiting);
-  doc_ledger_check_complete(&self->ledgers[topic], who, lk_buf_slice(&text),
-                            lk_buf_slice(&waiting));
+  lk_buf text;
+  lk_buf_init(&text, self->world->alloc, SIZE_MAX / 2);
+  doc_write_text(doc, &text);
+  doc_ledger_check_complete(&self->ledgers[topic], who, lk_buf_slice(&text));
   sim_world_note(self->world, "world", "text", topic, text.len, LK_SLICE_EMPTY);
   lk_buf_deinit(&text);
-  lk_buf_deinit(&waiting);
 }
 
 static void check_all(doc_world *self) {

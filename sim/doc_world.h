@@ -71,12 +71,11 @@ void doc_ledger_deletion_acked(doc_ledger *self, uint32_t index);
 void doc_ledger_replica_gone(doc_ledger *self, uint32_t user);
 void doc_ledger_void(doc_ledger *self);
 
-/* Nothing acknowledged is missing, nothing is there twice, nothing that nobody may type. |waiting| are bytes with what
- * waits for other updates: a letter in there is not lost. */
-void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting);
+/* Nothing acknowledged is missing, nothing is there twice, nothing that nobody may type. */
+void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text);
 
 /* The same, and that everything is there which living replicas typed. */
-void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text, lk_slice waiting);
+void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text);
 
 /* ---- the server ---- */
 

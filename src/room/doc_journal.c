@@ -5,6 +5,7 @@ typedef struct record {
   lk_link link;
   uint64_t ticket;
   lk_buf bytes;
+  lk_buf authors; /* the members that its updates are by, u64 each, in their order */
 } record;
 
 void lk_doc_journal_init(lk_doc_journal *self, const lk_alloc *alloc) {
@@ -13,12 +14,18 @@ void lk_doc_journal_init(lk_doc_journal *self, const lk_alloc *alloc) {
 
 static void free_record(lk_doc_journal *self, record *r) {
   lk_buf_deinit(&r->bytes);
+  lk_buf_deinit(&r->authors);
   lk_free_bytes(self->alloc, r, sizeof *r);
 }
 
-void lk_doc_journal_deinit(lk_doc_journal *self) {
-  for (lk_link *at; (at = lk_list_pop_first(&self->records)) != NULL;)
+static void free_records(lk_doc_journal *self, lk_list *list) {
+  for (lk_link *at; (at = lk_list_pop_first(list)) != NULL;)
     free_record(self, LK_CONTAINER(at, record, link));
+}
+
+void lk_doc_journal_deinit(lk_doc_journal *self) {
+  free_records(self, &self->records);
+  free_records(self, &self->landed);
   if (self->alloc != NULL)
     lk_free_array(self->alloc, self->waiting, self->waiting_cap, sizeof *self->waiting);
   *self = (lk_doc_journal){ 0 };
@@ -31,6 +38,7 @@ static lk_err open_record(lk_doc_journal *self, record **out) {
   if (r == NULL) return LK_ERR_NOMEM;
   *r = (record){ .ticket = self->ticket_next };
   lk_buf_init(&r->bytes, self->alloc, SIZE_MAX / 4);
+  lk_buf_init(&r->authors, self->alloc, SIZE_MAX / 4);
   lk_err err = lk_doc_record_begin(&r->bytes);
   if (err != LK_OK) {
     free_record(self, r);
@@ -42,7 +50,13 @@ static lk_err open_record(lk_doc_journal *self, record **out) {
   return LK_OK;
 }
 
-lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item) {
+static lk_err note_author(record *r, uint64_t from) {
+  uint8_t bytes[8];
+  lk_store_le64(bytes, from);
+  return lk_buf_append(&r->authors, lk_slice_of(bytes, sizeof bytes));
+}
+
+lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item, uint64_t from) {
   uint32_t flying = self->in_flight ? 1 : 0;
   record *r = NULL;
   if (self->records.count > flying) r = LK_CONTAINER(self->records.last, record, link);
@@ -54,7 +68,8 @@ lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item) {
   if (r != NULL) lk_buf_truncate(&r->bytes, 1);
 #endif
   lk_err err = r == NULL ? open_record(self, &r) : LK_OK;
-  return err == LK_OK ? lk_doc_record_append(&r->bytes, item) : err;
+  if (err == LK_OK) err = lk_doc_record_append(&r->bytes, item);
+  return err == LK_OK && item->kind == LK_DOC_ITEM_UPDATE ? note_author(r, from) : err;
 }
 
 bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes) {
@@ -71,7 +86,32 @@ void lk_doc_journal_landed(lk_doc_journal *self, uint64_t ticket) {
   LK_ASSERT(self->in_flight && r->ticket == ticket);
   self->in_flight = false;
   self->ticket_kept = ticket;
-  free_record(self, r);
+  lk_list_push_last(&self->landed, &r->link);
+}
+
+/* ---- news ---- */
+
+static void next_landed(lk_doc_journal *self) {
+  free_record(self, LK_CONTAINER(lk_list_pop_first(&self->landed), record, link));
+  self->news = (lk_reader){ 0 };
+  self->told = 0;
+}
+
+bool lk_doc_journal_poll_update(lk_doc_journal *self, uint64_t *from, lk_slice *update) {
+  while (self->landed.count > 0) {
+    const record *r = LK_CONTAINER(self->landed.first, record, link);
+    lk_doc_item item;
+    lk_err err = LK_OK;
+    if (self->news.pos == 0) err = lk_doc_record_open(lk_buf_slice(&r->bytes), &self->news);
+    while (err == LK_OK && (err = lk_doc_record_next(&self->news, &item)) == LK_OK) {
+      if (item.kind != LK_DOC_ITEM_UPDATE) continue;
+      *from = lk_load_le64(r->authors.ptr + 8 * self->told++);
+      *update = item.bytes;
+      return true;
+    }
+    next_landed(self);
+  }
+  return false;
 }
 
 /* ---- who waits ---- */

@@ -23,8 +23,8 @@
  * Members that may only read are told "read_only" where an update would change anything that can be seen. What would
  * not, they send in good faith: it is answered and dropped.
  *
- * An update is passed on at once, and answered when it is durable. A crash between the two takes nothing back that was
- * seen: its author has it still, and sends it again.
+ * An update is passed on, and answered, when it is durable: a crash takes nothing back that anybody but its author has seen. Joins
+ * and readings wait for what they tell, too.
  *
  * What the room writes down: room/doc_record.h. */
 #ifndef LK_ROOM_DOC_ROOM_H

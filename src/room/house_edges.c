@@ -160,7 +160,7 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
     return;
   }
   if (err == LK_OK)
-    err = who->state == MEMBER_WAITS ? lk_house_queue_input(e, number, m) : LK_ERR_NOT_JOINED;
+    err = who->state == MEMBER_IN ? LK_ERR_NOT_JOINED : lk_house_queue_input(e, number, m);
   if (err == LK_OK) return;
   lk_house_answer(self, number, m->request, LK_BUS_REPLY, LK_LIT("error"),
                   err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")

@@ -116,7 +116,10 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
   member *m = lk_house_find_member(house, effect->member);
   bool hears = false;
   if (m == NULL) return; /* left meanwhile */
-  lk_err err = enter_attendance(e, effect->member, house->joining, &hears);
+  lk_slice params = lk_house_kept_params(house, effect->member, effect->request);
+  if (params.ptr == NULL) params = house->joining;
+  else e->has_let_in = true;
+  lk_err err = enter_attendance(e, effect->member, params, &hears);
   if (err == LK_OK && !lk_house_let_in(m)) err = LK_ERR_FULL;
   if (err != LK_OK) {
     lk_house_leave_attendance(e, effect->member);
@@ -291,8 +294,12 @@ static void entry_drain(entry *e) {
     case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
     }
   }
-  if (err != LK_OK) lk_house_drop_room(e, err);
-  else lk_house_watch_idle(e);
+  if (err != LK_OK) {
+    lk_house_drop_room(e, err);
+    return;
+  }
+  lk_house_watch_idle(e);
+  if (e->has_let_in) lk_house_let_waiting_in(e);
 }
 
 void lk_house_refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_slice payload) {
@@ -301,20 +308,22 @@ void lk_house_refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_
   lk_house_answer(self, number, request, LK_BUS_REFUSE, LK_SLICE_EMPTY, payload, false);
 }
 
-/* One input to an open room, and what follows from it. May drop the room; whoever was joining is
- * told that it did not work. */
+/* A join that is answered later. Without memory for that it is refused. */
+static void keep_joining(entry *e, const lk_room_input *input) {
+  const member *m = lk_house_find_member(e->house, input->member);
+  if (m == NULL || m->entry != e || m->state != MEMBER_JOINS) return;
+  if (lk_house_keep_params(e, input->member, input->request, input->payload) == LK_OK) return;
+  LK_COVERED(house_join_without_memory);
+  lk_house_refuse_join(e->house, input->member, input->request,
+                       LK_LIT("{\"reason\":\"room crashed\"}"));
+}
+
 void lk_house_run_room(entry *e, lk_room_input input) {
   e->house->joining = input.kind == LK_ROOM_JOIN ? input.payload : LK_SLICE_EMPTY;
-  uint64_t room = e->number;
   lk_err err = step_room(e, input);
   if (err == LK_OK) entry_drain(e);
   else lk_house_drop_room(e, err);
-  const member *m = input.kind == LK_ROOM_JOIN ? lk_house_find_member(e->house, input.member)
-                                               : NULL;
-  if (m == NULL || m->state != MEMBER_JOINS) return;
-  LK_ASSERT(e->number != room); /* a room answers a join at once, or it is gone */
-  lk_house_refuse_join(e->house, input.member, input.request,
-                       LK_LIT("{\"reason\":\"room crashed\"}"));
+  if (input.kind == LK_ROOM_JOIN) keep_joining(e, &input);
 }
 
 static lk_profile profile_of(const lk_house *self, uint64_t number) {

@@ -358,11 +358,21 @@ static void take_in(entry *e, const waiting_input *w) {
   lk_house_ask_room(e, input);
 }
 
-/* What waited goes in, in its order. Any of it may drop the room: the rest then waits for the next
- * loading. */
-static void let_waiting_in(entry *e) {
-  while (e->state == ENTRY_OPEN && e->waiting.count > 0) {
-    waiting_input *w = LK_CONTAINER(lk_list_pop_first(&e->waiting), waiting_input, link);
+/* The room has its join, and has not answered it. */
+static bool is_joining(const lk_house *self, uint64_t number) {
+  const member *m = lk_house_find_member(self, number);
+  return m != NULL && m->state == MEMBER_JOINS;
+}
+
+/* What waited goes in, in its order, but for what waits for its own join. Any of it may drop the room: the rest then
+ * waits for the next loading. */
+void lk_house_let_waiting_in(entry *e) {
+  e->has_let_in = false;
+  for (lk_link *at = e->waiting.first, *next; e->state == ENTRY_OPEN && at != NULL; at = next) {
+    waiting_input *w = LK_CONTAINER(at, waiting_input, link);
+    next = at->next;
+    if (is_joining(e->house, w->member)) continue;
+    lk_list_remove(&e->waiting, at);
     take_in(e, w);
     lk_house_free_waiting(e, w);
   }
@@ -513,6 +523,6 @@ void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err er
   }
   lk_trace_emit(e->house->env, LK_TRACE_room_opened, e->waiting.count, kept.len, entry_topic(e));
   e->state = ENTRY_OPEN;
-  let_waiting_in(e);
+  lk_house_let_waiting_in(e);
   lk_house_watch_tail(e);
 }

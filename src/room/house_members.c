@@ -77,6 +77,7 @@ static void free_asked(lk_house *self, asked *a) {
   member *m = lk_house_find_member(self, a->member);
   if (m != NULL) m->asked_count--;
   lk_list_remove(&a->entry->asked, &a->link);
+  lk_free_bytes(self->env->alloc, a->params, a->params_len);
   lk_free_bytes(self->env->alloc, a, sizeof *a);
 }
 
@@ -103,6 +104,21 @@ lk_err lk_house_note_asked(entry *e, uint64_t number, uint64_t request) {
   return LK_OK;
 }
 
+lk_err lk_house_keep_params(entry *e, uint64_t number, uint64_t request, lk_slice params) {
+  asked *a = lk_window_get(&e->house->edges[edge_of(number)].asked, request);
+  if (a == NULL || a->entry != e || a->params != NULL || params.len == 0) return LK_OK;
+  a->params = lk_alloc_bytes(e->house->env->alloc, params.len);
+  if (a->params == NULL) return LK_ERR_NOMEM;
+  memcpy(a->params, params.ptr, params.len);
+  a->params_len = (uint32_t)params.len; /* a frame's length has 32 bits */
+  return LK_OK;
+}
+
+lk_slice lk_house_kept_params(const lk_house *self, uint64_t number, uint64_t request) {
+  const asked *a = lk_window_get(&self->edges[edge_of(number)].asked, request);
+  return a != NULL && a->params != NULL ? lk_slice_of(a->params, a->params_len) : LK_SLICE_EMPTY;
+}
+
 /* What |m| asked and nobody answered is forgotten. Most who leave have asked for nothing, and look at nothing. */
 static void forget_asked(member *m) {
   entry *e = m->entry;
@@ -113,14 +129,18 @@ static void forget_asked(member *m) {
   }
 }
 
-/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. Members hear that
- * the room is gone; who has made a query is told that nobody knows. */
+/* Members hear that the room is gone, and who was joining that it did not work; who has made a query is told that nobody
+ * knows. */
 void lk_house_forget_handed(entry *e, bool all) {
   for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
     asked *a = LK_CONTAINER(at, asked, link);
     next = at->next;
     if (!all && !a->is_handed) continue;
-    if (own_of(a->member) != 0) lk_house_settle(e->house, a->member, a->request);
+    const member *m = lk_house_find_member(e->house, a->member);
+    if (m != NULL && m->state == MEMBER_JOINS) {
+      lk_house_refuse_join(e->house, a->member, a->request,
+                           LK_LIT("{\"reason\":\"room crashed\"}"));
+    } else if (own_of(a->member) != 0) lk_house_settle(e->house, a->member, a->request);
     else lk_house_answer_late(e->house, a->member, a->request);
   }
 }

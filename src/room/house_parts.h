@@ -68,6 +68,8 @@ typedef struct asked {
   uint64_t request;
   uint64_t ticket; /* of the journal that covers it; 0: none yet */
   bool is_handed;  /* the room has it; else it waits for the room */
+  uint32_t params_len;
+  uint8_t *params; /* owned: of a join that the room answers later; else NULL */
 } asked;
 
 /* A request that is in the state. */
@@ -81,7 +83,7 @@ typedef enum flight { FLIGHT_NONE, FLIGHT_UNSENT, FLIGHT_FLYING, FLIGHT_WRITING 
 
 typedef enum entry_state { ENTRY_LOADING, ENTRY_OPEN, ENTRY_CLOSING, ENTRY_GONE } entry_state;
 
-/* What came while the room was not there. */
+/* What came while the room, or its member, was not there. */
 typedef struct waiting_input {
   lk_link link;
   lk_bus_kind kind;
@@ -125,6 +127,7 @@ struct entry {
   bool is_snapshotting; /* from SNAPSHOT to the keeper's completion */
   bool is_leaving;      /* and then it is put away */
   lk_list waiting;      /* inputs, in order of arrival */
+  bool has_let_in;      /* somebody whose join was answered late: what it said meanwhile may wait */
   size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
   lk_list members;      /* those who are in, in order of joining */
   lk_list asked;        /* in order of arrival */
@@ -258,7 +261,11 @@ bool lk_house_let_in(member *m);
 void lk_house_settle(lk_house *self, uint64_t number, uint64_t request);
 /* LK_ERR_RANGE: the edge has used the number before; LK_ERR_NOMEM, LK_ERR_LIMIT. */
 lk_err lk_house_note_asked(entry *e, uint64_t number, uint64_t request);
-/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. */
+/* The room answers the join later: its params are needed then. LK_ERR_NOMEM. */
+lk_err lk_house_keep_params(entry *e, uint64_t number, uint64_t request, lk_slice params);
+lk_slice lk_house_kept_params(const lk_house *self, uint64_t number, uint64_t request);
+/* What the room was asked and did not answer is forgotten with it; |all|: also what waits for the next one. Who was joining is
+ * refused. */
 void lk_house_forget_handed(entry *e, bool all);
 lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]);
 /* An earlier house applied it. */
@@ -303,6 +310,8 @@ void lk_house_scroll_is_loaded(entry *e);
 lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m);
 /* Everybody who waits is told |why|. */
 void lk_house_refuse_waiting(entry *e, lk_err why);
+/* What those said who were let in late. May drop the room. */
+void lk_house_let_waiting_in(entry *e);
 /* |err| says how the loading of |kept| went. May drop the room. */
 void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err);
 

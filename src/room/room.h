@@ -12,7 +12,7 @@
  * record. The house writes those of all rooms together, and asks a room now and then for a snapshot, so
  * that its records may go. A room that is opened gets both back.
  *
- * Acknowledged means durable: a room replies to a change only after the JOURNAL effect that
+ * Acknowledged means durable: a room replies to a change, and tells others of it, only after the JOURNAL effect that
  * covers it has come back as JOURNALED. Where it fails, the house drops the room, and the next join opens it
  * again from what is really there.
  *
@@ -37,7 +37,7 @@ typedef enum lk_room_input_kind {
 } lk_room_input_kind;
 
 /* Slices live for the call. |member| and |request| are numbers that come back in effects. Each JOIN is
- * answered by ACCEPT or REFUSE in its own step, each MESSAGE and QUERY by REPLY, once, unless the member leaves or the
+ * answered by ACCEPT or REFUSE, each MESSAGE and QUERY by REPLY, in its own step or a later one, once, unless the member leaves or the
  * room ends before. */
 typedef struct lk_room_input {
   lk_room_input_kind kind;

@@ -178,3 +178,83 @@ TEST(a_request_that_only_a_snapshot_knows_is_not_applied_again) {
   CHECK(has_said(&w, LK_LIT("\"value\":1,\"counts\":{},\"level\"")));
   deinit(&w);
 }
+
+/* ---- joins that a room answers later ---- */
+
+static void join_doc(world *w, uint64_t member, uint64_t request) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
+                            .request = request,
+                            .member = member,
+                            .topic = LK_LIT("doc:a"),
+                            .rights = LK_RIGHTS_WRITE,
+                            .payload = LK_LIT("{\"presence\":{\"name\":\"late\"}}") });
+}
+
+static void write_doc(world *w, uint64_t request) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                            .request = request,
+                            .member = MEMBER,
+                            .event = LK_LIT("client_update"),
+                            .rights = LK_RIGHTS_WRITE,
+                            .payload = LK_LIT("{\"bin\":[1,1,5,0,4,1,1,116,1,120,0]}") });
+}
+
+/* A member is in, its first change is under way, and another one asks to come in. */
+static void begin_late_join(world *w) {
+  init(w);
+  say(w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+  join_doc(w, MEMBER, 1);
+  lk_house_step(w->house, w->now);
+  lk_house_consume(w->house, 0, lk_house_output(w->house, 0).len);
+  w->storage.hold = true;
+  write_doc(w, 2);
+  lk_house_step(w->house, w->now);
+  join_doc(w, MEMBER + 1, 3);
+  say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                            .request = 4,
+                            .member = MEMBER + 1,
+                            .event = LK_LIT("read"),
+                            .rights = LK_RIGHTS_WRITE,
+                            .payload = LK_LIT("{\"as\":\"text\",\"root\":\"t\"}") });
+  lk_house_step(w->house, w->now);
+  CHECK_TEXT(lk_house_output(w->house, 0), "");
+}
+
+TEST(a_join_may_be_answered_late_and_what_came_behind_it_is_too) {
+  world w;
+  begin_late_join(&w);
+  w.storage.hold = false;
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("\"history\":[[1,1,5,0,4,1,1,116,1,120,0]]")));
+  CHECK_U64(lk_house_get_stats(w.house).members, 2);
+  deinit(&w);
+}
+
+TEST(who_leaves_before_its_join_is_answered_was_never_in) {
+  world w;
+  begin_late_join(&w);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = MEMBER + 1 });
+  w.storage.hold = false;
+  lk_house_step(w.house, w.now);
+  CHECK(!has_said(&w, LK_LIT("\"history\"")));
+  CHECK(has_said(&w, LK_LIT("\"level\":\"durable\"")));
+  CHECK_U64(lk_house_get_stats(w.house).members, 1);
+  deinit(&w);
+}
+
+TEST(a_join_whose_room_ends_before_its_answer_is_refused) {
+  world w;
+  begin_late_join(&w);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                             .request = 5,
+                             .topic = LK_LIT("doc:a"),
+                             .event = LK_LIT("delete"),
+                             .rights = LK_RIGHTS_ADMIN });
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("{\"reason\":\"room crashed\"}")));
+  w.storage.hold = false;
+  lk_house_step(w.house, w.now);
+  CHECK(!has_said(&w, LK_LIT("\"history\"")));
+  CHECK_U64(lk_house_get_stats(w.house).members, 0);
+  deinit(&w);
+}

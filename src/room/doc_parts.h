@@ -1,0 +1,176 @@
+/* room/doc_parts.h -- what the files of a document's room share; nobody else includes it.
+ *
+ *   doc_room.c      the essay; inputs, effects
+ *   doc_joins.c     who comes in, and what it is given
+ *   doc_updates.c   what members write
+ *   doc_yjs.c       the same in y-protocols' messages
+ *   doc_shown.c     what members show each other
+ *   doc_answers.c   what a member is told, and when
+ *   doc_writers.c   what is remembered of members, and who wrote first
+ *   doc_sleep.c     the document, open and closed
+ *   doc_life.c      the room's beginning from what was kept, its snapshots, its end */
+#ifndef LK_ROOM_DOC_PARTS_H
+#define LK_ROOM_DOC_PARTS_H
+
+#include "room/doc_room.h"
+
+#include "base/map.h"
+#include "room/doc_awareness.h"
+#include "room/doc_encoded.h"
+#include "room/doc_journal.h"
+#include "room/doc_render.h"
+#include "room/effects.h"
+#include "room/held.h"
+
+#define LK_DOC_ROOM_SCRATCH_MAX ((size_t)1 << 24)
+#define LK_DOC_ROOM_NEVER UINT64_MAX
+
+/* What is to be remembered of a member; of most nothing is. */
+typedef struct note {
+  bool is_refused; /* its replica has what ours has not */
+  bool was_asked;  /* it was sent our state vector */
+  uint32_t subject_len;
+  uint8_t *subject; /* owned */
+} note;
+
+struct lk_room {
+  const lk_env *env;
+  const lk_limits *limits;
+  lk_slice level;
+  lk_doc *doc; /* NULL while it sleeps */
+  uint64_t doc_client;
+  uint64_t seed[2];
+  uint64_t touched_ms; /* when somebody needed the document last */
+  uint64_t timer_at;   /* the TICK that is due; NEVER: none */
+  uint64_t generation;
+  bool generation_is_kept;
+  lk_effects effects;
+  lk_held held;     /* what waits for the records before it */
+  lk_arena scratch; /* of one input */
+  lk_buf bytes;     /* of one input: what its payload has */
+  lk_buf text;      /* of one input: a payload to send */
+  lk_map notes;     /* member -> note */
+  lk_map writers;   /* client -> its first writer's subject, an owned lk_slice */
+  lk_doc_journal journal;
+  lk_doc_encoded encoded;
+  lk_doc_awareness *awareness; /* NULL where nobody ever showed anything */
+  lk_doc_rendered *rendered;   /* NULL where nobody ever read HTML */
+};
+
+/* What came of something that a member sent. */
+typedef struct outcome {
+  const char *reason; /* it was refused: why, in a word of ours */
+  lk_err why;         /* and in one of errors.def */
+  uint64_t ticket;    /* what must be durable before it is answered; 0: nothing */
+} outcome;
+
+static inline outcome refused(const char *reason, lk_err why) {
+  return (outcome){ .reason = reason, .why = why };
+}
+
+/* It is in the document, now or from before, but perhaps not durable yet. */
+static inline outcome known(const lk_room *self) {
+  return (outcome){ .ticket = lk_doc_journal_ticket(&self->journal) };
+}
+
+static inline lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
+  lk_store_le64(bytes, number);
+  return lk_slice_of(bytes, 8);
+}
+
+/* All that return lk_err: an error is the room's end. */
+
+/* ---- doc_answers.c ---- */
+
+/* What the effect points to lives until the next step. */
+lk_err lk_doc_room_push(lk_room *self, lk_room_effect effect);
+lk_err lk_doc_room_push_copy(lk_room *self, lk_room_effect effect);
+/* What it says of the document is durable when it is sent: at once, as lk_doc_room_push(), or later. */
+lk_err lk_doc_room_push_kept(lk_room *self, lk_room_effect effect);
+lk_err lk_doc_room_push_kept_copy(lk_room *self, lk_room_effect effect);
+/* The same, of bytes to one member. */
+lk_err lk_doc_room_push_bytes(lk_room *self, uint64_t member, lk_slice event, lk_slice bytes,
+                              lk_message_dialect dialect);
+/* The member is told and the room goes on. Where memory is out, it does not. */
+lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char *reason, lk_err why,
+                          lk_slice field);
+lk_room_effect lk_doc_room_reply_ok(const lk_room *self, uint64_t member, uint64_t request);
+/* At once, or when what it is about is durable. */
+lk_err lk_doc_room_answer(lk_room *self, const lk_room_input *input, const outcome *o);
+
+/* ---- doc_sleep.c ---- */
+
+lk_err lk_doc_room_open_doc(lk_room *self);
+/* Before anything that needs the document. */
+lk_err lk_doc_room_wake(lk_room *self, const lk_room_input *input);
+uint64_t lk_doc_room_sleep_at(const lk_room *self);
+/* What cannot be encoded for want of memory stays open. */
+void lk_doc_room_fall_asleep(lk_room *self);
+void lk_doc_room_empty(lk_room *self, lk_buf *buf);
+
+/* ---- doc_writers.c ---- */
+
+/* NULL where there is none. */
+note *lk_doc_room_find_note(const lk_room *self, uint64_t member);
+lk_err lk_doc_room_make_note(lk_room *self, uint64_t member, note **out);
+lk_err lk_doc_room_note_subject(lk_room *self, uint64_t member, lk_slice subject);
+void lk_doc_room_forget_note(lk_room *self, uint64_t member);
+/* |*is_new|: false where the client is known already. */
+lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, bool *is_new);
+/* |update| brought clients that had not written before: they are the member's. Forwarded ones of others are, too, where this
+ * is the first that we see of them. */
+lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update);
+lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out);
+void lk_doc_room_free_notes(lk_room *self);
+void lk_doc_room_free_writers(lk_room *self);
+
+/* ---- doc_updates.c ---- */
+
+/* Into the record that gathers. The first record says which document this is. */
+lk_err lk_doc_room_note_item(lk_room *self, const lk_doc_item *item, uint64_t from);
+lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_slice update,
+                               outcome *out);
+lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input);
+/* The next update that became durable, for the others; false where there is none. */
+bool lk_doc_room_poll_news(lk_room *self, lk_room_effect *out);
+
+/* ---- doc_shown.c ---- */
+
+lk_err lk_doc_room_take_awareness(lk_room *self, const lk_room_input *input, lk_slice update,
+                                  outcome *out);
+lk_err lk_doc_room_on_awareness(lk_room *self, const lk_room_input *input);
+/* What all show, to one. */
+lk_err lk_doc_room_push_awareness(lk_room *self, uint64_t member);
+/* What changed, to all, where it is time. */
+lk_err lk_doc_room_tell_awareness(lk_room *self, uint64_t now_ms);
+/* One awareness update of several. */
+/* not foreign: broadcasts of this room */
+lk_err lk_doc_room_merge_awareness(const lk_slice *updates, size_t count, lk_buf *out);
+
+/* ---- doc_yjs.c ---- */
+
+/* Our state vector, so that the member sends what we lack. */
+lk_err lk_doc_room_ask_for_rest(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_yjs_sync(lk_room *self, const lk_room_input *input);
+
+/* ---- doc_joins.c ---- */
+
+lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_restore(lk_room *self, const lk_room_input *input);
+/* What a join would say, for a member that wants to be sure. */
+lk_err lk_doc_room_on_sync(lk_room *self, const lk_room_input *input);
+
+/* ---- doc_life.c ---- */
+
+lk_err lk_doc_room_open_room(const lk_room_options *options, lk_room **out);
+void lk_doc_room_close_room(lk_room *self);
+lk_err lk_doc_room_on_snapshot(lk_room *self);
+
+/* ---- doc_room.c ---- */
+
+/* To a member that just came and reads HTML all of it; to those who are in what changed. */
+lk_err lk_doc_room_tell_page(lk_room *self, const lk_room_input *input);
+
+#endif

@@ -1,0 +1,107 @@
+/* room/doc_updates.c -- what members write, on its way to the others.
+ *
+ * Read-only members may say what changes nothing that can be seen; an update that is known is answered when what is
+ * known is durable. */
+#include "room/doc_parts.h"
+
+#include "doc/news.h"
+#include "room/doc_payload.h"
+
+static lk_err begin_journal(lk_room *self) {
+  lk_room_effect effect = { .kind = LK_ROOM_JOURNAL };
+  if (!lk_doc_journal_begin(&self->journal, &effect.ticket, &effect.payload)) return LK_OK;
+  return lk_doc_room_push(self, effect);
+}
+
+lk_err lk_doc_room_note_item(lk_room *self, const lk_doc_item *item, uint64_t from) {
+  lk_err err = LK_OK;
+  if (!self->generation_is_kept) {
+    const lk_doc_item generation = { .kind = LK_DOC_ITEM_GENERATION, .number = self->generation };
+    err = lk_doc_journal_append(&self->journal, &generation, 0);
+    self->generation_is_kept = true;
+  }
+  return err == LK_OK ? lk_doc_journal_append(&self->journal, item, from) : err;
+}
+
+lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input) {
+  lk_doc_journal_landed(&self->journal, input->ticket);
+  return begin_journal(self);
+}
+
+/* Who is no member has nothing that could go on. */
+static lk_err end_writing(lk_room *self, const lk_room_input *input, lk_err why, outcome *out) {
+  note *n;
+  if (why == LK_ERR_NOMEM) return why;
+  *out = refused("replica_refused", why);
+  if (input->kind == LK_ROOM_QUERY) return LK_OK;
+  lk_err err = lk_doc_room_make_note(self, input->member, &n);
+  if (err == LK_OK) n->is_refused = true;
+  return err;
+}
+
+/* It must fit into one record of the journal, and into one message to an edge. */
+static size_t update_bytes_max(const lk_limits *limits) {
+  size_t most = lk_min_size(limits->log_record_bytes, limits->bus_frame_bytes);
+  return most - lk_min_size(most, LK_DOC_JOURNAL_RECORD_MAX + 65536);
+}
+
+bool lk_doc_room_poll_news(lk_room *self, lk_room_effect *out) {
+  *out = (lk_room_effect){ .kind = LK_ROOM_BROADCAST,
+                           .event = LK_LIT("server_update"),
+                           .binary = true };
+  return lk_doc_journal_poll_update(&self->journal, &out->member, &out->payload);
+}
+
+static lk_err apply_news(lk_room *self, const lk_room_input *input, lk_slice update, outcome *out) {
+  uint32_t clients = lk_doc_clients_count(self->doc);
+  const lk_doc_item item = { .kind = LK_DOC_ITEM_UPDATE, .bytes = update };
+  if (update.len > update_bytes_max(self->limits))
+    return end_writing(self, input, LK_ERR_TOO_BIG, out);
+  lk_err err = lk_doc_apply(self->doc, LK_UPDATE_V1, update, 0);
+  if (err != LK_OK) return end_writing(self, input, err, out);
+  lk_doc_encoded_note(&self->encoded, update);
+  err = lk_doc_room_note_item(self, &item, input->kind == LK_ROOM_QUERY ? 0 : input->member);
+  if (err == LK_OK && lk_doc_clients_count(self->doc) != clients)
+    err = lk_doc_room_attribute_clients(self, input, update);
+  if (err == LK_OK) err = begin_journal(self);
+  *out = known(self);
+  return err;
+}
+
+lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_slice update,
+                               outcome *out) {
+  lk_news news = LK_NEWS_SOME;
+  const note *n = lk_doc_room_find_note(self, input->member);
+  lk_err err = lk_doc_room_wake(self, input);
+  if (err != LK_OK) return err;
+  err = lk_doc_news(self->doc, LK_UPDATE_V1, update, &news);
+  if (err != LK_OK && err != LK_ERR_NOMEM && input->rights < LK_RIGHTS_WRITE) {
+    *out = refused("read_only", err);
+    return LK_OK;
+  }
+  if (err != LK_OK) return end_writing(self, input, err, out);
+  if (input->rights < LK_RIGHTS_WRITE) {
+    *out = news == LK_NEWS_SOME ? refused("read_only", LK_OK) : known(self);
+    return LK_OK;
+  }
+  if (news == LK_NEWS_NONE) {
+    LK_COVERED(doc_room_knows_an_update);
+    *out = known(self);
+    return LK_OK;
+  }
+  if (n != NULL && n->is_refused) {
+    *out = refused("replica_refused", LK_OK);
+    return LK_OK;
+  }
+  return apply_news(self, input, update, out);
+}
+
+lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input) {
+  lk_slice update;
+  outcome o;
+  lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_err err = lk_doc_payload_read(&in, input->payload, input->binary, &update);
+  if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
+  err = lk_doc_room_take_update(self, input, update, &o);
+  return err == LK_OK ? lk_doc_room_answer(self, input, &o) : err;
+}

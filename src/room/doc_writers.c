@@ -1,0 +1,114 @@
+/* room/doc_writers.c -- what is remembered of members, and who wrote first as which client. */
+#include "room/doc_parts.h"
+
+#include "codec/varint.h"
+
+note *lk_doc_room_find_note(const lk_room *self, uint64_t member) {
+  uint8_t bytes[8];
+  return lk_map_get(&self->notes, key_of(member, bytes));
+}
+
+lk_err lk_doc_room_make_note(lk_room *self, uint64_t member, note **out) {
+  uint8_t bytes[8];
+  void *value;
+  bool is_new;
+  lk_err err = lk_map_put(&self->notes, key_of(member, bytes), &value, &is_new);
+  if (err == LK_OK) *out = value;
+  return err;
+}
+
+lk_err lk_doc_room_note_subject(lk_room *self, uint64_t member, lk_slice subject) {
+  note *n;
+  if (subject.len == 0) return LK_OK;
+  lk_err err = lk_doc_room_make_note(self, member, &n);
+  if (err != LK_OK || n->subject != NULL) return err;
+  n->subject = lk_alloc_bytes(self->env->alloc, subject.len);
+  if (n->subject == NULL) return LK_ERR_NOMEM;
+  memcpy(n->subject, subject.ptr, subject.len);
+  n->subject_len = (uint32_t)subject.len;
+  return LK_OK;
+}
+
+void lk_doc_room_forget_note(lk_room *self, uint64_t member) {
+  uint8_t bytes[8];
+  const note *n = lk_doc_room_find_note(self, member);
+  if (n == NULL) return;
+  lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
+  (void)lk_map_remove(&self->notes, key_of(member, bytes));
+}
+
+void lk_doc_room_free_notes(lk_room *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  while (lk_map_next(&self->notes, &cursor, &key, &value)) {
+    const note *n = value;
+    lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
+  }
+  lk_map_deinit(&self->notes);
+}
+
+/* False where the client is known already. */
+lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, bool *is_new) {
+  uint8_t bytes[8];
+  void *value;
+  lk_err err = lk_map_put(&self->writers, key_of(client, bytes), &value, is_new);
+  if (err != LK_OK || !*is_new) return err;
+  uint8_t *copy = lk_alloc_bytes(self->env->alloc, subject.len);
+  if (copy == NULL) {
+    (void)lk_map_remove(&self->writers, key_of(client, bytes));
+    return LK_ERR_NOMEM;
+  }
+  memcpy(copy, subject.ptr, subject.len);
+  *(lk_slice *)value = lk_slice_of(copy, subject.len);
+  return LK_OK;
+}
+
+typedef struct attribution {
+  lk_room *self;
+  lk_slice subject;
+} attribution;
+
+static lk_err attribute(void *ctx, const lk_update_client *client) {
+  const attribution *a = ctx;
+  bool is_new = false;
+  if (client->structs == 0) return LK_OK;
+  lk_err err = lk_doc_room_add_writer(a->self, client->client, a->subject, &is_new);
+  if (err != LK_OK || !is_new) return err;
+  const lk_doc_item item = { LK_DOC_ITEM_WRITER, client->client, a->subject };
+  return lk_doc_room_note_item(a->self, &item, 0);
+}
+
+/* |update| brought clients that had not written before: they are the member's. Forwarded ones of others are, too,
+ * where this is the first that we see of them. */
+lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update) {
+  const note *n = lk_doc_room_find_note(self, input->member);
+  lk_slice subject = input->subject;
+  if (n != NULL && n->subject != NULL) subject = lk_slice_of(n->subject, n->subject_len);
+  if (subject.len == 0) return LK_OK;
+  attribution a = { self, subject };
+  return lk_update_clients(self->env, LK_UPDATE_V1, update, attribute, &a);
+}
+
+lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  lk_err err = LK_OK;
+  while (err == LK_OK && lk_map_next(&self->writers, &cursor, &key, &value)) {
+    const lk_doc_item item = { LK_DOC_ITEM_WRITER, lk_load_le64(key.ptr), *(lk_slice *)value };
+    err = lk_doc_record_append(out, &item);
+  }
+  return err;
+}
+
+void lk_doc_room_free_writers(lk_room *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  while (lk_map_next(&self->writers, &cursor, &key, &value)) {
+    const lk_slice *subject = value;
+    lk_free_bytes(self->env->alloc, (void *)(uintptr_t)subject->ptr, subject->len);
+  }
+  lk_map_deinit(&self->writers);
+}
