@@ -419,7 +419,11 @@ static void on_join_reply(doc_user *self, bool ok, lk_slice response, lk_arena *
     show_itself(self);
     return;
   }
-  if (lk_slice_equal(reason_of(self, response, scratch), LK_LIT("diverged"))) on_diverged(self);
+  lk_slice reason = reason_of(self, response, scratch);
+  if (lk_slice_equal(reason, LK_LIT("diverged"))) on_diverged(self);
+  /* Somebody may write it again, or the page is loaded again. */
+  if (lk_slice_equal(reason, LK_LIT("unseeded")) && lk_prng_below(&self->prng, 4) == 0)
+    renew_replica(self);
   self->next_try_ms = draw_later(self);
 }
 

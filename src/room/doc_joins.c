@@ -144,14 +144,16 @@ static lk_err shares_content(lk_room *self, const lk_room_input *input, lk_slice
                              : LK_OK; /* what is wrong with it is told by who encodes beyond it */
 }
 
-/* The client has content of another document: to merge the two would give text that nobody wrote. */
-static lk_err refuse_diverged(lk_room *self, const lk_room_input *input) {
+static lk_err refuse_generation(lk_room *self, const lk_room_input *input, lk_slice reason,
+                                lk_slice message) {
   lk_buf_truncate(&self->text, 0);
-  (void)lk_buf_append(&self->text, LK_LIT("{\"reason\":\"diverged\","));
+  (void)lk_buf_append(&self->text, LK_LIT("{\"reason\":\""));
+  (void)lk_buf_append(&self->text, reason);
+  (void)lk_buf_append(&self->text, LK_LIT("\","));
   write_generation(self, &self->text);
-  lk_err err = lk_buf_append(
-      &self->text,
-      LK_LIT(",\"message\":\"this document began again, keep your content as a copy\"}"));
+  (void)lk_buf_append(&self->text, LK_LIT(",\"message\":\""));
+  (void)lk_buf_append(&self->text, message);
+  lk_err err = lk_buf_append(&self->text, LK_LIT("\"}"));
   if (err != LK_OK) return err;
   return lk_doc_room_push(self, (lk_room_effect){ .kind = LK_ROOM_REFUSE,
                                                   .member = input->member,
@@ -176,18 +178,37 @@ static lk_err join_y(lk_room *self, const lk_room_input *input) {
   return err == LK_OK ? lk_doc_room_push_awareness(self, input->member) : err;
 }
 
+/* The client comes with another generation. What it has may be content of another document: to merge the two would give text
+ * that nobody wrote. Where there is nothing here it may seed the document again; who may only read cannot, and what it
+ * has would stand beside whatever is written next: it comes back when somebody has. */
+static lk_err check_generation(lk_room *self, const lk_room_input *input, const lk_doc_wish *wish,
+                               bool *is_refused) {
+  bool is_own = false, has_content = wish->has_vector && wish->vector.len > 1;
+  *is_refused = false;
+  if (wish->generation.len == 0 || is_own_generation(self, wish->generation)) return LK_OK;
+  if (lk_doc_encoded_is_empty(&self->encoded)) {
+    if (input->rights >= LK_RIGHTS_WRITE || !has_content) return LK_OK;
+    LK_COVERED(doc_room_unseeded);
+    *is_refused = true;
+    return refuse_generation(
+        self, input, LK_LIT("unseeded"),
+        LK_LIT("this document began again and is empty: come back when somebody has written"));
+  }
+  lk_err err = wish->has_vector ? shares_content(self, input, wish->vector, &is_own) : LK_OK;
+  if (err != LK_OK || is_own) return err;
+  *is_refused = true;
+  return refuse_generation(self, input, LK_LIT("diverged"),
+                           LK_LIT("this document began again, keep your content as a copy"));
+}
+
 lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input) {
   lk_doc_wish wish;
   lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_wish(&in, input->payload, &wish);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
-  if (wish.generation.len > 0 && !is_own_generation(self, wish.generation) &&
-      !lk_doc_encoded_is_empty(&self->encoded)) {
-    bool is_own = false;
-    if (wish.has_vector && (err = shares_content(self, input, wish.vector, &is_own)) != LK_OK)
-      return err;
-    if (!is_own) return refuse_diverged(self, input);
-  }
+  bool is_refused = false;
+  err = check_generation(self, input, &wish, &is_refused);
+  if (err != LK_OK || is_refused) return err;
   if (wish.dialect == LK_DIALECT_YJS) return join_y(self, input);
   if ((err = lk_doc_room_wake(self, input)) != LK_OK) return err;
   err = write_join(self, input, &wish);

@@ -7,6 +7,7 @@
  *          history: updates that together are the document, or what it has beyond the state vector; with the encoding
  *          "binary" it is empty, and they follow as server_update
  *       error {reason: "diverged", generation}: the client's content is of another document that had this name
+ *       error {reason: "unseeded", generation}: perhaps so; it is empty again, and the client may not write
  *   client_update  {bin} or {b64} or bytes: an update        ok {level}  when it is kept
  *                                                            error {reason: "replica_refused", ...}: see below
  *                                                            error {reason: "read_only"}

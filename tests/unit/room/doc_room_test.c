@@ -560,6 +560,40 @@ TEST(a_client_of_another_generation_is_kept_apart_unless_the_room_is_empty) {
   close_world(&w);
 }
 
+/* Goal: what a reader has of a document that was lost does not stand beside what is written after it. */
+TEST(a_reader_of_another_generation_waits_until_the_room_has_content) {
+  static const char params[] =
+      "{\"generation\":\"0123456789abcdef\",\"state_vector\":{\"bin\":[1,20,1]}}";
+  world w;
+  client a, b;
+  init(&w);
+  client_init(&a, 20);
+  client_init(&b, 30);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  join(&w, 2, lk_slice_cstr(params), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT) == NULL);
+  CHECK(lk_slice_starts_with(find(&w, LK_ROOM_REFUSE)->payload,
+                             LK_LIT("{\"reason\":\"unseeded\",\"generation\":\"")));
+  /* With nothing of its own it may come in. */
+  join(&w, 3, LK_LIT("{\"generation\":\"0123456789abcdef\",\"state_vector\":{\"bin\":[0]}}"),
+       LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
+  /* Somebody writes another document. */
+  say(&w, 1, LK_LIT("client_update"), type(&b, 0, "new"), LK_RIGHTS_WRITE);
+  land(&w);
+  join(&w, 2, lk_slice_cstr(params), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(
+      lk_slice_starts_with(find(&w, LK_ROOM_REFUSE)->payload, LK_LIT("{\"reason\":\"diverged\"")));
+  /* Or brings back the one that the reader has. */
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "old"), LK_RIGHTS_WRITE);
+  land(&w);
+  join(&w, 2, lk_slice_cstr(params), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
+  client_deinit(&a);
+  client_deinit(&b);
+  close_world(&w);
+}
+
 /* ---- y-protocols ---- */
 
 /* The |n|th y-protocols message among what |member| was pushed. */
