@@ -14,6 +14,14 @@ void lk_buf_deinit(lk_buf *self) {
   *self = (lk_buf){ 0 };
 }
 
+void lk_buf_fit(lk_buf *self) {
+  if (self->len == 0 || self->len == self->cap) return;
+  uint8_t *bytes = lk_resize_array(self->alloc, self->ptr, self->cap, self->len, 1);
+  if (bytes == NULL) return;
+  self->ptr = bytes;
+  self->cap = self->len;
+}
+
 static lk_err fail(lk_buf *self, lk_err err) {
   if (self->err == LK_OK) self->err = err;
   return self->err;

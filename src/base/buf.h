@@ -53,6 +53,9 @@ uint8_t *lk_buf_extend(lk_buf *self, size_t count);
 /* Back to |len| bytes, which must not be more than there are. Clears the remembered error. */
 void lk_buf_truncate(lk_buf *self, size_t len);
 
+/* Gives back what it holds beyond its bytes, for one that grows no more. Where the allocator refuses it is as before. */
+void lk_buf_fit(lk_buf *self);
+
 /* Removes |count| bytes from the front, moving the rest: for output that was partly written. */
 void lk_buf_consume(lk_buf *self, size_t count);
 

@@ -22,6 +22,7 @@ void lk_doc_encoded_init(lk_doc_encoded *self, const lk_alloc *alloc, size_t byt
 void lk_doc_encoded_attach(lk_doc_encoded *self, lk_doc *doc) {
   LK_ASSERT(doc != NULL || (self->whole.len > 0 && self->since_count == 0));
   self->doc = doc;
+  if (doc == NULL) lk_buf_fit(&self->whole); /* it is all that there is for a while */
 }
 
 void lk_doc_encoded_deinit(lk_doc_encoded *self) {

@@ -160,7 +160,7 @@ bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request) {
 
 static lk_err grow_applied(entry *e, size_t most) {
   size_t cap;
-  if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_cap + 1, 8, most, &cap)) return LK_ERR_LIMIT;
+  if (!lk_grow_cap(e->applied_cap, (size_t)e->applied_cap + 1, 2, most, &cap)) return LK_ERR_LIMIT;
   applied *items = lk_resize_array(e->house->env->alloc, e->applied, e->applied_cap, cap,
                                    sizeof *items);
   if (items == NULL) return LK_ERR_NOMEM;

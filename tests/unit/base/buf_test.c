@@ -116,3 +116,18 @@ TEST(buf_growth_asks_for_a_bounded_multiple_of_its_length) {
   CHECK(bytes_asked < 5u << 20);
   lk_buf_deinit(&b);
 }
+
+TEST(a_buffer_that_grows_no_more_gives_back_what_it_does_not_need) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 1000);
+  lk_buf_fit(&b);
+  CHECK_U64(b.cap, 0);
+  CHECK_OK(lk_buf_append(&b, LK_LIT("some bytes")));
+  CHECK_OK(lk_buf_reserve(&b, 100));
+  lk_buf_fit(&b);
+  CHECK_U64(b.cap, 10);
+  CHECK_TEXT(lk_buf_slice(&b), "some bytes");
+  CHECK_OK(lk_buf_append(&b, LK_LIT(" more"))); /* it may, though */
+  CHECK_TEXT(lk_buf_slice(&b), "some bytes more");
+  lk_buf_deinit(&b);
+}
