@@ -14,6 +14,14 @@ void lk_buf_deinit(lk_buf *self) {
   *self = (lk_buf){ 0 };
 }
 
+void lk_buf_rest(lk_buf *self, size_t cap_max) {
+  if (self->cap <= cap_max) return;
+  const lk_alloc *alloc = self->alloc;
+  size_t max = self->max;
+  lk_buf_deinit(self);
+  lk_buf_init(self, alloc, max);
+}
+
 void lk_buf_fit(lk_buf *self) {
   if (self->len == 0 || self->len == self->cap) return;
   uint8_t *bytes = lk_resize_array(self->alloc, self->ptr, self->cap, self->len, 1);

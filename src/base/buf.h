@@ -53,6 +53,10 @@ uint8_t *lk_buf_extend(lk_buf *self, size_t count);
 /* Back to |len| bytes, which must not be more than there are. Clears the remembered error. */
 void lk_buf_truncate(lk_buf *self, size_t len);
 
+/* Gives everything back where it holds memory for more than |cap_max| bytes; it is empty then. For who keeps a buffer
+ * while at rest and has used what is in it. */
+void lk_buf_rest(lk_buf *self, size_t cap_max);
+
 /* Gives back what it holds beyond its bytes, for one that grows no more. Where the allocator refuses it is as before. */
 void lk_buf_fit(lk_buf *self);
 

@@ -4,22 +4,22 @@
 #include "codec/json_writer.h"
 
 lk_err lk_doc_room_push(lk_room *self, lk_room_effect effect) {
-  return lk_effects_push_borrowed(&self->effects, &effect);
+  return lk_effects_push_borrowed(&self->work->effects, &effect);
 }
 
 lk_err lk_doc_room_push_copy(lk_room *self, lk_room_effect effect) {
-  return lk_effects_push(&self->effects, &effect);
+  return lk_effects_push(&self->work->effects, &effect);
 }
 
 /* What is known of the document is durable, and nobody waits for that. */
 static bool is_all_kept(const lk_room *self) {
-  return lk_held_is_empty(&self->held) &&
-         lk_doc_journal_is_kept(&self->journal, lk_doc_journal_ticket(&self->journal));
+  return lk_held_is_empty(&self->work->held) &&
+         lk_doc_journal_is_kept(&self->work->journal, lk_doc_journal_ticket(&self->work->journal));
 }
 
 static lk_err hold(lk_room *self, const lk_room_effect *effect) {
   LK_COVERED(doc_room_holds);
-  return lk_held_push(&self->held, lk_doc_journal_ticket(&self->journal), effect);
+  return lk_held_push(&self->work->held, lk_doc_journal_ticket(&self->work->journal), effect);
 }
 
 lk_err lk_doc_room_push_kept(lk_room *self, lk_room_effect effect) {
@@ -50,8 +50,8 @@ static void write_member(lk_json_writer *w, lk_slice key, lk_slice text) {
 static lk_err write_refusal(lk_room *self, const char *reason, lk_err why, lk_slice field) {
   lk_json_writer w;
   lk_slice name = why != LK_OK ? lk_slice_cstr(lk_err_name(why)) : LK_SLICE_EMPTY;
-  lk_buf_truncate(&self->text, 0);
-  lk_json_writer_init(&w, &self->text);
+  lk_buf_truncate(&self->work->text, 0);
+  lk_json_writer_init(&w, &self->work->text);
   (void)lk_json_begin_object(&w);
   write_member(&w, LK_LIT("reason"), reason != NULL ? lk_slice_cstr(reason) : name);
   write_member(&w, LK_LIT("field"), field);
@@ -74,7 +74,7 @@ lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char 
       self, (lk_room_effect){ .kind = input->kind == LK_ROOM_JOIN ? LK_ROOM_REFUSE : LK_ROOM_REPLY,
                               .member = input->member,
                               .request = input->request,
-                              .payload = lk_buf_slice(&self->text) });
+                              .payload = lk_buf_slice(&self->work->text) });
 }
 
 /* What the answer to an update means. */
@@ -93,7 +93,7 @@ lk_room_effect lk_doc_room_reply_ok(const lk_room *self, uint64_t member, uint64
 
 lk_err lk_doc_room_answer(lk_room *self, const lk_room_input *input, const outcome *o) {
   if (o->reason != NULL) return lk_doc_room_refuse(self, input, o->reason, o->why, LK_SLICE_EMPTY);
-  if (lk_doc_journal_is_kept(&self->journal, o->ticket))
+  if (lk_doc_journal_is_kept(&self->work->journal, o->ticket))
     return lk_doc_room_push(self, lk_doc_room_reply_ok(self, input->member, input->request));
-  return lk_doc_journal_wait(&self->journal, o->ticket, input->member, input->request);
+  return lk_doc_journal_wait(&self->work->journal, o->ticket, input->member, input->request);
 }

@@ -44,9 +44,9 @@ static lk_err write_history(lk_room *self, const lk_doc_wish *wish) {
   lk_err err = begin_history(self, wish, &rest, &walk);
   for (bool is_first = true; err == LK_OK && lk_doc_encoded_next(&walk, &update);
        is_first = false) {
-    if (!is_first) (void)lk_buf_append(&self->text, LK_LIT(","));
-    write_bytes(&self->text, update, wish->dialect);
-    err = lk_buf_err(&self->text);
+    if (!is_first) (void)lk_buf_append(&self->work->text, LK_LIT(","));
+    write_bytes(&self->work->text, update, wish->dialect);
+    err = lk_buf_err(&self->work->text);
   }
   lk_buf_deinit(&rest);
   return err;
@@ -79,7 +79,7 @@ static bool is_pushed(const lk_doc_wish *wish) {
 
 /* {"history":[...],"state_vector":... without its end. */
 static lk_err write_state(lk_room *self, const lk_doc_wish *wish) {
-  lk_buf *out = &self->text, vector;
+  lk_buf *out = &self->work->text, vector;
   lk_buf_truncate(out, 0);
   (void)lk_buf_append(out, LK_LIT("{\"history\":["));
   lk_err err = is_pushed(wish) ? LK_OK : write_history(self, wish);
@@ -102,7 +102,7 @@ static lk_slice encoding_name(lk_message_dialect dialect) {
 }
 
 static lk_err write_join(lk_room *self, const lk_room_input *input, const lk_doc_wish *wish) {
-  lk_buf *out = &self->text;
+  lk_buf *out = &self->work->text;
   lk_err err = write_state(self, wish);
   if (err != LK_OK) return err;
   (void)lk_buf_append(out, LK_LIT(","));
@@ -146,19 +146,19 @@ static lk_err shares_content(lk_room *self, const lk_room_input *input, lk_slice
 
 static lk_err refuse_generation(lk_room *self, const lk_room_input *input, lk_slice reason,
                                 lk_slice message) {
-  lk_buf_truncate(&self->text, 0);
-  (void)lk_buf_append(&self->text, LK_LIT("{\"reason\":\""));
-  (void)lk_buf_append(&self->text, reason);
-  (void)lk_buf_append(&self->text, LK_LIT("\","));
-  write_generation(self, &self->text);
-  (void)lk_buf_append(&self->text, LK_LIT(",\"message\":\""));
-  (void)lk_buf_append(&self->text, message);
-  lk_err err = lk_buf_append(&self->text, LK_LIT("\"}"));
+  lk_buf_truncate(&self->work->text, 0);
+  (void)lk_buf_append(&self->work->text, LK_LIT("{\"reason\":\""));
+  (void)lk_buf_append(&self->work->text, reason);
+  (void)lk_buf_append(&self->work->text, LK_LIT("\","));
+  write_generation(self, &self->work->text);
+  (void)lk_buf_append(&self->work->text, LK_LIT(",\"message\":\""));
+  (void)lk_buf_append(&self->work->text, message);
+  lk_err err = lk_buf_append(&self->work->text, LK_LIT("\"}"));
   if (err != LK_OK) return err;
   return lk_doc_room_push(self, (lk_room_effect){ .kind = LK_ROOM_REFUSE,
                                                   .member = input->member,
                                                   .request = input->request,
-                                                  .payload = lk_buf_slice(&self->text) });
+                                                  .payload = lk_buf_slice(&self->work->text) });
 }
 
 static lk_err accept(lk_room *self, const lk_room_input *input, lk_slice payload,
@@ -203,7 +203,7 @@ static lk_err check_generation(lk_room *self, const lk_room_input *input, const 
 
 lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input) {
   lk_doc_wish wish;
-  lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_doc_payload in = { self->limits, &self->work->scratch, &self->work->bytes, LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_wish(&in, input->payload, &wish);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
   bool is_refused = false;
@@ -215,7 +215,7 @@ lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input) {
   if (err != LK_OK && err != LK_ERR_NOMEM)
     return lk_doc_room_refuse(self, input, NULL, err,
                               wish.has_vector ? LK_LIT("state_vector") : LK_SLICE_EMPTY);
-  if (err == LK_OK) err = accept(self, input, lk_buf_slice(&self->text), wish.dialect);
+  if (err == LK_OK) err = accept(self, input, lk_buf_slice(&self->work->text), wish.dialect);
   if (err == LK_OK && is_pushed(&wish)) err = push_history(self, input->member, &wish);
   if (err == LK_OK && input->profile == LK_PROFILE_MINIMAL)
     err = lk_doc_room_tell_page(self, input);
@@ -225,21 +225,22 @@ lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input) {
 /* What a join would say, for a member that wants to be sure. */
 lk_err lk_doc_room_on_sync(lk_room *self, const lk_room_input *input) {
   lk_doc_wish wish;
-  lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_doc_payload in = { self->limits, &self->work->scratch, &self->work->bytes, LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_wish(&in, input->payload, &wish);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
   if ((err = lk_doc_room_wake(self, input)) != LK_OK) return err;
   err = write_state(self, &wish);
-  if (err == LK_OK) err = lk_buf_append(&self->text, LK_LIT("}"));
+  if (err == LK_OK) err = lk_buf_append(&self->work->text, LK_LIT("}"));
   if (err == LK_ERR_NOMEM) return err;
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, LK_LIT("state_vector"));
   if (is_pushed(&wish)) err = push_history(self, input->member, &wish);
   if (err != LK_OK) return err;
-  return lk_doc_room_push_kept(self, (lk_room_effect){ .kind = LK_ROOM_REPLY,
-                                                       .member = input->member,
-                                                       .request = input->request,
-                                                       .ok = true,
-                                                       .payload = lk_buf_slice(&self->text) });
+  return lk_doc_room_push_kept(self,
+                               (lk_room_effect){ .kind = LK_ROOM_REPLY,
+                                                 .member = input->member,
+                                                 .request = input->request,
+                                                 .ok = true,
+                                                 .payload = lk_buf_slice(&self->work->text) });
 }
 
 /* It was in before the room died, and may have missed what was passed on just then: nobody knows what, so it gets all. What

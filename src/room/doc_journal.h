@@ -55,6 +55,11 @@ static inline bool lk_doc_journal_is_kept(const lk_doc_journal *self, uint64_t t
   return ticket <= self->ticket_kept;
 }
 
+/* There is no record, and nobody waits: one that is made anew would be as good. */
+static inline bool lk_doc_journal_is_idle(const lk_doc_journal *self) {
+  return self->records.count == 0 && self->landed.count == 0 && self->waiting_count == 0;
+}
+
 /* Begins the next record where none is under way; its bytes are good until it is durable. False where there is
  * nothing to begin. */
 bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes);

@@ -51,9 +51,6 @@ static lk_err make_doc(lk_room *self, const lk_room_options *options) {
   self->doc_client = lk_load_le64(digest + 8) >> 11;
   self->seed[0] = lk_load_le64(digest + 16);
   self->seed[1] = lk_load_le64(digest + 24);
-  lk_map_init(&self->notes, self->env->alloc, sizeof(note), UINT32_MAX / 4, self->seed);
-  lk_map_init(&self->writers, self->env->alloc, sizeof(lk_slice), self->limits->doc_clients_count,
-              self->seed);
   lk_doc_encoded_init(&self->encoded, self->env->alloc, self->limits->doc_update_bytes);
   return lk_doc_room_open_doc(self);
 }
@@ -66,12 +63,6 @@ lk_err lk_doc_room_open_room(const lk_room_options *options, lk_room **out) {
                      .limits = options->limits,
                      .level = options->level,
                      .timer_at = LK_DOC_ROOM_NEVER };
-  lk_effects_init(&self->effects, alloc, options->limits);
-  lk_arena_init(&self->scratch, alloc, LK_DOC_ROOM_SCRATCH_MAX);
-  lk_buf_init(&self->bytes, alloc, options->limits->doc_update_bytes);
-  lk_buf_init(&self->text, alloc, SIZE_MAX / 4);
-  lk_doc_journal_init(&self->journal, alloc);
-  lk_held_init(&self->held, alloc);
   lk_err err = make_doc(self, options);
   if (err == LK_OK) err = recover_all(self, options);
   if (err != LK_OK) {
@@ -84,16 +75,10 @@ lk_err lk_doc_room_open_room(const lk_room_options *options, lk_room **out) {
 
 void lk_doc_room_close_room(lk_room *self) {
   const lk_alloc *alloc = self->env->alloc;
-  lk_doc_journal_deinit(&self->journal);
+  lk_doc_room_free_work(self);
   lk_doc_encoded_deinit(&self->encoded);
   lk_doc_close(self->doc);
-  lk_effects_deinit(&self->effects);
-  lk_held_deinit(&self->held);
-  lk_arena_deinit(&self->scratch);
-  lk_buf_deinit(&self->bytes);
-  lk_buf_deinit(&self->text);
-  lk_doc_room_free_notes(self);
-  lk_doc_room_free_writers(self);
+  lk_doc_room_free_people(self);
   if (self->awareness != NULL) {
     lk_doc_awareness_deinit(self->awareness);
     lk_free_bytes(alloc, self->awareness, sizeof *self->awareness);
@@ -108,7 +93,7 @@ void lk_doc_room_close_room(lk_room *self) {
 lk_err lk_doc_room_on_snapshot(lk_room *self) {
   lk_doc_item update = { .kind = LK_DOC_ITEM_UPDATE };
   const lk_doc_item generation = { .kind = LK_DOC_ITEM_GENERATION, .number = self->generation };
-  lk_buf *out = &self->text;
+  lk_buf *out = &self->work->text;
   lk_err err = lk_doc_encoded_whole(&self->encoded, &update.bytes);
   lk_buf_truncate(out, 0);
   if (err == LK_OK) err = lk_doc_record_begin(out);

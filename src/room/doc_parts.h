@@ -22,7 +22,6 @@
 #include "room/effects.h"
 #include "room/held.h"
 
-#define LK_DOC_ROOM_SCRATCH_MAX ((size_t)1 << 24)
 #define LK_DOC_ROOM_NEVER UINT64_MAX
 
 /* What is to be remembered of a member; of most nothing is. */
@@ -32,6 +31,22 @@ typedef struct note {
   uint32_t subject_len;
   uint8_t *subject; /* owned */
 } note;
+
+/* What a room needs while it does something. One that sleeps has none. */
+typedef struct lk_doc_work {
+  lk_effects effects;
+  lk_held held;     /* what waits for the records before it */
+  lk_arena scratch; /* of one input */
+  lk_buf bytes;     /* of one input: what its payload has */
+  lk_buf text;      /* of one input: a payload to send */
+  lk_doc_journal journal;
+} lk_doc_work;
+
+/* Who did what: only where somebody has a name, or speaks y-protocols. */
+typedef struct lk_doc_people {
+  lk_map notes;   /* member -> note */
+  lk_map writers; /* client -> its first writer's subject, an owned lk_slice */
+} lk_doc_people;
 
 struct lk_room {
   const lk_env *env;
@@ -44,14 +59,8 @@ struct lk_room {
   uint64_t timer_at;   /* the TICK that is due; NEVER: none */
   uint64_t generation;
   bool generation_is_kept;
-  lk_effects effects;
-  lk_held held;     /* what waits for the records before it */
-  lk_arena scratch; /* of one input */
-  lk_buf bytes;     /* of one input: what its payload has */
-  lk_buf text;      /* of one input: a payload to send */
-  lk_map notes;     /* member -> note */
-  lk_map writers;   /* client -> its first writer's subject, an owned lk_slice */
-  lk_doc_journal journal;
+  lk_doc_work *work;
+  lk_doc_people *people; /* NULL where there are none */
   lk_doc_encoded encoded;
   lk_doc_awareness *awareness; /* NULL where nobody ever showed anything */
   lk_doc_rendered *rendered;   /* NULL where nobody ever read HTML */
@@ -70,7 +79,7 @@ static inline outcome refused(const char *reason, lk_err why) {
 
 /* It is in the document, now or from before, but perhaps not durable yet. */
 static inline outcome known(const lk_room *self) {
-  return (outcome){ .ticket = lk_doc_journal_ticket(&self->journal) };
+  return (outcome){ .ticket = lk_doc_journal_ticket(&self->work->journal) };
 }
 
 static inline lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
@@ -106,7 +115,11 @@ lk_err lk_doc_room_wake(lk_room *self, const lk_room_input *input);
 uint64_t lk_doc_room_sleep_at(const lk_room *self);
 /* What cannot be encoded for want of memory stays open. */
 void lk_doc_room_fall_asleep(lk_room *self);
-void lk_doc_room_empty(lk_room *self, lk_buf *buf);
+/* Before an input is taken. */
+lk_err lk_doc_room_begin_work(lk_room *self);
+/* Nothing is left to be polled: a room that sleeps and waits for nothing rests. */
+void lk_doc_room_end_work(lk_room *self);
+void lk_doc_room_free_work(lk_room *self);
 
 /* ---- doc_writers.c ---- */
 
@@ -121,8 +134,7 @@ lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, 
  * is the first that we see of them. */
 lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update);
 lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out);
-void lk_doc_room_free_notes(lk_room *self);
-void lk_doc_room_free_writers(lk_room *self);
+void lk_doc_room_free_people(lk_room *self);
 
 /* ---- doc_updates.c ---- */
 

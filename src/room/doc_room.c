@@ -19,8 +19,6 @@
 
 #include "room/doc_query.h"
 
-#define BUF_KEPT 512 /* bytes that an idle buffer keeps */
-
 static lk_err arm_timer(lk_room *self) {
   uint64_t at = lk_doc_room_sleep_at(self);
   if (self->awareness != NULL) at = lk_min_u64(at, lk_doc_awareness_deadline(self->awareness));
@@ -63,17 +61,18 @@ lk_err lk_doc_room_tell_page(lk_room *self, const lk_room_input *input) {
 static lk_err on_read(lk_room *self, const lk_room_input *input) {
   lk_doc_reading reading;
   lk_err err = lk_doc_room_wake(self, input);
-  lk_buf_truncate(&self->text, 0);
+  lk_buf_truncate(&self->work->text, 0);
   if (err == LK_OK)
-    err = lk_doc_query_read(self->doc, self->limits, &self->scratch, input->payload, &self->text,
-                            &reading);
+    err = lk_doc_query_read(self->doc, self->limits, &self->work->scratch, input->payload,
+                            &self->work->text, &reading);
   if (err != LK_OK) return err;
-  return lk_doc_room_push_kept(self, (lk_room_effect){ .kind = LK_ROOM_REPLY,
-                                                       .member = input->member,
-                                                       .request = input->request,
-                                                       .ok = reading.ok,
-                                                       .binary = reading.binary,
-                                                       .payload = lk_buf_slice(&self->text) });
+  return lk_doc_room_push_kept(self,
+                               (lk_room_effect){ .kind = LK_ROOM_REPLY,
+                                                 .member = input->member,
+                                                 .request = input->request,
+                                                 .ok = reading.ok,
+                                                 .binary = reading.binary,
+                                                 .payload = lk_buf_slice(&self->work->text) });
 }
 
 static lk_err on_message(lk_room *self, const lk_room_input *input) {
@@ -131,27 +130,29 @@ static lk_err run(lk_room *self, const lk_room_input *input) {
   LK_UNREACHABLE();
 }
 
-static void shrink(lk_room *self, lk_buf *buf) {
-  if (buf->cap > BUF_KEPT) lk_doc_room_empty(self, buf);
-}
-
 lk_err lk_doc_room_step(lk_room *self, const lk_room_input *input) {
-  lk_arena_reset(&self->scratch);
-  shrink(self, &self->bytes);
-  shrink(self, &self->text);
-  lk_err err = run(self, input);
+  lk_err err = lk_doc_room_begin_work(self);
+  if (err == LK_OK) err = run(self, input);
   return err == LK_OK ? arm_timer(self) : err;
 }
 
 /* First what the last step said, then what became durable: news for the others, answers to their authors, and
  * what was held back, one for each poll. */
-static bool poll(lk_room *self, lk_room_effect *out) {
+static bool poll_work(lk_room *self, lk_room_effect *out) {
+  lk_doc_work *w = self->work;
   lk_doc_waiter waiter;
-  if (lk_effects_poll(&self->effects, out) || lk_doc_room_poll_news(self, out)) return true;
-  if (!lk_doc_journal_poll(&self->journal, &waiter))
-    return lk_held_poll(&self->held, self->journal.ticket_kept, out);
+  if (lk_effects_poll(&w->effects, out) || lk_doc_room_poll_news(self, out)) return true;
+  if (!lk_doc_journal_poll(&w->journal, &waiter))
+    return lk_held_poll(&w->held, w->journal.ticket_kept, out);
   *out = lk_doc_room_reply_ok(self, waiter.member, waiter.request);
   return true;
+}
+
+static bool poll(lk_room *self, lk_room_effect *out) {
+  if (self->work == NULL) return false;
+  if (poll_work(self, out)) return true;
+  lk_doc_room_end_work(self);
+  return false;
 }
 
 static lk_err merge(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,

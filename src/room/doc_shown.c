@@ -55,7 +55,7 @@ lk_err lk_doc_room_push_awareness(lk_room *self, uint64_t member) {
 lk_err lk_doc_room_on_awareness(lk_room *self, const lk_room_input *input) {
   lk_slice update;
   outcome o;
-  lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_doc_payload in = { self->limits, &self->work->scratch, &self->work->bytes, LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_read(&in, input->payload, input->binary, &update);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
   err = lk_doc_room_take_awareness(self, input, update, &o);

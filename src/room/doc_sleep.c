@@ -1,4 +1,4 @@
-/* room/doc_sleep.c -- the document, open and closed.
+/* room/doc_sleep.c -- the document, open and closed, and what a room needs while it does something.
  *
  * A document that nobody changes sleeps: it is closed, and what remains is its encoding, which is a fraction of it. The
  * next change opens it again, which takes a small one microseconds. Large ones are left open for longer. */
@@ -6,6 +6,8 @@
 
 #include "doc/news.h"
 
+#define SCRATCH_MAX ((size_t)1 << 24)
+#define BUF_KEPT 512         /* bytes that an idle buffer keeps */
 #define SLEEP_MS 2000        /* a small document that long without a change is closed */
 #define SLEEP_LARGE_MS 60000 /* and a large one */
 #define LARGE_BYTES 32768    /* as encoded */
@@ -37,12 +39,6 @@ uint64_t lk_doc_room_sleep_at(const lk_room *self) {
   return self->touched_ms + (self->encoded.whole.len > LARGE_BYTES ? SLEEP_LARGE_MS : SLEEP_MS);
 }
 
-void lk_doc_room_empty(lk_room *self, lk_buf *buf) {
-  size_t max = buf->max;
-  lk_buf_deinit(buf);
-  lk_buf_init(buf, self->env->alloc, max);
-}
-
 /* What cannot be encoded for want of memory stays open. */
 void lk_doc_room_fall_asleep(lk_room *self) {
   lk_slice whole;
@@ -50,9 +46,46 @@ void lk_doc_room_fall_asleep(lk_room *self) {
   lk_doc_encoded_attach(&self->encoded, NULL);
   lk_doc_close(self->doc);
   self->doc = NULL;
-  lk_effects_trim(&self->effects);
-  lk_doc_room_empty(self, &self->bytes);
-  lk_doc_room_empty(self, &self->text);
-  lk_arena_deinit(&self->scratch);
-  lk_arena_init(&self->scratch, self->env->alloc, LK_DOC_ROOM_SCRATCH_MAX);
+}
+
+/* ---- work ---- */
+
+lk_err lk_doc_room_begin_work(lk_room *self) {
+  const lk_alloc *alloc = self->env->alloc;
+  lk_doc_work *w = self->work;
+  if (w != NULL) {
+    lk_arena_reset(&w->scratch);
+    lk_buf_rest(&w->bytes, BUF_KEPT);
+    lk_buf_rest(&w->text, BUF_KEPT);
+    return LK_OK;
+  }
+  w = self->work = lk_alloc_bytes(alloc, sizeof *w);
+  if (w == NULL) return LK_ERR_NOMEM;
+  lk_effects_init(&w->effects, alloc, self->limits);
+  lk_held_init(&w->held, alloc);
+  lk_arena_init(&w->scratch, alloc, SCRATCH_MAX);
+  lk_buf_init(&w->bytes, alloc, self->limits->doc_update_bytes);
+  lk_buf_init(&w->text, alloc, SIZE_MAX / 4);
+  lk_doc_journal_init(&w->journal, alloc);
+  return LK_OK;
+}
+
+void lk_doc_room_free_work(lk_room *self) {
+  lk_doc_work *w = self->work;
+  if (w == NULL) return;
+  lk_effects_deinit(&w->effects);
+  lk_held_deinit(&w->held);
+  lk_arena_deinit(&w->scratch);
+  lk_buf_deinit(&w->bytes);
+  lk_buf_deinit(&w->text);
+  lk_doc_journal_deinit(&w->journal);
+  lk_free_bytes(self->env->alloc, w, sizeof *w);
+  self->work = NULL;
+}
+
+void lk_doc_room_end_work(lk_room *self) {
+  bool is_asleep = self->doc == NULL;
+  if (is_asleep && lk_held_is_empty(&self->work->held) &&
+      lk_doc_journal_is_idle(&self->work->journal))
+    lk_doc_room_free_work(self);
 }

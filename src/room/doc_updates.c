@@ -9,7 +9,7 @@
 
 static lk_err begin_journal(lk_room *self) {
   lk_room_effect effect = { .kind = LK_ROOM_JOURNAL };
-  if (!lk_doc_journal_begin(&self->journal, &effect.ticket, &effect.payload)) return LK_OK;
+  if (!lk_doc_journal_begin(&self->work->journal, &effect.ticket, &effect.payload)) return LK_OK;
   return lk_doc_room_push(self, effect);
 }
 
@@ -17,14 +17,14 @@ lk_err lk_doc_room_note_item(lk_room *self, const lk_doc_item *item, uint64_t fr
   lk_err err = LK_OK;
   if (!self->generation_is_kept) {
     const lk_doc_item generation = { .kind = LK_DOC_ITEM_GENERATION, .number = self->generation };
-    err = lk_doc_journal_append(&self->journal, &generation, 0);
+    err = lk_doc_journal_append(&self->work->journal, &generation, 0);
     self->generation_is_kept = true;
   }
-  return err == LK_OK ? lk_doc_journal_append(&self->journal, item, from) : err;
+  return err == LK_OK ? lk_doc_journal_append(&self->work->journal, item, from) : err;
 }
 
 lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input) {
-  lk_doc_journal_landed(&self->journal, input->ticket);
+  lk_doc_journal_landed(&self->work->journal, input->ticket);
   return begin_journal(self);
 }
 
@@ -49,7 +49,7 @@ bool lk_doc_room_poll_news(lk_room *self, lk_room_effect *out) {
   *out = (lk_room_effect){ .kind = LK_ROOM_BROADCAST,
                            .event = LK_LIT("server_update"),
                            .binary = true };
-  return lk_doc_journal_poll_update(&self->journal, &out->member, &out->payload);
+  return lk_doc_journal_poll_update(&self->work->journal, &out->member, &out->payload);
 }
 
 static lk_err apply_news(lk_room *self, const lk_room_input *input, lk_slice update, outcome *out) {
@@ -99,7 +99,7 @@ lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_sli
 lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input) {
   lk_slice update;
   outcome o;
-  lk_doc_payload in = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_doc_payload in = { self->limits, &self->work->scratch, &self->work->bytes, LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_read(&in, input->payload, input->binary, &update);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
   err = lk_doc_room_take_update(self, input, update, &o);

@@ -3,16 +3,27 @@
 
 #include "codec/varint.h"
 
+static lk_err make_people(lk_room *self) {
+  if (self->people != NULL) return LK_OK;
+  self->people = lk_alloc_bytes(self->env->alloc, sizeof *self->people);
+  if (self->people == NULL) return LK_ERR_NOMEM;
+  lk_map_init(&self->people->notes, self->env->alloc, sizeof(note), UINT32_MAX / 4, self->seed);
+  lk_map_init(&self->people->writers, self->env->alloc, sizeof(lk_slice),
+              self->limits->doc_clients_count, self->seed);
+  return LK_OK;
+}
+
 note *lk_doc_room_find_note(const lk_room *self, uint64_t member) {
   uint8_t bytes[8];
-  return lk_map_get(&self->notes, key_of(member, bytes));
+  return self->people == NULL ? NULL : lk_map_get(&self->people->notes, key_of(member, bytes));
 }
 
 lk_err lk_doc_room_make_note(lk_room *self, uint64_t member, note **out) {
   uint8_t bytes[8];
   void *value;
   bool is_new;
-  lk_err err = lk_map_put(&self->notes, key_of(member, bytes), &value, &is_new);
+  lk_err err = make_people(self);
+  if (err == LK_OK) err = lk_map_put(&self->people->notes, key_of(member, bytes), &value, &is_new);
   if (err == LK_OK) *out = value;
   return err;
 }
@@ -34,29 +45,30 @@ void lk_doc_room_forget_note(lk_room *self, uint64_t member) {
   const note *n = lk_doc_room_find_note(self, member);
   if (n == NULL) return;
   lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
-  (void)lk_map_remove(&self->notes, key_of(member, bytes));
+  (void)lk_map_remove(&self->people->notes, key_of(member, bytes));
 }
 
-void lk_doc_room_free_notes(lk_room *self) {
+static void free_notes(lk_room *self) {
   uint32_t cursor = 0;
   lk_slice key;
   void *value;
-  while (lk_map_next(&self->notes, &cursor, &key, &value)) {
+  while (lk_map_next(&self->people->notes, &cursor, &key, &value)) {
     const note *n = value;
     lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
   }
-  lk_map_deinit(&self->notes);
+  lk_map_deinit(&self->people->notes);
 }
 
 /* False where the client is known already. */
 lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, bool *is_new) {
   uint8_t bytes[8];
   void *value;
-  lk_err err = lk_map_put(&self->writers, key_of(client, bytes), &value, is_new);
+  lk_err err = make_people(self);
+  if (err == LK_OK) err = lk_map_put(&self->people->writers, key_of(client, bytes), &value, is_new);
   if (err != LK_OK || !*is_new) return err;
   uint8_t *copy = lk_alloc_bytes(self->env->alloc, subject.len);
   if (copy == NULL) {
-    (void)lk_map_remove(&self->writers, key_of(client, bytes));
+    (void)lk_map_remove(&self->people->writers, key_of(client, bytes));
     return LK_ERR_NOMEM;
   }
   memcpy(copy, subject.ptr, subject.len);
@@ -95,20 +107,29 @@ lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out) {
   lk_slice key;
   void *value;
   lk_err err = LK_OK;
-  while (err == LK_OK && lk_map_next(&self->writers, &cursor, &key, &value)) {
+  while (err == LK_OK && self->people != NULL &&
+         lk_map_next(&self->people->writers, &cursor, &key, &value)) {
     const lk_doc_item item = { LK_DOC_ITEM_WRITER, lk_load_le64(key.ptr), *(lk_slice *)value };
     err = lk_doc_record_append(out, &item);
   }
   return err;
 }
 
-void lk_doc_room_free_writers(lk_room *self) {
+static void free_writers(lk_room *self) {
   uint32_t cursor = 0;
   lk_slice key;
   void *value;
-  while (lk_map_next(&self->writers, &cursor, &key, &value)) {
+  while (lk_map_next(&self->people->writers, &cursor, &key, &value)) {
     const lk_slice *subject = value;
     lk_free_bytes(self->env->alloc, (void *)(uintptr_t)subject->ptr, subject->len);
   }
-  lk_map_deinit(&self->writers);
+  lk_map_deinit(&self->people->writers);
+}
+
+void lk_doc_room_free_people(lk_room *self) {
+  if (self->people == NULL) return;
+  free_notes(self);
+  free_writers(self);
+  lk_free_bytes(self->env->alloc, self->people, sizeof *self->people);
+  self->people = NULL;
 }

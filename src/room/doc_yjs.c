@@ -92,7 +92,8 @@ static lk_err tell_denied(lk_room *self, const lk_room_input *input, const outco
 lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input) {
   lk_slice bytes;
   outcome all = { 0 };
-  lk_doc_payload payload = { self->limits, &self->scratch, &self->bytes, LK_SLICE_EMPTY };
+  lk_doc_payload payload = { self->limits, &self->work->scratch, &self->work->bytes,
+                             LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_read(&payload, input->payload, input->binary, &bytes);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, payload.field);
   for (lk_reader in = lk_reader_of(bytes); lk_reader_left(&in) > 0;) {

@@ -52,13 +52,6 @@ lk_err lk_effects_push_borrowed(lk_effects *self, const lk_room_effect *effect) 
   return err;
 }
 
-void lk_effects_trim(lk_effects *self) {
-  if (self->count > 0) return;
-  lk_free_array(self->alloc, self->items, self->cap, sizeof *self->items);
-  self->items = NULL;
-  self->cap = 0;
-}
-
 bool lk_effects_poll(lk_effects *self, lk_room_effect *out) {
   if (self->first == self->count) {
     self->first = self->count = 0;

@@ -27,9 +27,6 @@ lk_err lk_effects_push(lk_effects *self, const lk_room_effect *effect) LK_MUST_U
 /* The same without a copy: what |effect| points to lives until it was polled, and the one after it. */
 lk_err lk_effects_push_borrowed(lk_effects *self, const lk_room_effect *effect) LK_MUST_USE;
 
-/* Gives back the memory of a queue that is empty. */
-void lk_effects_trim(lk_effects *self);
-
 bool lk_effects_poll(lk_effects *self, lk_room_effect *out);
 
 #endif

@@ -71,6 +71,18 @@ TEST(buf_remembers_its_first_error_and_ignores_what_follows) {
   lk_buf_deinit(&b);
 }
 
+TEST(buf_at_rest_keeps_what_is_small_and_gives_back_the_rest) {
+  lk_buf buf;
+  lk_buf_init(&buf, test_alloc(), 1000);
+  CHECK_OK(lk_buf_append(&buf, LK_LIT("some")));
+  lk_buf_rest(&buf, buf.cap);
+  CHECK(lk_slice_equal(lk_buf_slice(&buf), LK_LIT("some")));
+  lk_buf_rest(&buf, buf.cap - 1);
+  CHECK(buf.cap == 0 && buf.len == 0 && buf.max == 1000);
+  CHECK_OK(lk_buf_append(&buf, LK_LIT("more")));
+  lk_buf_deinit(&buf);
+}
+
 TEST(buf_consume_moves_the_rest_to_the_front) {
   lk_buf b;
   lk_buf_init(&b, test_alloc(), 100);
