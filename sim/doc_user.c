@@ -378,13 +378,21 @@ static void take_state(doc_user *self, lk_slice response, lk_arena *scratch, boo
                                { .name = LK_LIT("generation") } };
   lk_json_reader in;
   lk_slice generation = LK_SLICE_EMPTY;
+  lk_buf before, after;
   lk_err err = lk_json_reader_init(&in, response, &self->limits, scratch);
   if (err == LK_OK) err = lk_json_read_members(&in, members, 3);
   if (err == LK_OK && is_join) err = lk_json_get_string(&members[2].value, &generation);
   if (err == LK_OK && is_join && generation.len != DOC_GENERATION_LEN) err = LK_ERR_PAYLOAD;
   expect(self, err, "reads what it was answered");
   if (err != LK_OK) return;
+  encode_beyond(self, LK_SLICE_EMPTY, &before);
   apply_history(self, members[0].raw, scratch);
+  encode_beyond(self, LK_SLICE_EMPTY, &after);
+  if (!is_join && !lk_slice_equal(lk_buf_slice(&before), lk_buf_slice(&after)))
+    sim_world_fail(world_of(self), "missed: %s was in, and had not been told of everything",
+                   self->node.name);
+  lk_buf_deinit(&before);
+  lk_buf_deinit(&after);
   if (is_join && !lk_slice_equal(generation, lk_slice_cstr(self->generation))) {
     self->was_acked = false;
     memcpy(self->generation, generation.ptr, DOC_GENERATION_LEN);

@@ -19,7 +19,9 @@ static bool is_all_kept(const lk_room *self) {
 
 static lk_err hold(lk_room *self, const lk_room_effect *effect) {
   LK_COVERED(doc_room_holds);
-  return lk_held_push(&self->work->held, lk_doc_journal_ticket(&self->work->journal), effect);
+  const lk_doc_journal *j = &self->work->journal;
+  const lk_held_point point = { lk_doc_journal_ticket(j), j->updates_noted };
+  return lk_held_push(&self->work->held, point, effect);
 }
 
 lk_err lk_doc_room_push_kept(lk_room *self, lk_room_effect effect) {

@@ -50,9 +50,10 @@ static lk_err open_record(lk_doc_journal *self, record **out) {
   return LK_OK;
 }
 
-static lk_err note_author(record *r, uint64_t from) {
+static lk_err note_author(lk_doc_journal *self, record *r, uint64_t from) {
   uint8_t bytes[8];
   lk_store_le64(bytes, from);
+  self->updates_noted++;
   return lk_buf_append(&r->authors, lk_slice_of(bytes, sizeof bytes));
 }
 
@@ -69,7 +70,7 @@ lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item, uint
 #endif
   lk_err err = r == NULL ? open_record(self, &r) : LK_OK;
   if (err == LK_OK) err = lk_doc_record_append(&r->bytes, item);
-  return err == LK_OK && item->kind == LK_DOC_ITEM_UPDATE ? note_author(r, from) : err;
+  return err == LK_OK && item->kind == LK_DOC_ITEM_UPDATE ? note_author(self, r, from) : err;
 }
 
 bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes) {
@@ -107,6 +108,7 @@ bool lk_doc_journal_poll_update(lk_doc_journal *self, uint64_t *from, lk_slice *
       if (item.kind != LK_DOC_ITEM_UPDATE) continue;
       *from = lk_load_le64(r->authors.ptr + 8 * self->told++);
       *update = item.bytes;
+      self->updates_told++;
       return true;
     }
     next_landed(self);

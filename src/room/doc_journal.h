@@ -31,6 +31,8 @@ typedef struct lk_doc_journal {
   lk_list landed;         /* durable ones, until their updates were taken out */
   lk_reader news;         /* of the first of those, once it was begun */
   size_t told;            /* how many updates were taken out of it */
+  uint64_t updates_noted; /* how many there ever were */
+  uint64_t updates_told;  /* and how many of them were taken out */
   lk_doc_waiter *waiting; /* a part of the array */
   uint32_t waiting_first;
   uint32_t waiting_count;

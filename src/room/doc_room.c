@@ -136,14 +136,15 @@ lk_err lk_doc_room_step(lk_room *self, const lk_room_input *input) {
   return err == LK_OK ? arm_timer(self) : err;
 }
 
-/* First what the last step said, then what became durable: news for the others, answers to their authors, and
- * what was held back, one for each poll. */
+/* First what the last step said, then what became durable: what was held for no more than that, news for the others, and
+ * answers to their authors, one for each poll. */
 static bool poll_work(lk_room *self, lk_room_effect *out) {
   lk_doc_work *w = self->work;
   lk_doc_waiter waiter;
-  if (lk_effects_poll(&w->effects, out) || lk_doc_room_poll_news(self, out)) return true;
-  if (!lk_doc_journal_poll(&w->journal, &waiter))
-    return lk_held_poll(&w->held, w->journal.ticket_kept, out);
+  const lk_held_point reached = { w->journal.ticket_kept, w->journal.updates_told };
+  if (lk_effects_poll(&w->effects, out) || lk_held_poll(&w->held, reached, out)) return true;
+  if (lk_doc_room_poll_news(self, out)) return true;
+  if (!lk_doc_journal_poll(&w->journal, &waiter)) return false;
   *out = lk_doc_room_reply_ok(self, waiter.member, waiter.request);
   return true;
 }

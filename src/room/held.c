@@ -3,7 +3,7 @@
 
 typedef struct held {
   lk_link link;
-  uint64_t ticket;
+  lk_held_point point;
   lk_room_effect effect;
   size_t size; /* of this block */
   uint8_t bytes[];
@@ -34,21 +34,21 @@ static uint8_t *move(lk_slice *bytes, uint8_t *at) {
   return at + bytes->len;
 }
 
-lk_err lk_held_push(lk_held *self, uint64_t ticket, const lk_room_effect *effect) {
+lk_err lk_held_push(lk_held *self, lk_held_point point, const lk_room_effect *effect) {
   size_t size = sizeof(held) + effect->event.len + effect->payload.len;
   held *h = lk_alloc_bytes(self->alloc, size);
   if (h == NULL) return LK_ERR_NOMEM;
-  *h = (held){ .ticket = ticket, .effect = *effect, .size = size };
+  *h = (held){ .point = point, .effect = *effect, .size = size };
   (void)move(&h->effect.payload, move(&h->effect.event, h->bytes));
   lk_list_push_last(&self->items, &h->link);
   return LK_OK;
 }
 
-bool lk_held_poll(lk_held *self, uint64_t kept, lk_room_effect *out) {
+bool lk_held_poll(lk_held *self, lk_held_point reached, lk_room_effect *out) {
   free_told(self);
   if (self->items.count == 0) return false;
   const held *h = LK_CONTAINER(self->items.first, held, link);
-  if (h->ticket > kept) return false;
+  if (h->point.ticket > reached.ticket || h->point.news > reached.news) return false;
   *out = h->effect;
   self->told = lk_list_pop_first(&self->items);
   return true;

@@ -303,17 +303,40 @@ TEST(who_joins_or_asks_while_a_change_is_not_durable_is_answered_when_it_is) {
   land(&w);
   CHECK_U64(w.heard.count, 7);
   CHECK(w.heard.at[0].kind == LK_ROOM_JOURNAL && w.heard.at[1].kind == LK_ROOM_BROADCAST);
-  CHECK(w.heard.at[2].kind == LK_ROOM_REPLY && w.heard.at[2].request == 3);
-  CHECK(w.heard.at[3].kind == LK_ROOM_ACCEPT && w.heard.at[3].member == 2);
+  CHECK(w.heard.at[2].kind == LK_ROOM_ACCEPT && w.heard.at[2].member == 2);
+  CHECK(w.heard.at[3].kind == LK_ROOM_PUSH && w.heard.at[3].member == 2);
   CHECK(w.heard.at[4].kind == LK_ROOM_PUSH && w.heard.at[4].member == 2);
-  CHECK(w.heard.at[5].kind == LK_ROOM_PUSH && w.heard.at[5].member == 2);
-  CHECK(w.heard.at[6].kind == LK_ROOM_REPLY && w.heard.at[6].request == 77);
+  CHECK(w.heard.at[5].kind == LK_ROOM_REPLY && w.heard.at[5].request == 77);
+  CHECK(w.heard.at[6].kind == LK_ROOM_REPLY && w.heard.at[6].request == 3);
   land(&w);
   CHECK(find(&w, LK_ROOM_ACCEPT) == NULL && find(&w, LK_ROOM_BROADCAST) != NULL);
   /* Nothing is under way: at once. */
   join(&w, 3, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
   CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
   check_room(&w, "xyz");
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* Goal: who joins hears of each update in the answer or after it, also of one that is made durable with what the answer has. */
+TEST(who_joins_misses_nothing_that_is_in_the_record_it_waits_for) {
+  world w;
+  client a;
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "x"), LK_RIGHTS_WRITE);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 1, "y"), LK_RIGHTS_WRITE);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 2, "z"), LK_RIGHTS_WRITE); /* beside y */
+  land(&w);
+  CHECK(find(&w, LK_ROOM_ACCEPT) == NULL);
+  land(&w);
+  CHECK_U64(w.heard.count, 5);
+  CHECK(w.heard.at[0].kind == LK_ROOM_BROADCAST && has(w.heard.at[0].payload, LK_LIT("y")));
+  CHECK(w.heard.at[1].kind == LK_ROOM_ACCEPT);
+  CHECK(w.heard.at[2].kind == LK_ROOM_BROADCAST && has(w.heard.at[2].payload, LK_LIT("z")));
+  CHECK(w.heard.at[3].request == 3 && w.heard.at[4].request == 5);
   client_deinit(&a);
   close_world(&w);
 }
