@@ -10,6 +10,9 @@
 #include "room/doc_record.h"
 #include "sim/recovery.h"
 
+#define LAGS_MS 3000
+#define LAG_OVER_MS 5000
+#define LAG_LOOK_MS 20 /* between two looks at what waits for a client that lags */
 #define IDLE_MS 60000
 #define SWEEP_MS 10000
 #define OUTPUT_BYTES_MIN (1u << 22) /* whole documents go out */
@@ -139,6 +142,8 @@ static void send(doc_server *self, doc_link *link, lk_slice bytes, bool is_binar
   LK_ASSERT(err == LK_OK); /* the simulator's own memory */
   sim_net_send(&self->world->net, link->end, lk_buf_slice(&message));
   lk_buf_deinit(&message);
+  if (sim_world_strikes(self->world->world, SIM_FAULT_reader_lags, &self->prng))
+    link->lag_until_ms = sim_node_now_ms(&self->node) + 1 + lk_prng_below(&self->prng, LAGS_MS);
   if (sim_net_queued(&self->world->net, link->end) > self->limits.ws_output_bytes)
     drop_link(self, link);
 }
@@ -149,6 +154,39 @@ static void carry_out(doc_server *self, uint32_t edge, const lk_edge_output *out
   if (link == NULL) return;
   if (out->kind == LK_EDGE_SEND) send(self, link, out->bytes, out->is_binary);
   else drop_link(self, link);
+}
+
+/* As server/connection.c sees it. */
+static lk_bus_lag lag_of(doc_server *self, const doc_link *link, uint64_t now_ms) {
+  size_t most = self->limits.ws_output_bytes;
+  size_t waiting = sim_net_queued(&self->world->net, link->end);
+  if (waiting >= most / 4 || now_ms < link->lag_until_ms) return LK_BUS_BEHIND;
+  if (waiting < most / 64) return LK_BUS_IN_STEP;
+  return waiting >= most / 16 && link->lag == LK_BUS_IN_STEP ? LK_BUS_SLOW : link->lag;
+}
+
+static uint64_t watch_lags(doc_server *self, uint64_t now_ms) {
+  uint64_t next_ms = UINT64_MAX;
+  for (uint32_t i = 0; i < self->link_count; i++) {
+    doc_link *link = &self->links[i];
+    if (!link->is_open) continue;
+    lk_bus_lag lag = lag_of(self, link, now_ms);
+    if (lag != link->lag) lk_edge_set_lag(self->edges[link->edge], link->connection, lag);
+    link->lag = lag;
+    if (lag != LK_BUS_IN_STEP) link->lagged_ms = now_ms;
+    if (lag != LK_BUS_IN_STEP) next_ms = lk_min_u64(next_ms, now_ms + LAG_LOOK_MS);
+  }
+  return next_ms;
+}
+
+bool doc_server_lags(const doc_server *self, sim_end end) {
+  uint64_t now_ms = sim_node_now_ms(&self->node);
+  for (uint32_t i = 0; i < self->link_count; i++) {
+    const doc_link *link = &self->links[i];
+    if ((link->end ^ 1) == end)
+      return link->lagged_ms > 0 && now_ms - link->lagged_ms < LAG_OVER_MS;
+  }
+  return false;
 }
 
 static void note_erased(doc_server *self) {
@@ -163,6 +201,7 @@ static void pump(doc_server *self) {
   sim_world *world = self->world->world;
   uint64_t now_ms = sim_node_now_ms(&self->node), wake_ms = self->sweep_at_ms;
   for (uint32_t i = 0; i < DOC_EDGES; i++) lk_edge_step(self->edges[i], now_ms);
+  wake_ms = lk_min_u64(wake_ms, watch_lags(self, now_ms));
   carry(self);
   for (uint32_t i = 0; i < DOC_EDGES; i++) {
     while (lk_edge_poll_one(self->edges[i], &out)) carry_out(self, i, &out);

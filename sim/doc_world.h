@@ -85,6 +85,9 @@ typedef struct doc_link {
   bool is_open;        /* has said what it is */
   uint64_t connection; /* the edge's name for it */
   uint64_t heard_ms;
+  lk_bus_lag lag;        /* what its edge was told */
+  uint64_t lag_until_ms; /* until then it is said to read too slowly */
+  uint64_t lagged_ms;    /* when it did so last */
 } doc_link;
 
 typedef struct doc_server {
@@ -116,6 +119,9 @@ void doc_server_deinit(doc_server *self);
 /* The house ends, or an edge with its connections; another one begins. False where the server is down. */
 bool doc_server_kill_rooms(doc_server *self);
 bool doc_server_kill_edge(doc_server *self);
+
+/* Whether the client at |end| was behind a moment ago: it may not have been told all yet. */
+bool doc_server_lags(const doc_server *self, sim_end end);
 
 /* What a house would open |topic| from now. |out| is a fresh document. */
 lk_err doc_server_recover(doc_server *self, uint32_t topic, sim_view view, lk_doc *out);

@@ -17,7 +17,8 @@
 #define STALL_MAX_US (20000u * SIM_MS)
 #define CLOG_DELAY_MAX_US (3000u * SIM_MS)
 
-typedef enum item_kind { ITEM_SYN, ITEM_ACK, ITEM_TEXT, ITEM_FIN, ITEM_RST } item_kind;
+/* LOST: what was sent when the connection was dead already; nobody hears it, but who has forgotten the connection says so. */
+typedef enum item_kind { ITEM_SYN, ITEM_ACK, ITEM_TEXT, ITEM_LOST, ITEM_FIN, ITEM_RST } item_kind;
 
 typedef struct item {
   lk_link link;
@@ -44,6 +45,7 @@ struct connection {
   sim_net *net;
   uint64_t number;
   side sides[2];
+  bool is_cut; /* it died: what was not under way then is lost */
 };
 
 typedef struct datagram {
@@ -251,6 +253,7 @@ sim_end sim_net_connect(sim_net *self, sim_node *from, sim_node *to) {
 static void cut(side *s) {
   sim_net *net = s->connection->net;
   uint64_t who = lk_prng_below(&net->prng, 3);
+  s->connection->is_cut = true;
   for (unsigned i = 0; i < 2; i++) {
     side *hears = &s->connection->sides[i];
     side *speaks = other(hears);
@@ -263,6 +266,10 @@ void sim_net_send(sim_net *self, sim_end end, lk_slice text) {
   side *s = find(self, end);
   uint64_t stall = 0;
   if (s == NULL || !s->known) return;
+  if (s->connection->is_cut) {
+    if (!ends_in_reset(s)) push(s, ITEM_LOST, LK_SLICE_EMPTY, 0);
+    return;
+  }
   if (sim_world_strikes(self->world, SIM_FAULT_net_cut, &self->prng)) {
     cut(s);
     return;

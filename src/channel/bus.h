@@ -12,7 +12,9 @@
  *    │ <──────────────────── PUSH member event payload    │
  *    │ <──────────────────── BROADCAST topic event payload│ one copy for each edge; but |member|
  *    │ <──────────────────── CRASH member reason          │ it is out
- *
+ *    │ LAG member lag ────────────────────────────────────> it reads more slowly than it is sent to, or no longer
+ *    │ <──────────────────── LAG member lag profile       │ BEHIND: what is broadcast from here on is not for it; IN_STEP:
+ *    │                                                    │ it has been sent what it missed, and gets the rest again
  *
  *   edge with a connection                              edge with the session (channel/relay.h)
  *    │ HELLO generation ──────────────────────────────────> forgets what an earlier one waited for; and back
@@ -66,24 +68,33 @@ typedef enum lk_bus_audience {
   LK_BUS_AUDIENCES
 } lk_bus_audience;
 
+/* How far a member is behind what it is sent, in the field |request| of a LAG. */
+typedef enum lk_bus_lag {
+  LK_BUS_IN_STEP,
+  LK_BUS_SLOW,   /* it should be sent to less often */
+  LK_BUS_BEHIND, /* and now not at all, until it has read what waits for it */
+} lk_bus_lag;
+
 typedef struct lk_bus_message {
   lk_bus_kind kind;
   lk_bus_audience audience;   /* BROADCAST, ACCEPT */
   lk_rights rights;           /* JOIN, RESTORE, MESSAGE, QUERY */
   lk_message_dialect dialect; /* ACCEPT: what this member reads from then on; PUSH: the same,
                                  PLAIN: as before */
-  bool binary;                /* |payload| is bytes, not JSON text; POLL_POST: a batch; POLL_ANSWER: has messages */
-  bool again;                 /* MESSAGE, JOIN: sent before, to a room process that died */
-  uint64_t generation;        /* HELLO: the sender's */
-  uint64_t answers; /* HELLO: the generation of the receiver that the sender knows; 0: none */
-  uint64_t request;
-  uint64_t settled; /* JOIN, MESSAGE: every request below it has been answered */
-  uint64_t member;  /* BROADCAST: who does not get it; 0: everybody does */
-  lk_slice topic; /* POLL_*: the session's token */
+  bool
+      binary; /* |payload| is bytes, not JSON text; POLL_POST: a batch; POLL_ANSWER: has messages */
+  bool again; /* MESSAGE, JOIN: sent before, to a room process that died */
+  uint64_t generation; /* HELLO: the sender's */
+  uint64_t answers;    /* HELLO: the generation of the receiver that the sender knows; 0: none */
+  uint64_t request;    /* LAG: lk_bus_lag */
+  uint64_t settled;    /* JOIN, MESSAGE: every request below it has been answered */
+  uint64_t member;     /* BROADCAST: who does not get it; 0: everybody does */
+  lk_slice topic;      /* POLL_*: the session's token */
   lk_slice event;
   lk_slice payload;
   lk_slice subject; /* who the client is, by its token; empty: nobody in particular */
-  lk_profile_set profiles; /* BROADCAST: whose; ACCEPT, REPLY: the one of this member from then on, 0: as before */
+  lk_profile_set
+      profiles; /* BROADCAST: whose; ACCEPT, REPLY, LAG: the one of this member from then on, 0: as before */
 } lk_bus_message;
 
 /* Appends one frame. LK_ERR_TOO_BIG where it would be longer than |frame_max| bytes; the buffer's

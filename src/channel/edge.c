@@ -85,6 +85,7 @@ struct connection {
   bool is_closing : 1;  /* a CLOSE is due, or was given out: nothing more is taken or sent */
   bool is_told : 1;     /* the CLOSE was given out */
   bool is_full : 1;     /* RESUME is due some day */
+  uint8_t lag;          /* lk_bus_lag */
 };
 
 struct member {
@@ -100,6 +101,7 @@ struct member {
   uint32_t profile : 2;  /* lk_profile */
   uint32_t dialect : 2;  /* lk_message_dialect */
   uint32_t is_in : 1;
+  uint32_t is_behind : 1; /* broadcasts pass it by */
   uint8_t payload[];
 };
 
@@ -1187,6 +1189,39 @@ static void change_profile(member *m, lk_profile_set set) {
   }
 }
 
+/* ---- who reads slowly ---- */
+
+static void tell_lag(lk_edge *self, const member *m) {
+  tell(self, m->topic->house,
+       &(lk_bus_message){ .kind = LK_BUS_LAG, .member = m->number, .request = m->connection->lag });
+}
+
+void lk_edge_set_lag(lk_edge *self, uint64_t number, lk_bus_lag lag) {
+  connection *c = table_get(&self->connections, number);
+  uint64_t tag = 0;
+  if (c == NULL || c->lag == lag) return;
+  LK_COVERED(edge_lag_changes);
+  c->lag = (uint8_t)lag;
+  const lk_session_channel *at = lk_session_next(&c->session, NULL, &tag);
+  for (; at != NULL; at = lk_session_next(&c->session, at, &tag)) {
+    const member *m = table_get(&self->members, tag);
+    if (m != NULL && m->is_in) tell_lag(self, m);
+  }
+}
+
+/* Who heard of presence hears of it anew when it is in step again. */
+static void on_lag(lk_edge *self, const lk_bus_message *m) {
+  member *who = table_get(&self->members, m->member);
+  if (who == NULL || !who->is_in) return;
+  change_profile(who, m->profiles);
+  bool was_behind = who->is_behind;
+  who->is_behind = m->request == LK_BUS_BEHIND;
+  if (was_behind && !who->is_behind && who->audience == LK_BUS_HEARERS)
+    who->audience = LK_BUS_WAITERS;
+}
+
+/* ---- answers ---- */
+
 static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
   bool is_join = m->kind != LK_BUS_REPLY && m->kind != LK_BUS_LATE;
   asked *a = take_asked(h, m->request, is_join);
@@ -1198,6 +1233,7 @@ static void on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
     change_profile(a->member, m->profiles);
     a->member->dialect = m->dialect & 3;
     let_in(a->member);
+    if (a->member->connection->lag > 0) tell_lag(self, a->member);
     answer(self, a, m, lk_session_accept, false);
     break;
   case LK_BUS_REFUSE: answer(self, a, m, lk_session_refuse, true); break;
@@ -1263,7 +1299,7 @@ static bool is_receiver(member *who, const lk_bus_message *m, unsigned classes) 
       who->connection->is_closing)
     return false;
   if (m->audience != LK_BUS_ALL && who->audience != m->audience) return false;
-  if (!lk_profile_is_in(m->profiles, (lk_profile)who->profile)) return false;
+  if (who->is_behind || !lk_profile_is_in(m->profiles, (lk_profile)who->profile)) return false;
   if (m->audience == LK_BUS_WAITERS) who->audience = LK_BUS_HEARERS;
   return true;
 }
@@ -1355,6 +1391,7 @@ static void restore_members(lk_edge *self, uint32_t index) {
     member *m = self->members.slots[i].thing;
     if (m == NULL || !m->is_in || m->topic->house != index) continue;
     if (m->audience == LK_BUS_HEARERS) m->audience = LK_BUS_WAITERS;
+    m->is_behind = false; /* it is sent all, whatever it had */
     tell(self, index,
          &(lk_bus_message){ .kind = LK_BUS_RESTORE,
                             .member = m->number,
@@ -1363,6 +1400,7 @@ static void restore_members(lk_edge *self, uint32_t index) {
                                                           : LK_LIT("{}"),
                             .rights = rights_of(self, m),
                             .subject = subject_on(m->connection, m->lease) });
+    if (m->connection->lag > 0) tell_lag(self, m);
   }
 }
 
@@ -1388,6 +1426,7 @@ static void on_message_of_house(lk_edge *self, uint32_t index, const lk_bus_mess
   case LK_BUS_PUSH: on_push(self, m); break;
   case LK_BUS_BROADCAST: on_broadcast(self, m); break;
   case LK_BUS_CRASH: on_crash(self, m); break;
+  case LK_BUS_LAG: on_lag(self, m); break;
   case LK_BUS_JOIN:
   case LK_BUS_RESTORE:
   case LK_BUS_MESSAGE:

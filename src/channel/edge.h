@@ -88,6 +88,10 @@ bool lk_edge_is_idle(const lk_edge *self);
  * topic. A connection whose token ends is closed (LK_ERR_TOKEN_EXPIRED); a member that was let in by a token for its
  * topic is put out when that one ends. Times are the wall clock's, in ms since 1970, as tokens have them. */
 
+/* How much waits for |connection| to be read: houses send to it less often, or not at all, and then what it missed. It is
+ * for the host to say so again when that changes. */
+void lk_edge_set_lag(lk_edge *self, uint64_t connection, lk_bus_lag lag);
+
 /* When lk_edge_step() must be called; UINT64_MAX for never. */
 uint64_t lk_edge_deadline(const lk_edge *self);
 

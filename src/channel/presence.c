@@ -342,15 +342,24 @@ static lk_err need_member(lk_presence *self, uint64_t member, record **out, bool
   return LK_OK;
 }
 
+static void wait_for_state(lk_presence *self, record *r, uint64_t now_ms) {
+  if (!r->waits) self->waiting_count++;
+  r->waits = true;
+  open_window(self, now_ms);
+}
+
 lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) {
   record *r;
   bool is_new;
   lk_err err = need_member(self, member, &r, &is_new);
   if (err != LK_OK) return err;
-  if (!r->waits) self->waiting_count++;
-  r->waits = true;
-  open_window(self, now_ms);
+  wait_for_state(self, r, now_ms);
   return LK_OK;
+}
+
+void lk_presence_repeat(lk_presence *self, uint64_t member, uint64_t now_ms) {
+  record *r = find_member(self, member);
+  if (r != NULL) wait_for_state(self, r, now_ms);
 }
 
 /* Where the link to what |r| shows under |key| is; it leads to NULL where there is nothing. */

@@ -99,6 +99,9 @@ void lk_presence_deinit(lk_presence *self);
  * (room_members_count), LK_ERR_NOMEM. */
 lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) LK_MUST_USE;
 
+/* A member that may have missed something gets the state again. Nothing happens where it is none. */
+void lk_presence_repeat(lk_presence *self, uint64_t member, uint64_t now_ms);
+
 /* Shows |member| under |key|, a user's id. One member may show itself under several keys. |entropy| is fresh and random;
  * phx_ref is made of it. Errors of both: LK_ERR_PAYLOAD where |meta| is no object, the errors of its JSON, LK_ERR_UTF8 for the key;
  * LK_ERR_TOO_BIG beyond presence_meta_bytes or, for the key, channel_name_bytes; LK_ERR_LIMIT beyond presence_metas_count, presence_key_metas_count,

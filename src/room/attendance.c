@@ -130,6 +130,10 @@ void lk_attendance_leave(lk_attendance *self, uint64_t member, uint64_t now_ms) 
   if (self->state != NULL) lk_presence_leave(&self->state->presence, member, now_ms);
 }
 
+void lk_attendance_repeat(lk_attendance *self, uint64_t member, uint64_t now_ms) {
+  if (self->state != NULL) lk_presence_repeat(&self->state->presence, member, now_ms);
+}
+
 lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *context,
                             uint64_t member, lk_slice event, lk_slice payload) {
   wish w = { 0 };

@@ -46,6 +46,9 @@ lk_err lk_attendance_enter(lk_attendance *self, const lk_attendance_context *con
 /* It is gone. */
 void lk_attendance_leave(lk_attendance *self, uint64_t member, uint64_t now_ms);
 
+/* It may have missed something: it gets the state again. */
+void lk_attendance_repeat(lk_attendance *self, uint64_t member, uint64_t now_ms);
+
 /* Whether |event| is one of the three above, or, where members have cursors, cursor_pos, which sets the field of that name in
  * what the member shows. */
 bool lk_attendance_knows(lk_slice event, bool has_cursors);

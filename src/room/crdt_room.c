@@ -999,6 +999,8 @@ static lk_err take_input(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_LEAVE: on_leave(self, input->member); return LK_OK;
   case LK_ROOM_TICK: return on_tick(self, input);
   case LK_ROOM_RENDER: return tell_page(self, 0);
+  case LK_ROOM_LAG:
+  case LK_ROOM_CATCH_UP: return LK_OK; /* of kinds that catch up */
   }
   LK_UNREACHABLE();
 }

@@ -28,6 +28,8 @@
 typedef struct note {
   bool is_refused; /* its replica has what ours has not */
   bool was_asked;  /* it was sent our state vector */
+  uint32_t vector_len;
+  uint8_t *vector; /* owned: of the state that it was last told of, while it is behind; else NULL */
   uint32_t subject_len;
   uint8_t *subject; /* owned */
 } note;
@@ -171,6 +173,9 @@ lk_err lk_doc_room_on_yjs_sync(lk_room *self, const lk_room_input *input);
 
 lk_err lk_doc_room_on_join(lk_room *self, const lk_room_input *input);
 lk_err lk_doc_room_on_restore(lk_room *self, const lk_room_input *input);
+/* The member reads too slowly: it is spared what others are told, until it is told all that it missed. */
+lk_err lk_doc_room_on_lag(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_catch_up(lk_room *self, const lk_room_input *input);
 /* What a join would say, for a member that wants to be sure. */
 lk_err lk_doc_room_on_sync(lk_room *self, const lk_room_input *input);
 

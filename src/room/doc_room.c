@@ -125,6 +125,8 @@ static lk_err run(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_SNAPSHOT: return lk_doc_room_on_snapshot(self);
   case LK_ROOM_LEAVE: return on_leave(self, input);
   case LK_ROOM_TICK: return on_tick(self, input);
+  case LK_ROOM_LAG: return lk_doc_room_on_lag(self, input);
+  case LK_ROOM_CATCH_UP: return lk_doc_room_on_catch_up(self, input);
   case LK_ROOM_RENDER: return lk_doc_room_tell_page(self, input);
   }
   LK_UNREACHABLE();
@@ -174,6 +176,7 @@ const lk_room_kind lk_doc_room_kind = {
   .poll = poll,
   .is_kept = true,
   .has_cursors = true,
+  .catches_up = true,
   .renders = true,
   .merge = merge,
 };

@@ -45,6 +45,7 @@ void lk_doc_room_forget_note(lk_room *self, uint64_t member) {
   const note *n = lk_doc_room_find_note(self, member);
   if (n == NULL) return;
   lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
+  lk_free_bytes(self->env->alloc, n->vector, n->vector_len);
   (void)lk_map_remove(&self->people->notes, key_of(member, bytes));
 }
 
@@ -55,6 +56,7 @@ static void free_notes(lk_room *self) {
   while (lk_map_next(&self->people->notes, &cursor, &key, &value)) {
     const note *n = value;
     lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
+    lk_free_bytes(self->env->alloc, n->vector, n->vector_len);
   }
   lk_map_deinit(&self->people->notes);
 }

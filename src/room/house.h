@@ -96,7 +96,9 @@ typedef struct lk_house_stats {
   uint64_t journal_failures;
   lk_err journal_err; /* of the last one; LK_OK where there was none */
   uint64_t rooms_dropped;
-  uint64_t repeated;         /* requests that came again and had been applied */
+  uint64_t repeated; /* requests that came again and had been applied */
+  uint64_t
+      members_skipped; /* so often somebody read too slowly, and was spared what others were told */
   uint64_t storage_failures; /* rooms dropped for what the storage said */
 } lk_house_stats;
 

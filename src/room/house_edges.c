@@ -89,7 +89,7 @@ static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m
     return;
   }
   err = lk_house_make_member(e, number, &who);
-  if (err == LK_OK) who->profile = (uint8_t)profile;
+  if (err == LK_OK) who->profile = who->own_profile = (uint8_t)profile;
   if (err == LK_OK && m->kind == LK_BUS_JOIN &&
       (err = lk_house_note_asked(e, number, m->request)) != LK_OK)
     lk_house_free_member(self, who);
@@ -224,6 +224,9 @@ static void on_message_of_edge(lk_house *self, uint32_t index, const lk_bus_mess
   case LK_BUS_MESSAGE: on_message(self, number, m); break;
   case LK_BUS_QUERY: lk_house_on_query(self, number_of(index, 0), m); break;
   case LK_BUS_LEAVE: on_leave(self, number); break;
+  case LK_BUS_LAG:
+    lk_house_on_lag(self, number, (lk_bus_lag)lk_min_u64(m->request, LK_BUS_BEHIND));
+    break;
   default: break; /* what only houses say */
   }
 }

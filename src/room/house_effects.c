@@ -65,6 +65,11 @@ void lk_house_leave_attendance(entry *e, uint64_t number) {
   watch_presence(e);
 }
 
+void lk_house_repeat_attendance(entry *e, uint64_t number) {
+  lk_attendance_repeat(&e->attendance, number, e->house->now_ms);
+  watch_presence(e);
+}
+
 static void tell_presence(entry *e, lk_bus_audience audience, lk_slice event, lk_slice payload) {
   for (uint32_t i = 0; payload.len > 0 && i < e->house->edges_count; i++) {
     if (e->edge_members[i] == 0) continue;
@@ -115,7 +120,8 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   member *m = lk_house_find_member(house, effect->member);
   bool hears = false;
-  if (m == NULL) return; /* left meanwhile */
+  /* It left meanwhile, or its edge began again and asked once more: then the first answer is as good. */
+  if (m == NULL || m->state != MEMBER_JOINS) return;
   lk_slice params = lk_house_kept_params(house, effect->member, effect->request);
   if (params.ptr == NULL) params = house->joining;
   else e->has_let_in = true;
@@ -136,7 +142,7 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
 
 static void do_refuse(entry *e, const lk_room_effect *effect) {
   member *m = lk_house_find_member(e->house, effect->member);
-  if (m == NULL) return;
+  if (m == NULL || m->state != MEMBER_JOINS) return;
   lk_house_free_member(e->house, m);
   lk_house_answer(e->house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
                   effect->payload, effect->binary);
@@ -291,6 +297,8 @@ static void entry_drain(entry *e) {
     case LK_ROOM_JOURNAL: err = do_journal(e, &effect); break;
     case LK_ROOM_SNAPSHOT_DONE: err = do_snapshot(e, &effect); break;
     case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
+    case LK_ROOM_SKIP: lk_house_skip(e, effect.member); break;
+    case LK_ROOM_RESUME: lk_house_resume(e, effect.member); break;
     case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
     }
   }

@@ -268,6 +268,15 @@ lk_slice lk_house_profile_refusal(lk_house *self, lk_err why, lk_slice field) {
   return lk_buf_append(out, LK_LIT("\"}")) == LK_OK ? lk_buf_slice(out) : LK_LIT("{}");
 }
 
+/* What is gathered is sent before anybody stops gathering. */
+void lk_house_set_pace(member *m, lk_profile profile) {
+  entry *e = m->entry;
+  if (e->pace != NULL && e->pace->waiting.len > 0) flush(e);
+  lk_house_leave_pace(m);
+  m->profile = (uint8_t)profile;
+  lk_house_enter_pace(m);
+}
+
 void lk_house_change_pace(entry *e, member *m, uint64_t request, lk_slice payload) {
   lk_house *house = e->house;
   lk_profile profile;
@@ -278,10 +287,8 @@ void lk_house_change_pace(entry *e, member *m, uint64_t request, lk_slice payloa
                     lk_house_profile_refusal(house, err, field), false);
     return;
   }
-  /* What is gathered is sent before anybody stops gathering. */
-  if (e->pace != NULL && e->pace->waiting.len > 0) flush(e);
-  lk_house_leave_pace(m);
-  m->profile = (uint8_t)profile;
-  lk_house_enter_pace(m);
+  m->own_profile = (uint8_t)profile;
+  if (m->lag != LK_BUS_IN_STEP && profile == LK_PROFILE_FULL) profile = LK_PROFILE_CONSTRAINED;
+  lk_house_set_pace(m, profile);
   answer_profile(house, m, request);
 }

@@ -8,6 +8,7 @@
  *   house_revival.c   what a house of before had in memory
  *   house_queries.c   requests from nobody who is in a room
  *   house_pace.c      members that are served less often
+ *   house_lag.c       members that read too slowly
  *   house_effects.c   inputs to a room, and what follows from them; presence
  *   house_journal.c   records and snapshots
  *
@@ -42,7 +43,10 @@ typedef struct member {
   entry *entry;
   uint64_t number; /* the edge in the top byte, below it the edge's own number */
   member_state state;
-  uint8_t profile;      /* lk_profile */
+  uint8_t profile;      /* lk_profile: how it is served */
+  uint8_t own_profile;  /* and how it would be if it kept up */
+  uint8_t lag;          /* lk_bus_lag, as its edge sees it */
+  bool is_skipped;      /* its edge passes it by */
   uint32_t asked_count; /* of its requests, those that are not answered */
 } member;
 
@@ -353,12 +357,24 @@ bool lk_house_is_of_pace(lk_slice event);
 void lk_house_change_pace(entry *e, member *m, uint64_t request, lk_slice payload);
 void lk_house_free_pace(entry *e);
 
+/* As |profile| from now on. */
+void lk_house_set_pace(member *m, lk_profile profile);
+
+/* ---- house_lag.c ---- */
+
+/* May drop the room. */
+void lk_house_on_lag(lk_house *self, uint64_t number, lk_bus_lag lag);
+/* What the room answers to that. */
+void lk_house_skip(entry *e, uint64_t number);
+void lk_house_resume(entry *e, uint64_t number);
+
 /* ---- house_effects.c ---- */
 
 /* A BROADCAST, to those of |effect->profiles|: one message for each edge that has somebody in the room. */
 void lk_house_send_to_all(entry *e, const lk_room_effect *effect);
 
 void lk_house_leave_attendance(entry *e, uint64_t number);
+void lk_house_repeat_attendance(entry *e, uint64_t number);
 void lk_house_tell_attendance(entry *e);
 void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
                                 lk_slice payload);

@@ -33,6 +33,8 @@ typedef enum lk_room_input_kind {
   LK_ROOM_JOURNALED, /* ticket: its record is durable, and those before it */
   LK_ROOM_SNAPSHOT,  /* answer with SNAPSHOT_DONE, now or in a later step */
   LK_ROOM_QUERY, /* member, request, event, payload, binary: like MESSAGE, from nobody who is in the room */
+  LK_ROOM_LAG,      /* member: kinds that catch up: SKIP for it, in this step or a later one */
+  LK_ROOM_CATCH_UP, /* member: what it missed since the SKIP, and RESUME behind that */
   LK_ROOM_RENDER, /* kinds that render: a BROADCAST to LK_PROFILE_MINIMAL with what changed since the last one */
 } lk_room_input_kind;
 
@@ -66,8 +68,10 @@ typedef enum lk_room_effect_kind {
   /* payload: the state with the records that were JOURNALED, and with nothing else: what is not
    * durable yet might be taken back, or come a second time. */
   LK_ROOM_SNAPSHOT_DONE,
-  LK_ROOM_TIMER, /* at_ms: send a TICK then; replaces an earlier one */
-  LK_ROOM_STOP,  /* result: drop the room */
+  LK_ROOM_TIMER,  /* at_ms: send a TICK then; replaces an earlier one */
+  LK_ROOM_SKIP,   /* member: BROADCASTs from here on are not for it */
+  LK_ROOM_RESUME, /* member: and again they are */
+  LK_ROOM_STOP,   /* result: drop the room */
 } lk_room_effect_kind;
 
 /* Slices live until the next step or poll of the room. */
@@ -115,6 +119,7 @@ typedef struct lk_room_kind {
   bool (*poll)(lk_room *self, lk_room_effect *out);
   bool is_kept;     /* what it journals is there when it opens; else it never journals */
   bool has_cursors; /* members say cursor_pos to those who hear of presence */
+  bool catches_up;  /* it knows LAG and CATCH_UP: members that read too slowly are not sent all */
   bool renders;     /* it knows RENDER; members that cannot do better get its HTML */
   /* Appends one payload that says what |count| broadcasts of |event| said. LK_ERR_UNSUPPORTED where that cannot be: they
    * are sent one by one then, as for any other error. NULL: never. */

@@ -44,6 +44,10 @@
 #define SOCKET_CLOSE_MS 5000
 #define DOCUMENT_SILENCE_MS 20000
 #define BODY_OF_STRANGERS_MAX 65536u
+/* Parts of ws_output_bytes: with so much waiting a client is sent less, or nothing that others are sent, or all again. */
+#define LAG_SLOW 16
+#define LAG_BEHIND 4
+#define LAG_OVER 64
 #define WRITES_MAX 8 /* in one settling: then it is the others' turn */
 
 static uint64_t now_of(const lk_connection *self) { return lk_loop_now(self->host->loop); }
@@ -723,6 +727,22 @@ void lk_connection_drain(lk_connection *self) {
   if (self->state == LK_CONNECTION_HTTP) self->last_response = true;
 }
 
+/* Of what may wait for a client: half of the limit is there for what is said to it alone. */
+static lk_bus_lag lag_of(const lk_connection *self) {
+  size_t waiting = lk_ws_output(&self->ws).len, most = self->host->limits->ws_output_bytes;
+  if (waiting >= most / LAG_BEHIND) return LK_BUS_BEHIND;
+  if (waiting < most / LAG_OVER) return LK_BUS_IN_STEP;
+  return waiting >= most / LAG_SLOW && self->lag == LK_BUS_IN_STEP ? LK_BUS_SLOW : self->lag;
+}
+
+static void watch_lag(lk_connection *self) {
+  if (!is_socket(self) || !self->is_open || self->is_echo) return;
+  lk_bus_lag lag = lag_of(self);
+  if (lag == self->lag) return;
+  self->lag = lag;
+  self->host->on_lag(self, lag);
+}
+
 void lk_connection_settle(lk_connection *self) {
   if (self->state == LK_CONNECTION_DEAD) return;
   tick(self);
@@ -735,6 +755,7 @@ void lk_connection_settle(lk_connection *self) {
   }
   if (writes == WRITES_MAX) unsettle(self);
   if (self->state == LK_CONNECTION_DEAD) return;
+  watch_lag(self);
   linger(self);
   if (self->tls != NULL && lk_tls_has_ended(self->tls) && wants_input(self)) on_hang_up(self);
   if (self->state == LK_CONNECTION_DEAD) return;

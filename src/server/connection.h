@@ -64,6 +64,8 @@ typedef struct lk_connection_host {
                      const lk_answer *answer);
   /* The connection has died while |query| was set; it is NULL now. */
   void (*on_query_end)(lk_connection *connection, void *query);
+  /* How much waits to be read by the client has become more, or nothing to speak of. */
+  void (*on_lag)(lk_connection *connection, lk_bus_lag lag);
   /* There is output, or the deadline changed, or the connection is dead: call lk_connection_settle
    * before the loop waits again. */
   void (*on_unsettled)(lk_connection *connection);
@@ -83,7 +85,7 @@ struct lk_connection {
   lk_link unsettled;    /* the host's: those to be settled */
   lk_heap_item timer;   /* the host's */
   uint64_t edge_number; /* the host's, from on_open to on_end */
-  lk_tls *tls; /* NULL: plain */
+  lk_tls *tls;          /* NULL: plain */
   union {
     struct { /* until |is_ws| */
       lk_http1 http;
@@ -99,6 +101,7 @@ struct lk_connection {
   uint64_t told_ms;    /* when a message was queued last */
   lk_connection_state state;
   lk_message_form form; /* what the client asked for, from on_open on */
+  lk_bus_lag lag;       /* what on_lag was told last */
   bool is_unsettled;
   bool is_ws;   /* it is a WebSocket, or was one */
   bool is_open; /* between on_open and on_end */

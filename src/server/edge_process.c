@@ -91,6 +91,7 @@ typedef struct edge_process {
   lk_buf frames; /* one message to many */
   lk_heap timers;
   lk_list connections;
+  bool has_news; /* for houses, since edges were run last */
   lk_list unsettled;
   uint64_t accept_again_ms; /* LK_LOOP_NEVER while accepting */
   uint64_t drain_ends_ms;
@@ -271,6 +272,12 @@ static void answer_query(edge_process *self, lk_api_pending *pending) {
   c->query = NULL;
   lk_err err = lk_api_desk_finish(&self->desk, pending, lk_posix_wall_ms(), &keep_alive, &c->out);
   lk_connection_answered(c, err, keep_alive);
+}
+
+static void on_lag(lk_connection *c, lk_bus_lag lag) {
+  edge_process *self = of_connection(c);
+  lk_edge_set_lag(self->edge, c->edge_number, lag);
+  self->has_news = true;
 }
 
 static void on_unsettled(lk_connection *c) {
@@ -742,7 +749,8 @@ static uint64_t turn(void *ctx) {
     lk_edge_recheck(self->edge);
   lk_longpoll_tick(&self->longpoll, lk_loop_now(&self->loop));
   lk_relay_tick(&self->relay, lk_loop_now(&self->loop));
-  for (lk_api_pending *late; (late = lk_api_desk_late(&self->desk, lk_loop_now(&self->loop))) != NULL;)
+  for (lk_api_pending *late;
+       (late = lk_api_desk_late(&self->desk, lk_loop_now(&self->loop))) != NULL;)
     answer_query(self, late);
   for (int i = 0; i < TURN_ROUNDS; i++) {
     run_edge(self);
@@ -750,6 +758,8 @@ static uint64_t turn(void *ctx) {
     if (self->unsettled.count == 0) break;
     settle_all(self);
   }
+  if (self->has_news) run_edge(self);
+  self->has_news = false;
   say_numbers(self);
   return prepare_to_sleep(self) ? next_deadline(self) : 0;
 }
@@ -887,6 +897,7 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
                                      .on_poll_end = on_poll_end,
                                      .on_query = on_query,
                                      .on_query_end = on_query_end,
+                                     .on_lag = on_lag,
                                      .on_unsettled = on_unsettled };
   lk_buf_init(&self->frames, self->env.alloc, FRAME_MAX);
   lk_heap_init(&self->timers, self->env.alloc, self->limits.server_connections_count);

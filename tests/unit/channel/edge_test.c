@@ -257,6 +257,54 @@ TEST(what_is_said_before_a_house_is_there_waits_for_it) {
   deinit(&w);
 }
 
+TEST(who_is_behind_is_passed_by_until_its_house_says_that_it_has_caught_up) {
+  static const lk_message_form forms[] = { LK_MESSAGE_V2, LK_MESSAGE_V2 };
+  world w;
+  uint64_t c[2];
+  lk_bus_message m;
+  lk_edge_output out;
+  const lk_bus_message news = {
+    .kind = LK_BUS_BROADCAST, .topic = LK_LIT("t"), .event = LK_LIT("e"), .payload = LK_LIT("{}")
+  };
+  init(&w);
+  begin(&w, forms, c, 2);
+  lk_edge_set_lag(w.edge, c[1], LK_BUS_BEHIND);
+  lk_edge_set_lag(w.edge, c[1], LK_BUS_BEHIND); /* it knows */
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_LAG && m.request == LK_BUS_BEHIND);
+  uint64_t late = m.member;
+  CHECK(!hear(&w, &m));
+  say(&w, news); /* the house has said nothing yet */
+  CHECK(lk_edge_poll(w.edge, &out) && out.count == 2);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_LAG, .member = late, .request = LK_BUS_BEHIND });
+  say(&w, news);
+  CHECK(lk_edge_poll(w.edge, &out) && out.count == 1 && out.connections[0] == c[0]);
+  lk_edge_set_lag(w.edge, c[1], LK_BUS_IN_STEP);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_LAG && m.request == LK_BUS_IN_STEP);
+  say(&w, news);
+  CHECK(lk_edge_poll(w.edge, &out) && out.count == 1);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_LAG, .member = late, .request = LK_BUS_IN_STEP });
+  say(&w, news);
+  CHECK(lk_edge_poll(w.edge, &out) && out.count == 2);
+
+  /* A house that begins restores it, and is told. */
+  lk_edge_set_lag(w.edge, c[1], LK_BUS_SLOW);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_LAG, .member = late, .request = LK_BUS_BEHIND });
+  hear_all(&w);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 10 });
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_HELLO);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_RESTORE && hear(&w, &m) && m.kind == LK_BUS_RESTORE);
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_LAG && m.request == LK_BUS_SLOW && m.member == late);
+  say(&w, news);
+  CHECK(lk_edge_poll(w.edge, &out) && out.count == 2);
+  /* So is the house of a topic that it joins later. */
+  tell(&w, c[1], "[\"5\",\"5\",\"u\",\"phx_join\",{}]");
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN);
+  say(&w, (lk_bus_message){ .kind = LK_BUS_ACCEPT, .request = m.request, .payload = LK_LIT("{}") });
+  CHECK(hear(&w, &m) && m.kind == LK_BUS_LAG && m.request == LK_BUS_SLOW && m.member != late);
+  drain(&w);
+  deinit(&w);
+}
+
 TEST(a_client_with_too_much_unanswered_is_paused_and_resumed) {
   static const lk_message_form forms[] = { LK_MESSAGE_V2 };
   world w;

@@ -617,6 +617,48 @@ TEST(a_reader_of_another_generation_waits_until_the_room_has_content) {
   close_world(&w);
 }
 
+/* Goal: who was passed by is told all of it at once, and nothing is lost between the two. */
+TEST(a_member_that_reads_too_slowly_catches_up_with_one_update) {
+  world w;
+  client a, copy;
+  init(&w);
+  client_init(&a, 20);
+  client_init(&copy, 30);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "a"), LK_RIGHTS_WRITE);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LAG, .member = 2 });
+  CHECK(find(&w, LK_ROOM_SKIP) == NULL); /* it is still to be told of that */
+  say(&w, 1, LK_LIT("client_update"), type(&a, 1, "b"), LK_RIGHTS_WRITE);
+  land(&w);
+  CHECK(w.heard.at[0].kind == LK_ROOM_JOURNAL && w.heard.at[1].kind == LK_ROOM_BROADCAST);
+  CHECK_OK(lk_doc_apply(copy.doc, LK_UPDATE_V1, w.heard.at[1].payload, 0));
+  CHECK(w.heard.at[2].kind == LK_ROOM_SKIP && w.heard.at[2].member == 2);
+  land(&w);
+  for (uint64_t i = 2; i < 20; i++) {
+    say(&w, 1, LK_LIT("client_update"), type(&a, i, "c"), LK_RIGHTS_WRITE);
+    land(&w);
+  }
+  say(&w, 1, LK_LIT("client_update"), type(&a, 20, "d"), LK_RIGHTS_WRITE);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_CATCH_UP, .member = 2 });
+  CHECK(find(&w, LK_ROOM_PUSH) == NULL && find(&w, LK_ROOM_RESUME) == NULL);
+  land(&w);
+  CHECK(w.heard.at[0].kind == LK_ROOM_BROADCAST); /* of d, which passes it by */
+  const lk_room_effect *e = &w.heard.at[1];
+  CHECK(e->kind == LK_ROOM_PUSH && e->member == 2);
+  CHECK_TEXT(e->event, "server_update");
+  CHECK_OK(lk_doc_apply(copy.doc, LK_UPDATE_V1, e->payload, 0));
+  CHECK(w.heard.at[2].kind == LK_ROOM_RESUME && w.heard.at[2].member == 2);
+  CHECK_COVERED(doc_room_catches_up);
+  check_text(&copy, "abccccccccccccccccccd");
+  /* Of one that was in before the room died nothing is known: it has been told all. */
+  step(&w, (lk_room_input){ .kind = LK_ROOM_CATCH_UP, .member = 7 });
+  CHECK(w.heard.count == 1 && w.heard.at[0].kind == LK_ROOM_RESUME);
+  client_deinit(&copy);
+  client_deinit(&a);
+  close_world(&w);
+}
+
 /* ---- y-protocols ---- */
 
 /* The |n|th y-protocols message among what |member| was pushed. */

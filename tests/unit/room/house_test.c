@@ -258,3 +258,20 @@ TEST(a_join_whose_room_ends_before_its_answer_is_refused) {
   CHECK_U64(lk_house_get_stats(w.house).members, 0);
   deinit(&w);
 }
+
+/* Goal: the room answers a join twice, and its member comes in once. Method: the edge begins again while the first answer waits. */
+TEST(a_join_that_is_asked_again_before_it_is_answered_is_one) {
+  world w;
+  begin_late_join(&w);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 6, .answers = 9 });
+  join_doc(&w, MEMBER, 1);
+  join_doc(&w, MEMBER + 1, 3);
+  w.storage.hold = false;
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("\"history\"")));
+  CHECK_U64(lk_house_get_stats(w.house).members, 2);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = MEMBER });
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = MEMBER + 1 });
+  CHECK_U64(lk_house_get_stats(w.house).members, 0);
+  deinit(&w);
+}

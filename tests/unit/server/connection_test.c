@@ -16,6 +16,7 @@ typedef struct fixture {
   lk_connection *connection;
   int client;
   bool is_unsettled;
+  lk_bus_lag lag;
   uint8_t scratch[65536];
 } fixture;
 
@@ -59,6 +60,7 @@ static void on_poll_end(lk_connection *c, bool is_written) {
 }
 
 static void on_unsettled(lk_connection *c) { of(c)->is_unsettled = true; }
+static void on_lag(lk_connection *c, lk_bus_lag lag) { of(c)->lag = lag; }
 
 static void write_metrics(void *ctx, lk_buf *out) {
   (void)ctx;
@@ -86,6 +88,7 @@ static void init(fixture *f, uint64_t now_ms) {
                                   .on_end = on_end,
                                   .on_poll = on_poll,
                                   .on_poll_end = on_poll_end,
+                                  .on_lag = on_lag,
                                   .on_unsettled = on_unsettled };
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
   f->client = fds[0];
@@ -159,8 +162,10 @@ TEST(requests_in_one_packet_leave_turns_to_others) {
 TEST(a_parked_request_holds_up_those_behind_it_and_no_time_out_ends_it) {
   static fixture f;
   init(&f, 1000);
-  say(&f, 1000, LK_LIT("POST /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                       "1\r\n[\r\n1\r\n]\r\n0\r\n\r\n" HEALTH));
+  say(&f, 1000,
+      LK_LIT(
+          "POST /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "1\r\n[\r\n1\r\n]\r\n0\r\n\r\n" HEALTH));
   CHECK_U64(settle_and_count(&f, "HTTP/1.1"), 0);
   CHECK(polls.asked == 1 && f.connection->parked);
   CHECK(f.connection->watch.events == EPOLLRDHUP);
@@ -239,7 +244,8 @@ TEST(a_parked_request_is_still_answered_when_the_server_stops) {
 TEST(a_client_that_closes_after_its_poll_is_told_so) {
   static fixture f;
   init(&f, 1000);
-  say(&f, 1000, LK_LIT("GET /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+  say(&f, 1000,
+      LK_LIT("GET /socket/longpoll HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
   lk_connection_answer_poll(f.connection, LK_LIT("{}"), true);
   CHECK_U64(settle_and_count(&f, "\r\nconnection: close\r\n"), 1);
   CHECK(f.connection->state == LK_CONNECTION_LINGER && polls.written == 1 && polls.lost == 0);
@@ -333,6 +339,35 @@ static const char socket_request[] =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/* Goal: the host hears that a client reads too slowly before anything has to be dropped, and when it has caught up.
+ * Method: messages of 1 KB for a client that reads nothing, and then all. */
+TEST(what_waits_for_a_slow_reader_is_told_in_steps) {
+  static fixture f;
+  static uint8_t text[1024];
+  int sent = 0, slow_at = 0, small = 4096;
+  memset(text, 'x', sizeof text);
+  init(&f, 1000);
+  f.limits.ws_output_bytes = 256 * 1024;
+  CHECK(setsockopt(f.connection->watch.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0);
+  say(&f, 1000, lk_slice_cstr(socket_request));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+  while (f.lag != LK_BUS_BEHIND) {
+    CHECK(++sent < 200);
+    lk_connection_send(f.connection, lk_slice_of(text, sizeof text), false);
+    lk_connection_settle(f.connection);
+    if (f.lag == LK_BUS_SLOW && slow_at == 0) slow_at = sent;
+  }
+  CHECK(slow_at >= 16 && sent >= slow_at + 40);
+  CHECK(f.connection->is_open);
+  for (int turns = 0; f.lag != LK_BUS_IN_STEP; turns++) {
+    CHECK(turns < 10000 && f.lag == LK_BUS_BEHIND);
+    (void)drain(&f);
+    lk_connection_settle(f.connection);
+  }
+  CHECK(lk_ws_output(&f.connection->ws).len < 4096);
+  deinit(&f);
+}
+
 /* Goal: ten thousand quiet clients cost what their structs cost, and those stay small.
  * Method: a WebSocket that has said and heard something holds no memory beside its struct. */
 TEST(a_quiet_websocket_has_nothing_but_a_small_struct) {
@@ -404,7 +439,8 @@ TEST(a_client_of_a_document_hears_something_in_time_and_others_do_not) {
       if (now == 30000 && is_document == 1) CHECK_U64(heard, 1);
       if (now == 50000) lk_connection_send(f.connection, LK_LIT("x"), true);
     }
-    CHECK_U64(heard, is_document == 1 ? 3 : 0); /* at 21, 41 and, after what was said at 50, 70 and 90 s */
+    CHECK_U64(heard,
+              is_document == 1 ? 3 : 0); /* at 21, 41 and, after what was said at 50, 70 and 90 s */
     deinit(&f);
   }
 }
@@ -414,11 +450,14 @@ TEST(what_ends_a_connection_has_a_code_by_which_its_client_comes_back_or_not) {
     lk_err err;
     unsigned code;
   } rows[] = {
-    { LK_ERR_LIMIT, 1013 },          { LK_ERR_FULL, 1013 },          { LK_ERR_NOMEM, 1011 },
-    { LK_ERR_CLOSED, 1001 },         { LK_ERR_BAD_MESSAGE, 1008 },   { LK_ERR_UNSUPPORTED, 1003 },
-    { LK_ERR_TRUNCATED, 1008 },      { LK_ERR_TOKEN_MISSING, 4401 }, { LK_ERR_TOKEN_INVALID, 4401 },
-    { LK_ERR_TOKEN_EXPIRED, 4401 },  { LK_ERR_TOKEN_CLAIMS, 4401 },  { LK_ERR_TOKEN_REVOKED, 4401 },
-    { LK_ERR_DENIED, 4403 },         { LK_ERR_UNMATCHED_TOPIC, 4404 }, { LK_ERR_REFUSED, 4422 },
+    { LK_ERR_LIMIT, 1013 },         { LK_ERR_FULL, 1013 },
+    { LK_ERR_NOMEM, 1011 },         { LK_ERR_CLOSED, 1001 },
+    { LK_ERR_BAD_MESSAGE, 1008 },   { LK_ERR_UNSUPPORTED, 1003 },
+    { LK_ERR_TRUNCATED, 1008 },     { LK_ERR_TOKEN_MISSING, 4401 },
+    { LK_ERR_TOKEN_INVALID, 4401 }, { LK_ERR_TOKEN_EXPIRED, 4401 },
+    { LK_ERR_TOKEN_CLAIMS, 4401 },  { LK_ERR_TOKEN_REVOKED, 4401 },
+    { LK_ERR_DENIED, 4403 },        { LK_ERR_UNMATCHED_TOPIC, 4404 },
+    { LK_ERR_REFUSED, 4422 },
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     CHECK_U64(lk_connection_code_of(rows[i].err), rows[i].code);

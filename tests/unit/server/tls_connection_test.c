@@ -36,6 +36,10 @@ static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
 }
 static void on_end(lk_connection *c) { (void)c; }
 static void on_unsettled(lk_connection *c) { (void)c; }
+static void on_lag(lk_connection *c, lk_bus_lag lag) {
+  (void)c;
+  (void)lag;
+}
 static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
   (void)c;
   (void)request;
@@ -75,6 +79,7 @@ static void init(fixture *f, const lk_alloc *alloc) {
                                   .on_end = on_end,
                                   .on_poll = on_poll,
                                   .on_poll_end = on_poll_end,
+                                  .on_lag = on_lag,
                                   .on_unsettled = on_unsettled };
   f->context = peer_context(TLS1_3_VERSION);
   peer_init(&f->client, f->context);
