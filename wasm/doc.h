@@ -34,6 +34,10 @@ typedef struct lk_wasm_undo lk_wasm_undo;
 #define LK_WASM_HOST(name) __attribute__((import_module("host"), import_name(#name)))
 void lk_wasm_host_tell(u32 token, u32 round, u32 origin, u32 events) LK_WASM_HOST(tell);
 ms lk_wasm_host_now(void) LK_WASM_HOST(now);
+/* Number(text), of what is a number of JSON. */
+double lk_wasm_host_read_number(const uint8_t *text, size_t len) LK_WASM_HOST(read_number);
+/* Writes String(value), and gives how many bytes that is: LK_NUMBER_F64_CHARS at most. */
+size_t lk_wasm_host_print_number(double value, uint8_t *out) LK_WASM_HOST(print_number);
 
 /* NULL where |handle| is none. */
 lk_doc *lk_wasm_doc_of(u32 handle);

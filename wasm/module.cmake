@@ -7,14 +7,16 @@
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
 # its own choosing has been seen to succeed without an output: clang compiles, wasm-ld links,
-# wasm-opt (npm's binaryen, pinned) makes it smaller. The same sources give the same bytes, in whatever
-# folder they lie.
+# wasm-opt (npm's binaryen, pinned) makes it smaller. Modules of documents take a fourth, tools/pack_wasm.mjs. The same
+# sources give the same bytes, in whatever folder they lie.
 find_program(LK_WASM_LD NAMES wasm-ld-22 REQUIRED)
 find_program(LK_WASM_OPT NAMES wasm-opt PATHS ${CMAKE_SOURCE_DIR}/node_modules/.bin
   NO_DEFAULT_PATH REQUIRED DOC "npm ci")
 # wasm-opt is a script for Node: the one that npm brought, where there is one.
 find_program(LK_NODE NAMES node PATHS ${CMAKE_SOURCE_DIR}/node_modules/.bin NO_DEFAULT_PATH)
 find_program(LK_NODE NAMES node REQUIRED)
+
+set(LK_WASM_PACK ${CMAKE_SOURCE_DIR}/tools/pack_wasm.mjs)
 
 set(LK_WASM_STACK 262144)
 set(LK_WASM_MEMORY_MAX 268435456)
@@ -58,7 +60,7 @@ foreach(option disable-lsr disable-machine-licm disable-machine-cse enable-pre=f
   list(APPEND LK_WASM_SMALL_LINK -mllvm -${option})
 endforeach()
 # A keystroke is some ten nanoseconds, and runs through the first; a struct of a document that is encoded, through the
-# second. -O2 gave nothing more.
+# second: there what is short stands in place (base/check.h, LK_QUICK). -O2 gave nothing more.
 set(LK_WASM_FAST src/doc/text_fast.c src/doc/encode_whole.c)
 
 set(documents "")
@@ -68,7 +70,7 @@ foreach(floor base codec doc)
 endforeach()
 add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
-set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS "-Os;-DLK_QUICK")
 
 # lk_add_module(NAME core|documents SOURCES...)
 function(lk_add_module name objects)
@@ -80,25 +82,31 @@ function(lk_add_module name objects)
   endif()
   set(link_flags "")
   set(opt_flags -Os)
+  set(optimised ${output})
+  set(pack "")
   if("${objects}" STREQUAL "documents")
     target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_SMALL})
     set(link_flags ${LK_WASM_SMALL_LINK})
     # The stack comes first and grows down, so its lowest kilobyte is in use only where it is about to end.
     set(opt_flags -Oz --converge --low-memory-unused --skip-pass=local-cse)
+    # Last, since wasm-opt would undo it: what gzip makes less of.
+    set(optimised ${CMAKE_CURRENT_BINARY_DIR}/${name}.optimised.wasm)
+    set(pack COMMAND ${LK_NODE} ${LK_WASM_PACK} ${optimised} ${output})
   endif()
   add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -E rm -f ${linked} ${output}
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${linked} ${optimised} ${output}
     COMMAND ${LK_WASM_LD} --no-entry --gc-sections --strip-all --stack-first --fatal-warnings
       -z stack-size=${LK_WASM_STACK} --max-memory=${LK_WASM_MEMORY_MAX} ${link_flags}
       $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}> -o ${linked}
-    COMMAND ${LK_NODE} ${LK_WASM_OPT} ${opt_flags} ${LK_WASM_OPT_FEATURES} ${linked} -o ${output}
+    COMMAND ${LK_NODE} ${LK_WASM_OPT} ${opt_flags} ${LK_WASM_OPT_FEATURES} ${linked} -o ${optimised}
+    ${pack}
     COMMAND test -s ${output}
-    DEPENDS lk_wasm_${name} lk_wasm_${objects} $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}>
+    DEPENDS ${LK_WASM_PACK} lk_wasm_${name} lk_wasm_${objects} $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}>
     COMMENT "Linking ${name}.wasm" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
 
 lk_add_module(laniakea core wasm/exports.c wasm/crdts.c)
-lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c)
+lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
 lk_add_module(laniakea-vectors core wasm/vectors.c)

@@ -11,13 +11,3 @@ _Noreturn void lk_panic(const lk_panic_site *site) {
   panic_site = site;
   __builtin_trap();
 }
-
-/* The short form of the same, where LK_SMALL is defined. */
-#ifdef LK_SMALL
-_Noreturn __attribute__((noinline)) void lk_panic_at(unsigned line, const char *file) {
-  static lk_panic_site site = { .expr = "" };
-  site.file = file;
-  site.line = line;
-  lk_panic(&site);
-}
-#endif

@@ -16,7 +16,7 @@ static inline void *lk_alloc_bytes(const lk_alloc *alloc, size_t size) {
   return alloc->resize(alloc->ctx, NULL, 0, size);
 }
 
-static inline void lk_free_bytes(const lk_alloc *alloc, void *ptr, size_t size) {
+LK_SHORT void lk_free_bytes(const lk_alloc *alloc, void *ptr, size_t size) {
   if (ptr != NULL) (void)alloc->resize(alloc->ctx, ptr, size, 0);
 }
 

@@ -51,6 +51,8 @@
  * of the time for items of 24 bytes and nothing for ids, but make the smallest tree twice as large. */
 #include "base/btree.h"
 
+#ifndef LK_SMALL
+
 #include <stdalign.h>
 
 #define NODE_SIZE 512
@@ -765,3 +767,5 @@ void lk_btree_check(const lk_btree *self) {
   uint32_t nodes = self->root == NULL ? 0 : check_nodes(self);
   LK_ASSERT(nodes == self->node_count);
 }
+
+#endif

@@ -24,6 +24,7 @@ typedef int (*lk_btree_compare)(const void *ctx, const void *a, const void *b);
 
 typedef struct lk_btree_node lk_btree_node;
 
+#ifndef LK_SMALL
 typedef struct lk_btree {
   const lk_alloc *alloc;
   lk_btree_compare compare;
@@ -41,11 +42,27 @@ typedef struct lk_btree {
   uint16_t leaf_cap;  /* items in a full leaf */
   uint16_t inner_cap; /* children of a full inner node */
 } lk_btree;
+#else /* btree_small.c */
+typedef struct lk_btree {
+  const lk_alloc *alloc;
+  lk_btree_compare compare;
+  const void *ctx;
+  lk_btree_node **blocks;
+  uint32_t block_count, block_cap;
+  lk_btree_node *spare;
+  uint32_t spare_count;
+  uint32_t count; /* items */
+  uint16_t item_size;
+} lk_btree;
+#endif
 
 /* Where an item stands. A zeroed cursor stands nowhere. */
 typedef struct lk_btree_cursor {
   lk_btree_node *leaf;
   uint32_t index;
+#ifdef LK_SMALL
+  const lk_btree *tree;
+#endif
 } lk_btree_cursor;
 
 /* Allocates nothing. |item_size| is a multiple of 4, 4 to 32; items are aligned to 8 if it is a multiple

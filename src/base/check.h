@@ -13,6 +13,14 @@
 #ifndef LK_BASE_CHECK_H
 #define LK_BASE_CHECK_H
 
+/* A short function in a header. Where each byte is loaded over a network it is called, and not put where it is called: but
+ * for files that have to be quick there, too. */
+#if !defined(LK_SMALL) || defined(LK_QUICK)
+#define LK_SHORT static inline
+#else
+#define LK_SHORT static __attribute__((noinline, unused))
+#endif
+
 typedef struct lk_panic_site {
   const char *expr;
   const char *file;
@@ -30,10 +38,9 @@ _Noreturn void lk_panic(const lk_panic_site *site);
     lk_panic(&lk_site_);                                                                           \
   } while (0)
 #else
-/* Where each byte is loaded over a network, what was asserted stays in the source, where file and line
- * find it. Of the platform, like lk_panic(). */
-_Noreturn void lk_panic_at(unsigned line, const char *file);
-#define LK_PANIC_(text) lk_panic_at(__LINE__, LK_FILE)
+/* Where each byte is loaded over a network a trap has to do: it tells in which function, and where in it, that was. As the same
+ * sources give the same bytes, that is as good as a line. */
+#define LK_PANIC_(text) __builtin_trap()
 #endif
 
 #define LK_ASSERT(expr)                                                                            \

@@ -55,6 +55,13 @@
 #include "codec/powers.gen.h"
 #endif
 
+/* What a module has in another way: wasm/doc_number.c. */
+#if defined(LK_SMALL)
+#define REPLACEABLE __attribute__((weak))
+#else
+#define REPLACEABLE
+#endif
+
 enum {
   DIGITS_KEPT = 19,   /* 10^19 - 1 is below 2^64 */
   DIGITS_EXACT = 768, /* one more than the middle of two doubles can have */
@@ -472,7 +479,7 @@ static inline bool nearest_by_f64(const lk_number *number, double *out) {
 #endif
 }
 
-lk_err lk_number_get_f64(const lk_number *self, double *out) {
+REPLACEABLE lk_err lk_number_get_f64(const lk_number *self, double *out) {
   double value;
   if (!nearest_by_f64(self, &value)) {
     uint64_t bits = nearest_bits(self);
@@ -757,7 +764,7 @@ static size_t print_word(lk_slice word, uint8_t *out) {
   return word.len;
 }
 
-size_t lk_number_print_f64(double value, uint8_t out[LK_NUMBER_F64_CHARS]) {
+REPLACEABLE size_t lk_number_print_f64(double value, uint8_t out[LK_NUMBER_F64_CHARS]) {
   uint64_t bits = lk_bits_of_f64(value) & ~F64_SIGN;
   if (bits > F64_INFINITY) return print_word(LK_LIT("NaN"), out);
   bool negative = value < 0; /* -0 is not */

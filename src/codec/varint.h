@@ -52,7 +52,7 @@ lk_err lk_varuint_decode_canonical(lk_reader *in, uint64_t max, uint64_t *out) L
 lk_err lk_varint_decode(lk_reader *in, uint64_t max, lk_varint *out) LK_MUST_USE;
 
 /* Appends the canonical form. Errors are the buffer's, and remembered by it. */
-static inline lk_err lk_varuint_encode(lk_buf *out, uint64_t value) {
+LK_SHORT lk_err lk_varuint_encode(lk_buf *out, uint64_t value) {
   if (value < 0x80 && out->err == LK_OK && out->len < out->cap) {
     out->ptr[out->len++] = (uint8_t)value;
     return LK_OK;
@@ -63,7 +63,7 @@ lk_err lk_varint_encode(lk_buf *out, lk_varint value);
 
 /* Writes the canonical form to |out|, which has room for lk_varuint_len(value) bytes, and
  * returns that length: for encoders that have reserved what they need. */
-static inline size_t lk_varuint_store(uint8_t *out, uint64_t value) {
+LK_SHORT size_t lk_varuint_store(uint8_t *out, uint64_t value) {
   size_t len = 0;
   for (; value >= 0x80; value >>= 7) out[len++] = (uint8_t)(0x80 | (value & 0x7F));
   out[len++] = (uint8_t)value;

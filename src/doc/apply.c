@@ -703,7 +703,8 @@ static lk_err apply_deletes_of(lk_applying *self, uint64_t id, uint64_t *ranges)
   }
 }
 
-static lk_err check_deletes(lk_update_reader ahead) {
+static lk_err check_deletes(const lk_update_reader *in) {
+  lk_update_reader ahead = *in;
   uint64_t id, count, clock, len;
   lk_err err;
   while ((err = lk_update_next_delete_client(&ahead, &id, &count)) == LK_OK) {
@@ -719,7 +720,7 @@ static lk_err apply_deletes(lk_applying *self) {
   /* Whether all that is left can be read is asked before the first deletion: what an update deletes is not paid for by its
    * bytes, and one that fails behind that could come again and again. */
   if (self->doc->steps_max < UINT64_MAX / 2 && !lk_deletes_are_plain(self)) {
-    lk_err bad = check_deletes(self->in);
+    lk_err bad = check_deletes(&self->in);
     if (bad != LK_OK) return bad;
   }
   for (;;) {

@@ -600,9 +600,9 @@ typedef struct lk_mark {
 } lk_mark;
 
 lk_err lk_journal(lk_doc *doc, lk_undo_step step, uint32_t a, uint32_t b, uint32_t c) LK_MUST_USE;
-lk_mark lk_doc_mark(const lk_doc *doc);
+void lk_doc_mark(const lk_doc *doc, lk_mark *out);
 /* Everything as it was at |mark|, which was taken in the transaction that is open. */
-void lk_doc_rollback(lk_doc *doc, lk_mark mark);
+void lk_doc_rollback(lk_doc *doc, const lk_mark *mark);
 
 /* ---- primitives (integrate.c) ---- */
 

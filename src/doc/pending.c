@@ -232,7 +232,8 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
     if (!known && lk_loose_missing(doc, &doc->items[number], &on, &clock))
       return wait_for(doc, client, on, clock);
     uint64_t steps = doc->steps;
-    lk_mark mark = lk_doc_mark(doc);
+    lk_mark mark;
+    lk_doc_mark(doc, &mark);
     uint32_t later = doc->later.count;
     doc->tx->range_floor = doc->tx->ranges.count;
     doc->steps_max += weight(doc, &doc->items[number]) * 10;
@@ -244,7 +245,7 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
       LK_COVERED(doc_pending_spoilt);
       doc->later.count = later;
       lk_items_take_back(doc, mark.journal);
-      lk_doc_rollback(doc, mark);
+      lk_doc_rollback(doc, &mark);
       doc->steps = steps;
       doc->clients.at[client].spoilt = true;
       return stop_waiting(doc, client);

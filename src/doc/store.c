@@ -725,9 +725,9 @@ lk_err lk_journal(lk_doc *doc, lk_undo_step step, uint32_t a, uint32_t b, uint32
   return LK_OK;
 }
 
-lk_mark lk_doc_mark(const lk_doc *doc) {
+void lk_doc_mark(const lk_doc *doc, lk_mark *out) {
   const lk_tx *tx = doc->tx;
-  return (lk_mark){
+  *out = (lk_mark){
     .journal = doc->journal.count,
     .items = doc->item_count,
     .names = doc->names.count,
@@ -878,27 +878,27 @@ static void step_back(lk_doc *doc, const lk_mark *mark, const lk_journal_entry *
   }
 }
 
-void lk_doc_rollback(lk_doc *doc, lk_mark mark) {
+void lk_doc_rollback(lk_doc *doc, const lk_mark *mark) {
   lk_tx *tx = doc->tx;
-  while (doc->journal.count > mark.journal) {
+  while (doc->journal.count > mark->journal) {
     lk_journal_entry step = doc->journal.at[--doc->journal.count];
-    step_back(doc, &mark, &step);
+    step_back(doc, mark, &step);
   }
-  doc->item_count = mark.items;
-  doc->roots.count = mark.roots;
-  doc->types.count = mark.types;
-  while (doc->names.count > mark.names) {
+  doc->item_count = mark->items;
+  doc->roots.count = mark->roots;
+  doc->types.count = mark->types;
+  while (doc->names.count > mark->names) {
     uint32_t last = doc->names.count - 1;
     index_drop(&doc->name_index, name_hash(doc, last), last);
     doc->names.count--;
   }
-  doc->name_bytes_len = mark.name_bytes;
-  while (doc->clients.count > mark.clients) client_drop_last(doc);
-  doc->text_len = mark.text;
-  doc->values_len = mark.values;
-  tx->ranges.count = mark.ranges;
-  tx->touched.count = mark.touched;
-  tx->merges.count = mark.merges;
-  tx->changed.count = mark.changed;
-  tx->subdocs.count = mark.subdocs;
+  doc->name_bytes_len = mark->name_bytes;
+  while (doc->clients.count > mark->clients) client_drop_last(doc);
+  doc->text_len = mark->text;
+  doc->values_len = mark->values;
+  tx->ranges.count = mark->ranges;
+  tx->touched.count = mark->touched;
+  tx->merges.count = mark->merges;
+  tx->changed.count = mark->changed;
+  tx->subdocs.count = mark->subdocs;
 }

@@ -745,9 +745,10 @@ lk_err lk_stroke_open(lk_doc *doc) {
   lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2);
   if (err != LK_OK) return err;
   doc->tx = tx;
-  lk_mark mark = lk_doc_mark(doc);
+  lk_mark mark;
+  lk_doc_mark(doc, &mark);
   err = cut_out(doc, what, &item);
-  if (err != LK_OK) lk_doc_rollback(doc, mark);
+  if (err != LK_OK) lk_doc_rollback(doc, &mark);
   doc->journal.count = 0;
   doc->tx = NULL;
   if (err != LK_OK) return err;

@@ -440,7 +440,7 @@ lk_err lk_call_begin(lk_doc *doc, lk_call *call) {
   lk_err err = lk_doc_begin(doc, 0);
   if (err != LK_OK) return err;
   doc->tx->range_floor = doc->tx->ranges.count;
-  call->mark = lk_doc_mark(doc);
+  lk_doc_mark(doc, &call->mark);
   doc->calls++;
   return LK_OK;
 }
@@ -450,7 +450,7 @@ lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err) {
   if (err != LK_OK) {
     doc->later.count = doc->deleted_within = 0;
     lk_items_take_back(doc, call->mark.journal);
-    lk_doc_rollback(doc, call->mark);
+    lk_doc_rollback(doc, &call->mark);
   }
   if (--doc->calls == 0) doc->journal.count = 0; /* a transaction is never taken back as a whole */
   doc->tx->range_floor = doc->tx->ranges.count;

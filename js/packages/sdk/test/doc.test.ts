@@ -123,6 +123,29 @@ test('values come back as what they were', async () => {
   }
 })
 
+/* Goal: what formats and embeds hold is JSON in updates of the first version, whose numbers the module has us print and read.
+ * Method: the ends of all doubles, there and back, and the bytes between. */
+test('numbers go through JSON as JavaScript prints and reads them', async () => {
+  const docs = await open()
+  const numbers = [0.1, -1.5, 1e21, 1e-7, 5e-324, 2.2250738585072014e-308, Number.MAX_VALUE, 2 ** 53 + 2, 123456789.125, 1 / 3]
+  const here = docs.open()
+  here.getText('t').insert(0, 'ab', { n: numbers })
+  here.getText('t').insertEmbed(1, { n: 0.30000000000000004 })
+  const update = here.encode()
+  const bytes = Buffer.from(update).toString('latin1')
+  assert.ok(bytes.includes(JSON.stringify(numbers)) && bytes.includes('{"n":0.30000000000000004}'))
+  const there = docs.open()
+  there.apply(update)
+  assert.deepEqual(there.getText('t').toDelta(), [
+    { insert: 'a', attributes: { n: numbers } },
+    { insert: { n: 0.30000000000000004 } },
+    { insert: 'b', attributes: { n: numbers } },
+  ])
+  const other = docs.open()
+  other.apply(new Uint8Array(Buffer.from(bytes.replace('0.30000000000000004', '3.00000000000004e-1'), 'latin1')))
+  assert.ok(Buffer.from(other.encode()).toString('latin1').includes('{"n":0.300000000000004}'))
+})
+
 test('a key __proto__ is no prototype, and what Yjs drops of it is dropped', async () => {
   const doc = await openDoc()
   doc.getMap('m').set('v', JSON.parse('{"__proto__":{"x":1},"y":2}') as Value)

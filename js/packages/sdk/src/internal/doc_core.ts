@@ -72,7 +72,13 @@ export class DocCore {
   /** With the functions that the module calls. */
   static async open(module: WebAssembly.Module): Promise<DocCore> {
     const tell: Teller['tell'] = (token, round, origin, events) => core.teller.tell(token, round, origin, events)
-    const core = new DocCore(await WebAssembly.instantiate(module, { host: { tell, now: () => Date.now() } }))
+    const host = {
+      tell,
+      now: () => Date.now(),
+      read_number: (at: number, length: number) => core.#readNumber(at, length),
+      print_number: (value: number, at: number) => core.#printNumber(value, at),
+    }
+    const core = new DocCore(await WebAssembly.instantiate(module, { host }))
     return core
   }
 
@@ -166,6 +172,20 @@ export class DocCore {
 
   text(): string {
     return decoder.decode(this.result())
+  }
+
+  // ---- numbers, which the module leaves to us ----
+
+  #readNumber(at: number, length: number): number {
+    this.refresh()
+    return Number(decoder.decode(this.memory.subarray(at, at + length)))
+  }
+
+  #printNumber(value: number, at: number): number {
+    const text = String(value)
+    this.refresh()
+    for (let i = 0; i < text.length; i++) this.memory[at + i] = text.charCodeAt(i)
+    return text.length
   }
 
   // ---- calling ----
