@@ -140,6 +140,7 @@ static void on_request_reply(counter_plain *self, counter_request *request, bool
   }
   if (!ok) {
     sim_oracle_refused(&self->world->oracle, request->amount);
+    if (self->is_resting) increment(self);
     return;
   }
   request->id = 0;
@@ -277,6 +278,7 @@ static void on_act(sim_event *event) {
 void counter_plain_rest(counter_plain *self) {
   self->is_resting = self->owes_last = true;
   sim_world_cancel(self->world->world, &self->act);
+  send_again(self); /* what was refused for want of space, too */
   increment(self);
 }
 

@@ -2,7 +2,7 @@
  * read past it, from its disk: recovery.h. */
 #include "sim/counter_world.h"
 
-#include "room/crdt_room.h"
+#include "room/crdt_record.h"
 #include "sim/recovery.h"
 
 #define IDLE_MS 60000
@@ -172,10 +172,10 @@ void counter_server_deinit(counter_server *self) {
 static lk_err merge_kept(void *ctx, lk_slice kept) {
   lk_gcounter *out = ctx;
   lk_gcounter part;
-  lk_slice bytes;
+  lk_slice actor, bytes;
   lk_limits limits = lk_limits_default();
   lk_gcounter_init(&part, out->alloc, &limits);
-  lk_err err = lk_crdt_room_kept_state(kept, &bytes);
+  lk_err err = lk_crdt_record_read(kept, NULL, &actor, &bytes);
   if (err == LK_OK) err = lk_gcounter_decode(&part, bytes);
   if (err == LK_OK) err = lk_gcounter_merge(out, &part, NULL);
   lk_gcounter_deinit(&part);

@@ -36,6 +36,7 @@ struct sim_file {
   lk_buf cached;
   lk_list writes;
   uint32_t handles;
+  uint64_t reserved; /* it may grow to that many bytes, also while the disk is full */
   uint64_t synced;
   bool name_durable;
   uint32_t name_len; /* 0: removed */
@@ -142,6 +143,12 @@ static bool is_full(const sim_disk *self) {
   return self->full_until_us > self->world->now_us && !self->world->calm;
 }
 
+/* Whether |f| may become that long. */
+static bool has_place(const sim_disk *self, const sim_file *f, uint64_t size) {
+  if (size > self->bytes_max) return false;
+  return size <= lk_max_u64(f->cached.len, f->reserved) || !is_full(self);
+}
+
 /* ---- operations ---- */
 
 static lk_err do_open(sim_disk *self, lk_io *io) {
@@ -183,7 +190,7 @@ static lk_err do_write(sim_disk *self, sim_file *f, lk_io *io) {
   uint64_t end;
   io->done = 0;
   if (!lk_add_u64(io->off, io->from.len, &end)) return LK_ERR_RANGE;
-  if (end > self->bytes_max || (end > f->cached.len && is_full(self))) return LK_ERR_NO_SPACE;
+  if (!has_place(self, f, end)) return LK_ERR_NO_SPACE;
   if (sim_world_strikes(self->world, SIM_FAULT_disk_write_failed, &self->prng)) {
     size_t part = (size_t)lk_prng_below(&self->prng, io->from.len + 1);
     add_write(self, f, io->off, lk_slice_first(io->from, part), false);
@@ -235,8 +242,17 @@ static lk_err do_sync(sim_disk *self, sim_handle *h) {
 }
 
 static lk_err do_truncate(sim_disk *self, sim_file *f, uint64_t size) {
-  if (size > self->bytes_max || (size > f->cached.len && is_full(self))) return LK_ERR_NO_SPACE;
+  if (!has_place(self, f, size)) return LK_ERR_NO_SPACE;
+  f->reserved = 0;
   add_write(self, f, size, LK_SLICE_EMPTY, true);
+  return LK_OK;
+}
+
+static lk_err do_reserve(sim_disk *self, sim_file *f, uint64_t size) {
+  if (!self->reserves) return LK_ERR_UNSUPPORTED;
+  if (!has_place(self, f, size)) return LK_ERR_NO_SPACE;
+  /* What copies on write promises more than it keeps. */
+  if (!lk_prng_chance(&self->prng, 1, 8)) f->reserved = lk_max_u64(f->reserved, size);
   return LK_OK;
 }
 
@@ -283,6 +299,7 @@ static lk_err carry_out(sim_disk *self, lk_io *io) {
   case LK_IO_WRITE: return do_write(self, h->file, io);
   case LK_IO_SYNC: return do_sync(self, h);
   case LK_IO_TRUNCATE: return do_truncate(self, h->file, io->off);
+  case LK_IO_RESERVE: return do_reserve(self, h->file, io->off);
   case LK_IO_SIZE: io->off = h->file->cached.len; return LK_OK;
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
@@ -348,6 +365,7 @@ void sim_disk_init(sim_disk *self, sim_world *world, uint64_t number) {
   *self = (sim_disk){ .world = world, .bytes_max = (uint64_t)64 << 20 };
   self->table = (lk_storage){ sizeof(lk_storage), submit, poll };
   sim_world_stream(world, SIM_STREAM_DISK + number, &self->prng);
+  self->reserves = lk_prng_chance(&self->prng, 3, 4);
 }
 
 void sim_disk_deinit(sim_disk *self) {
@@ -388,6 +406,7 @@ static void half_do(sim_disk *self, lk_io *io) {
   case LK_IO_CLOSE:
   case LK_IO_READ:
   case LK_IO_LIST:
+  case LK_IO_RESERVE:
   case LK_IO_SIZE: break;
   }
 }
@@ -437,6 +456,7 @@ static void cut_file(sim_disk *self, sim_file *f) {
     free_write(self, f, w);
   }
   f->name_durable = true;
+  f->reserved = 0;
   rebuild_cache(f);
   free_if_unused(self, f);
 }

@@ -44,6 +44,7 @@ typedef struct sim_disk {
   lk_list done;      /* lk_io, for poll */
   uint64_t full_until_us;
   uint64_t bytes_max;
+  bool reserves;  /* it knows LK_IO_RESERVE */
   uint64_t syncs; /* completed with LK_OK; stamps files */
   bool lies;      /* a planted bug: syncs say that they worked, and did nothing */
 } sim_disk;

@@ -129,8 +129,8 @@ function lineNaming(source, symbol) {
 }
 
 function checkObjects(objects, place) {
-  const definedBy = new Map()
-  for (const object of objects) for (const name of object.defines) definedBy.set(name, object)
+  const definedBy = new Map() // more than one where a module replaces what a floor has (decision 013)
+  for (const object of objects) for (const name of object.defines) definedBy.set(name, [...(definedBy.get(name) ?? []), object])
 
   const complain = (object, symbol, text) => {
     report.add(object.source, lineNaming(object.source, symbol), `${text} (${place})`)
@@ -143,7 +143,8 @@ function checkObjects(objects, place) {
     }
     for (const name of object.needs) {
       if (MEM_FUNCTIONS.includes(name) || GIVEN_BY_PLATFORM.includes(name) || LINKER_MADE.includes(name)) continue
-      const from = definedBy.get(name)
+      const definers = definedBy.get(name) ?? []
+      const from = definers.find((definer) => sees.get(floor).has(definer.floor)) ?? definers[0]
       if (from && !sees.get(floor).has(from.floor)) {
         complain(object, name, `${floor} uses ${name} of ${from.floor}, which it may not see; pass it in`)
       } else if (isCore(floor) && !from) {

@@ -285,7 +285,9 @@ variables such as \`LANIAKEA_PORT=tcp://...\` for a service called laniakea: \`e
 ## Secrets
 
 A secret is given as the path of a file. The file must be there, hold something, and be closed to others
-(\`chmod 600\`). Its content is never printed.
+(\`chmod 600\`). Its content is never printed. A
+data directory has a secret of its own for Phoenix.Tokens, \`.token-secret\` (mode 600), which a server without keys makes when it starts,
+and \`laniakea token mint --data DIR\` where it is missing; it counts where \`token.secret-file\` names it.
 
 ## Settings
 
@@ -322,7 +324,7 @@ function operationsReference(metrics, events) {
 | \`/readyz\` | 200 while it takes work; 503 while it stops, while a room process is down, and for 10 s after a journal failed |
 | \`/metrics\` | numbers in Prometheus' text format |
 
-\`laniakea top\` shows the numbers as they change; \`laniakea top --once --json\` is for scripts.
+\`laniakea health\` asks the second one and ends with 0 or 1. \`laniakea top\` shows the numbers as they change; \`laniakea top --once --json\` is for scripts.
 
 ## Metrics
 

@@ -59,10 +59,16 @@ export function optionText(setting) {
 }
 
 /** `name = value` as it may stand in a file. */
+const lists = {
+  origins: '["https://app.example", "https://*.app.example"]',
+  'trusted-proxies': '["127.0.0.1", "10.0.0.0/8"]',
+  'y.off': '["doc:live-*"]',
+}
+
 export function example({ name, type, preset, words }) {
   const value = {
     ADDRESS: '"::1"', PORT: '4443', PATH: '"/var/lib/laniakea"', SECRET: '"/etc/laniakea/secret"', COUNT: '2', BYTES: '"4M"',
-    DURATION: '"30s"', CHOICE: `"${words.split(' ')[0]}"`, FLAG: 'true', LIST: name === 'origins' ? '["https://app.example", "https://*.app.example"]' : '["one.example", "two.example"]',
+    DURATION: '"30s"', CHOICE: `"${words.split(' ')[0]}"`, FLAG: 'true', LIST: lists[name] ?? '["one.example", "two.example"]',
     TEXT: `"${preset || 'https://login.example'}"`, PATHS: '["/etc/laniakea/this.pem", "/etc/laniakea/next.pem"]', SECRETS: '["/etc/laniakea/this", "/etc/laniakea/next"]',
   }[type]
   return `${name} = ${preset !== '' && ['PORT', 'COUNT'].includes(type) ? preset : value}`

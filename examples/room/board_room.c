@@ -37,6 +37,7 @@ static lk_err on_message(lk_room *self, const lk_room_input *in) {
   const char *why = NULL;
   if (in->binary || !lk_slice_equal(in->event, LK_LIT("write"))) why = "{\"reason\":\"what?\"}";
   else if (in->rights < LK_RIGHTS_WRITE) why = "{\"reason\":\"read_only\"}";
+  else if (in->is_full && !in->applied) why = "{\"reason\":\"storage_full\"}";
   else if (self->in_flight) why = "{\"reason\":\"busy\"}"; /* a real room would let it wait */
   if (why != NULL) return say(self, LK_ROOM_REPLY, in, false, lk_slice_cstr(why));
   if (in->applied) return say(self, LK_ROOM_REPLY, in, true, LK_LIT("{}"));
@@ -52,8 +53,7 @@ static lk_err on_journaled(lk_room *self) {
   self->in_flight = false;
   lk_err err = replace(&self->text, lk_buf_slice(&self->flying));
   if (err == LK_OK) err = say(self, LK_ROOM_REPLY, &self->asked, true, LK_LIT("{}"));
-  if (err != LK_OK) return err;
-  return say(self, LK_ROOM_BROADCAST, &everybody, true, lk_buf_slice(&self->text));
+  return err != LK_OK ? err : say(self, LK_ROOM_BROADCAST, &everybody, true, lk_buf_slice(&self->text));
 }
 
 static lk_err step(lk_room *self, const lk_room_input *in) {

@@ -95,6 +95,33 @@ FUZZ(lk_message_decode_binary) {
   CHECK_U64(5 + m.join_ref.len + m.ref.len + m.topic.len + m.event.len + m.payload.len, in.len);
 }
 
+/* What is read of a beginning is what the whole message says; in a form that has none it is refused. */
+FUZZ(lk_message_decode_beginning) {
+  uint8_t scratch[200];
+  lk_message whole, names;
+  lk_limits limits = lk_limits_default();
+  lk_arena arena;
+  bool is_binary = gen_bool(g);
+  lk_message_form form = gen_bool(g) ? LK_MESSAGE_V2 : LK_MESSAGE_V2_TEXT;
+  lk_slice in = is_binary ? gen_hostile(g, frames, FRAMES, scratch, sizeof scratch)
+                          : gen_hostile(g, texts, TEXTS, scratch, sizeof scratch);
+  lk_arena_init(&arena, test_alloc(), 1 << 20);
+  bool is_good = lk_message_decode(form, in, is_binary, &limits, &arena, &whole) == LK_OK;
+  lk_slice front = lk_slice_first(in, gen_below(g, (uint32_t)in.len + 1));
+  lk_err err = lk_message_decode_beginning(form, front, is_binary, &limits, &arena, &names);
+  if (err == LK_OK && is_good) {
+    CHECK(lk_slice_equal(names.join_ref, whole.join_ref) && lk_slice_equal(names.ref, whole.ref));
+    CHECK_SLICE(names.topic, whole.topic);
+    CHECK_SLICE(names.event, whole.event);
+  }
+  if (err == LK_OK) CHECK_U64(names.payload.len, 0);
+  if (is_good)
+    CHECK_OK(lk_message_decode_beginning(form, in, is_binary, &limits, &arena, &names));
+  CHECK_ERR(lk_message_decode_beginning(LK_MESSAGE_V1, in, false, &limits, &arena, &names),
+            LK_ERR_TOO_BIG);
+  lk_arena_deinit(&arena);
+}
+
 typedef struct host {
   lk_session session;
   lk_limits limits;
@@ -169,7 +196,8 @@ static void check_output(host *h) {
   }
 }
 
-/* A few messages in a row; the host answers as it likes. Every LEAVE fits an earlier JOIN. */
+/* A few messages in a row; the host answers as it likes. Every LEAVE fits an earlier JOIN.
+ * also fuzzes: lk_session_feed_beginning */
 FUZZ(lk_session_feed) {
   static const uint64_t seed[2] = { 1, 2 };
   uint8_t scratch[200];
@@ -189,7 +217,10 @@ FUZZ(lk_session_feed) {
   }
   for (int i = 0; i < 12; i++) {
     lk_slice in = next_input(g, form, scratch, sizeof scratch, &is_binary);
-    if (lk_session_feed(&h.session, &h.io, in, is_binary, &events) != LK_OK) {
+    lk_err err = gen_chance(g, 1, 6)
+                     ? lk_session_feed_beginning(&h.session, &h.io, in, is_binary, &events)
+                     : lk_session_feed(&h.session, &h.io, in, is_binary, &events);
+    if (err != LK_OK) {
       CHECK_U64(events.count, 0);
       continue; /* a real host closes; here it shall bear more */
     }

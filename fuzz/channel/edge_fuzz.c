@@ -20,8 +20,13 @@ FUZZ(lk_edge_feed) {
                                             .limits = &limits,
                                             .generation = 5,
                                             .houses_count = 1,
-                                            .aliases = { aliases, 1 } },
+                                            .aliases = { aliases, 1 },
+                                            .rates = { .burst_ns = 1000000000,
+                                                       .connection.messages = 2,
+                                                       .topic.messages = 3 } },
                         &edge));
+  uint64_t now_us = gen_below(g, 2) * 1000000u; /* nobody may tell the time */
+  if (now_us > 0) lk_edge_tick(edge, now_us);
   CHECK_OK(lk_edge_connect(edge, LK_MESSAGE_V2, NULL, &a));
   CHECK_OK(lk_edge_connect(edge, LK_MESSAGE_V1, NULL, &b));
   CHECK_OK(lk_edge_receive(edge, a, LK_LIT("[\"1\",\"1\",\"t\",\"phx_join\",{}]"), false));
@@ -67,6 +72,9 @@ FUZZ(lk_edge_feed) {
       CHECK(out.count > 0 || out.kind == LK_EDGE_ANSWER);
     if (lk_edge_bus_output(edge, 0).len > 0 && gen_bool(g))
       lk_edge_bus_consume(edge, 0, gen_below(g, (uint32_t)lk_edge_bus_output(edge, 0).len + 1));
+    if (now_us > 0 && gen_bool(g)) lk_edge_tick(edge, now_us += gen_below(g, 1000000));
+    if (!lk_edge_is_full(edge, a) && gen_bool(g))
+      (void)!lk_edge_receive_beginning(edge, a, LK_LIT("[\"1\",\"3\",\"t\",\"e\",[1,"), 1000, false);
     if (gen_chance(g, 1, 8)) lk_edge_disconnect(edge, b);
     if (gen_chance(g, 1, 8)) lk_edge_disconnect(edge, gen_bool(g) ? c : d);
     if (g->from_bytes) g->bytes = lk_slice_skip(g->bytes, lk_min_size(g->bytes.len, 20));

@@ -1,6 +1,6 @@
 #include "room/crdt_commands.h"
 #include "room/crdt_html.h"
-#include "room/crdt_requests.h"
+#include "room/crdt_record.h"
 #include "room/crdt_room.h"
 
 #include "codec/json_reader.h"
@@ -107,7 +107,7 @@ FUZZ(lk_crdt_requests_decode) { /* also fuzzes: lk_crdt_requests_skip */
   lk_buf_deinit(&again);
 }
 
-FUZZ(lk_crdt_room_kept_state) {
+FUZZ(lk_crdt_record_read) {
   static const lk_slice samples[] = {
     LK_LIT_INIT("\xFF\x03\x15room-0000000000000002\x01"
                 "aaaaaaaaaaaaaaaabbbb\x01\x01\x01\x01\x01\x01x\x00\x02\x00\x02"),
@@ -117,8 +117,8 @@ FUZZ(lk_crdt_room_kept_state) {
   const lk_env env = LK_ENV_INIT(test_alloc(), NULL);
   const lk_limits limits = lk_limits_default();
   lk_room *room;
-  lk_slice state, kept = gen_hostile(g, samples, 2, scratch, sizeof scratch);
-  lk_err err = lk_crdt_room_kept_state(kept, &state);
+  lk_slice actor, state, kept = gen_hostile(g, samples, 2, scratch, sizeof scratch);
+  lk_err err = lk_crdt_record_read(kept, NULL, &actor, &state);
   const lk_room_options options = {
     .env = &env, .limits = &limits, .topic = LK_LIT("crdt:a"), .records = &kept, .records_count = 1
   };

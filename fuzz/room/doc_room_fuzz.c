@@ -7,6 +7,7 @@
 #include "harness/test.h"
 #include "room/doc_payload.h"
 #include "room/doc_record.h"
+#include "room/doc_versions.h"
 
 /* also fuzzes: lk_doc_payload_wish */
 FUZZ(lk_doc_payload_read) {
@@ -57,6 +58,23 @@ FUZZ(lk_doc_record_next) {
   lk_buf_deinit(&out);
 }
 
+/* What can be read can be written, and takes no more. */
+FUZZ(lk_doc_version_decode) {
+  static const lk_slice samples[] = {
+    LK_LIT_INIT("\x01\x05\x01n\x02me\x00\x01\x05\x03"),
+    LK_LIT_INIT("\x00\x80\x80\x80\x01\x00\x00\x01\x05\x01\x01\x00\x01\x05\x03"),
+  };
+  uint8_t scratch[60];
+  lk_doc_version version;
+  lk_buf out;
+  lk_slice in = gen_hostile(g, samples, 2, scratch, sizeof scratch);
+  if (lk_doc_version_decode(in, &version) != LK_OK) return;
+  lk_buf_init(&out, test_alloc(), 1000);
+  CHECK_OK(lk_doc_version_encode(&version, &out));
+  CHECK(out.len <= in.len);
+  lk_buf_deinit(&out);
+}
+
 #define RECORDS_MAX 64
 
 typedef struct kept {
@@ -85,9 +103,14 @@ static void poll_all(lk_room *room, kept *k, lk_slice *snapshot) {
 
 /* Goal: the room lives on, and what it wrote down makes the same document. */
 FUZZ(lk_doc_room_step) {
-  static const lk_slice events[] = { LK_LIT_INIT("client_update"), LK_LIT_INIT("yjs"),
-                                     LK_LIT_INIT("awareness"),     LK_LIT_INIT("sync"),
-                                     LK_LIT_INIT("yjs_sync"),      LK_LIT_INIT("x") };
+  static const lk_slice events[] = {
+    LK_LIT_INIT("client_update"),   LK_LIT_INIT("yjs"),
+    LK_LIT_INIT("awareness"),       LK_LIT_INIT("sync"),
+    LK_LIT_INIT("yjs_sync"),        LK_LIT_INIT("x"),
+    LK_LIT_INIT("versions"),        LK_LIT_INIT("version_save"),
+    LK_LIT_INIT("version_read"),    LK_LIT_INIT("version_compare"),
+    LK_LIT_INIT("version_restore"), LK_LIT_INIT("version_delete")
+  };
   static const lk_slice samples[] = {
     LK_LIT_INIT("{\"bin\":[1,1,5,0,4,1,1,116,1,120,0]}"),
     LK_LIT_INIT("{\"b64\":\"AQEHAAQBAXQBeAA=\"}"),
@@ -95,6 +118,8 @@ FUZZ(lk_doc_room_step) {
     LK_LIT_INIT("\x00\x02\x0b\x01\x01\x06\x00\x04\x01\x01t\x01x\x00\x00\x00\x01\x00"),
     LK_LIT_INIT("\x01\x06\x01\x0a\x01\x02{}"),
     LK_LIT_INIT("{\"encoding\":\"binary\"}"),
+    LK_LIT_INIT("{\"id\":1,\"request_id\":\"r\",\"as\":\"html\"}"),
+    LK_LIT_INIT("{\"name\":\"n\",\"from\":1,\"to\":2,\"id\":2}"),
   };
   uint8_t scratch[200];
   lk_env env = LK_ENV_INIT(test_alloc(), NULL);
@@ -107,6 +132,7 @@ FUZZ(lk_doc_room_step) {
                               .limits = &limits,
                               .topic = LK_LIT("doc:f"),
                               .level = LK_LIT("durable"),
+                              .versions = { gen_bool(g), gen_bool(g) ? 100 : 0, 3 },
                               .entropy = 3 };
   CHECK_OK(lk_doc_room_kind.open(&options, &room));
   for (uint32_t i = 0; i < 24; i++) {
@@ -116,10 +142,12 @@ FUZZ(lk_doc_room_step) {
                             .member = 1 + gen_below(g, 3),
                             .request = i,
                             .now_ms = i * 20,
-                            .event = events[gen_below(g, 6)],
-                            .payload = gen_hostile(g, samples, 6, scratch, sizeof scratch),
+                            .wall_ms = i * 20,
+                            .entropy = 77 + i,
+                            .event = events[gen_below(g, 12)],
+                            .payload = gen_hostile(g, samples, 8, scratch, sizeof scratch),
                             .binary = gen_bool(g),
-                            .rights = gen_bool(g) ? LK_RIGHTS_WRITE : LK_RIGHTS_READ,
+                            .rights = (lk_rights)(LK_RIGHTS_READ + gen_below(g, 3)),
                             .subject = gen_bool(g) ? LK_LIT("ada") : LK_SLICE_EMPTY };
     CHECK_OK(lk_doc_room_step(room, &input));
     poll_all(room, &k, &live);

@@ -18,8 +18,8 @@ FUZZ(lk_house_feed) {
   lk_buf frames[7];
   lk_slice samples[7];
   limits.server_connections_count = 4;
-  lk_memory_storage_init(&storage, test_alloc(), 1 << 20);
-  lk_memory_storage_init(&memory, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&storage, test_alloc(), 1 << 24);
+  lk_memory_storage_init(&memory, test_alloc(), 1 << 24);
   CHECK_OK(lk_house_open(&(lk_house_options){ .env = &env,
                                               .limits = &limits,
                                               .storage = &storage.table,

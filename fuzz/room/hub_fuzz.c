@@ -19,7 +19,7 @@ FUZZ(lk_hub_receive) {
   lk_hub *hub;
   lk_hub_output out;
   uint64_t stranger, honest, now = 0;
-  lk_memory_storage_init(&storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&env, &limits, &storage.table, 1, &hub));
   CHECK_OK(lk_hub_connect(hub, &stranger));
   CHECK_OK(lk_hub_connect(hub, &honest));

@@ -11,11 +11,12 @@ static const lk_slice paths[] = {
   LK_LIT_INIT("/api/topics/a/snapshot"),
   LK_LIT_INIT("/render/a/b"),
   LK_LIT_INIT("/api/topics"),
+  LK_LIT_INIT("/api/topics/a/versions/17/changes"),
 };
 
 FUZZ(lk_api_parse_path) {
   uint8_t scratch[200];
-  lk_slice in = gen_hostile(g, paths, 4, scratch, sizeof scratch);
+  lk_slice in = gen_hostile(g, paths, 5, scratch, sizeof scratch);
   const lk_api_target target = lk_api_parse_path(in);
   CHECK((target.name.len > 0) == (target.action != LK_API_NONE && target.action != LK_API_LIST));
   CHECK(target.action == LK_API_NONE || lk_api_has(in) || target.action == LK_API_LIST);

@@ -65,6 +65,7 @@ FUZZ(lk_ws_feed) {
   lk_ws_options options = { .role = gen_bool(g) ? LK_WS_CLIENT : LK_WS_SERVER };
   record whole, cut;
   limits.ws_message_bytes = 1 + gen_below(g, 200);
+  if (gen_bool(g)) options.long_bytes = gen_below(g, 400);
   uint32_t step = 1 + gen_below(g, 40);
   lk_slice in = gen_hostile(g, samples, sizeof samples / sizeof *samples, scratch, sizeof scratch);
   record_init(&whole, &limits, &options);

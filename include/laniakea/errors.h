@@ -106,6 +106,8 @@ typedef enum lk_err {
   LK_ERR_DENIED = 75,
   /* the room does not take what this client wrote; what follows it would not fit, so keep a copy and start anew */
   LK_ERR_REFUSED = 76,
+  /* the server does not serve this topic in this protocol; join it as a channel */
+  LK_ERR_DIALECT = 77,
   /* the replica id is not one that may be used here */
   LK_ERR_ACTOR = 80,
   /* one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id */
@@ -122,6 +124,8 @@ typedef enum lk_err {
   LK_ERR_STEPS = 90,
   /* a struct depends on itself or on a later one of the same client; no editor writes that */
   LK_ERR_DEPENDENCY = 91,
+  /* what the document showed then was deleted and garbage-collected; only documents that keep versions keep what is deleted */
+  LK_ERR_COLLECTED = 92,
 } lk_err;
 
 #endif

@@ -10,13 +10,19 @@
 struct lk_memory_file {
   lk_link link;
   lk_buf bytes;
+  size_t reserved; /* the bytes that it may have without asking; counted in |size_used| */
   uint32_t links;
 };
+
+/* What |file| counts for. */
+static size_t claimed(const lk_memory_file *file) {
+  return lk_max_size(file->bytes.len, file->reserved);
+}
 
 static void unlink_file(lk_memory_storage *self, lk_memory_file *file) {
   LK_ASSERT(file->links > 0);
   if (--file->links > 0) return;
-  self->size_used -= file->bytes.len;
+  self->size_used -= claimed(file);
   lk_list_remove(&self->all, &file->link);
   lk_buf_deinit(&file->bytes);
   lk_free_bytes(self->alloc, file, sizeof *file);
@@ -87,21 +93,39 @@ static lk_err do_open(lk_memory_storage *self, lk_io *io) {
 
 /* ---- bytes ---- */
 
+static lk_err claim(lk_memory_storage *self, const lk_memory_file *file, size_t len) {
+  size_t more = len > claimed(file) ? len - claimed(file) : 0;
+  uint64_t left = self->size_max - lk_min_u64(self->size_max, self->size_used);
+  if (more > left) return LK_ERR_NO_SPACE;
+  self->size_used += more;
+  return LK_OK;
+}
+
+static lk_err reserve(lk_memory_storage *self, lk_memory_file *file, uint64_t size) {
+  size_t len;
+  if (!lk_u64_to_size(size, &len)) return LK_ERR_NO_SPACE;
+  lk_err err = claim(self, file, len);
+  if (err == LK_OK) file->reserved = lk_max_size(file->reserved, len);
+  return err;
+}
+
 static lk_err resize(lk_memory_storage *self, lk_memory_file *file, uint64_t size) {
   size_t len;
   if (!lk_u64_to_size(size, &len)) return LK_ERR_NO_SPACE;
   if (len > file->bytes.len) {
     size_t more = len - file->bytes.len;
-    if (more > self->size_max - self->size_used) return LK_ERR_NO_SPACE;
+    uint64_t before = self->size_used;
+    if (claim(self, file, len) != LK_OK) return LK_ERR_NO_SPACE;
     uint8_t *fresh = lk_buf_extend(&file->bytes, more);
     if (fresh == NULL) {
       lk_buf_truncate(&file->bytes, file->bytes.len); /* forget the error: the file is as before */
+      self->size_used = before;
       return LK_ERR_NO_SPACE;
     }
     memset(fresh, 0, more);
-    self->size_used += more;
   } else {
-    self->size_used -= file->bytes.len - len;
+    self->size_used -= claimed(file) - len;
+    file->reserved = 0;
     lk_buf_truncate(&file->bytes, len);
   }
   return LK_OK;
@@ -173,6 +197,7 @@ static lk_err carry_out(lk_memory_storage *self, lk_io *io) {
   case LK_IO_REMOVE: return do_remove(self, io->name);
   case LK_IO_LIST: do_list(self, io); return LK_OK;
   case LK_IO_SYNC: (void)of_handle(self, io->file); return LK_OK;
+  case LK_IO_RESERVE: return reserve(self, of_handle(self, io->file), io->off);
   case LK_IO_SIZE: io->off = of_handle(self, io->file)->bytes.len; return LK_OK;
   case LK_IO_CLOSE:
     unlink_file(self, of_handle(self, io->file));

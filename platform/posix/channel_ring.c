@@ -13,6 +13,11 @@
  * A message that is longer than what is free goes in several pieces. If its writer dies in between, the next
  * one begins another message with a first piece, and the reader sees that the last one had no end.
  *
+ * Nonsense: counters are multiples of 8, the reader's is behind the writer's by no more than the size, and pieces end before |tail|. An
+ * end that finds it otherwise sets the counter that is its own to the other one, which empties the ring: the reader skips what
+ * is there, the writer takes back what it wrote. Which of the two ends, or of the processes before them, has written it does
+ * not matter here; who takes over an end mends it first, so that the other one is blamed for what it did itself.
+ *
  * Sleeping: |asleep| is set by the owner of a bell before it looks into its rings for the last time; a writer
  * looks at |asleep| after it moved |tail|. Both are sequentially consistent, so that one of the two sees the
  * other: either the owner finds the message, or the writer rings. A writer that dies between taking |asleep| and
@@ -129,17 +134,32 @@ static uint8_t *place(const lk_channel_ring *self, uint64_t counter) {
   return self->bytes + (counter & (self->size - 1));
 }
 
-/* How many bytes may be written; 0 also where the counters make no sense, which is the reader's to find. */
-static size_t room(const lk_channel_ring *self, uint64_t tail) {
-  uint64_t used = tail - atomic_load_explicit(&self->shared->head, memory_order_acquire);
-  return used > self->size ? 0 : self->size - (size_t)used;
+static bool are_counters_ok(const lk_channel_ring *self, uint64_t head, uint64_t tail) {
+  return tail - head <= self->size && head % ALIGNMENT == 0 && tail % ALIGNMENT == 0;
 }
 
-static void write_piece(lk_channel_ring *self, uint64_t tail, lk_slice bytes, bool is_first) {
-  uint8_t *at = place(self, tail);
-  lk_store_le32(at, (uint32_t)bytes.len | (is_first ? FIRST_BIT : 0));
-  if (bytes.len > 0) memcpy(at + WORD_SIZE, bytes.ptr, bytes.len);
-  atomic_store(&self->shared->tail, tail + piece_size(bytes.len));
+/* How many bytes may be written. False: the counters make no sense. */
+static bool room(const lk_channel_ring *self, uint64_t tail, size_t *out) {
+  uint64_t head = atomic_load_explicit(&self->shared->head, memory_order_acquire);
+  *out = self->size - (size_t)lk_min_u64(tail - head, self->size);
+  return are_counters_ok(self, head, tail);
+}
+
+/* What is in it was written in vain. The reader's counter may be anything: ours has to be a possible one. */
+static void take_back(lk_channel_ring *self) {
+  uint64_t head = atomic_load(&self->shared->head) / ALIGNMENT * ALIGNMENT;
+  atomic_store(&self->shared->tail, head);
+}
+
+void lk_channel_ring_take_over_writing(lk_channel_ring *self) {
+  size_t ignored;
+  if (!room(self, atomic_load(&self->shared->tail), &ignored)) take_back(self);
+}
+
+bool lk_channel_ring_take_fault(lk_channel_ring *self) {
+  bool was_faulty = self->is_faulty;
+  self->is_faulty = false;
+  return was_faulty;
 }
 
 /* As much of |left| bytes as one piece can hold now. */
@@ -150,18 +170,41 @@ static size_t fitting(size_t left, size_t free_bytes) {
   return most >= LEAST_PIECE ? most : 0;
 }
 
+static void write_piece(lk_channel_ring *self, uint64_t tail, lk_slice bytes, bool is_first) {
+  uint8_t *at = place(self, tail);
+  lk_store_le32(at, (uint32_t)bytes.len | (is_first ? FIRST_BIT : 0));
+  if (bytes.len > 0) memcpy(at + WORD_SIZE, bytes.ptr, bytes.len);
+  atomic_store(&self->shared->tail, tail + piece_size(bytes.len));
+}
+
+/* As much as fits of what is |left|; false where the ring makes no sense. */
+static bool find_room(const lk_channel_ring *self, uint64_t tail, size_t left, size_t *out) {
+  size_t free_bytes;
+  bool is_sane = room(self, tail, &free_bytes);
+  *out = is_sane ? fitting(left, free_bytes) : 0;
+  return is_sane;
+}
+
+/* Likewise. Where nothing fits it says so, and looks again: the reader may have made room in between. */
+static bool insist_on_room(lk_channel_ring *self, uint64_t tail, size_t left, size_t *out) {
+  bool is_sane = find_room(self, tail, left, out);
+  if (!is_sane || *out > 0) return is_sane;
+  atomic_store(&self->shared->wants_room, 1);
+  atomic_thread_fence(memory_order_seq_cst);
+  return find_room(self, tail, left, out);
+}
+
 size_t lk_channel_ring_write(lk_channel_ring *self, lk_slice bytes, bool is_first) {
   uint64_t tail = atomic_load_explicit(&self->shared->tail, memory_order_relaxed);
-  size_t done = 0;
+  size_t done = 0, n;
   while (done < bytes.len) {
-    size_t n = fitting(bytes.len - done, room(self, tail));
-    if (n == 0) {
-      /* Say it, then look again: the reader may have made room in between. */
-      atomic_store(&self->shared->wants_room, 1);
-      atomic_thread_fence(memory_order_seq_cst);
-      n = fitting(bytes.len - done, room(self, tail));
-      if (n == 0) break;
+    if (!insist_on_room(self, tail, bytes.len - done, &n)) {
+      LK_COVERED(channel_ring_cannot_be_written);
+      self->is_faulty = true;
+      take_back(self);
+      return done;
     }
+    if (n == 0) break;
     write_piece(self, tail, lk_slice_first(lk_slice_skip(bytes, done), n), is_first && done == 0);
     tail += piece_size(n);
     done += n;
@@ -176,24 +219,41 @@ bool lk_channel_ring_is_empty(const lk_channel_ring *self) {
          atomic_load_explicit(&self->shared->head, memory_order_relaxed);
 }
 
-/* The next piece, where there is one that makes sense. */
-static lk_err look(const lk_channel_ring *self, uint64_t head, uint32_t *word) {
-  uint64_t used = atomic_load_explicit(&self->shared->tail, memory_order_acquire) - head;
-  if (used == 0) return LK_ERR_END;
-  if (used > self->size || used < ALIGNMENT) return LK_ERR_CORRUPT;
+/* The next piece before |tail|, where there is one that makes sense. */
+static lk_err look(const lk_channel_ring *self, uint64_t head, uint64_t tail, uint32_t *word) {
+  if (!are_counters_ok(self, head, tail)) return LK_ERR_CORRUPT;
+  if (head == tail) return LK_ERR_END;
   *word = lk_load_le32(place(self, head));
-  return piece_size(*word & ~FIRST_BIT) <= used ? LK_OK : LK_ERR_CORRUPT;
+  return piece_size(*word & ~FIRST_BIT) <= tail - head ? LK_OK : LK_ERR_CORRUPT;
+}
+
+/* Whatever the writer's counter is, ours is a possible one then, and what follows is read from there. */
+static void skip_all(lk_channel_ring *self) {
+  uint64_t tail = atomic_load(&self->shared->tail) / ALIGNMENT * ALIGNMENT;
+  self->peeked = 0;
+  atomic_store(&self->shared->head, tail);
+}
+
+void lk_channel_ring_take_over_reading(lk_channel_ring *self) {
+  uint64_t head = atomic_load(&self->shared->head), tail = atomic_load(&self->shared->tail);
+  uint32_t word;
+  lk_err err;
+  while ((err = look(self, head, tail, &word)) == LK_OK) head += piece_size(word & ~FIRST_BIT);
+  if (err == LK_ERR_CORRUPT) skip_all(self);
 }
 
 lk_err lk_channel_ring_peek(lk_channel_ring *self, lk_slice *piece, bool *is_first) {
   uint32_t word;
   uint64_t head = atomic_load_explicit(&self->shared->head, memory_order_relaxed);
-  lk_err err = look(self, head, &word);
+  uint64_t tail = atomic_load_explicit(&self->shared->tail, memory_order_acquire);
+  lk_err err = look(self, head, tail, &word);
   if (err == LK_ERR_CORRUPT) {
     LK_COVERED(channel_ring_made_no_sense);
-    atomic_store(&self->shared->head, atomic_load(&self->shared->tail));
+    self->is_faulty = true;
+    skip_all(self);
   }
   if (err != LK_OK) return err;
+  self->peeked = (uint32_t)piece_size(word & ~FIRST_BIT);
   *is_first = (word & FIRST_BIT) != 0;
   *piece = lk_slice_of(place(self, head) + WORD_SIZE, word & ~FIRST_BIT);
   return LK_OK;
@@ -201,8 +261,8 @@ lk_err lk_channel_ring_peek(lk_channel_ring *self, lk_slice *piece, bool *is_fir
 
 bool lk_channel_ring_consume(lk_channel_ring *self) {
   uint64_t head = atomic_load_explicit(&self->shared->head, memory_order_relaxed);
-  uint32_t len = lk_load_le32(place(self, head)) & ~FIRST_BIT;
-  size_t size = lk_min_size(piece_size(lk_min_size(len, self->size)), self->size);
+  size_t size = self->peeked; /* not what the piece says by now */
+  self->peeked = 0;
   /* What was read is not to be found here any more: it may be of a topic that leaves nothing behind. */
   memset(place(self, head), 0, size);
   atomic_store(&self->shared->head, head + size);

@@ -13,8 +13,10 @@
  *
  *   lk_bell_prepare(&bell); if (all rings are empty) wait; lk_bell_wake(&bell);
  *
- * The other process is ours, but it may be broken: lengths and places are checked, and a ring that makes
- * no sense is emptied, with LK_ERR_CORRUPT. */
+ * The other process is ours, but it may be broken, and all of the ring is within its reach: counters and lengths are checked
+ * wherever they are used. A ring that makes no sense is emptied by whoever notices, so that neither end waits for the other
+ * for ever, and lk_channel_ring_take_fault() tells. What was in it is lost: the process at the other end is to be ended, and
+ * its successor makes itself known as it would after any death. */
 #ifndef LK_PLATFORM_POSIX_CHANNEL_RING_H
 #define LK_PLATFORM_POSIX_CHANNEL_RING_H
 
@@ -56,6 +58,8 @@ typedef struct lk_channel_ring {
   uint8_t
       *bytes; /* mapped twice, one behind the other, so that any stretch of it lies in one piece */
   uint32_t size;
+  uint32_t peeked; /* the reader's: how much the piece takes that was peeked */
+  bool is_faulty;  /* it made no sense */
 } lk_channel_ring;
 
 /* |size| is a power of two and at least a page. LK_ERR_LIMIT, LK_ERR_NOMEM. */
@@ -63,12 +67,20 @@ lk_err lk_channel_ring_make(lk_channel_ring *self, uint32_t size) LK_MUST_USE;
 /* Safe on a zeroed struct, and twice. */
 void lk_channel_ring_close(lk_channel_ring *self);
 
+/* A process that takes the place of another one, at either end, before anything else: what its predecessor may have left that makes
+ * no sense is gone then, and nobody's fault. */
+void lk_channel_ring_take_over_reading(lk_channel_ring *self);
+void lk_channel_ring_take_over_writing(lk_channel_ring *self);
+
+/* Whether this end has found since the last time that the ring made no sense. */
+bool lk_channel_ring_take_fault(lk_channel_ring *self);
+
 /* Writes what fits of |bytes|, and returns how much that is. They are a message where |is_first|, or what is left of
  * one. Where not all of it fits, the reader will ring the writer's bell when there is room. */
 size_t lk_channel_ring_write(lk_channel_ring *self, lk_slice bytes, bool is_first);
 
 /* The next piece; |*is_first| where it begins a message. LK_ERR_END: there is none. LK_ERR_CORRUPT: the ring made
- * no sense and is empty now. */
+ * no sense and is empty now; lk_channel_ring_take_fault() says so, too. */
 lk_err lk_channel_ring_peek(lk_channel_ring *self, lk_slice *piece, bool *is_first) LK_MUST_USE;
 
 /* The piece that was peeked is done with. True where the writer waits for room: ring its bell. */

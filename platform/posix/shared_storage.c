@@ -12,6 +12,7 @@
  *   make        name, size, first block       ──> state: USED
  *   write       blocks linked to the chain, bytes ──> size, where it grows. Bytes in place may be torn, as rule 4 allows
  *   cut         ──> size; then the rest of the chain goes
+ *   reserve     blocks linked to the chain, and nothing else: they go when the file is closed, or opened anew
  *   remove      ──> state: FREE, or GONE while it is open; then the chain goes
  *   rename      head: from and to, the new name ──> head.renaming; then the steps, which may be done again
  *
@@ -326,6 +327,24 @@ static bool is_name_ok(lk_slice name) {
   return lk_storage_name_ok(name) && name.len <= LK_SHARED_NAME_MAX;
 }
 
+/* ---- cutting ---- */
+
+/* What is behind |size| goes: the rest of the last block first, then the blocks behind it. */
+static void cut(lk_shared_storage *self, uint32_t index, uint64_t size) {
+  opened *o = self->opened[index];
+  uint32_t count = blocks_of(size);
+  if (size % BLOCK_SIZE != 0) {
+    size_t within = (size_t)(size % BLOCK_SIZE);
+    memset(block_at(self, o->chain[count - 1]) + within, 0, BLOCK_SIZE - within);
+  }
+  if (count >= o->count) return;
+  uint32_t rest = o->chain[count];
+  if (count == 0) atomic_store(&self->rows[index].first, END);
+  else atomic_store(&self->links[o->chain[count - 1]], END);
+  o->count = count;
+  free_chain(self, rest);
+}
+
 /* ---- opening and closing ---- */
 
 static lk_err find_handle(lk_shared_storage *self, uint32_t *out) {
@@ -373,6 +392,7 @@ static void do_close(lk_shared_storage *self, lk_file file) {
   uint32_t index = row_of(self, file);
   self->handles[file] = 0;
   if (--self->opened[index]->handles > 0) return;
+  cut(self, index, atomic_load(&self->rows[index].size)); /* what was reserved and not used */
   free_opened(self, index);
   if (atomic_load(&self->rows[index].state) != ROW_GONE) return;
   atomic_store(&self->rows[index].state, ROW_FREE);
@@ -447,22 +467,6 @@ static lk_err do_read(lk_shared_storage *self, lk_io *io) {
   return LK_OK;
 }
 
-/* What is behind |size| goes: the rest of the last block first, then the blocks behind it. */
-static void cut(lk_shared_storage *self, uint32_t index, uint64_t size) {
-  opened *o = self->opened[index];
-  uint32_t count = blocks_of(size);
-  if (size % BLOCK_SIZE != 0) {
-    size_t within = (size_t)(size % BLOCK_SIZE);
-    memset(block_at(self, o->chain[count - 1]) + within, 0, BLOCK_SIZE - within);
-  }
-  if (count >= o->count) return;
-  uint32_t rest = o->chain[count];
-  if (count == 0) atomic_store(&self->rows[index].first, END);
-  else atomic_store(&self->links[o->chain[count - 1]], END);
-  o->count = count;
-  free_chain(self, rest);
-}
-
 static lk_err do_truncate(lk_shared_storage *self, const lk_io *io) {
   uint32_t index = row_of(self, io->file);
   row *r = &self->rows[index];
@@ -533,6 +537,7 @@ static lk_err carry_out(lk_shared_storage *self, lk_io *io) {
   case LK_IO_WRITE: return do_write(self, io);
   case LK_IO_SYNC: (void)row_of(self, io->file); return LK_OK;
   case LK_IO_TRUNCATE: return do_truncate(self, io);
+  case LK_IO_RESERVE: return extend(self, row_of(self, io->file), io->off);
   case LK_IO_SIZE: io->off = atomic_load(&self->rows[row_of(self, io->file)].size); return LK_OK;
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);

@@ -23,6 +23,8 @@
  *            says 0, and a read still shows them (fsyncgate). So there is no second one; the handle is
  *            spoiled; and the cached pages are thrown away, so that whoever opens the file again
  *            reads what the medium has.
+ *   space    is reserved by fallocate() behind the end of the file, where the file system can. Those that copy on write
+ *            break that promise; a write says so, or, at worst, a sync.
  *   EINTR    is retried for reads and writes, which say how far they came, and never for a sync,
  *            which does not.
  *
@@ -279,6 +281,22 @@ static lk_err do_truncate(int fd, uint64_t size) {
   return failed == 0 ? LK_OK : err_of_errno(errno);
 }
 
+/* What stands there already has its place. Blocks behind the end of a file are no part of it: nobody reads them, and a crash
+ * leaves them or not. */
+static lk_err do_reserve(int fd, uint64_t size) {
+  struct stat about;
+  int failed;
+  if (!range_ok(size, 0)) return LK_ERR_RANGE;
+  if (fstat(fd, &about) != 0) return err_of_errno(errno);
+  if ((uint64_t)about.st_size >= size) return LK_OK;
+  do {
+    failed = fallocate(fd, FALLOC_FL_KEEP_SIZE, about.st_size, (off_t)size - about.st_size);
+  } while (failed != 0 && errno == EINTR);
+  if (failed == 0) return LK_OK;
+  lk_err err = err_of_errno(errno);
+  return err == LK_ERR_NO_SPACE ? err : LK_ERR_UNSUPPORTED;
+}
+
 static lk_err do_size(int fd, uint64_t *out) {
   struct stat about;
   if (fstat(fd, &about) != 0) return err_of_errno(errno);
@@ -310,6 +328,7 @@ static lk_err on_file(lk_posix_storage *self, lk_io *io) {
   case LK_IO_TRUNCATE: return do_truncate(h->fd, io->off);
   case LK_IO_SIZE: return do_size(h->fd, &io->off);
   case LK_IO_SYNC: return do_sync(self, h);
+  case LK_IO_RESERVE: return do_reserve(h->fd, io->off);
   default: LK_UNREACHABLE();
   }
 }

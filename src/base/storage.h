@@ -29,7 +29,7 @@
 #include "base/slice.h"
 
 typedef enum lk_io_kind {
-  LK_IO_OPEN,     /* name -> file; |create|: made empty where there is none, else NOT_FOUND */
+  LK_IO_OPEN,     /* name -> file; |create|: made empty where there is none, else NOT_FOUND. NO_SPACE: it was not made */
   LK_IO_CLOSE,    /* file */
   LK_IO_READ,     /* file, off, into/len -> done */
   LK_IO_WRITE,    /* file, off, from -> done (all of it, or an error) */
@@ -41,6 +41,10 @@ typedef enum lk_io_kind {
   /* name, into/len -> done: names of files behind |name|, which may be empty, in ascending order, each
    * with a newline behind it, as many as fit. 0 where there is none; one name always fits into LK_IO_NAME_MAX + 1. */
   LK_IO_LIST,
+  /* file, off: that many bytes of the file have their place, so that writing them needs none; the size stays, and
+   * truncating gives back what is behind it. LK_ERR_NO_SPACE: nothing was reserved, or a part. LK_ERR_UNSUPPORTED: this
+   * storage cannot. A promise that a storage may break: a write may say NO_SPACE all the same. */
+  LK_IO_RESERVE,
 } lk_io_kind;
 
 #define LK_IO_NAME_MAX 200

@@ -9,7 +9,10 @@
 #include "base/base.h"
 
 #define LK_ALIAS_NAME_MAX 255
-#define LK_ALIASES_MAX 32 /* that a server is configured with */
+#define LK_ALIASES_MAX 32 /* that a server has */
+/* Those that every server has, by which the clients of the first paper know an object. */
+#define LK_ALIASES_OWN 1
+#define LK_ALIAS_COUNTER { LK_LIT_INIT("counter:"), LK_LIT_INIT("crdt:"), true }
 /* What lk_aliases_resolve() may need for its answer. */
 #define LK_ALIAS_TOPIC_MAX (2 * LK_ALIAS_NAME_MAX)
 

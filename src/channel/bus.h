@@ -23,7 +23,8 @@
  *
  * A member is one joining of one topic by one connection. Edges number their members and requests;
  * a request number is never used twice by one generation of an edge and is answered exactly once.
- * |event| is the status in a REPLY and the reason in a CRASH. What a client may do comes with each of its requests,
+ * |event| is the status in a REPLY and the reason in a CRASH; in a JOIN and a RESTORE the alias by which the client knows the
+ * topic, empty where that is its name. What a client may do comes with each of its requests,
  * since that changes; who it is, with its join.
  *
  * Messages are frames in a stream of bytes, since that is what a ring in shared memory carries. A

@@ -26,6 +26,8 @@
 #include "base/histogram.h"
 #include "channel/access.h"
 #include "channel/alias.h"
+#include "channel/gate.h"
+#include "channel/bucket.h"
 #include "channel/queries.h"
 #include "channel/session.h"
 
@@ -42,6 +44,8 @@ typedef struct lk_edge_options {
       houses_count; /* 1 to LK_EDGE_HOUSES_MAX; the same for all edges and for ever: it places topics */
   lk_aliases aliases;      /* that are apart; zeroed: none */
   const lk_access *access; /* NULL: an open server, where everybody may do everything */
+  lk_rates rates;          /* zeroed: clients may go as fast as they can */
+  const lk_gate *gate;     /* NULL: nobody is asked before joins */
 } lk_edge_options;
 
 /* |options| is copied, what it points to is not. LK_ERR_NOMEM. */
@@ -52,7 +56,10 @@ void lk_edge_close(lk_edge *self);
 
 /* ---- connections ---- */
 
-/* |grant| is what the client's token gave, made with the edge's allocator and the edge's from now on, also after an
+/* A client of a server that is not open, and that has neither a token nor brought a good one with a join, may send edge_stranger_count messages
+ * of edge_stranger_bytes together: then lk_edge_receive() returns LK_ERR_TOKEN_MISSING.
+ *
+ * |grant| is what the client's token gave, made with the edge's allocator and the edge's from now on, also after an
  * error. NULL: nothing, which is all there is to have in an open server; in another one such a client gets in only
  * where it brings a token for a topic. LK_ERR_LIMIT (limits.server_connections_count), LK_ERR_NOMEM: the client is
  * refused. */
@@ -69,8 +76,14 @@ lk_err lk_edge_open_document(lk_edge *self, uint64_t connection, lk_slice topic,
 lk_err lk_edge_receive(lk_edge *self, uint64_t connection, lk_slice bytes,
                        bool is_binary) LK_MUST_USE;
 
-/* The client has asked for more than edge_unanswered_bytes, and has no answer: take no more messages from it before
- * RESUME is polled for it. */
+/* A message of |total| bytes, more than ws_message_bytes, of which only the beginning was kept, LK_MESSAGE_BEGINNING_MAX bytes or
+ * more. What it asked for is answered message_too_big, or as its room has it. LK_ERR_TOO_BIG where there is no way
+ * to say that; the others as above. */
+lk_err lk_edge_receive_beginning(lk_edge *self, uint64_t connection, lk_slice beginning,
+                                 uint64_t total, bool is_binary) LK_MUST_USE;
+
+/* The client has asked for more than edge_unanswered_bytes, and has no answer; or it, its subject or a topic of its has been
+ * faster than |rates|: take no more messages from it before RESUME is polled for it. */
 bool lk_edge_is_full(const lk_edge *self, uint64_t connection);
 
 /* Unknown connections are ignored. */
@@ -155,14 +168,32 @@ typedef struct lk_edge_stats {
   uint64_t unauthorized; /* joins and messages refused for want of rights */
   uint64_t
       leases_ended; /* connections and members ended since their token had, or was taken back */
+  uint64_t held;               /* connections that wait for a bucket now */
+  uint64_t held_by_connection; /* how often a wait began for this one */
+  uint64_t held_by_subject;
+  uint64_t held_by_topic;
+  uint64_t refused_topics;    /* joins beyond channel_topics_count */
+  uint64_t refused_too_big;   /* messages beyond ws_message_bytes that were answered */
+  uint64_t refused_strangers; /* connections ended at edge_stranger_bytes or edge_stranger_count */
+  uint64_t refused_full;      /* requests for which there was no room */
 } lk_edge_stats;
 
 lk_edge_stats lk_edge_get_stats(const lk_edge *self);
 
-/* The time from now on, for the latency of requests; where nobody says it there is none. It never goes back. */
+/* The time from now on, for the latency of requests and for rates; where nobody says it there are none. It never goes
+ * back. */
 void lk_edge_set_time(lk_edge *self, uint64_t now_us);
+
+/* The same; and whoever has waited for a bucket long enough goes on. */
+void lk_edge_tick(lk_edge *self, uint64_t now_us);
+
+/* When lk_edge_tick() must be called; UINT64_MAX for never. */
+uint64_t lk_edge_tick_deadline(const lk_edge *self);
 
 /* From asking to answering, of all requests that were answered. */
 const lk_histogram *lk_edge_latency(const lk_edge *self);
+
+/* How long connections waited for a bucket. */
+const lk_histogram *lk_edge_holds(const lk_edge *self);
 
 #endif

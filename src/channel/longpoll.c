@@ -286,15 +286,30 @@ lk_err lk_longpoll_get(lk_longpoll *self, const lk_longpoll_request *request, lk
 
 /* ---- POST ---- */
 
+/* Of a line of base64 that is too long, the beginning. */
+static lk_err take_long_binary(lk_longpoll *self, const session *s, lk_slice line) {
+  uint32_t most = lk_min_u32(LK_MESSAGE_BEGINNING_MAX, self->options.limits->ws_message_bytes);
+  lk_slice first = lk_slice_first(line, most / 3 * 4);
+  lk_err err = lk_base64_decode(&self->line, first, LK_BASE64_FORM_STANDARD);
+  if (err != LK_OK) return err;
+  return lk_edge_receive_beginning(self->options.edge, s->number, lk_buf_slice(&self->line),
+                                   line.len / 4 * 3, true);
+}
+
 static lk_err take_binary(lk_longpoll *self, const session *s, lk_slice line) {
   lk_buf_truncate(&self->line, 0);
+  if (line.len / 4 * 3 > (size_t)self->options.limits->ws_message_bytes + 2)
+    return take_long_binary(self, s, line);
   lk_err err = lk_base64_decode(&self->line, line, LK_BASE64_FORM_STANDARD);
   if (err != LK_OK) return err;
   return lk_edge_receive(self->options.edge, s->number, lk_buf_slice(&self->line), true);
 }
 
 static lk_err take_text(lk_longpoll *self, const session *s, lk_slice text) {
-  if (text.len > self->options.limits->ws_message_bytes) return LK_ERR_TOO_BIG;
+  if (text.len > self->options.limits->ws_message_bytes)
+    return lk_edge_receive_beginning(self->options.edge, s->number,
+                                     lk_slice_first(text, LK_MESSAGE_BEGINNING_MAX), text.len,
+                                     false);
   return lk_edge_receive(self->options.edge, s->number, text, false);
 }
 

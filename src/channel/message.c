@@ -79,16 +79,23 @@ static lk_err read_string(lk_json_reader *in, size_t len_max, lk_slice *out) {
   return err != LK_OK ? err : take_string(&event, false, len_max, out);
 }
 
-static lk_err read_array(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_message *out) {
+/* The four that stand before the payload. */
+static lk_err read_names(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_message *out) {
   lk_json_event event;
-  lk_slice ignored;
   lk_err err;
   if ((err = lk_json_next(in, &event)) != LK_OK) return err;
   if (event.kind != LK_JSON_ARRAY_BEGIN) return LK_ERR_BAD_MESSAGE;
   if ((err = read_ref(in, len_max, arena, &out->join_ref)) != LK_OK) return err;
   if ((err = read_ref(in, len_max, arena, &out->ref)) != LK_OK) return err;
   if ((err = read_string(in, len_max, &out->topic)) != LK_OK) return err;
-  if ((err = read_string(in, len_max, &out->event)) != LK_OK) return err;
+  return read_string(in, len_max, &out->event);
+}
+
+static lk_err read_array(lk_json_reader *in, size_t len_max, lk_arena *arena, lk_message *out) {
+  lk_json_event event;
+  lk_slice ignored;
+  lk_err err;
+  if ((err = read_names(in, len_max, arena, out)) != LK_OK) return err;
   if ((err = lk_json_skip_value(in, &out->payload)) != LK_OK) {
     return err == LK_ERR_END ? LK_ERR_BAD_MESSAGE : err;
   }
@@ -174,20 +181,45 @@ lk_err lk_message_decode_binary(lk_slice bytes, lk_message *out) {
   return LK_OK;
 }
 
+static lk_err decode_frame(lk_slice bytes, size_t len_max, lk_message *out) {
+  lk_message message;
+  lk_err err = lk_message_decode_binary(bytes, &message);
+  if (err != LK_OK) return err;
+  size_t len = lk_max_size(lk_max_size(message.join_ref.len, message.ref.len),
+                           lk_max_size(message.topic.len, message.event.len));
+  if (len > len_max) return LK_ERR_TOO_BIG;
+  *out = message;
+  return LK_OK;
+}
+
 lk_err lk_message_decode(lk_message_form form, lk_slice bytes, bool is_binary,
                          const lk_limits *limits, lk_arena *arena, lk_message *out) {
   if (form == LK_MESSAGE_V1) {
     return is_binary ? LK_ERR_BAD_MESSAGE : lk_message_decode_text_v1(bytes, limits, arena, out);
   }
   if (!is_binary) return lk_message_decode_text(bytes, limits, arena, out);
-  lk_message message;
-  lk_err err = lk_message_decode_binary(bytes, &message);
-  if (err != LK_OK) return err;
-  size_t len = lk_max_size(lk_max_size(message.join_ref.len, message.ref.len),
-                           lk_max_size(message.topic.len, message.event.len));
-  if (len > limits->channel_name_bytes) return LK_ERR_TOO_BIG;
-  *out = message;
-  return LK_OK;
+  return decode_frame(bytes, limits->channel_name_bytes, out);
+}
+
+static lk_err decode_beginning_of_text(lk_slice text, const lk_limits *limits, lk_arena *arena,
+                                       lk_message *out) {
+  lk_json_reader in;
+  lk_message message = { 0 };
+  lk_arena_mark mark = lk_arena_get_mark(arena);
+  lk_err err = lk_json_reader_init(&in, text, limits, arena);
+  if (err == LK_OK) err = read_names(&in, limits->channel_name_bytes, arena, &message);
+  if (err == LK_OK) *out = message;
+  else lk_arena_pop_to(arena, mark);
+  return err;
+}
+
+lk_err lk_message_decode_beginning(lk_message_form form, lk_slice bytes, bool is_binary,
+                                   const lk_limits *limits, lk_arena *arena, lk_message *out) {
+  if (form == LK_MESSAGE_V1 || form == LK_MESSAGE_Y) return LK_ERR_TOO_BIG;
+  if (!is_binary) return decode_beginning_of_text(bytes, limits, arena, out);
+  lk_err err = decode_frame(bytes, limits->channel_name_bytes, out);
+  if (err == LK_OK) out->payload = LK_SLICE_EMPTY;
+  return err;
 }
 
 /* ---- writing texts ----

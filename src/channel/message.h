@@ -54,6 +54,20 @@ typedef struct lk_message {
 lk_err lk_message_decode(lk_message_form form, lk_slice bytes, bool is_binary,
                          const lk_limits *limits, lk_arena *arena, lk_message *out) LK_MUST_USE;
 
+/* Reads the names of a V2 message of which there is only the beginning: references, topic and event; no payload. In LK_MESSAGE_BEGINNING_MAX
+ * bytes they are all there, unless somebody puts blanks between them. LK_ERR_TOO_BIG in the other forms; else as above. */
+#define LK_MESSAGE_BEGINNING_MAX 8192u
+lk_err lk_message_decode_beginning(lk_message_form form, lk_slice bytes, bool is_binary,
+                                   const lk_limits *limits, lk_arena *arena,
+                                   lk_message *out) LK_MUST_USE;
+
+/* What a room is told instead of a message that was too long, with the event of that as its payload, bytes. No client can say
+ * it: events that begin so are the server's. */
+#define LK_EVENT_TOO_BIG LK_LIT("phx_too_big")
+#define LK_TOO_BIG_ANSWER                                                                          \
+  LK_LIT("{\"reason\":\"message_too_big\",\"limit\":\"ws_message_bytes\","                           \
+         "\"message\":\"the message is longer than the server takes; split it\"}")
+
 /* The forms one by one. A V2 array may have elements past the fifth, which are ignored, as Phoenix does; so are
  * members of a V1 object that have no meaning, but ref must be there. */
 lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *arena,

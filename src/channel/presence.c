@@ -42,7 +42,7 @@
 
 #define MEMBER_DIGITS 16
 #define TAG_MAX (LK_PRESENCE_NODE_MAX + MEMBER_DIGITS)
-#define REF_BYTES 12
+#define REF_BYTES 6
 #define SCRATCH_MAX ((size_t)UINT32_MAX / 2)
 
 /* What a member of this node shows under one key. */
@@ -403,14 +403,15 @@ void lk_presence_leave(lk_presence *self, uint64_t member, uint64_t now_ms) {
 
 /* ---- metas ---- */
 
-/* 16 characters that nothing else has: a number of this object, and a hash of its name and what the caller drew. */
+/* 36 bits of a hash of this object's name, of a number of its own and of what the caller drew. Clients compare refs of one
+ * key only, of which there are a few; and each of them is sent to everybody, so every character counts. */
 static lk_err make_ref(lk_presence *self, uint64_t entropy, uint8_t out[LK_PRESENCE_REF_LEN]) {
-  uint8_t bytes[REF_BYTES], source[8 + LK_PRESENCE_NODE_MAX];
+  uint8_t bytes[8], source[16 + LK_PRESENCE_NODE_MAX];
   lk_store_be64(source, entropy);
-  memcpy(source + 8, self->node, self->node_len);
-  lk_store_be32(bytes, self->ref_next++);
-  lk_store_be64(bytes + 4,
-                lk_siphash13(self->hash_seed, lk_slice_of(source, 8 + (size_t)self->node_len)));
+  lk_store_be64(source + 8, self->ref_next++);
+  memcpy(source + 16, self->node, self->node_len);
+  lk_store_be64(bytes,
+                lk_siphash13(self->hash_seed, lk_slice_of(source, 16 + (size_t)self->node_len)));
   lk_buf_truncate(&self->value, 0);
   lk_err err = lk_base64_encode(&self->value, lk_slice_of(bytes, REF_BYTES), LK_BASE64_FORM_URL);
   if (err == LK_OK) memcpy(out, self->value.ptr, LK_PRESENCE_REF_LEN);

@@ -31,7 +31,7 @@
 /* Bytes of a node's name. */
 #define LK_PRESENCE_NODE_MAX 40
 /* Characters of a phx_ref: letters, digits, - and _. */
-#define LK_PRESENCE_REF_LEN 16
+#define LK_PRESENCE_REF_LEN 6
 #define LK_PRESENCE_NEVER UINT64_MAX
 
 #define LK_PRESENCE_WINDOW_MS 50

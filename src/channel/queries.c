@@ -96,6 +96,35 @@ bool lk_queries_answer(lk_queries *self, lk_window *window, const lk_bus_message
   return true;
 }
 
+bool lk_queries_settle(lk_queries *self, lk_window *window, uint64_t request, uint64_t *tag) {
+  lk_query *q = lk_window_take(window, request);
+  if (q == NULL) return false;
+  *tag = q->tag;
+  free_query(self, q);
+  return true;
+}
+
+bool lk_queries_forget(lk_queries *self, lk_window *window, uint64_t request) {
+  uint64_t ignored;
+  return lk_queries_settle(self, window, request, &ignored);
+}
+
+void lk_queries_hold(lk_window *window, uint64_t request) {
+  lk_query *q = lk_window_get(window, request);
+  if (q != NULL) q->is_held = true;
+}
+
+const lk_query *lk_queries_release(lk_window *window, uint64_t request, uint64_t number,
+                                   lk_rights most) {
+  lk_query *q = lk_window_get(window, request);
+  if (q == NULL || lk_window_put(window, number, q) != LK_OK) return NULL;
+  (void)lk_window_take(window, request);
+  q->request = number;
+  q->is_held = false;
+  q->rights = q->rights < most ? q->rights : most;
+  return q;
+}
+
 const lk_query *lk_queries_poll(lk_queries *self) {
   free_query(self, self->given);
   lk_link *at = lk_list_pop_first(&self->answered);

@@ -37,6 +37,7 @@ typedef struct lk_query {
   lk_buf answer;
   lk_rights rights;
   bool is_binary; /* the payload, and then the answer */
+  bool is_held;   /* it has not been asked yet: see channel/gate.h */
   uint32_t topic_len;
   uint32_t event_len;
   uint32_t payload_len;
@@ -67,6 +68,19 @@ lk_bus_message lk_query_message(const lk_query *query, uint64_t settled, bool ag
 
 /* False where |message| answers nothing that stands in |window|. */
 bool lk_queries_answer(lk_queries *self, lk_window *window, const lk_bus_message *message);
+
+/* |request| stands in |window|, and is answered without the asker's being told: it is forgotten, and |*tag| is its tag. False
+ * where there is none. */
+bool lk_queries_settle(lk_queries *self, lk_window *window, uint64_t request, uint64_t *tag);
+/* The same where its tag is known. */
+bool lk_queries_forget(lk_queries *self, lk_window *window, uint64_t request);
+
+/* |request| is not to be asked yet. */
+void lk_queries_hold(lk_window *window, uint64_t request);
+/* From now on it is, as |number|, above all that were put into |window|, and by somebody who may do |most|. NULL: there is no such
+ * request, or no memory. */
+const lk_query *lk_queries_release(lk_window *window, uint64_t request, uint64_t number,
+                                   lk_rights most);
 
 /* The next query that is answered, until the next call. NULL: none. */
 const lk_query *lk_queries_poll(lk_queries *self);

@@ -371,6 +371,7 @@ static lk_err on_join(const step *s) {
   lk_session *self = s->self;
   if (self->channel_next > LK_SESSION_CHANNEL_MAX) return LK_ERR_LIMIT;
   if (s->channel == NULL && self->count >= s->io->limits->channel_topics_count) {
+    s->out->is_refused = true;
     return send_own(self, s->io, s->m, LK_LIT("error"),
                     LK_LIT("{\"reason\":\"too many channels joined\"}"));
   }
@@ -481,6 +482,7 @@ lk_err lk_session_open(lk_session *self, const lk_session_io *io, lk_slice topic
                        lk_session_events *out) {
   LK_ASSERT(self->form == LK_MESSAGE_Y && self->channel_next == 1);
   out->count = 0;
+  out->is_refused = false;
   if (topic.len > io->limits->channel_name_bytes) return LK_ERR_TOO_BIG;
   lk_err err = lk_utf8_check(topic);
   if (err != LK_OK) return err;
@@ -537,12 +539,39 @@ lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes
   lk_message m;
   LK_ASSERT(!self->is_ending);
   out->count = 0;
+  out->is_refused = false;
   if (self->form == LK_MESSAGE_Y) return feed_document(self, io, bytes, is_binary, out);
   lk_err err = lk_message_decode(lk_session_form(self), bytes, is_binary, io->limits, io->scratch,
                                  &m);
   if (err != LK_OK) return err;
   step s = { self, io, &m, find_topic(self, io, m.topic), out };
   return handler_of(&m)(&s);
+}
+
+/* What is for a room goes there, in the order of what the client said, since only the room knows what is missing now. */
+static lk_err on_too_big(const step *s) {
+  lk_message m = *s->m;
+  bool is_join = lk_slice_equal(m.event, LK_LIT("phx_join"));
+  if (s->channel != NULL && !is_join && is_stale(s->channel, &m)) return LK_OK;
+  if (s->channel == NULL || is_reserved(m.event))
+    return send_own(s->self, s->io, &m, LK_LIT("error"), LK_TOO_BIG_ANSWER);
+  m.payload = m.event;
+  m.event = LK_EVENT_TOO_BIG;
+  m.binary = true;
+  emit_message(&(step){ s->self, s->io, &m, s->channel, s->out }, LK_SESSION_MESSAGE, s->channel);
+  return LK_OK;
+}
+
+lk_err lk_session_feed_beginning(lk_session *self, const lk_session_io *io, lk_slice beginning,
+                                 bool is_binary, lk_session_events *out) {
+  lk_message m;
+  LK_ASSERT(!self->is_ending);
+  out->count = 0;
+  out->is_refused = false;
+  lk_err err = lk_message_decode_beginning(lk_session_form(self), beginning, is_binary, io->limits,
+                                           io->scratch, &m);
+  if (err != LK_OK) return err == LK_ERR_NOMEM ? err : LK_ERR_TOO_BIG; /* all that is known of it */
+  return on_too_big(&(step){ self, io, &m, find_topic(self, io, m.topic), out });
 }
 
 bool lk_session_end(lk_session *self, const lk_session_io *io, lk_session_event *out) {

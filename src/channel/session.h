@@ -57,6 +57,7 @@ typedef struct lk_session_event {
 typedef struct lk_session_events {
   lk_session_event items[LK_SESSION_EVENTS_MAX];
   uint32_t count;
+  bool is_refused; /* a join beyond channel_topics_count was answered */
 } lk_session_events;
 
 /* Joinings on one connection, over its whole life. */
@@ -104,6 +105,13 @@ size_t lk_session_bytes(const lk_session *self);
  * as before; of two messages of output the first may be there. */
 lk_err lk_session_feed(lk_session *self, const lk_session_io *io, lk_slice bytes, bool is_binary,
                        lk_session_events *out) LK_MUST_USE;
+
+/* The same for a message that is longer than it may be, and of which there is the beginning. What would be a MESSAGE becomes one with the event
+ * LK_EVENT_TOO_BIG, whose payload is the name of its own, so that the room knows; everything else is answered
+ * message_too_big. LK_ERR_TOO_BIG where nothing can be answered: in LK_MESSAGE_V1, whose references may stand at the end, in
+ * LK_MESSAGE_Y, which has no replies, and for a beginning that is none of a message. */
+lk_err lk_session_feed_beginning(lk_session *self, const lk_session_io *io, lk_slice beginning,
+                                 bool is_binary, lk_session_events *out) LK_MUST_USE;
 
 /* Joins |topic| on a connection of the form LK_MESSAGE_Y, once: a JOIN event with |payload|, which is JSON text.
  * LK_ERR_TOO_BIG for a name over channel_name_bytes, LK_ERR_UTF8, LK_ERR_NOMEM: then nothing has happened. */

@@ -10,7 +10,7 @@
 
 #include "laniakea/types.h"
 
-#define LK_CLI_OPTIONS_MAX 128
+#define LK_CLI_OPTIONS_MAX 192
 #define LK_CLI_GIVEN_MAX 256
 #define LK_CLI_TITLE_MAX 32
 #define LK_CLI_MESSAGE_MAX 256

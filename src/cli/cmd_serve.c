@@ -68,6 +68,7 @@ static lk_origin_rules origins_of(const lk_settings *settings) {
 static int serve(const lk_settings *settings) {
   lk_alias aliases[LK_ALIASES_MAX];
   lk_settings_rules rules;
+  lk_webhook_options webhooks;
   lk_server_options options = {
     .address = lk_settings_text(settings, LK_SETTING_listen),
     .directory = lk_settings_text(settings, LK_SETTING_data),
@@ -77,6 +78,7 @@ static int serve(const lk_settings *settings) {
     .origins = origins_of(settings),
     .assets = &lk_assets_built,
     .limits = lk_settings_limits(settings),
+    .rates = lk_settings_rates(settings),
     .times = times_of(settings),
     .restarts = (uint32_t)lk_settings_number(settings, LK_SETTING_restart_count),
     .restarts_period_ms = ms(settings, LK_SETTING_restart_period),
@@ -86,10 +88,17 @@ static int serve(const lk_settings *settings) {
     .quiet = lk_settings_flag(settings, LK_SETTING_quiet),
     .aliases = lk_settings_aliases(settings, aliases),
     .policy = lk_settings_policy(settings, &rules),
+    .proxies = lk_settings_proxies(settings, &rules),
+    .y_off = rules.y_off,
+    .y_off_count = lk_settings_y_off(settings, &rules),
     .memory_bytes = lk_settings_number(settings, LK_SETTING_memory),
     .debug_echo = lk_settings_flag(settings, LK_SETTING_debug_echo),
     .open = lk_settings_flag(settings, LK_SETTING_open),
   };
+  lk_webhook_options_of(settings, &webhooks);
+  options.policy.watched = webhooks.watched;
+  options.policy.watched_count = webhooks.watched_count;
+  options.webhooks = &webhooks;
   setup_log(settings);
   return lk_supervisor_run(&options);
 }

@@ -1,8 +1,8 @@
 /* cli/cmd_token.c -- `laniakea token ...`: tokens of a Phoenix application, at a shell.
  *
  * A command line is there for every user of the machine to read, so neither the secret nor a token
- * may stand in one: the secret comes from a file or the environment, what is signed or verified from
- * a file or standard input. Both lose one newline at the end, which editors and echo put there. */
+ * may stand in one: the secret comes from a file, the environment or the server's data directory, what is signed or
+ * verified from a file or standard input. Both lose one newline at the end, which editors and echo put there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,14 @@
 #include "cli/commands.h"
 #include "channel/access.h"
 #include "cli/files.h"
+#include "cli/settings.h"
 #include "codec/json_writer.h"
 #include "crypto/phoenix_token.h"
 #include "platform/posix/heap.h"
 #include "platform/providers/crypto_native.h"
 #include "server/console.h"
+#include "server/keyring.h"
+#include "server/own_secret.h"
 
 #define SECRET_VARIABLE "SECRET_KEY_BASE"
 #define SECRET_MAX 4096
@@ -29,12 +32,16 @@ typedef struct job {
   lk_crypto_native *native;
   lk_phoenix_key key;
   const char *salt;
+  lk_settings settings; /* of the server, where they were asked for a secret */
+  bool has_settings;
+  bool is_of_server; /* where no salt is given, it is that of the server */
   lk_buf input;
   lk_buf output;
 } job;
 
 static void job_deinit(job *self) {
   lk_phoenix_key_deinit(&self->key);
+  lk_settings_deinit(&self->settings);
   lk_buf_deinit(&self->input);
   lk_buf_deinit(&self->output);
   lk_crypto_native_close(self->native);
@@ -107,16 +114,62 @@ static bool read_digest(const job *self, const char *name, const char *const wor
 
 /* ---- the key ---- */
 
-static bool read_secret(const job *self, lk_buf *secret) {
-  const char *path = option(self, "secret-file"), *value = getenv(SECRET_VARIABLE);
-  if (path != NULL) {
-    if (!lk_cli_read_file(path, SECRET_MAX, "the greatest secret", secret)) return false;
-    strip_newline(secret);
-    return true;
+static bool read_secret_file(const char *path, lk_buf *secret) {
+  if (!lk_cli_read_file(path, SECRET_MAX, "the greatest secret", secret)) return false;
+  strip_newline(secret);
+  return true;
+}
+
+static bool read_own_secret(const char *directory, lk_buf *secret) {
+  lk_buf why;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_own_secret_read(directory, secret, &why);
+  if (err != LK_OK)
+    lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  lk_buf_deinit(&why);
+  return err == LK_OK;
+}
+
+/* What a server with these settings would check by, or its data directory has for when it does. */
+static bool read_secret_of_server(job *self, lk_buf *secret) {
+  const lk_settings *settings = &self->settings;
+  const char *data = lk_settings_text(settings, LK_SETTING_data);
+  const lk_keyring_options keys = lk_keyring_options_of(settings);
+  if (keys.secrets.count > 0) return read_secret_file(keys.secrets.first, secret);
+  if (lk_keyring_is_wanted(&keys)) {
+    lk_console_say("the server has keys for JSON Web Tokens alone, which are not made here");
+    return false;
   }
-  if (value != NULL) return lk_buf_append(secret, lk_slice_cstr(value)) == LK_OK;
-  lk_console_say("there is no secret: name a file by --secret-file, or set " SECRET_VARIABLE);
+  if (data != NULL) return read_own_secret(data, secret);
+  lk_console_say("there is no secret: name a file by --secret-file, or the server's data directory "
+                 "by --data, or set " SECRET_VARIABLE);
   return false;
+}
+
+static bool load_settings(job *self) {
+  char text[LK_CONSOLE_LINE_MAX];
+  const char *data = option(self, "data");
+  self->has_settings = true;
+  if (!lk_cli_load_settings(NULL, &self->settings)) return false;
+  if (data != NULL) lk_settings_take(&self->settings, LK_SETTING_data, data, LK_SETTINGS_FLAG);
+  for (uint32_t i = 0; i < self->settings.problems_count; i++)
+    lk_console_say("%s", lk_cli_problem_text(&self->settings, i, text, sizeof text));
+  return self->settings.errors == 0;
+}
+
+/* Whoever names a directory means its secret, whatever the environment has. */
+static bool read_secret(job *self, lk_buf *secret) {
+  const char *path = option(self, "secret-file"), *value = getenv(SECRET_VARIABLE);
+  if (path != NULL) return read_secret_file(path, secret);
+  if (value != NULL && option(self, "data") == NULL)
+    return lk_buf_append(secret, lk_slice_cstr(value)) == LK_OK;
+  return load_settings(self) && read_secret_of_server(self, secret);
+}
+
+static const char *salt_of_server(const job *self) {
+  const char *salt =
+      self->has_settings ? lk_settings_text(&self->settings, LK_SETTING_token_salt) : NULL;
+  return salt != NULL ? salt : "user socket";
 }
 
 static int derive(job *self, const lk_phoenix_key_options *how) {
@@ -125,6 +178,7 @@ static int derive(job *self, const lk_phoenix_key_options *how) {
   lk_buf_init(&secret, lk_posix_heap(), SECRET_MAX + 65536 + 1); /* one block: nothing is copied */
   int code = read_secret(self, &secret) ? 0 : 1;
   if (code == 0) {
+    if (self->salt == NULL) self->salt = salt_of_server(self);
     lk_err err = lk_phoenix_key_init(&self->key, lk_crypto_native_table(self->native),
                                      &self->limits, lk_buf_slice(&secret),
                                      lk_slice_cstr(self->salt), how);
@@ -141,7 +195,7 @@ static int make_key(job *self) {
   static const char *const digests[3] = { "sha256", "sha384", "sha512" };
   lk_phoenix_key_options how = { 0 };
   uint64_t iterations = LK_PHOENIX_ITERATIONS, length = LK_PHOENIX_KEY_LEN;
-  if (self->salt == NULL) {
+  if (self->salt == NULL && !self->is_of_server) {
     lk_console_say("the salt is missing: --salt SALT, as the application gives it");
     return 2;
   }
@@ -167,6 +221,7 @@ static void job_init(job *self, const lk_cli_args *args) {
 static int job_begin(job *self, const lk_cli_args *args) {
   job_init(self, args);
   self->salt = option(self, "salt");
+  self->is_of_server = option(self, "data") != NULL;
   const char *secret = option(self, "secret-file");
   if (secret != NULL && strcmp(secret, "-") == 0 && strcmp(input_path(self), "-") == 0) {
     lk_console_say("standard input cannot be the secret and the input; name a file");
@@ -286,7 +341,8 @@ static int write_claims(job *self) {
 int lk_cli_token_mint(const lk_cli_args *args) {
   job self;
   job_init(&self, args);
-  self.salt = option(&self, "salt") != NULL ? option(&self, "salt") : "user socket";
+  self.salt = option(&self, "salt");
+  self.is_of_server = true;
   int code = write_claims(&self);
   if (code == 0) code = make_key(&self);
   if (code == 0) code = sign(&self);

@@ -79,7 +79,9 @@ static void take_restarts(lk_top_snapshot *self, const lk_sample *sample) {
   lk_slice kind;
   if (!lk_slice_equal(sample->name, LK_LIT("laniakea_restarts_total"))) return;
   if (!lk_sample_label(sample, LK_LIT("process"), &kind)) return;
-  self->restarts[lk_slice_equal(kind, LK_LIT("room")) ? 1 : 0] = to_count(sample->value);
+  bool is_room = lk_slice_equal(kind, LK_LIT("room"));
+  if (is_room || lk_slice_equal(kind, LK_LIT("edge")))
+    self->restarts[is_room ? 1 : 0] = to_count(sample->value);
 }
 
 /* Buckets come as sums, in the order of their bounds; |*place| is the next one of this family. */

@@ -93,6 +93,12 @@ void lk_doc_set_limits(lk_doc *doc, const lk_limits *limits) {
   doc->limits = *limits;
 }
 
+lk_err lk_doc_check_memory(lk_doc *doc, size_t more, size_t most) {
+  size_t sum;
+  if (lk_add_size(doc->bytes, more, &sum) && sum <= most) return LK_OK;
+  return lk_doc_limit(doc, "room_memory_bytes");
+}
+
 uint32_t lk_doc_clients_count(const lk_doc *doc) { return doc->clients.count; }
 
 uint64_t lk_doc_clock_of(const lk_doc *doc, uint64_t client) {

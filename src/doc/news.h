@@ -22,6 +22,10 @@ lk_err lk_doc_news(lk_doc *self, lk_update_format format, lk_slice update,
 /* What strangers may ask for, instead of the limits that documents have by themselves. Before anything is in it. */
 void lk_doc_set_limits(lk_doc *self, const lk_limits *limits);
 
+/* LK_ERR_LIMIT (room_memory_bytes) where |more| bytes beside what it has would be more memory than |most|. In no time, unlike
+ * lk_doc_memory(). */
+lk_err lk_doc_check_memory(lk_doc *self, size_t more, size_t most) LK_MUST_USE;
+
 /* How many clients have written in it, or are waited for. It only grows. */
 uint32_t lk_doc_clients_count(const lk_doc *self);
 

@@ -5,7 +5,10 @@
  *
  *   open     slots ─ read segments, first to last ─ manifest, if its slots differ ─ mend the end
  *   batch    WRITE ─ SYNC                                      -> DURABLE
- *   turn     manifest ─ CLOSE ─ OPEN ─ SIZE ─ WRITE ─ SYNC     a new segment, before a batch
+ *            WRITE ─ no space ─ TRUNCATE ─ SYNC                -> REFUSED
+ *   reserve  RESERVE, before a batch, when half of what was reserved is used up
+ *   probe    WRITE zeros ─ TRUNCATE ─ RESERVE                  -> SPACE, where all three work
+ *   turn     manifest ─ TRUNCATE ─ CLOSE ─ OPEN ─ SIZE ─ WRITE ─ SYNC     a new segment, before a batch
  *   retire   manifest -> RETIRED, then REMOVE, one between two batches
  *   close    batches ─ manifest ─ CLOSE                        -> CLOSED
  *
@@ -35,6 +38,19 @@
  * place is rot and no crash, and if the segment ends there when it is opened, there is nothing to mend.
  * What remains: a last batch that rots after a crash, before the next is written, cannot be told from
  * one that was torn, and is cut.
+ *
+ * No space. Whoever appends has often done already what the record says, so to hear that it cannot be kept is to hear it too
+ * late. So the last segment has space reserved behind its end, and the owner learns that no more is to be had while what
+ * is on its way still fits (SPACE_SHORT). It also gets to the end of that where it goes on, where records are longer, and
+ * where a storage breaks the promise: then a write says that there is no space (SPACE_OUT), which is no failure. What it
+ * left of the batch is cut off, and that is synced: from then on it is sure that those records will never be there, and
+ * their owner is told so. A sync that says the same is a failed sync, and the end of the journal like any other.
+ *
+ * Whether there is space again is asked in the same way as it was found out: by reserving, or, where that has lied or is not
+ * known, by writing zeros behind the end and cutting them off. A crash between the two leaves a torn end without
+ * anything in it. A turn may end in the middle for want of space, after the manifest has announced the new segment: it is
+ * gone on with when there is some, and if the journal is closed or dies before, the next opening finds a last segment that
+ * is not there yet, which it knows.
  *
  * Always: place.index - 1 >= durable, and they are the same when no batch is under way; rows[i] is about
  * segment manifest.first.number + i; after |err| is set, the only operations are CLOSE.
@@ -69,6 +85,12 @@ enum {
   PHASE_MANIFEST_SYNC,
   PHASE_BATCH_WRITE,
   PHASE_BATCH_SYNC,
+  PHASE_UNDO_TRUNCATE,
+  PHASE_UNDO_SYNC,
+  PHASE_RESERVE,
+  PHASE_PROBE_WRITE,
+  PHASE_PROBE_TRUNCATE,
+  PHASE_TURN_CUT,
   PHASE_TURN_CLOSE,
   PHASE_TURN_OPEN,
   PHASE_TURN_SIZE,
@@ -84,9 +106,19 @@ enum { /* in the order in which poll tells them */
        TELL_OPENED = 1,
        TELL_DURABLE = 2,
        TELL_RETIRED = 4,
-       TELL_FAILED = 8,
-       TELL_CLOSED = 16,
+       TELL_REFUSED = 8,
+       TELL_SPACE = 16,
+       TELL_FAILED = 32,
+       TELL_CLOSED = 64,
 };
+
+enum {
+  SPACE_THERE,
+  SPACE_SHORT, /* none is to be reserved any more; there may be some of what was */
+  SPACE_OUT,   /* a write said so */
+};
+
+#define PROBE_LEN ((size_t)65536)
 
 static void next(lk_journal *self);
 
@@ -235,7 +267,7 @@ static void on_manifest_written(lk_journal *self) {
 }
 
 static void mend(lk_journal *self);
-static void turn_close(lk_journal *self);
+static void turn_cut(lk_journal *self);
 
 static void on_manifest_synced(lk_journal *self) {
   self->stats.syncs++;
@@ -246,7 +278,7 @@ static void on_manifest_synced(lk_journal *self) {
   }
   switch (self->after) {
   case AFTER_OPEN: mend(self); return;
-  case AFTER_TURN: turn_close(self); return;
+  case AFTER_TURN: turn_cut(self); return;
   case AFTER_RETIRE:
     self->retired_to = self->manifest.first.base;
     tell(self, TELL_RETIRED);
@@ -268,6 +300,9 @@ void lk_journal_open(lk_journal *self) {
   LK_ASSERT(self->state == STATE_CLOSED && self->phase == PHASE_REST && self->events == 0);
   self->state = STATE_OPENING;
   self->closing = self->flushing = self->rotating = self->tidied = self->stuck = false;
+  self->space = SPACE_THERE;
+  self->cannot_reserve = self->is_turn_stuck = false;
+  self->reserved_to = 0;
   self->err = LK_OK;
   self->bad_segment = self->bad_off = self->cut = 0;
   self->rows_count = 0;
@@ -576,6 +611,7 @@ static void begin_batch(lk_journal *self) {
   self->flushing = false;
   self->tidied = false;
   self->write_off = self->place.off;
+  self->undo = self->place;
   lk_batch_finish(&self->writing, self->writing_count, &self->place);
   LK_ASSERT(self->place.index + self->gathered_count == self->next_index);
   submit_write(self, PHASE_BATCH_WRITE, self->write_off, lk_buf_slice(&self->writing));
@@ -592,11 +628,97 @@ static void on_batch_synced(lk_journal *self) {
   next(self);
 }
 
+/* ---- space ---- */
+
+static void set_space(lk_journal *self, uint8_t space) {
+  bool was_there = self->space == SPACE_THERE;
+  self->space = space;
+  if (was_there != (space == SPACE_THERE)) tell(self, TELL_SPACE);
+}
+
+/* Records from |place| on will never be there. */
+static void refuse(lk_journal *self) {
+  self->stats.refused += self->next_index - self->place.index;
+  self->refused = self->next_index = self->place.index;
+  lk_buf_truncate(&self->writing, 0);
+  lk_buf_truncate(&self->gathering, 0);
+  self->gathered_count = 0;
+  self->flushing = false;
+  self->reserved_to = 0; /* truncating gave it back */
+  tell(self, TELL_REFUSED);
+  set_space(self, SPACE_OUT);
+  next(self);
+}
+
+static void undo_batch(lk_journal *self) {
+  self->place = self->undo;
+  submit(self, PHASE_UNDO_TRUNCATE,
+         (lk_io){ .kind = LK_IO_TRUNCATE, .file = self->file, .off = self->write_off });
+}
+
+static bool wants_reserve(const lk_journal *self) {
+  if (self->space != SPACE_THERE || self->cannot_reserve || self->closing) return false;
+  return self->reserved_to < self->place.off + self->options.limits->log_reserve_bytes / 2;
+}
+
+static void begin_reserve(lk_journal *self) {
+  submit(self, PHASE_RESERVE,
+         (lk_io){ .kind = LK_IO_RESERVE,
+                  .file = self->file,
+                  .off = self->place.off + self->options.limits->log_reserve_bytes });
+}
+
+static void on_reserved(lk_journal *self) {
+  lk_err result = self->io.result;
+  if (result == LK_OK) self->reserved_to = self->io.off;
+  else if (result != LK_ERR_NO_SPACE) self->cannot_reserve = true;
+  set_space(self, result == LK_ERR_NO_SPACE ? SPACE_SHORT : SPACE_THERE);
+  next(self);
+}
+
+/* Zeros are no batch: what a crash leaves of them is a torn end. */
+static void begin_probe(lk_journal *self) {
+  size_t len = lk_min_size(PROBE_LEN, self->writing.max);
+  uint8_t *zeros = lk_buf_extend(&self->writing, len);
+  if (zeros == NULL) {
+    lk_buf_truncate(&self->writing, 0);
+    return; /* the next time, then */
+  }
+  memset(zeros, 0, len);
+  self->is_probe_refused = false;
+  submit_write(self, PHASE_PROBE_WRITE, self->place.off, lk_buf_slice(&self->writing));
+}
+
+static void end_probe(lk_journal *self) {
+  lk_buf_truncate(&self->writing, 0);
+  submit(self, PHASE_PROBE_TRUNCATE,
+         (lk_io){ .kind = LK_IO_TRUNCATE, .file = self->file, .off = self->place.off });
+}
+
+static void on_probed(lk_journal *self) {
+  if (!self->is_probe_refused && !self->cannot_reserve && !self->closing) {
+    begin_reserve(self);
+    return;
+  }
+  if (!self->is_probe_refused) set_space(self, SPACE_THERE);
+  next(self);
+}
+
+static void resume_turn(lk_journal *self);
+
+void lk_journal_try_space(lk_journal *self) {
+  if (self->state != STATE_OPEN || self->phase != PHASE_REST || self->closing) return;
+  if (self->is_turn_stuck) resume_turn(self);
+  else if (self->space == SPACE_SHORT) begin_reserve(self);
+  else if (self->space == SPACE_OUT) begin_probe(self);
+}
+
 /* ---- a new segment ---- */
 
 static bool wants_turn(lk_journal *self) {
   const lk_limits *limits = self->options.limits;
   bool is_empty = self->place.index == self->manifest.last.base;
+  if (self->space != SPACE_THERE) return false; /* it would cost what was reserved */
   if (is_empty || (!self->rotating && self->place.off < limits->log_segment_bytes)) return false;
   if (self->manifest.last.number == LK_SEGMENT_NUMBER_MAX) return false;
   /* With as many as there may be, or no memory for one more, the last one grows on. */
@@ -615,7 +737,14 @@ static void begin_turn(lk_journal *self) {
   write_manifest(self, AFTER_TURN);
 }
 
+/* What was reserved and not used would stay. */
+static void turn_cut(lk_journal *self) {
+  submit(self, PHASE_TURN_CUT,
+         (lk_io){ .kind = LK_IO_TRUNCATE, .file = self->file, .off = self->place.off });
+}
+
 static void turn_close(lk_journal *self) {
+  self->reserved_to = 0;
   self->has_file = false;
   submit_file(self, PHASE_TURN_CLOSE, LK_IO_CLOSE);
 }
@@ -638,7 +767,21 @@ static void on_turn_synced(lk_journal *self) {
   self->stats.segments_made++;
   self->place = lk_segment_start(&self->manifest.last,
                                  name_segment(self, self->manifest.last.number));
-  begin_batch(self);
+  self->is_turn_stuck = false;
+  if (self->gathered_count > 0) begin_batch(self);
+  else next(self); /* what was to follow was refused meanwhile */
+}
+
+static void stop_turn(lk_journal *self) {
+  LK_COVERED(journal_turn_without_space);
+  self->is_turn_stuck = true;
+  refuse(self);
+}
+
+/* Where the last step that found no space is to be tried again. */
+static void resume_turn(lk_journal *self) {
+  if (self->has_file) write_header(self, PHASE_TURN_WRITE);
+  else on_turn_closed(self);
 }
 
 /* ---- retiring ---- */
@@ -695,7 +838,7 @@ static bool tidy(lk_journal *self, bool has_batch) {
 }
 
 static void close_journal(lk_journal *self) {
-  if (self->manifest.sealed_to == self->place.off) {
+  if (self->is_turn_stuck || self->manifest.sealed_to == self->place.off) {
     close_files(self);
     return;
   }
@@ -710,7 +853,9 @@ static void next(lk_journal *self) {
   if (self->state != STATE_OPEN) return;
   bool has_batch = self->gathered_count > 0 && (self->flushing || self->closing);
   if (tidy(self, has_batch)) return;
-  if (has_batch && wants_turn(self)) begin_turn(self);
+  if (has_batch && self->is_turn_stuck) resume_turn(self);
+  else if (!self->is_turn_stuck && wants_reserve(self)) begin_reserve(self);
+  else if (has_batch && wants_turn(self)) begin_turn(self);
   else if (has_batch) begin_batch(self);
   else if (self->closing) close_journal(self);
 }
@@ -764,7 +909,22 @@ void lk_journal_close(lk_journal *self) {
 static bool is_tolerated(uint8_t phase, lk_err result) {
   if (phase == PHASE_SLOT_OPEN || phase == PHASE_READ_OPEN) return result == LK_ERR_NOT_FOUND;
   return phase == PHASE_REMOVE || phase == PHASE_CLOSE || phase == PHASE_READ_CLOSE ||
-         phase == PHASE_TURN_CLOSE;
+         phase == PHASE_TURN_CLOSE || phase == PHASE_TURN_CUT ||
+         (phase == PHASE_RESERVE && result != LK_ERR_SYNC);
+}
+
+/* What has a way to go on without space. False: it is an error like any other. */
+static bool on_no_space(lk_journal *self, uint8_t phase) {
+  switch (phase) {
+  case PHASE_BATCH_WRITE: undo_batch(self); return true;
+  case PHASE_TURN_OPEN:
+  case PHASE_TURN_WRITE: stop_turn(self); return true;
+  case PHASE_PROBE_WRITE:
+    self->is_probe_refused = true;
+    end_probe(self);
+    return true;
+  default: return false;
+  }
 }
 
 static void proceed(lk_journal *self, uint8_t phase) {
@@ -785,6 +945,12 @@ static void proceed(lk_journal *self, uint8_t phase) {
   case PHASE_MANIFEST_SYNC: on_manifest_synced(self); return;
   case PHASE_BATCH_WRITE: submit_file(self, PHASE_BATCH_SYNC, LK_IO_SYNC); return;
   case PHASE_BATCH_SYNC: on_batch_synced(self); return;
+  case PHASE_UNDO_TRUNCATE: submit_file(self, PHASE_UNDO_SYNC, LK_IO_SYNC); return;
+  case PHASE_UNDO_SYNC: refuse(self); return;
+  case PHASE_RESERVE: on_reserved(self); return;
+  case PHASE_PROBE_WRITE: end_probe(self); return;
+  case PHASE_PROBE_TRUNCATE: on_probed(self); return;
+  case PHASE_TURN_CUT: turn_close(self); return;
   case PHASE_TURN_CLOSE: on_turn_closed(self); return;
   case PHASE_TURN_OPEN: submit_file(self, PHASE_TURN_SIZE, LK_IO_SIZE); return;
   case PHASE_TURN_SIZE: on_turn_size(self); return;
@@ -815,6 +981,7 @@ void lk_journal_advance(lk_journal *self) {
   self->phase = PHASE_REST;
   note_file(self, phase);
   if (self->closing && self->state == STATE_OPENING) close_files(self);
+  else if (result == LK_ERR_NO_SPACE && on_no_space(self, phase)) return;
   else if (result != LK_OK && !is_tolerated(phase, result)) fail(self, result);
   else proceed(self, phase);
 }
@@ -830,6 +997,11 @@ static lk_journal_event take_event(lk_journal *self) {
     return (lk_journal_event){ .what = LK_JOURNAL_DURABLE, .index = self->durable };
   case TELL_RETIRED:
     return (lk_journal_event){ .what = LK_JOURNAL_RETIRED, .index = self->retired_to };
+  case TELL_REFUSED:
+    return (lk_journal_event){ .what = LK_JOURNAL_REFUSED, .index = self->refused };
+  case TELL_SPACE:
+    return (lk_journal_event){ .what = LK_JOURNAL_SPACE,
+                               .err = self->space == SPACE_THERE ? LK_OK : LK_ERR_NO_SPACE };
   case TELL_FAILED:
     return (lk_journal_event){ .what = LK_JOURNAL_FAILED,
                                .err = self->err,

@@ -17,8 +17,12 @@
  * is appended is gathered: it is the next batch, begun without another flush (group commit).
  *
  * After any crash, opening hands out a prefix of what was appended, less what was retired, with
- * every record in it that was said to be durable. After any error of the storage the journal has failed and
- * does nothing more: what was not durable yet may be there or not, and only opening again
+ * every record in it that was said to be durable.
+ *
+ * Where the storage is full, the journal goes on without what does not fit: REFUSED says what that is, and none of it will
+ * ever be there. So that it need not come to that, space is reserved ahead of what is written, and SPACE says early that no
+ * more is to be had; its owner then stops making records, asks from time to time with lk_journal_try_space(), and
+ * goes on when SPACE says so. After any other error of the storage the journal has failed and does nothing more: what was not durable yet may be there or not, and only opening again
  * tells. The owner closes it, and may then open it again, with the same struct. */
 #ifndef LK_LOG_JOURNAL_H
 #define LK_LOG_JOURNAL_H
@@ -51,7 +55,11 @@ typedef enum lk_journal_event_kind {
   LK_JOURNAL_OPENED,
   LK_JOURNAL_DURABLE, /* every record up to and including |index| */
   LK_JOURNAL_RETIRED, /* |index|: of the first record that is still kept */
-  LK_JOURNAL_FAILED,  /* |err|, once. CORRUPT: |segment| and |off| say where; 0: the manifest */
+  /* |index|: this record and those behind it found no space. The next one that is appended gets that index. */
+  LK_JOURNAL_REFUSED,
+  /* |err|: NO_SPACE: there is room for what was appended, perhaps, and for little more; OK: there is space again */
+  LK_JOURNAL_SPACE,
+  LK_JOURNAL_FAILED, /* |err|, once. CORRUPT: |segment| and |off| say where; 0: the manifest */
   LK_JOURNAL_CLOSED,
 } lk_journal_event_kind;
 
@@ -72,6 +80,7 @@ typedef struct lk_journal_stats {
   uint64_t batches;
   uint64_t syncs; /* completed */
   uint64_t bytes_written;
+  uint64_t refused; /* records */
   uint64_t segments_made;
   uint64_t segments_retired;
 } lk_journal_stats;
@@ -93,8 +102,12 @@ typedef struct lk_journal {
   bool closing;
   bool flushing; /* what is gathered is to be written as soon as nothing else is */
   bool rotating;
-  bool tidied; /* the latest thing done was retiring or removing: now a batch comes first */
-  bool stuck;  /* a file could not be removed */
+  bool tidied;         /* the latest thing done was retiring or removing: now a batch comes first */
+  bool stuck;          /* a file could not be removed */
+  uint8_t space;       /* what is known of it */
+  bool cannot_reserve; /* the storage does not know how */
+  bool is_probe_refused; /* of the probe that is under way */
+  bool is_turn_stuck;    /* the last segment that the manifest names could not be made: no space */
   bool has_file;
   bool has_slot[2];
   lk_file file; /* the last segment; while opening, the one that is being read */
@@ -109,6 +122,9 @@ typedef struct lk_journal {
   uint64_t size;          /* of the segment that is being read */
   lk_segment_place place; /* the end, with the batch under way */
   uint64_t write_off;     /* where that batch goes */
+  lk_segment_place undo;  /* and what |place| was before it */
+  uint64_t reserved_to;   /* bytes of the last segment that have their space */
+  uint64_t refused;       /* the index that REFUSED tells */
   lk_buf gathering;       /* a batch that has been begun, or empty */
   lk_buf writing;         /* the one under way */
   uint32_t gathered_count;
@@ -167,6 +183,10 @@ lk_err lk_journal_append(lk_journal *self, uint8_t kind, const lk_slice *parts, 
 /* Begins to write what was gathered. Does nothing where nothing was; a batch that is under way is
  * followed by it without being told. */
 void lk_journal_flush(lk_journal *self);
+
+/* After SPACE has said that there is none: looks whether there is some again. SPACE says so; nothing where there is not. Does
+ * nothing while something is under way, or where there is no want of space. */
+void lk_journal_try_space(lk_journal *self);
 
 /* The next batch begins a new segment, unless the one that there is has no record yet: so that what
  * is before it can be retired. Not before OPENED. */

@@ -9,7 +9,6 @@
 
 #include "codec/base64.h"
 #include "codec/hex.h"
-#include "codec/json_writer.h"
 
 /* Longer values are asked for, not told. */
 #define VALUE_TOLD_MAX 4096u
@@ -69,24 +68,23 @@ static void write_count(lk_json_writer *w, const lk_crdt *of, uint32_t actor) {
   (void)lk_json_write_u64(w, count);
 }
 
-/* "counts" of a gcounter: of all actors where |changed| is NULL, else of those that it has. */
-static void write_counts(lk_json_writer *w, const lk_crdt *of, const lk_flat *changed) {
-  uint32_t count = changed == NULL ? of->actor_count : changed->actor_count;
+void lk_crdt_answer_write_counts(lk_json_writer *w, const lk_crdt *of, const lk_flat *counted) {
+  uint32_t count = counted == NULL ? of->actor_count : counted->actor_count;
   if (of->type != &lk_crdt_type_gcounter) return;
   (void)lk_json_write_key(w, LK_LIT("counts"));
   (void)lk_json_begin_object(w);
   for (uint32_t i = 0; i < count; i++) {
-    uint32_t actor = changed == NULL ? of->actors[i].at_rank
-                                     : lk_actor_find(of, changed->actors[i]);
+    uint32_t actor = counted == NULL ? of->actors[i].at_rank
+                                     : lk_actor_find(of, counted->actors[i]);
     if (actor != LK_ACTOR_NONE) write_count(w, of, actor);
   }
   (void)lk_json_end_object(w);
 }
 
-/* |bytes| in base64. */
-static lk_err write_bytes(lk_crdt_answers *self, lk_json_writer *w, lk_slice key, lk_slice bytes) {
+lk_err lk_crdt_answer_write_bytes(const lk_alloc *alloc, lk_json_writer *w, lk_slice key,
+                                  lk_slice bytes) {
   lk_buf text;
-  lk_buf_init(&text, self->alloc, SIZE_MAX / 2);
+  lk_buf_init(&text, alloc, SIZE_MAX / 2);
   lk_err err = lk_base64_encode(&text, bytes, LK_BASE64_FORM_STANDARD);
   if (err == LK_OK) write_text(w, key, lk_buf_slice(&text));
   lk_buf_deinit(&text);
@@ -95,11 +93,12 @@ static lk_err write_bytes(lk_crdt_answers *self, lk_json_writer *w, lk_slice key
 
 /* "state" or "delta": all of |of|. */
 static lk_err write_object(lk_crdt_answers *self, lk_json_writer *w, lk_slice key,
-                           const lk_crdt *of, bool as_json) {
+                           const lk_crdt *of, lk_crdt_form form) {
+  bool as_json = form == LK_CRDT_FORM_JSON;
   lk_buf_truncate(&self->bytes, 0);
   lk_err err = as_json ? lk_crdt_encode_json(of, &self->bytes) : lk_crdt_encode(of, &self->bytes);
   if (err != LK_OK) return err;
-  if (!as_json) return write_bytes(self, w, key, lk_buf_slice(&self->bytes));
+  if (!as_json) return lk_crdt_answer_write_bytes(self->alloc, w, key, lk_buf_slice(&self->bytes));
   (void)lk_json_write_key(w, key);
   return lk_json_write_raw(w, lk_buf_slice(&self->bytes));
 }
@@ -111,37 +110,38 @@ static void write_replica(lk_json_writer *w, uint64_t entropy) {
   write_text(w, LK_LIT("replica"), lk_slice_of(digits, sizeof digits));
 }
 
-/* All that may be known of |of|: "value", "counts" and "state". */
-static lk_err write_whole(lk_crdt_answers *self, lk_json_writer *w, const lk_crdt *of, lk_slice key,
-                          bool as_json) {
-  lk_err err = LK_OK;
-  if (self->is_counter) {
+/* All that may be known of |of|: "value", "counts" and "state"; or the first two as the state. */
+static lk_err write_whole(lk_crdt_answers *self, lk_json_writer *w, const lk_crdt *of,
+                          lk_crdt_form form) {
+  bool is_counts = form == LK_CRDT_FORM_COUNTS;
+  if (is_counts) {
     (void)lk_json_write_key(w, LK_LIT("state"));
     (void)lk_json_begin_object(w);
   }
-  err = write_value(self, w, of, SIZE_MAX / 2);
-  write_counts(w, of, NULL);
-  if (self->is_counter) (void)lk_json_end_object(w);
-  else if (err == LK_OK) err = write_object(self, w, key, of, as_json);
+  lk_err err = write_value(self, w, of, SIZE_MAX / 2);
+  lk_crdt_answer_write_counts(w, of, NULL);
+  if (is_counts) (void)lk_json_end_object(w);
+  else if (err == LK_OK) err = write_object(self, w, LK_LIT("state"), of, form);
   return err;
 }
 
-lk_err lk_crdt_answer_join(lk_crdt_answers *self, const lk_crdt *of, uint64_t entropy, bool as_json,
-                           lk_slice *out) {
+lk_err lk_crdt_answer_join(lk_crdt_answers *self, const lk_crdt *of, uint64_t entropy,
+                           lk_crdt_form form, lk_slice *out) {
   lk_json_writer w;
   begin_text(self, &w);
   write_text(&w, LK_LIT("type"), lk_slice_cstr(of->type->name));
   write_replica(&w, entropy);
-  lk_err err = write_whole(self, &w, of, LK_LIT("state"), as_json);
+  lk_err err = write_whole(self, &w, of, form);
   if (err != LK_OK) return err;
   write_text(&w, LK_LIT("level"), self->level);
   return end_text(self, &w, out);
 }
 
-lk_err lk_crdt_answer_get(lk_crdt_answers *self, const lk_crdt *of, bool as_json, lk_slice *out) {
+lk_err lk_crdt_answer_get(lk_crdt_answers *self, const lk_crdt *of, lk_crdt_form form,
+                          lk_slice *out) {
   lk_json_writer w;
   begin_text(self, &w);
-  lk_err err = write_whole(self, &w, of, LK_LIT("state"), as_json);
+  lk_err err = write_whole(self, &w, of, form);
   return err == LK_OK ? end_text(self, &w, out) : err;
 }
 
@@ -159,13 +159,13 @@ lk_err lk_crdt_answer_change(lk_crdt_answers *self, const lk_crdt *of, lk_slice 
   return end_text(self, &w, out);
 }
 
-lk_err lk_crdt_answer_news(lk_crdt_answers *self, const lk_crdt *of, const lk_flat *changed,
+lk_err lk_crdt_answer_news(lk_crdt_answers *self, const lk_crdt *of, const lk_flat *counted,
                            lk_slice delta, lk_slice *out) {
   lk_json_writer w;
   begin_text(self, &w);
   lk_err err = write_value(self, &w, of, VALUE_TOLD_MAX);
-  write_counts(&w, of, self->is_counter ? NULL : changed);
-  if (err == LK_OK && !self->is_counter) err = write_bytes(self, &w, LK_LIT("delta"), delta);
+  lk_crdt_answer_write_counts(&w, of, counted);
+  if (err == LK_OK) err = lk_crdt_answer_write_bytes(self->alloc, &w, LK_LIT("delta"), delta);
   return err == LK_OK ? end_text(self, &w, out) : err;
 }
 
@@ -179,12 +179,14 @@ lk_err lk_crdt_answer_error(lk_crdt_answers *self, lk_slice reason, lk_slice fie
   return end_text(self, &w, out);
 }
 
-lk_err lk_crdt_answer_all(lk_crdt_answers *self, const lk_crdt *of, bool as_json, lk_slice *out) {
+lk_err lk_crdt_answer_all(lk_crdt_answers *self, const lk_crdt *of, lk_crdt_form form,
+                          lk_slice *out) {
   lk_json_writer w;
   begin_text(self, &w);
   lk_err err = write_value(self, &w, of, SIZE_MAX / 2);
-  write_counts(&w, of, NULL);
-  if (err == LK_OK && !self->is_counter) err = write_object(self, &w, LK_LIT("delta"), of, as_json);
+  lk_crdt_answer_write_counts(&w, of, NULL);
+  if (err == LK_OK && form != LK_CRDT_FORM_COUNTS)
+    err = write_object(self, &w, LK_LIT("delta"), of, form);
   return err == LK_OK ? end_text(self, &w, out) : err;
 }
 
@@ -212,9 +214,8 @@ lk_err lk_crdt_answer_page(lk_crdt_answers *self, lk_crdt_page *page, const lk_c
   return err;
 }
 
-void lk_crdt_answers_init(lk_crdt_answers *self, const lk_alloc *alloc, lk_slice level,
-                          bool is_counter) {
-  *self = (lk_crdt_answers){ .alloc = alloc, .level = level, .is_counter = is_counter };
+void lk_crdt_answers_init(lk_crdt_answers *self, const lk_alloc *alloc, lk_slice level) {
+  *self = (lk_crdt_answers){ .alloc = alloc, .level = level };
   lk_buf_init(&self->text, alloc, SIZE_MAX / 2);
   lk_buf_init(&self->bytes, alloc, SIZE_MAX / 2);
 }
@@ -224,14 +225,7 @@ void lk_crdt_answers_deinit(lk_crdt_answers *self) {
   lk_buf_deinit(&self->bytes);
 }
 
-static void shrink(lk_buf *buf, size_t cap_max) {
-  if (buf->cap <= cap_max) return;
-  const lk_alloc *alloc = buf->alloc;
-  lk_buf_deinit(buf);
-  lk_buf_init(buf, alloc, SIZE_MAX / 2);
-}
-
 void lk_crdt_answers_rest(lk_crdt_answers *self, size_t cap_max) {
-  shrink(&self->text, cap_max);
-  shrink(&self->bytes, cap_max);
+  lk_buf_rest(&self->text, cap_max);
+  lk_buf_rest(&self->bytes, cap_max);
 }

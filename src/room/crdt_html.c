@@ -4,13 +4,12 @@
  *   object    <dl>                                                each name a <dt>, each value a <dd>
  *   other     text; a string at the top stands in a <pre>, since its lines matter
  *
- * Whatever the value is, it is data: "<", ">", "&" and quotes become references, and control characters, which HTML does
- * not have, the character that says that something was there. A carriage return is a reference, too, or parsers would make
- * a line feed of it.
+ * Whatever the value is, it is data: it stands there as lk_html_append() writes it.
  *
  * A page that gets too long ends early: the rest of the value is passed over, what is open is closed, and a line says so. */
 #include "room/crdt_html.h"
 
+#include "codec/html.h"
 #include "codec/json_reader.h"
 
 #define OPEN_MAX LK_JSON_DEPTH_MAX
@@ -26,31 +25,7 @@ typedef struct writer {
 
 static void put(writer *self, lk_slice text) { (void)lk_buf_append(self->out, text); }
 
-static lk_slice reference_of(uint8_t c) {
-  switch (c) {
-  case '<': return LK_LIT("&lt;");
-  case '>': return LK_LIT("&gt;");
-  case '&': return LK_LIT("&amp;");
-  case '"': return LK_LIT("&quot;");
-  case '\'': return LK_LIT("&#39;");
-  case '\r': return LK_LIT("&#13;");
-  case '\n':
-  case '\t': return LK_SLICE_EMPTY;
-  default: return c < 0x20 || c == 0x7F ? LK_LIT("\xEF\xBF\xBD") : LK_SLICE_EMPTY;
-  }
-}
-
-static void put_text(writer *self, lk_slice text) {
-  size_t from = 0;
-  for (size_t i = 0; i < text.len; i++) {
-    lk_slice reference = reference_of(text.ptr[i]);
-    if (reference.len == 0) continue;
-    put(self, lk_slice_of(text.ptr + from, i - from));
-    put(self, reference);
-    from = i + 1;
-  }
-  put(self, lk_slice_skip(text, from));
-}
+static void put_text(writer *self, lk_slice text) { (void)lk_html_append(self->out, text); }
 
 /* ---- the value ---- */
 

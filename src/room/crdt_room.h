@@ -24,9 +24,10 @@
  * Commands are counted under a replica id of the room's own, "room-" and 16 digits, which no other replica has; a gcounter's under
  * that id with ":" and the node_id behind it, where there is one. A request_id is executed once (crdt_requests.h).
  *
- * "increment" is crdt.increment in the words of the first clients: {"node_id"} alone counts one. counter:<id> is a gcounter that
- * speaks to them in their words: joins are answered {"state":{"value","counts"}}, and "state_updated" is
- * {"value","counts"}, all of them.
+ * "increment" is crdt.increment in the words of the first clients: {"node_id"} alone counts one. They call crdt:<id> by the
+ * name counter:<id> (an alias), which comes as a join's event. It is a gcounter for them, unless it is a pncounter already,
+ * of which they see the value; another type is a mismatch. Their joins are answered {"state":{"value","counts"}}, and
+ * while they are there every "state_updated" has all counts.
  *
  * An id in a request is up to clients: it must be unique among all clients of the object, so a UUID. */
 #ifndef LK_ROOM_CRDT_ROOM_H
@@ -35,10 +36,5 @@
 #include "room/room.h"
 
 extern const lk_room_kind lk_crdt_room_kind;
-extern const lk_room_kind lk_crdt_counter_room_kind;
-
-/* The state or delta in what the room had kept: in a record or a snapshot. For who looks from outside. The errors of
- * decoding. */
-lk_err lk_crdt_room_kept_state(lk_slice kept, lk_slice *state) LK_MUST_USE;
 
 #endif

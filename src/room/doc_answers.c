@@ -3,6 +3,8 @@
 
 #include "codec/json_writer.h"
 
+#define HELD_PARTS 4 /* one room may hold so large a part of what may wait for an edge */
+
 lk_err lk_doc_room_push(lk_room *self, lk_room_effect effect) {
   return lk_effects_push_borrowed(&self->work->effects, &effect);
 }
@@ -30,6 +32,10 @@ lk_err lk_doc_room_push_kept(lk_room *self, lk_room_effect effect) {
 
 lk_err lk_doc_room_push_kept_copy(lk_room *self, lk_room_effect effect) {
   return is_all_kept(self) ? lk_doc_room_push_copy(self, effect) : hold(self, &effect);
+}
+
+bool lk_doc_room_is_busy(const lk_room *self) {
+  return self->work->held.bytes > self->limits->bus_output_bytes / HELD_PARTS;
 }
 
 lk_err lk_doc_room_push_bytes(lk_room *self, uint64_t member, lk_slice event, lk_slice bytes,
@@ -76,7 +82,9 @@ lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char 
       self, (lk_room_effect){ .kind = input->kind == LK_ROOM_JOIN ? LK_ROOM_REFUSE : LK_ROOM_REPLY,
                               .member = input->member,
                               .request = input->request,
-                              .payload = lk_buf_slice(&self->work->text) });
+                              .payload = lk_buf_slice(&self->work->text),
+                              .result = why,
+                              .is_behind = why == LK_ERR_NO_SPACE });
 }
 
 /* What the answer to an update means. */

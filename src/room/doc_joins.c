@@ -111,7 +111,12 @@ static lk_err write_join(lk_room *self, const lk_room_input *input, const lk_doc
   (void)lk_buf_append(out, access_name(input->rights));
   (void)lk_buf_append(out, LK_LIT("\",\"durability\":\""));
   (void)lk_buf_append(out, self->level);
-  (void)lk_buf_append(out, LK_LIT("\",\"profile\":\""));
+  (void)lk_buf_append(out, LK_LIT("\""));
+  if (self->erased_after_ms > 0) {
+    (void)lk_buf_append(out, LK_LIT(",\"idle_ms\":"));
+    (void)lk_buf_append_decimal(out, self->erased_after_ms);
+  }
+  (void)lk_buf_append(out, LK_LIT(",\"profile\":\""));
   (void)lk_buf_append(out, lk_profile_name(input->profile));
   (void)lk_buf_append(out, LK_LIT("\",\"encoding\":\""));
   (void)lk_buf_append(out, encoding_name(wish->dialect));
@@ -237,6 +242,7 @@ lk_err lk_doc_room_on_sync(lk_room *self, const lk_room_input *input) {
   if (err != LK_OK) return err;
   return lk_doc_room_push_kept(self,
                                (lk_room_effect){ .kind = LK_ROOM_REPLY,
+                                                 .is_reading = true,
                                                  .member = input->member,
                                                  .request = input->request,
                                                  .ok = true,
@@ -299,7 +305,9 @@ lk_err lk_doc_room_on_catch_up(lk_room *self, const lk_room_input *input) {
                                .vector = lk_slice_of(n->vector, n->vector_len) };
     LK_COVERED(doc_room_catches_up);
     err = lk_doc_room_wake(self, input);
-    if (err == LK_OK) err = push_history(self, input->member, &wish);
+    if (err == LK_OK)
+      err = input->profile == LK_PROFILE_MINIMAL ? lk_doc_room_tell_page(self, input)
+                                                 : push_history(self, input->member, &wish);
     if (err == LK_OK) err = lk_doc_room_push_awareness(self, input->member);
     forget_vector(self, n);
   }

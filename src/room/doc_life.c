@@ -9,12 +9,17 @@
 static lk_err recover_item(lk_room *self, const lk_doc_item *item) {
   bool is_new;
   switch (item->kind) {
-  case LK_DOC_ITEM_UPDATE: return lk_doc_load(self->doc, LK_UPDATE_V1, item->bytes, 0);
+  case LK_DOC_ITEM_UPDATE:
+    self->encoded_most += item->bytes.len;
+    return lk_doc_load(self->doc, LK_UPDATE_V1, item->bytes, 0);
   case LK_DOC_ITEM_GENERATION:
     self->generation = item->number;
     self->generation_is_kept = true;
     return LK_OK;
   case LK_DOC_ITEM_WRITER: return lk_doc_room_add_writer(self, item->number, item->bytes, &is_new);
+  case LK_DOC_ITEM_VERSION:
+  case LK_DOC_ITEM_VERSION_GONE:
+  case LK_DOC_ITEM_VERSION_DONE: return lk_doc_versions_take(self->versions, item);
   }
   LK_UNREACHABLE();
 }
@@ -35,6 +40,32 @@ static lk_err recover_all(lk_room *self, const lk_room_options *options) {
   for (size_t i = 0; err == LK_OK && i < options->records_count; i++)
     err = recover(self, options->records[i]);
   return err;
+}
+
+/* Looks for versions in what was written down, before the document is opened, since it must keep what they show. What cannot
+ * be read will be refused by recover(). */
+static void look_for_versions(lk_slice bytes, bool *is_known, bool *has_some) {
+  lk_reader in;
+  lk_doc_item item;
+  lk_err err = bytes.len > 0 ? lk_doc_record_open(bytes, &in) : LK_ERR_END;
+  while (err == LK_OK && (err = lk_doc_record_next(&in, &item)) == LK_OK) {
+    *is_known = *is_known || lk_doc_versions_knows(item.kind);
+    *has_some = *has_some || item.kind == LK_DOC_ITEM_VERSION;
+  }
+}
+
+/* A document keeps what its versions show, also when no more are to be made. */
+static lk_err make_versions(lk_room *self, const lk_room_options *options) {
+  bool is_known = options->versions.is_on, has_some = options->versions.is_on;
+  look_for_versions(options->recovered, &is_known, &has_some);
+  for (size_t i = 0; i < options->records_count; i++)
+    look_for_versions(options->records[i], &is_known, &has_some);
+  if (!is_known) return LK_OK;
+  self->keeps_deleted = has_some;
+  self->versions = lk_alloc_bytes(self->env->alloc, sizeof *self->versions);
+  if (self->versions == NULL) return LK_ERR_NOMEM;
+  lk_doc_versions_init(self->versions, self->env->alloc, self->limits, &options->versions);
+  return LK_OK;
 }
 
 /* Clients are told the generation, and must not guess the seeds from it: so all of them come from one hash, from which
@@ -62,8 +93,10 @@ lk_err lk_doc_room_open_room(const lk_room_options *options, lk_room **out) {
   *self = (lk_room){ .env = options->env,
                      .limits = options->limits,
                      .level = options->level,
+                     .erased_after_ms = options->erased_after_ms,
                      .timer_at = LK_DOC_ROOM_NEVER };
-  lk_err err = make_doc(self, options);
+  lk_err err = make_versions(self, options);
+  if (err == LK_OK) err = make_doc(self, options);
   if (err == LK_OK) err = recover_all(self, options);
   if (err != LK_OK) {
     lk_doc_room_close_room(self);
@@ -87,6 +120,10 @@ void lk_doc_room_close_room(lk_room *self) {
     lk_doc_rendered_deinit(self->rendered);
     lk_free_bytes(alloc, self->rendered, sizeof *self->rendered);
   }
+  if (self->versions != NULL) {
+    lk_doc_versions_deinit(self->versions);
+    lk_free_bytes(alloc, self->versions, sizeof *self->versions);
+  }
   lk_free_bytes(alloc, self, sizeof *self);
 }
 
@@ -99,6 +136,7 @@ lk_err lk_doc_room_on_snapshot(lk_room *self) {
   if (err == LK_OK) err = lk_doc_record_begin(out);
   if (err == LK_OK) err = lk_doc_record_append(out, &generation);
   if (err == LK_OK) err = lk_doc_room_append_writers(self, out);
+  if (err == LK_OK && self->versions != NULL) err = lk_doc_versions_append(self->versions, out);
   if (err == LK_OK) err = lk_doc_record_append(out, &update);
   if (err != LK_OK) return err;
   return lk_doc_room_push(

@@ -4,6 +4,7 @@
  *   doc_joins.c     who comes in, and what it is given
  *   doc_updates.c   what members write
  *   doc_yjs.c       the same in y-protocols' messages
+ *   doc_version_commands.c    how the document looked, and the way back
  *   doc_shown.c     what members show each other
  *   doc_answers.c   what a member is told, and when
  *   doc_writers.c   what is remembered of members, and who wrote first
@@ -19,6 +20,7 @@
 #include "room/doc_encoded.h"
 #include "room/doc_journal.h"
 #include "room/doc_render.h"
+#include "room/doc_versions.h"
 #include "room/effects.h"
 #include "room/held.h"
 
@@ -54,18 +56,22 @@ struct lk_room {
   const lk_env *env;
   const lk_limits *limits;
   lk_slice level;
-  lk_doc *doc; /* NULL while it sleeps */
+  uint64_t erased_after_ms; /* as its options say */
+  lk_doc *doc;              /* NULL while it sleeps */
   uint64_t doc_client;
   uint64_t seed[2];
   uint64_t touched_ms; /* when somebody needed the document last */
   uint64_t timer_at;   /* the TICK that is due; NEVER: none */
   uint64_t generation;
   bool generation_is_kept;
+  size_t encoded_most; /* the whole document is no longer than that, encoded */
+  bool keeps_deleted;  /* no garbage collection: there are versions, or may be */
   lk_doc_work *work;
   lk_doc_people *people; /* NULL where there are none */
   lk_doc_encoded encoded;
   lk_doc_awareness *awareness; /* NULL where nobody ever showed anything */
   lk_doc_rendered *rendered;   /* NULL where nobody ever read HTML */
+  lk_doc_versions *versions;   /* NULL where there are none, and never were */
 };
 
 /* What came of something that a member sent. */
@@ -99,6 +105,8 @@ lk_err lk_doc_room_push_copy(lk_room *self, lk_room_effect effect);
 /* What it says of the document is durable when it is sent: at once, as lk_doc_room_push(), or later. */
 lk_err lk_doc_room_push_kept(lk_room *self, lk_room_effect effect);
 lk_err lk_doc_room_push_kept_copy(lk_room *self, lk_room_effect effect);
+/* So much is held that nothing long should be added. */
+bool lk_doc_room_is_busy(const lk_room *self);
 /* The same, of bytes to one member. */
 lk_err lk_doc_room_push_bytes(lk_room *self, uint64_t member, lk_slice event, lk_slice bytes,
                               lk_message_dialect dialect);
@@ -135,6 +143,8 @@ lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, 
 /* |update| brought clients that had not written before: they are the member's. Forwarded ones of others are, too, where this
  * is the first that we see of them. */
 lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update);
+/* Who asks, by the token: empty for nobody in particular. */
+lk_slice lk_doc_room_subject_of(const lk_room *self, const lk_room_input *input);
 lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out);
 void lk_doc_room_free_people(lk_room *self);
 
@@ -142,9 +152,19 @@ void lk_doc_room_free_people(lk_room *self);
 
 /* Into the record that gathers. The first record says which document this is. */
 lk_err lk_doc_room_note_item(lk_room *self, const lk_doc_item *item, uint64_t from);
+/* The record that gathers goes out, where none is under way. */
+lk_err lk_doc_room_begin_journal(lk_room *self);
+/* What fits into one record of the journal, and into one message to an edge. */
+size_t lk_doc_room_message_bytes_max(const lk_limits *limits);
+/* LK_ERR_TOO_BIG where the document would no longer go into one message and one snapshot with |update|; what only deletes may
+ * always come. */
+/* not foreign: of its bytes the first is looked at, and lk_doc_room_step() is fuzzed with it */
+lk_err lk_doc_room_check_size(lk_room *self, lk_slice update);
 lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_slice update,
                                outcome *out);
 lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input);
+/* Something was too long to be read; the payload says what. */
+lk_err lk_doc_room_on_too_big(lk_room *self, const lk_room_input *input);
 lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input);
 /* The next update that became durable, for the others; false where there is none. */
 bool lk_doc_room_poll_news(lk_room *self, lk_room_effect *out);
@@ -168,6 +188,13 @@ lk_err lk_doc_room_merge_awareness(const lk_slice *updates, size_t count, lk_buf
 lk_err lk_doc_room_ask_for_rest(lk_room *self, const lk_room_input *input);
 lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input);
 lk_err lk_doc_room_on_yjs_sync(lk_room *self, const lk_room_input *input);
+
+/* ---- doc_version_commands.c ---- */
+
+/* Before the document, which is open, moves on: an automatic version, where it is time. */
+lk_err lk_doc_room_keep_version(lk_room *self, const lk_room_input *input);
+bool lk_doc_room_is_of_versions(lk_slice event);
+lk_err lk_doc_room_on_version(lk_room *self, const lk_room_input *input);
 
 /* ---- doc_joins.c ---- */
 

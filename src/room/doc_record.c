@@ -14,7 +14,7 @@ size_t lk_doc_record_size(const lk_doc_item *item) {
 lk_err lk_doc_record_append(lk_buf *out, const lk_doc_item *item) {
   (void)lk_buf_append_u8(out, (uint8_t)item->kind);
   if (item->kind == LK_DOC_ITEM_GENERATION) return lk_buf_append_le64(out, item->number);
-  if (item->kind == LK_DOC_ITEM_WRITER) (void)lk_varuint_encode(out, item->number);
+  if (item->kind != LK_DOC_ITEM_UPDATE) (void)lk_varuint_encode(out, item->number);
   (void)lk_varuint_encode(out, item->bytes.len);
   return lk_buf_append(out, item->bytes);
 }
@@ -42,6 +42,9 @@ lk_err lk_doc_record_next(lk_reader *in, lk_doc_item *out) {
   case LK_DOC_ITEM_UPDATE: return read_bytes(in, &out->bytes);
   case LK_DOC_ITEM_GENERATION: return lk_reader_le64(in, &out->number);
   case LK_DOC_ITEM_WRITER:
+  case LK_DOC_ITEM_VERSION:
+  case LK_DOC_ITEM_VERSION_GONE:
+  case LK_DOC_ITEM_VERSION_DONE:
     err = lk_varuint_decode(in, UINT64_MAX, &out->number);
     return err == LK_OK ? read_bytes(in, &out->bytes) : err;
   default: return LK_ERR_CORRUPT;

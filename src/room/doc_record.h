@@ -4,6 +4,9 @@
  *   item   := 0 len:varuint update            taken in; in V1
  *           | 1 generation:u64                of the content: a document that begins again has another one
  *           | 2 client:varuint len:varuint subject      who first wrote as that client
+ *           | 3 id:varuint len:varuint version          of doc_versions.h, as are the next two
+ *           | 4 id:varuint 0                            a version that is gone
+ *           | 5 number:varuint len:varuint request      a request about versions that was executed
  *
  * A snapshot is a record whose one update is the whole document. Records are applied in order, and it does no harm to
  * apply one twice. */
@@ -17,11 +20,14 @@ typedef enum lk_doc_item_kind {
   LK_DOC_ITEM_UPDATE = 0,
   LK_DOC_ITEM_GENERATION = 1,
   LK_DOC_ITEM_WRITER = 2,
+  LK_DOC_ITEM_VERSION = 3,
+  LK_DOC_ITEM_VERSION_GONE = 4,
+  LK_DOC_ITEM_VERSION_DONE = 5,
 } lk_doc_item_kind;
 
 typedef struct lk_doc_item {
   lk_doc_item_kind kind;
-  uint64_t number; /* GENERATION: it; WRITER: the client */
+  uint64_t number; /* GENERATION: it; WRITER: the client; others: doc_versions.h */
   lk_slice bytes;  /* UPDATE: it; WRITER: the subject; borrowed */
 } lk_doc_item;
 

@@ -29,13 +29,14 @@ static lk_err arm_timer(lk_room *self) {
 
 static lk_err on_leave(lk_room *self, const lk_room_input *input) {
   lk_doc_room_forget_note(self, input->member);
+  lk_held_forget(&self->work->held, input->member);
   if (self->awareness == NULL) return LK_OK;
   lk_err err = lk_doc_awareness_leave(self->awareness, input->member, input->now_ms);
   return err == LK_OK ? lk_doc_room_tell_awareness(self, input->now_ms) : err;
 }
 
 lk_err lk_doc_room_tell_page(lk_room *self, const lk_room_input *input) {
-  bool is_join = input->kind == LK_ROOM_JOIN;
+  bool is_join = input->kind != LK_ROOM_RENDER;
   lk_buf page;
   lk_err err = lk_doc_room_wake(self, input);
   if (err == LK_OK && self->rendered == NULL) {
@@ -68,6 +69,7 @@ static lk_err on_read(lk_room *self, const lk_room_input *input) {
   if (err != LK_OK) return err;
   return lk_doc_room_push_kept(self,
                                (lk_room_effect){ .kind = LK_ROOM_REPLY,
+                                                 .is_reading = true,
                                                  .member = input->member,
                                                  .request = input->request,
                                                  .ok = reading.ok,
@@ -86,10 +88,12 @@ static lk_err on_message(lk_room *self, const lk_room_input *input) {
     { LK_LIT_INIT("awareness"), lk_doc_room_on_awareness },
     { LK_LIT_INIT("sync"), lk_doc_room_on_sync },
     { LK_LIT_INIT("read"), on_read },
+    { LK_LIT_INIT("phx_too_big"), lk_doc_room_on_too_big },
   };
   for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
     if (lk_slice_equal(rules[i].event, input->event)) return rules[i].run(self, input);
   }
+  if (lk_doc_room_is_of_versions(input->event)) return lk_doc_room_on_version(self, input);
   return lk_doc_room_refuse(self, input, NULL, LK_ERR_UNKNOWN_EVENT, LK_SLICE_EMPTY);
 }
 
@@ -106,6 +110,7 @@ static lk_err on_query(lk_room *self, const lk_room_input *input) {
   if (lk_slice_equal(input->event, LK_LIT("client_update")))
     return lk_doc_room_on_client_update(self, input);
   if (lk_slice_equal(input->event, LK_LIT("read"))) return on_read(self, input);
+  if (lk_doc_room_is_of_versions(input->event)) return lk_doc_room_on_version(self, input);
   return lk_doc_room_refuse(self, input, NULL, LK_ERR_UNKNOWN_EVENT, LK_SLICE_EMPTY);
 }
 
@@ -132,9 +137,19 @@ static lk_err run(lk_room *self, const lk_room_input *input) {
   LK_UNREACHABLE();
 }
 
+/* Each answer to one of these may be as long as the document. */
+static bool asks_for_all(const lk_room_input *input) {
+  if (input->kind == LK_ROOM_JOIN) return true;
+  if (input->kind != LK_ROOM_MESSAGE && input->kind != LK_ROOM_QUERY) return false;
+  return lk_slice_equal(input->event, LK_LIT("sync")) ||
+         lk_slice_equal(input->event, LK_LIT("read")) || lk_doc_room_is_of_versions(input->event);
+}
+
 lk_err lk_doc_room_step(lk_room *self, const lk_room_input *input) {
   lk_err err = lk_doc_room_begin_work(self);
-  if (err == LK_OK) err = run(self, input);
+  if (err == LK_OK && lk_doc_room_is_busy(self) && asks_for_all(input))
+    err = lk_doc_room_refuse(self, input, "busy", LK_ERR_LIMIT, LK_SLICE_EMPTY);
+  else if (err == LK_OK) err = run(self, input);
   return err == LK_OK ? arm_timer(self) : err;
 }
 
@@ -176,6 +191,7 @@ const lk_room_kind lk_doc_room_kind = {
   .poll = poll,
   .is_kept = true,
   .has_cursors = true,
+  .has_replicas = true,
   .catches_up = true,
   .renders = true,
   .merge = merge,

@@ -15,6 +15,8 @@
  *   sync           {state_vector}                            ok {history, state_vector}, as a join
  *   read           {as, root?}: room/doc_query.h; also asked by who is not in the room
  *   awareness      {bin} or {b64} or bytes, both ways: y-protocols' awareness
+ *   versions, version_save, version_read, version_compare, version_restore, version_delete: docs/reference/channels.md; also
+ *                  asked by who is not in the room
  *   yjs, yjs_sync  y-protocols' messages as bytes, both ways: who sends one is answered in kind from then on
  *
  * Each update is taken into the document before it is acknowledged or passed on, so nobody hears of one that is

@@ -10,10 +10,14 @@ lk_err lk_doc_room_tell_awareness(lk_room *self, uint64_t now_ms) {
   lk_buf_init(&update, self->env->alloc, self->limits->awareness_bytes);
   lk_err err = lk_doc_awareness_tick(self->awareness, now_ms, &update);
   if (err == LK_OK && update.len > 0) {
-    err = lk_doc_room_push_copy(self, (lk_room_effect){ .kind = LK_ROOM_BROADCAST,
-                                                        .event = LK_LIT("awareness"),
-                                                        .payload = lk_buf_slice(&update),
-                                                        .binary = true });
+    const lk_room_effect news = { .kind = LK_ROOM_BROADCAST,
+                                  .event = LK_LIT("awareness"),
+                                  .payload = lk_buf_slice(&update),
+                                  .binary = true };
+    err = lk_doc_room_push_copy(self, news);
+    /* Who is told later what was shown until now hears this after it. */
+    if (err == LK_OK && !lk_held_is_empty(&self->work->held))
+      err = lk_doc_room_push_kept_copy(self, news);
   }
   lk_buf_deinit(&update);
   return err;

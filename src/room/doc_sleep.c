@@ -17,6 +17,7 @@ lk_err lk_doc_room_open_doc(lk_room *self) {
   options.client = self->doc_client;
   options.seed[0] = self->seed[0];
   options.seed[1] = self->seed[1];
+  options.keep_deleted = self->keeps_deleted;
   lk_err err = lk_doc_open(self->env, &options, &self->doc);
   if (err != LK_OK) return err;
   lk_doc_set_limits(self->doc, self->limits);

@@ -7,7 +7,7 @@
 #include "doc/news.h"
 #include "room/doc_payload.h"
 
-static lk_err begin_journal(lk_room *self) {
+lk_err lk_doc_room_begin_journal(lk_room *self) {
   lk_room_effect effect = { .kind = LK_ROOM_JOURNAL };
   if (!lk_doc_journal_begin(&self->work->journal, &effect.ticket, &effect.payload)) return LK_OK;
   return lk_doc_room_push(self, effect);
@@ -25,7 +25,7 @@ lk_err lk_doc_room_note_item(lk_room *self, const lk_doc_item *item, uint64_t fr
 
 lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input) {
   lk_doc_journal_landed(&self->work->journal, input->ticket);
-  return begin_journal(self);
+  return lk_doc_room_begin_journal(self);
 }
 
 /* Who is no member has nothing that could go on. */
@@ -39,8 +39,7 @@ static lk_err end_writing(lk_room *self, const lk_room_input *input, lk_err why,
   return err;
 }
 
-/* It must fit into one record of the journal, and into one message to an edge. */
-static size_t update_bytes_max(const lk_limits *limits) {
+size_t lk_doc_room_message_bytes_max(const lk_limits *limits) {
   size_t most = lk_min_size(limits->log_record_bytes, limits->bus_frame_bytes);
   return most - lk_min_size(most, LK_DOC_JOURNAL_RECORD_MAX + 65536);
 }
@@ -52,18 +51,46 @@ bool lk_doc_room_poll_news(lk_room *self, lk_room_effect *out) {
   return lk_doc_journal_poll_update(&self->work->journal, &out->member, &out->payload);
 }
 
+/* A document that is too large may still be made smaller: an update that only deletes begins with a zero, the number of
+ * clients whose structs follow. */
+static lk_err check_memory(lk_room *self, lk_slice update) {
+  bool only_deletes = update.len > 0 && update.ptr[0] == 0;
+  if (only_deletes) return LK_OK;
+  return lk_doc_check_memory(self->doc, update.len, self->limits->room_memory_bytes);
+}
+
+/* Its length is only known when it was encoded: until it may be too much it is estimated, by adding up. */
+lk_err lk_doc_room_check_size(lk_room *self, lk_slice update) {
+  size_t most = lk_min_size(lk_doc_room_message_bytes_max(self->limits),
+                            self->limits->crdt_state_bytes);
+  bool only_deletes = update.len > 0 && update.ptr[0] == 0;
+  lk_slice whole;
+  if (only_deletes || self->encoded_most + update.len <= most) return LK_OK;
+  LK_COVERED(doc_room_measures_itself);
+  lk_err err = lk_doc_encoded_whole(&self->encoded, &whole);
+  if (err != LK_OK) return err;
+  self->encoded_most = whole.len;
+  return whole.len + update.len <= most ? LK_OK : LK_ERR_TOO_BIG;
+}
+
 static lk_err apply_news(lk_room *self, const lk_room_input *input, lk_slice update, outcome *out) {
   uint32_t clients = lk_doc_clients_count(self->doc);
   const lk_doc_item item = { .kind = LK_DOC_ITEM_UPDATE, .bytes = update };
-  if (update.len > update_bytes_max(self->limits))
+  if (update.len > lk_doc_room_message_bytes_max(self->limits))
     return end_writing(self, input, LK_ERR_TOO_BIG, out);
-  lk_err err = lk_doc_apply(self->doc, LK_UPDATE_V1, update, 0);
+  lk_err err = check_memory(self, update);
+  if (err == LK_OK) err = lk_doc_room_check_size(self, update);
+  if (err != LK_OK) return end_writing(self, input, err, out);
+  err = lk_doc_room_keep_version(self, input);
+  if (err != LK_OK) return err;
+  err = lk_doc_apply(self->doc, LK_UPDATE_V1, update, 0);
   if (err != LK_OK) return end_writing(self, input, err, out);
   lk_doc_encoded_note(&self->encoded, update);
+  self->encoded_most += update.len;
   err = lk_doc_room_note_item(self, &item, input->kind == LK_ROOM_QUERY ? 0 : input->member);
   if (err == LK_OK && lk_doc_clients_count(self->doc) != clients)
     err = lk_doc_room_attribute_clients(self, input, update);
-  if (err == LK_OK) err = begin_journal(self);
+  if (err == LK_OK) err = lk_doc_room_begin_journal(self);
   *out = known(self);
   return err;
 }
@@ -93,6 +120,10 @@ lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_sli
     *out = refused("replica_refused", LK_OK);
     return LK_OK;
   }
+  if (input->is_full) {
+    *out = refused("storage_full", LK_ERR_NO_SPACE);
+    return LK_OK;
+  }
   return apply_news(self, input, update, out);
 }
 
@@ -103,5 +134,17 @@ lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input) {
   lk_err err = lk_doc_payload_read(&in, input->payload, input->binary, &update);
   if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, in.field);
   err = lk_doc_room_take_update(self, input, update, &o);
+  return err == LK_OK ? lk_doc_room_answer(self, input, &o) : err;
+}
+
+/* Whatever its writer sends next may need what was in it. */
+lk_err lk_doc_room_on_too_big(lk_room *self, const lk_room_input *input) {
+  outcome o = refused("message_too_big", LK_ERR_TOO_BIG);
+  lk_err err = LK_OK;
+  if (lk_slice_equal(input->payload, LK_LIT("client_update")) ||
+      lk_slice_starts_with(input->payload, LK_LIT("yjs"))) {
+    if (input->rights >= LK_RIGHTS_WRITE) err = end_writing(self, input, LK_ERR_TOO_BIG, &o);
+    else o = refused("read_only", LK_ERR_TOO_BIG);
+  }
   return err == LK_OK ? lk_doc_room_answer(self, input, &o) : err;
 }

@@ -95,10 +95,13 @@ static lk_err attribute(void *ctx, const lk_update_client *client) {
 
 /* |update| brought clients that had not written before: they are the member's. Forwarded ones of others are, too,
  * where this is the first that we see of them. */
-lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update) {
+lk_slice lk_doc_room_subject_of(const lk_room *self, const lk_room_input *input) {
   const note *n = lk_doc_room_find_note(self, input->member);
-  lk_slice subject = input->subject;
-  if (n != NULL && n->subject != NULL) subject = lk_slice_of(n->subject, n->subject_len);
+  return n != NULL && n->subject != NULL ? lk_slice_of(n->subject, n->subject_len) : input->subject;
+}
+
+lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update) {
+  lk_slice subject = lk_doc_room_subject_of(self, input);
   if (subject.len == 0) return LK_OK;
   attribution a = { self, subject };
   return lk_update_clients(self->env, LK_UPDATE_V1, update, attribute, &a);

@@ -57,6 +57,10 @@ static lk_err send_missing(lk_room *self, uint64_t member, lk_slice vector) {
 static lk_err answer_step1(lk_room *self, const lk_room_input *input, lk_slice vector,
                            outcome *out) {
   bool has_nothing = vector.len == 1 && vector.ptr[0] == 0;
+  if (lk_doc_room_is_busy(self)) {
+    *out = refused("busy", LK_ERR_LIMIT);
+    return LK_OK;
+  }
   lk_err err = lk_doc_room_wake(self, input);
   if (err == LK_OK)
     err = has_nothing ? send_all(self, input->member) : send_missing(self, input->member, vector);

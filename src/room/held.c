@@ -13,6 +13,7 @@ void lk_held_init(lk_held *self, const lk_alloc *alloc) { *self = (lk_held){ .al
 
 static void free_one(lk_held *self, lk_link *at) {
   held *h = LK_CONTAINER(at, held, link);
+  self->bytes -= h->size;
   lk_free_bytes(self->alloc, h, h->size);
 }
 
@@ -41,7 +42,18 @@ lk_err lk_held_push(lk_held *self, lk_held_point point, const lk_room_effect *ef
   *h = (held){ .point = point, .effect = *effect, .size = size };
   (void)move(&h->effect.payload, move(&h->effect.event, h->bytes));
   lk_list_push_last(&self->items, &h->link);
+  self->bytes += size;
   return LK_OK;
+}
+
+void lk_held_forget(lk_held *self, uint64_t member) {
+  for (lk_link *at = self->items.first, *next; at != NULL; at = next) {
+    const held *h = LK_CONTAINER(at, held, link);
+    next = at->next;
+    if (h->effect.member != member || h->effect.kind == LK_ROOM_BROADCAST) continue;
+    lk_list_remove(&self->items, at);
+    free_one(self, at);
+  }
 }
 
 bool lk_held_poll(lk_held *self, lk_held_point reached, lk_room_effect *out) {

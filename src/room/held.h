@@ -18,6 +18,7 @@ typedef struct lk_held_point {
 typedef struct lk_held {
   const lk_alloc *alloc;
   lk_list items;
+  size_t bytes;  /* of those */
   lk_link *told; /* polled last: what it points to is still in use */
 } lk_held;
 
@@ -30,6 +31,9 @@ static inline bool lk_held_is_empty(const lk_held *self) { return self->items.co
 
 /* Copies |effect| with what it points to. |point| is not before those of what is held already. LK_ERR_NOMEM. */
 lk_err lk_held_push(lk_held *self, lk_held_point point, const lk_room_effect *effect) LK_MUST_USE;
+
+/* What was held for |member| alone is not told any more: it has left, and its number may be another's. */
+void lk_held_forget(lk_held *self, uint64_t member);
 
 /* The first effect, where the records up to |reached.ticket| are durable and |reached.news| pieces of news were told, and that is
  * enough for it; it is good until the next call. */

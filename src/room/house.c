@@ -49,6 +49,8 @@
  * and nobody who waits for an answer gets one. Joins wait while the journal opens, and are refused while
  * it ends or pauses. Where a snapshot or a scroll fails, only its room is dropped.
  *
+ * A storage is full: house_space.c.
+ *
  * An edge and its generation
  * --------------------------
  * Each edge has a place that outlives it. HELLO makes both sides known to each other; before that, what
@@ -117,12 +119,15 @@ void lk_house_set_date(lk_house *self, uint64_t wall_ms, uint64_t now_ms) {
   self->wall_at_ms = now_ms;
 }
 
+static bool is_full(const lk_house *self) { return self->is_disk_full || self->is_memory_full; }
+
 void lk_house_step(lk_house *self, uint64_t now_ms) {
   lk_heap_item *item;
   self->now_ms = lk_max_u64(self->now_ms, now_ms);
   lk_house_take_completions(self);
   if (self->journal_state == JOURNAL_PAUSED && self->now_ms >= self->reopen_at_ms)
     lk_house_open_journal(self);
+  if (is_full(self) && self->now_ms >= self->space_at_ms) lk_house_try_space(self);
   while ((item = lk_heap_first(&self->timers)) != NULL && item->key <= self->now_ms) {
     lk_heap_remove(&self->timers, item);
     entry_timer *timer = LK_CONTAINER(item, entry_timer, item);
@@ -134,6 +139,7 @@ void lk_house_step(lk_house *self, uint64_t now_ms) {
 uint64_t lk_house_deadline(const lk_house *self) {
   lk_heap_item *item = lk_heap_first(&self->timers);
   uint64_t at_ms = item == NULL ? LK_HOUSE_NEVER : item->key;
+  if (is_full(self)) at_ms = lk_min_u64(at_ms, self->space_at_ms);
   return self->journal_state == JOURNAL_PAUSED ? lk_min_u64(at_ms, self->reopen_at_ms) : at_ms;
 }
 
@@ -158,6 +164,7 @@ lk_house_stats lk_house_get_stats(const lk_house *self) {
   lk_house_stats stats = self->stats;
   stats.journal_err = self->stats.journal_failures > 0 ? self->journal_err : LK_OK;
   stats.batches = self->journal.stats.batches;
+  stats.is_full = is_full(self);
   stats.rooms = lk_map_count(&self->entries);
   stats.members = 0;
   for (uint32_t i = 0; i < self->edges_count; i++) stats.members += self->edges[i].members_count;
@@ -196,13 +203,17 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   lk_buf_init(&self->kept, alloc, lk_house_kept_bytes_max(options->limits));
   lk_house_draw_seed(self, seed);
   lk_tails_init(&self->tails, alloc, seed);
+  lk_house_init_news(self);
   lk_house_init_journal(self, options->index);
   for (uint32_t i = 0; i < self->edges_count; i++) {
     lk_house_init_edge(self, &self->edges[i]);
     lk_house_greet(self, &self->edges[i]);
   }
   if (self->storage != NULL) lk_house_open_journal(self);
-  if (self->memory != NULL) lk_house_begin_revival(self);
+  if (self->memory != NULL) {
+    lk_house_begin_ballast(self);
+    lk_house_begin_revival(self);
+  }
   *out = self;
   return LK_OK;
 }
@@ -219,6 +230,7 @@ void lk_house_close(lk_house *self) {
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->kept);
   lk_tails_deinit(&self->tails);
+  lk_house_deinit_news(self);
   lk_journal_deinit(&self->journal);
   lk_free_bytes(self->env->alloc, self, sizeof *self);
 }

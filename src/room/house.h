@@ -21,7 +21,7 @@
  * their members and send again what was not answered. What of it had been applied stands in the journal
  * beside the state, so it is answered and not applied twice.
  *
- * Where the journal fails, every room that is kept is dropped and its members are told; they rejoin, and
+ * Where a storage is full, changes are refused, and everything else goes on: house_space.c. Where the journal fails, every room that is kept is dropped and its members are told; they rejoin, and
  * rooms are opened again from what the storage really holds. The journal is opened again after a
  * second, later after up to half a minute; joins are refused meanwhile. */
 #ifndef LK_ROOM_HOUSE_H
@@ -96,10 +96,15 @@ typedef struct lk_house_stats {
   uint64_t journal_failures;
   lk_err journal_err; /* of the last one; LK_OK where there was none */
   uint64_t rooms_dropped;
-  uint64_t repeated; /* requests that came again and had been applied */
-  uint64_t
-      members_skipped; /* so often somebody read too slowly, and was spared what others were told */
+  uint64_t refused_rooms;    /* joins at rooms_count, or for want of memory for a room */
+  uint64_t refused_members;  /* joins at room_members_count */
+  uint64_t refused_presence; /* what somebody wanted to show, at a limit of presence */
+  uint64_t refused_limits;   /* requests at a limit of their room: its memory, sizes, counts */
+  uint64_t repeated;         /* requests that came again and had been applied */
+  uint64_t members_skipped;  /* so often somebody read too slowly, and was spared what others were told */
   uint64_t storage_failures; /* rooms dropped for what the storage said */
+  uint64_t refused;          /* changes for which there was no space */
+  bool is_full;              /* there is none, on the disk or in memory: changes are refused, until there is some */
 } lk_house_stats;
 
 lk_house_stats lk_house_get_stats(const lk_house *self);

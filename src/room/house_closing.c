@@ -50,8 +50,10 @@ static bool begin_tombstone(entry *e) {
 }
 
 static bool close_slots(entry *e) {
-  if (e->is_erasing) lk_keeper_remove(&e->keeper);
-  else if (!lk_keeper_close(&e->keeper)) return false;
+  if (e->is_erasing) e->closing_err = lk_keeper_remove(&e->keeper);
+  bool is_removing = e->is_erasing && e->closing_err == LK_OK;
+  if (e->is_erasing && !is_removing) LK_COVERED(house_has_no_memory_to_erase);
+  if (!is_removing && !lk_keeper_close(&e->keeper)) return false;
   e->house->busy_count++;
   return true;
 }
@@ -159,18 +161,22 @@ static void finish_closing(entry *e) {
   }
   e->state = ENTRY_GONE;
   (void)lk_map_remove(&e->house->entries, entry_topic(e));
-  lk_list_push_last(&e->house->gone, &e->gone_link);
+  lk_list_push_last(&e->house->gone, &e->idle_link);
 }
 
 void lk_house_sweep(lk_house *self) {
   for (lk_link *at; (at = lk_list_pop_first(&self->gone)) != NULL;) {
-    lk_house_free_entry(LK_CONTAINER(at, entry, gone_link));
+    lk_house_free_entry(LK_CONTAINER(at, entry, idle_link));
   }
 }
 
 static bool is_of_storage(lk_err why) {
-  return why == LK_ERR_IO || why == LK_ERR_SYNC || why == LK_ERR_NO_SPACE ||
-         why == LK_ERR_PERMISSION || why == LK_ERR_CORRUPT || why == LK_ERR_CHECKSUM;
+  return why == LK_ERR_IO || why == LK_ERR_SYNC || why == LK_ERR_PERMISSION || why == LK_ERR_CORRUPT || why == LK_ERR_CHECKSUM;
+}
+
+static lk_slice parting_word(const entry *e, lk_err why) {
+  if (e->is_doomed) return LK_LIT("deleted");
+  return why == LK_ERR_NO_SPACE ? LK_LIT("storage_full") : LK_LIT("storage");
 }
 
 /* The room goes; its members are told why, so that they come back. Where its record or its snapshot is
@@ -189,10 +195,10 @@ void lk_house_drop_room(entry *e, lk_err why) {
     member *m = LK_CONTAINER(e->members.first, member, link);
     uint64_t number = m->number;
     lk_house_free_member(house, m);
-    lk_house_tell_crash(house, number, e->is_doomed ? LK_LIT("deleted") : LK_LIT("storage"));
+    lk_house_tell_crash(house, number, parting_word(e, why));
   }
   e->applied_count = 0;
-  lk_map_deinit(&e->recovered);
+  lk_house_forget_recovered(e);
   lk_attendance_deinit(&e->attendance);
   e->number = ++house->entries_made;
   lk_house_stop_timers(e);

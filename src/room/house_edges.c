@@ -37,6 +37,13 @@ void lk_house_answer_late(lk_house *self, uint64_t number, uint64_t request) {
   lk_house_answer(self, number, request, LK_BUS_LATE, LK_SLICE_EMPTY, LK_SLICE_EMPTY, false);
 }
 
+bool lk_house_answers_too_big(entry *e, uint64_t number, uint64_t request, lk_slice event) {
+  if (e->kind->has_replicas || !lk_slice_equal(event, LK_EVENT_TOO_BIG)) return false;
+  lk_house_answer(e->house, number, request, LK_BUS_REPLY, LK_LIT("error"), LK_TOO_BIG_ANSWER,
+                  false);
+  return true;
+}
+
 /* Names and texts of errors need no escapes. */
 void lk_house_answer_outcome(lk_house *self, uint64_t number, uint64_t request, lk_err err) {
   lk_buf text;
@@ -55,6 +62,7 @@ void lk_house_answer_outcome(lk_house *self, uint64_t number, uint64_t request, 
 /* ---- what edges say ---- */
 
 static void refuse_entry(lk_house *self, uint64_t number, const lk_bus_message *m) {
+  self->stats.refused_rooms++;
   if (m->kind == LK_BUS_JOIN)
     lk_house_refuse_join(self, number, m->request, LK_LIT("{\"reason\":\"server full\"}"));
   else lk_house_tell_crash(self, number, LK_LIT("server full"));
@@ -90,6 +98,7 @@ static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m
   }
   err = lk_house_make_member(e, number, &who);
   if (err == LK_OK) who->profile = who->own_profile = (uint8_t)profile;
+  if (err == LK_OK) lk_house_note_subject(self, number, 0, m->subject);
   if (err == LK_OK && m->kind == LK_BUS_JOIN &&
       (err = lk_house_note_asked(e, number, m->request)) != LK_OK)
     lk_house_free_member(self, who);
@@ -97,12 +106,16 @@ static void on_entering(lk_house *self, uint64_t number, const lk_bus_message *m
     if (m->kind == LK_BUS_RESTORE) {
       lk_house_restore(
           e, who,
-          (lk_room_input){ .payload = m->payload, .rights = m->rights, .subject = m->subject });
+          (lk_room_input){ .event = m->event,
+                           .payload = m->payload,
+                           .rights = m->rights,
+                           .subject = m->subject });
     } else {
       who->state = MEMBER_JOINS;
       lk_house_ask_room(e, (lk_room_input){ .kind = LK_ROOM_JOIN,
                                             .member = number,
                                             .request = m->request,
+                                            .event = m->event,
                                             .payload = m->payload,
                                             .rights = m->rights,
                                             .subject = m->subject });
@@ -146,6 +159,9 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
     lk_house_change_pace(e, who, m->request, m->payload);
     return;
   }
+  if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN &&
+      lk_house_answers_too_big(e, number, m->request, m->event))
+    return;
   if (err == LK_OK && e->state == ENTRY_OPEN && who->state == MEMBER_IN) {
     bool is_applied = m->again && lk_house_was_applied(e, number, m->request);
     if (is_applied) self->stats.repeated++;
@@ -201,6 +217,7 @@ static void on_hello(lk_house *self, uint32_t index, const lk_bus_message *m) {
   e->greeted = false;
   forget_members(self, e);
   lk_house_forget_queries(self, index);
+  lk_house_forget_asker(self, index);
   lk_window_deinit(&e->asked);
   lk_window_init(&e->asked, self->env->alloc, self->limits->bus_requests_count);
   e->generation = m->generation;

@@ -93,9 +93,12 @@ void lk_house_tell_attendance(entry *e) {
   watch_presence(e);
 }
 
+static bool is_limit(lk_err why) { return why == LK_ERR_LIMIT || why == LK_ERR_TOO_BIG; }
+
 /* Names and texts of errors need no escapes. */
 static lk_slice presence_refusal(lk_house *self, lk_err why) {
   lk_buf *out = &self->kept;
+  self->stats.refused_presence += is_limit(why);
   lk_buf_truncate(out, 0);
   (void)lk_buf_append(out, LK_LIT("{\"reason\":\""));
   (void)lk_buf_append(out, lk_slice_cstr(lk_err_name(why)));
@@ -116,18 +119,27 @@ void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_
 
 /* ---- answers ---- */
 
+/* The request is this room's, and not answered. An edge that died may have asked under the same numbers. */
+static bool is_asking(const entry *e, const lk_room_effect *effect) {
+  uint32_t index = edge_of(effect->member);
+  if (index >= e->house->edges_count) return false;
+  const asked *a = lk_window_get(&e->house->edges[index].asked, effect->request);
+  return a != NULL && a->entry == e && a->member == effect->member;
+}
+
 static void do_accept(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   member *m = lk_house_find_member(house, effect->member);
   bool hears = false;
   /* It left meanwhile, or its edge began again and asked once more: then the first answer is as good. */
-  if (m == NULL || m->state != MEMBER_JOINS) return;
+  if (m == NULL || m->state != MEMBER_JOINS || !is_asking(e, effect)) return;
   lk_slice params = lk_house_kept_params(house, effect->member, effect->request);
   if (params.ptr == NULL) params = house->joining;
   else e->has_let_in = true;
   lk_err err = enter_attendance(e, effect->member, params, &hears);
   if (err == LK_OK && !lk_house_let_in(m)) err = LK_ERR_FULL;
   if (err != LK_OK) {
+    house->stats.refused_members += err == LK_ERR_FULL;
     lk_house_leave_attendance(e, effect->member);
     lk_house_free_member(house, m);
     lk_house_answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
@@ -142,29 +154,25 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
 
 static void do_refuse(entry *e, const lk_room_effect *effect) {
   member *m = lk_house_find_member(e->house, effect->member);
-  if (m == NULL || m->state != MEMBER_JOINS) return;
+  e->house->stats.refused_limits += is_limit(effect->result);
+  if (m == NULL || m->state != MEMBER_JOINS || !is_asking(e, effect)) return;
   lk_house_free_member(e->house, m);
   lk_house_answer(e->house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
                   effect->payload, effect->binary);
 }
 
-/* A member that has not left, or a query that was not answered. */
-static bool is_asking(const entry *e, const lk_room_effect *effect) {
-  if (own_of(effect->member) != 0) return lk_house_find_member(e->house, effect->member) != NULL;
-  uint32_t index = edge_of(effect->member);
-  if (index >= e->house->edges_count) return false;
-  const asked *a = lk_window_get(&e->house->edges[index].asked, effect->request);
-  return a != NULL && a->entry == e && a->member == effect->member;
-}
-
 static void do_reply(entry *e, const lk_room_effect *effect) {
+  e->house->stats.refused_limits += is_limit(effect->result);
   if (!is_asking(e, effect)) return;
+  if (effect->ok && !effect->is_reading) lk_house_note_author(e, effect->member, effect->request);
+  if (effect->result == LK_ERR_NO_SPACE) lk_house_note_refusal(e->house, effect);
   lk_house_answer(e->house, effect->member, effect->request, LK_BUS_REPLY,
                   effect->ok ? LK_LIT("ok") : LK_LIT("error"), effect->payload, effect->binary);
 }
 
 static void do_push(entry *e, const lk_room_effect *effect) {
-  if (lk_house_find_member(e->house, effect->member) == NULL) return;
+  const member *m = lk_house_find_member(e->house, effect->member);
+  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
   lk_house_tell(e->house, edge_of(effect->member),
                 &(lk_bus_message){ .kind = LK_BUS_PUSH,
                                    .member = own_of(effect->member),
@@ -344,6 +352,7 @@ void lk_house_ask_room(entry *e, lk_room_input input) {
   asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
   if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
   a->is_handed = true;
+  input.is_full = lk_house_is_full(e);
   e->house->stats.requests++;
   if (input.kind == LK_ROOM_JOIN) input.profile = profile_of(e->house, input.member);
   lk_house_run_room(e, input);
@@ -364,4 +373,5 @@ void lk_house_restore(entry *e, member *m, lk_room_input input) {
   input.member = number;
   input.profile = (lk_profile)m->profile;
   lk_house_run_room(e, input);
+  lk_house_repeat_lag(e->house, number);
 }

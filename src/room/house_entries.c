@@ -54,6 +54,13 @@ void lk_house_stop_timers(entry *e) {
   lk_house_stop_timer(e->house, &e->presence);
 }
 
+void lk_house_forget_recovered(entry *e) {
+  if (e->recovered == NULL) return;
+  lk_map_deinit(e->recovered);
+  lk_free_bytes(e->house->env->alloc, e->recovered, sizeof *e->recovered);
+  e->recovered = NULL;
+}
+
 static size_t waiting_size(const waiting_input *w) {
   return sizeof *w + w->event_len + w->subject_len + w->payload_len;
 }
@@ -91,7 +98,7 @@ void lk_house_free_entry(entry *e) {
   }
   lk_house_forget_handed(e, true);
   lk_free_array(alloc, e->applied, e->applied_cap, sizeof *e->applied);
-  lk_map_deinit(&e->recovered);
+  lk_house_forget_recovered(e);
   lk_attendance_deinit(&e->attendance);
   lk_house_free_pace(e);
   lk_keeper_deinit(&e->keeper);
@@ -108,7 +115,6 @@ size_t lk_house_kept_bytes_max(const lk_limits *limits) {
 }
 
 lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out) {
-  uint64_t seed[2];
   void *slot;
   bool is_new;
   const lk_alloc *alloc = self->env->alloc;
@@ -135,8 +141,6 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
   lk_storage *storage = self->storage != NULL ? self->storage : self->memory;
   lk_keeper_init(&e->keeper, alloc, storage, entry_topic(e), lk_house_kept_bytes_max(self->limits),
                  e);
-  lk_house_draw_seed(self, seed);
-  lk_map_init(&e->recovered, alloc, 0, UINT32_MAX / 4, seed);
   *(entry **)slot = e;
   *out = e;
   return LK_OK;
@@ -170,9 +174,15 @@ void lk_house_stop_idle(entry *e) {
 
 /* ---- loading ---- */
 
+/* May drop the entry. */
 static void load(entry *e) {
-  e->house->busy_count++;
-  lk_keeper_load(&e->keeper);
+  lk_err err = lk_keeper_load(&e->keeper);
+  if (err == LK_OK) {
+    e->house->busy_count++;
+  } else {
+    LK_COVERED(house_has_no_memory_to_load);
+    lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, err);
+  }
 }
 
 /* Whether the policy has |e| in memory. */
@@ -245,13 +255,18 @@ void lk_house_slots_are_loaded(entry *e) {
     e->house->busy_count++;
     lk_scroll_load(e->scroll);
   } else {
-    lk_house_open_and_let_in(e, e->keeper.state, e->keeper.intact, e->keeper.result);
+    lk_house_open_and_let_in(e, lk_keeper_state(&e->keeper), e->keeper.intact, e->keeper.result);
   }
 }
 
 void lk_house_scroll_is_loaded(entry *e) {
+  /* What the house that wrote it had noted went with that. */
+  lk_slice kept = lk_keeper_state(&e->keeper);
+  bool was_written = kept.len > 0 || lk_scroll_records(e->scroll).len > 0;
   if (e->scroll->is_condemned) e->is_doomed = true;
-  lk_house_open_and_let_in(e, e->keeper.state, e->keeper.intact, e->scroll->result);
+  lk_house_open_and_let_in(e, kept, e->keeper.intact, e->scroll->result);
+  if (was_written && e->state == ENTRY_OPEN)
+    lk_house_note_news(e->house, entry_topic(e), e->index, true);
 }
 
 void lk_house_slots_are_closed(entry *e) {
@@ -348,6 +363,8 @@ static void take_in(entry *e, const waiting_input *w) {
     lk_house_change_attendance(e, w->member, w->request, input.event, input.payload);
     return;
   }
+  if (w->kind == LK_BUS_MESSAGE && lk_house_answers_too_big(e, w->member, w->request, input.event))
+    return;
   if (w->kind == LK_BUS_MESSAGE && lk_house_is_of_pace(input.event)) {
     lk_house_change_pace(e, m, w->request, input.payload);
     return;
@@ -379,6 +396,17 @@ void lk_house_let_waiting_in(entry *e) {
   if (e->state == ENTRY_OPEN) lk_house_watch_idle(e); /* those who waited may all have left */
 }
 
+static lk_err make_recovered(entry *e) {
+  uint64_t seed[2];
+  const lk_alloc *alloc = e->house->env->alloc;
+  if (e->recovered != NULL) return LK_OK;
+  e->recovered = lk_alloc_bytes(alloc, sizeof *e->recovered);
+  if (e->recovered == NULL) return LK_ERR_NOMEM;
+  lk_house_draw_seed(e->house, seed);
+  lk_map_init(e->recovered, alloc, 0, UINT32_MAX / 4, seed);
+  return LK_OK;
+}
+
 /* The edge may ask for it again: it is known as applied. */
 static lk_err note_recovered(entry *e, const lk_mark *mark) {
   uint8_t bytes[20];
@@ -386,8 +414,9 @@ static lk_err note_recovered(entry *e, const lk_mark *mark) {
   bool is_new;
   if (!lk_house_may_come_again(e->house, mark)) return LK_OK;
   lk_err err = lk_house_note_applied(e, (applied){ *mark, true });
-  return err == LK_OK ? lk_map_put(&e->recovered, lk_house_mark_key(mark, bytes), &value, &is_new)
-                      : err;
+  if (err == LK_OK) err = make_recovered(e);
+  if (err != LK_OK) return err;
+  return lk_map_put(e->recovered, lk_house_mark_key(mark, bytes), &value, &is_new);
 }
 
 /* Takes the marks out of |rest|; |*bytes| are the room's. */
@@ -466,9 +495,17 @@ static lk_err read_scroll(entry *e, tail_records *out) {
   return err;
 }
 
+static bool is_of_memory(const entry *e) {
+  return e->scroll != NULL || e->house->storage == NULL;
+}
+
 static lk_slice level_of(const entry *e) {
-  bool is_memory = e->scroll != NULL || e->house->storage == NULL;
-  return is_memory ? LK_LIT("memory") : LK_LIT("durable");
+  return is_of_memory(e) ? LK_LIT("memory") : LK_LIT("durable");
+}
+
+/* What is kept nowhere but in memory goes with its room. */
+static uint64_t erased_after(entry *e) {
+  return is_of_memory(e) ? lk_room_policy_idle_ms(e->house->policy, entry_topic(e)) : 0;
 }
 
 static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
@@ -490,6 +527,8 @@ static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
                                 .records_count = records.count,
                                 .intact = is_intact,
                                 .level = level_of(e),
+                                .erased_after_ms = erased_after(e),
+                                .versions = lk_room_policy_versions(house->policy, entry_topic(e)),
                                 .entropy = lk_prng_u64(&house->ids) };
     err = e->kind->open(&options, &e->room);
   }

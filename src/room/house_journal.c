@@ -6,6 +6,7 @@
 
 #define REOPEN_FIRST_MS 1000
 #define REOPEN_LAST_MS 30000
+#define KEEP_RETRY_MS 5000    /* there was no space for a snapshot */
 #define RELIEF_RETRY_MS 30000 /* a room that could not be opened for its snapshot */
 
 /* ---- snapshots ---- */
@@ -14,7 +15,8 @@
 void lk_house_retire(lk_house *self) {
   const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
   if (self->journal_state != JOURNAL_OPEN) return;
-  lk_journal_retire(&self->journal, oldest != NULL ? oldest->index : self->appended + 1);
+  uint64_t bound = oldest != NULL ? oldest->index : self->appended + 1;
+  lk_journal_retire(&self->journal, lk_min_u64(bound, lk_house_news_bound(self)));
 }
 
 /* Records that the last snapshot has not, and that are durable. */
@@ -26,7 +28,7 @@ static bool has_news(entry *e) {
 
 /* Asks for one, unless it would hold nothing that the last one has not. May drop the room. */
 static void begin_snapshot(entry *e) {
-  if (e->is_snapshotting || !has_news(e)) return;
+  if (e->is_snapshotting || e->house->now_ms < e->house->keep_at_ms || !has_news(e)) return;
   e->is_snapshotting = true;
   lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_SNAPSHOT });
 }
@@ -62,6 +64,8 @@ void lk_house_put_away(entry *e) {
     LK_COVERED(house_erases_an_idle_room);
     e->is_doomed = true;
     lk_house_drop_room(e, LK_OK);
+  } else if (has_tail(e) && e->house->now_ms < e->house->keep_at_ms) {
+    lk_house_watch_idle(e); /* there is no space for its snapshot */
   } else if (has_tail(e)) {
     e->is_leaving = true;
     begin_snapshot(e);
@@ -83,11 +87,20 @@ static void on_snapshot_kept(entry *e) {
   }
 }
 
+/* The slot that was to have it is worth nothing now, as it was before; the other one and the tail have everything. */
+static void on_snapshot_refused(entry *e) {
+  LK_COVERED(house_snapshot_without_space);
+  e->house->keep_at_ms = e->house->now_ms + KEEP_RETRY_MS;
+  e->is_snapshotting = e->is_leaving = false;
+  lk_house_watch_idle(e);
+}
+
 /* Where the journal has grown long, the topic that needs its oldest record is kept whole; one that is not open
  * is opened for that. */
 static void relieve(lk_house *self) {
   const lk_tail_item *oldest = lk_tails_oldest(&self->tails);
-  if (self->journal_state != JOURNAL_OPEN || self->now_ms < self->relief_at_ms) return;
+  if (self->journal_state != JOURNAL_OPEN) return;
+  if (self->now_ms < lk_max_u64(self->relief_at_ms, self->keep_at_ms)) return;
   if (lk_tails_span(&self->tails) <= self->limits->house_journal_bytes) return;
   lk_slice topic = lk_tail_topic(oldest->tail);
   entry *e = lk_house_find_entry(self, topic);
@@ -128,6 +141,8 @@ static void on_kept(entry *e) {
   }
   if (e->state != ENTRY_OPEN) { /* the room was dropped meanwhile */
     lk_house_closing_goes_on(e, LK_OK);
+  } else if (result == LK_ERR_NO_SPACE) {
+    on_snapshot_refused(e);
   } else if (result != LK_OK) {
     lk_house_drop_room(e, result); /* which slot is whole, only loading tells */
   } else {
@@ -161,6 +176,10 @@ static void on_appended(entry *e) {
   lk_err result = e->scroll->result;
   if (result == LK_OK) {
     land(e);
+    return;
+  }
+  if (result == LK_ERR_NO_SPACE) {
+    if (!lk_house_write_on_ballast(e)) lk_house_take_back(e);
     return;
   }
   lk_house_forget_flight(e);
@@ -203,7 +222,6 @@ static lk_err append(entry *e) {
   if (err != LK_OK) return err;
   house->appended = e->index;
   lk_tails_put(&house->tails, item, e->index);
-  if (e->is_tombstone) lk_tails_doom(&house->tails, item);
   lk_list_remove(&house->unsent, &e->flight_link);
   lk_list_push_last(&house->flying, &e->flight_link);
   e->unsent = NULL;
@@ -226,8 +244,20 @@ static void append_unsent(lk_house *self) {
   }
 }
 
+/* A tombstone might have been refused: so what is before it is needed until it is durable. */
+static void doom_tail(entry *e) {
+  lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
+  LK_ASSERT(tail != NULL);
+  lk_tail_item *item = LK_CONTAINER(tail->items.last, lk_tail_item, of_tail);
+  LK_ASSERT(item->index == e->index);
+  lk_tails_doom(&e->house->tails, item);
+}
+
 /* The record of |e| is durable. */
 static void land(entry *e) {
+  if (e->is_tombstone) doom_tail(e);
+  if (!e->is_tombstone)
+    lk_house_note_news(e->house, entry_topic(e), e->index, e->scroll != NULL);
   lk_house_forget_flight(e);
   e->house->stats.journals++;
   if (e->state != ENTRY_OPEN) {
@@ -239,7 +269,9 @@ static void land(entry *e) {
   for (uint32_t i = e->applied_count; i-- > 0 && !e->applied[i].is_durable;)
     e->applied[i].is_durable = true;
   lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->index, entry_topic(e));
+  e->house->news.is_landing = lk_room_policy_is_watched(e->house->policy, entry_topic(e));
   lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket });
+  e->house->news.is_landing = false;
   lk_house_watch_tail(e);
 }
 
@@ -263,6 +295,7 @@ static lk_err note_record(lk_house *self, const lk_journal_event *event) {
   if (err != LK_OK) return err;
   lk_tails_put(&self->tails, item, event->index);
   if (is_tombstone) lk_tails_doom(&self->tails, item);
+  else lk_house_note_news(self, topic, event->index, false);
   return LK_OK;
 }
 
@@ -352,6 +385,8 @@ static void on_journal_event(lk_house *self, const lk_journal_event *event) {
     land_up_to(self, event->index);
     return;
   case LK_JOURNAL_RETIRED: return;
+  case LK_JOURNAL_REFUSED: lk_house_journal_refused(self, event->index); return;
+  case LK_JOURNAL_SPACE: lk_house_journal_space(self, event->err == LK_OK); return;
   case LK_JOURNAL_FAILED:
     if (self->journal_state != JOURNAL_ENDING) on_journal_failed(self, event->err);
     return;
@@ -366,6 +401,7 @@ void lk_house_poll_journal(lk_house *self) {
 
 void lk_house_open_journal(lk_house *self) {
   self->journal_state = JOURNAL_OPENING;
+  self->is_disk_full = false; /* it will say so */
   lk_journal_open(&self->journal);
   lk_house_poll_journal(self);
 }
@@ -387,6 +423,8 @@ static void take_completion(lk_house *self, lk_io *io) {
     lk_house_poll_journal(self);
   } else if (io == &self->revival.io) {
     lk_house_advance_revival(self);
+  } else if (io == &self->ballast.io) {
+    lk_house_advance_ballast(self);
   } else {
     entry *e = io->user;
     if (io == &e->keeper.io) advance_keeper(e);
@@ -402,6 +440,7 @@ void lk_house_end_call(lk_house *self) {
     take_completion(self, io);
     write_all(self);
   }
+  lk_house_tell_news(self);
   lk_house_sweep(self);
 }
 

@@ -28,19 +28,35 @@ static void set_pace(member *m) {
 
 void lk_house_on_lag(lk_house *self, uint64_t number, lk_bus_lag lag) {
   member *m = lk_house_find_member(self, number);
-  if (m == NULL || m->state != MEMBER_IN || m->entry->state != ENTRY_OPEN) return;
+  if (m == NULL) return;
+  if (m->state != MEMBER_IN || m->entry->state != ENTRY_OPEN) {
+    m->lag = (uint8_t)lag; /* until its room is there */
+    return;
+  }
   entry *e = m->entry;
   bool was_behind = m->lag == LK_BUS_BEHIND, is_behind = lag == LK_BUS_BEHIND;
   m->lag = (uint8_t)lag;
   set_pace(m);
   if (!e->kind->catches_up || was_behind == is_behind) return;
-  lk_house_run_room(
-      e, (lk_room_input){ .kind = is_behind ? LK_ROOM_LAG : LK_ROOM_CATCH_UP, .member = number });
+  lk_house_run_room(e, (lk_room_input){ .kind = is_behind ? LK_ROOM_LAG : LK_ROOM_CATCH_UP,
+                                        .member = number,
+                                        .profile = (lk_profile)m->profile });
 }
 
+void lk_house_repeat_lag(lk_house *self, uint64_t number) {
+  member *m = lk_house_find_member(self, number);
+  if (m == NULL || m->lag == LK_BUS_IN_STEP) return;
+  lk_bus_lag lag = (lk_bus_lag)m->lag;
+  m->lag = LK_BUS_IN_STEP;
+  lk_house_on_lag(self, number, lag);
+}
+
+/* What is gathered was said before, and is not among what it will be told. */
 void lk_house_skip(entry *e, uint64_t number) {
   member *m = lk_house_find_member(e->house, number);
-  if (m == NULL || m->state != MEMBER_IN) return;
+  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
+  if (m->lag != LK_BUS_BEHIND) return; /* it has caught up meanwhile, or its edge began again */
+  lk_house_flush_pace(e);
   m->is_skipped = true;
   e->house->stats.members_skipped++;
   tell_lag(m, LK_BUS_BEHIND);
@@ -49,7 +65,7 @@ void lk_house_skip(entry *e, uint64_t number) {
 /* Who heard of presence is told of all that are there. */
 void lk_house_resume(entry *e, uint64_t number) {
   member *m = lk_house_find_member(e->house, number);
-  if (m == NULL || m->state != MEMBER_IN) return;
+  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
   m->is_skipped = false;
   tell_lag(m, LK_BUS_IN_STEP);
   lk_house_repeat_attendance(e, number);

@@ -58,6 +58,7 @@ void lk_house_free_member(lk_house *self, member *m) {
   }
   e->members[m->number & INDEX_MASK] = NULL;
   e->members_count--;
+  lk_house_forget_subject(self, m->number, 0);
   lk_free_bytes(self->env->alloc, m, sizeof *m);
 }
 
@@ -76,6 +77,7 @@ bool lk_house_let_in(member *m) {
 static void free_asked(lk_house *self, asked *a) {
   member *m = lk_house_find_member(self, a->member);
   if (m != NULL) m->asked_count--;
+  if (own_of(a->member) == 0) lk_house_forget_subject(self, a->member, a->request);
   lk_list_remove(&a->entry->asked, &a->link);
   lk_free_bytes(self->env->alloc, a->params, a->params_len);
   lk_free_bytes(self->env->alloc, a, sizeof *a);
@@ -155,7 +157,7 @@ lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]) {
 bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request) {
   uint8_t bytes[20];
   const lk_mark mark = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
-  return lk_map_get(&e->recovered, lk_house_mark_key(&mark, bytes)) != NULL;
+  return e->recovered != NULL && lk_map_get(e->recovered, lk_house_mark_key(&mark, bytes)) != NULL;
 }
 
 static lk_err grow_applied(entry *e, size_t most) {

@@ -268,10 +268,14 @@ lk_slice lk_house_profile_refusal(lk_house *self, lk_err why, lk_slice field) {
   return lk_buf_append(out, LK_LIT("\"}")) == LK_OK ? lk_buf_slice(out) : LK_LIT("{}");
 }
 
+void lk_house_flush_pace(entry *e) {
+  if (e->pace != NULL && e->pace->waiting.len > 0) flush(e);
+}
+
 /* What is gathered is sent before anybody stops gathering. */
 void lk_house_set_pace(member *m, lk_profile profile) {
   entry *e = m->entry;
-  if (e->pace != NULL && e->pace->waiting.len > 0) flush(e);
+  lk_house_flush_pace(e);
   lk_house_leave_pace(m);
   m->profile = (uint8_t)profile;
   lk_house_enter_pace(m);

@@ -11,6 +11,8 @@
  *   house_lag.c       members that read too slowly
  *   house_effects.c   inputs to a room, and what follows from them; presence
  *   house_journal.c   records and snapshots
+ *   house_space.c     when there is no space for them
+ *   house_news.c      which topics have changed, for who asks
  *
  * Whatever may drop a room says so: its caller looks at entry.state before it goes on. */
 #ifndef LK_ROOM_HOUSE_PARTS_H
@@ -47,6 +49,7 @@ typedef struct member {
   uint8_t own_profile;  /* and how it would be if it kept up */
   uint8_t lag;          /* lk_bus_lag, as its edge sees it */
   bool is_skipped;      /* its edge passes it by */
+  bool is_behind;       /* it has what was refused for want of space: it must come again when there is some */
   uint32_t asked_count; /* of its requests, those that are not answered */
 } member;
 
@@ -109,38 +112,37 @@ typedef struct entry_timer {
 
 struct entry {
   lk_house *house;
-  lk_link gone_link;
   const lk_room_kind *kind;
   lk_room *room; /* ENTRY_OPEN */
-  entry_state state;
   lk_keeper keeper;
-  lk_scroll *scroll; /* of level memory: its records; NULL: of level durable */
-  flight flight;
+  lk_scroll *scroll;    /* of level memory: its records; NULL: of level durable */
   lk_link flight_link;  /* on house.unsent or house.flying */
   lk_tail_item *unsent; /* the record, while it is that */
   uint64_t ticket;      /* of the record */
   uint64_t index;       /* of the record, once it is appended */
   uint64_t journaled;   /* the room has every record of its up to this index, and knows */
   uint64_t keeping;     /* the index of the snapshot under way */
+  entry_state state;
+  flight flight;
+  lk_err closing_err;   /* of the first step of closing that failed */
+  uint8_t closing;      /* the step of closing that is next */
   bool is_tombstone;    /* what is under way says that the topic is deleted */
   bool is_doomed;       /* all that is kept of it is to go */
   bool is_erasing;      /* it is going */
-  uint8_t closing;      /* the step of closing that is next */
-  lk_err closing_err;   /* of the first step that failed */
-  size_t kept_len;      /* of the last snapshot */
   bool is_snapshotting; /* from SNAPSHOT to the keeper's completion */
   bool is_leaving;      /* and then it is put away */
-  lk_list waiting;      /* inputs, in order of arrival */
   bool has_let_in;      /* somebody whose join was answered late: what it said meanwhile may wait */
+  size_t kept_len;      /* of the last snapshot */
+  lk_list waiting;      /* inputs, in order of arrival */
   size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
   lk_list members;      /* those who are in, in order of joining */
   lk_list asked;        /* in order of arrival */
   applied *applied;     /* in the state, in no order that matters */
   uint32_t applied_count;
   uint32_t applied_cap;
-  lk_map recovered;     /* those of |applied| that an earlier house applied: may come again */
+  lk_map *recovered;    /* of |applied|, what was read: may come again; NULL: none */
   entry_timer idle;     /* no members for as long as the policy says: put the room away */
-  lk_link idle_link;    /* on house.idlers, while that timer runs */
+  lk_link idle_link;    /* on house.idlers, while that timer runs; on house.gone at the end */
   entry_timer timer;    /* the room's own */
   entry_timer presence; /* there is something to tell of who is there */
   lk_attendance attendance;
@@ -171,6 +173,29 @@ typedef struct revival {
   uint8_t head[LK_SCROLL_HEAD_MAX];
 } revival;
 
+/* Changes that somebody wants to hear of: see house_news.c. */
+#define LK_HOUSE_NEWS_BY_MAX 8u
+typedef struct house_news {
+  lk_map topics; /* of those that are fresh */
+  lk_list fresh; /* in order of their first change */
+  lk_list told;  /* and not known to have come */
+  uint64_t serial;
+  uint64_t after; /* up to this index of the journal all has come */
+  uint64_t asker;
+  uint64_t request; /* of the question that waits; 0: none */
+  lk_map subjects;  /* who asks: (member, 0) or (edge, request of a query) -> subject */
+  bool is_landing;  /* a room answers what is in a record that was just kept */
+} house_news;
+
+/* What is set aside of level memory: see house_space.c. */
+typedef struct ballast {
+  lk_io io;
+  uint32_t phase;
+  lk_file file;
+  bool has_file;
+  bool is_held;
+} ballast;
+
 struct lk_house {
   const lk_env *env;
   const lk_limits *limits;
@@ -195,9 +220,15 @@ struct lk_house {
   uint64_t reopen_at_ms; /* JOURNAL_PAUSED */
   uint64_t reopen_ms;    /* the next pause */
   uint64_t relief_at_ms; /* not before that */
+  bool is_disk_full;     /* no more records of level durable */
+  bool is_memory_full;   /* and of level memory */
+  uint64_t space_at_ms;  /* where one of the two is: when to look again */
+  uint64_t keep_at_ms;   /* no snapshot before that: the last one found no space */
+  ballast ballast;
   lk_list unsent;        /* entries, in the order of their JOURNAL effects */
   lk_list flying;        /* entries, in the order of their indexes */
   lk_tails tails;
+  house_news news;
   edge *edges;
   uint32_t edges_count;
   uint64_t busy_count;
@@ -246,6 +277,8 @@ void lk_house_tell_crash(lk_house *self, uint64_t number, lk_slice reason);
 void lk_house_give_up(lk_house *self, edge *to);
 /* The answer is lost, and nobody knows what became of it. */
 void lk_house_answer_late(lk_house *self, uint64_t number, uint64_t request);
+/* A message of a kind of room that need not know was too long to be read: answered. */
+bool lk_house_answers_too_big(entry *e, uint64_t number, uint64_t request, lk_slice event);
 /* ok {}, or the error as JSON. */
 void lk_house_answer_outcome(lk_house *self, uint64_t number, uint64_t request, lk_err err);
 void lk_house_greet(lk_house *self, edge *to);
@@ -287,6 +320,7 @@ void lk_house_remove_member(lk_house *self, member *m);
 
 void lk_house_stop_timer(lk_house *house, entry_timer *timer);
 void lk_house_stop_timers(entry *e);
+void lk_house_forget_recovered(entry *e);
 /* The record of |e| is not waited for any more. One that was appended may be there in the end. */
 void lk_house_forget_flight(entry *e);
 /* Nothing of it is under way. */
@@ -338,6 +372,24 @@ void lk_house_advance_revival(lk_house *self);
 /* |number| is an edge's, without a member. May drop the room. */
 void lk_house_on_query(lk_house *self, uint64_t number, const lk_bus_message *m);
 
+/* ---- house_news.c ---- */
+
+void lk_house_init_news(lk_house *self);
+void lk_house_deinit_news(lk_house *self);
+/* A record of |topic| is kept, at |index| of its journal. */
+void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_memory);
+/* Who |number| is, a member, or an edge that asks |request| for nobody who is in a room. Without memory he has no name. */
+void lk_house_note_subject(lk_house *self, uint64_t number, uint64_t request, lk_slice subject);
+void lk_house_forget_subject(lk_house *self, uint64_t number, uint64_t request);
+/* He is told that his change is kept. */
+void lk_house_note_author(entry *e, uint64_t number, uint64_t request);
+/* Whoever asks hears it; where a call ends. */
+void lk_house_tell_news(lk_house *self);
+/* Records from here on stay in the journal. */
+uint64_t lk_house_news_bound(const lk_house *self);
+void lk_house_on_changes(lk_house *self, uint64_t number, const lk_bus_message *m);
+void lk_house_forget_asker(lk_house *self, uint32_t index);
+
 /* ---- house_pace.c ---- */
 
 /* How the params of a join want to be served. LK_ERR_PAYLOAD, of |*field|; the errors of JSON. */
@@ -357,6 +409,9 @@ bool lk_house_is_of_pace(lk_slice event);
 void lk_house_change_pace(entry *e, member *m, uint64_t request, lk_slice payload);
 void lk_house_free_pace(entry *e);
 
+/* What is gathered is sent now. */
+void lk_house_flush_pace(entry *e);
+
 /* As |profile| from now on. */
 void lk_house_set_pace(member *m, lk_profile profile);
 
@@ -364,6 +419,8 @@ void lk_house_set_pace(member *m, lk_profile profile);
 
 /* May drop the room. */
 void lk_house_on_lag(lk_house *self, uint64_t number, lk_bus_lag lag);
+/* What was heard of that while the room of a member of before was not there. May drop the room. */
+void lk_house_repeat_lag(lk_house *self, uint64_t number);
 /* What the room answers to that. */
 void lk_house_skip(entry *e, uint64_t number);
 void lk_house_resume(entry *e, uint64_t number);
@@ -385,6 +442,24 @@ void lk_house_run_room(entry *e, lk_room_input input);
 void lk_house_ask_room(entry *e, lk_room_input input);
 /* A member of before comes in without asking. */
 void lk_house_restore(entry *e, member *m, lk_room_input input);
+
+/* ---- house_space.c ---- */
+
+/* There is no space for records of |e|. */
+bool lk_house_is_full(const entry *e);
+/* A room refuses what was asked for that. */
+void lk_house_note_refusal(lk_house *self, const lk_room_effect *effect);
+/* The record of |e| found no space: those who asked for it are told, and the room goes. */
+void lk_house_take_back(entry *e);
+/* What the journal says: records from |index| on are none; there is space, or none. */
+void lk_house_journal_refused(lk_house *self, uint64_t index);
+void lk_house_journal_space(lk_house *self, bool is_there);
+/* The record of |e| found no space in memory: false where there is nothing left that could be given up for it. */
+bool lk_house_write_on_ballast(entry *e);
+void lk_house_begin_ballast(lk_house *self);
+void lk_house_advance_ballast(lk_house *self);
+/* It is time to look. */
+void lk_house_try_space(lk_house *self);
 
 /* ---- house_journal.c ---- */
 

@@ -8,6 +8,7 @@
  *                          "bytes": 120}, ...], "more": true}
  *                          Those that are open, and those with records that no snapshot has. A storage finds topics by
  *                          their names and not the other way round: durable ones that were put away are not listed.
+ *   "changes" of ""      the house itself, likewise: which topics have changed (house_news.c)
  *
  * A query has no member: its number is that of its edge alone. It counts among the requests whose changes are marked in
  * records, so that one that comes again after a death of the house is answered and not made twice. */
@@ -136,10 +137,12 @@ static void answer_topics(lk_house *self, uint64_t number, const lk_bus_message 
 }
 
 static void on_query_of_house(lk_house *self, uint64_t number, const lk_bus_message *m) {
-  if (!lk_slice_equal(m->event, LK_LIT("topics")))
+  bool is_about_changes = lk_slice_equal(m->event, LK_LIT("changes"));
+  if (!is_about_changes && !lk_slice_equal(m->event, LK_LIT("topics")))
     lk_house_answer_outcome(self, number, m->request, LK_ERR_UNKNOWN_EVENT);
   else if (m->rights < LK_RIGHTS_ADMIN)
     lk_house_answer_outcome(self, number, m->request, LK_ERR_DENIED);
+  else if (is_about_changes) lk_house_on_changes(self, number, m);
   else answer_topics(self, number, m);
 }
 
@@ -188,6 +191,7 @@ static void on_query_of_topic(lk_house *self, uint64_t number, const lk_bus_mess
   }
   err = lk_house_note_asked(e, number, m->request);
   if (err == LK_OK) {
+    lk_house_note_subject(self, number, m->request, m->subject);
     err = hand_over(e, number, m);
     if (err != LK_OK) lk_house_answer_outcome(self, number, m->request, err);
   } else if (err == LK_ERR_RANGE) {

@@ -31,46 +31,75 @@ enum {
   PHASE_REMOVE,
 };
 
-static void make_names(lk_keeper *self, lk_slice topic) {
+/* What an activity works with. */
+typedef struct lk_keeper_work {
+  lk_buf slots[2]; /* while loading: what they hold */
+  lk_buf bytes;    /* while keeping: what is being written */
+  lk_slice state;  /* what was loaded, in one of |slots| */
+  uint8_t name[LK_KEEPER_NAME_LEN];
+} work;
+
+void lk_keeper_name(lk_slice topic, unsigned slot, uint8_t out[LK_KEEPER_NAME_LEN]) {
   lk_sha256 hash;
   uint8_t digest[LK_SHA256_LEN];
   lk_sha256_init(&hash);
   lk_sha256_update(&hash, topic);
   lk_sha256_final(&hash, digest);
-  for (unsigned slot = 0; slot < 2; slot++) {
-    lk_hex_store(self->names[slot], lk_slice_of(digest, sizeof digest));
-    self->names[slot][LK_KEEPER_NAME_LEN - 2] = '.';
-    self->names[slot][LK_KEEPER_NAME_LEN - 1] = (uint8_t)('0' + slot);
-  }
+  lk_hex_store(out, lk_slice_of(digest, sizeof digest));
+  out[LK_KEEPER_NAME_LEN - 2] = '.';
+  out[LK_KEEPER_NAME_LEN - 1] = (uint8_t)('0' + slot);
 }
 
 void lk_keeper_init(lk_keeper *self, const lk_alloc *alloc, lk_storage *storage, lk_slice topic,
                     size_t state_max, void *user) {
-  *self = (lk_keeper){ .alloc = alloc, .storage = storage, .user = user };
-  size_t slot_max = state_max + LK_SLOT_HEADER_LEN;
-  for (unsigned slot = 0; slot < 2; slot++) lk_buf_init(&self->slots[slot], alloc, slot_max);
-  lk_buf_init(&self->bytes, alloc, slot_max);
-  make_names(self, topic);
+  *self = (lk_keeper){
+    .alloc = alloc, .storage = storage, .user = user, .topic = topic, .state_max = state_max
+  };
 }
 
 void lk_keeper_deinit(lk_keeper *self) {
-  for (unsigned slot = 0; slot < 2; slot++) lk_buf_deinit(&self->slots[slot]);
-  lk_buf_deinit(&self->bytes);
+  lk_keeper_release(self);
   *self = (lk_keeper){ 0 };
 }
 
+lk_slice lk_keeper_state(const lk_keeper *self) {
+  return self->work == NULL ? LK_SLICE_EMPTY : self->work->state;
+}
+
+/* ---- what an activity works with ---- */
+
+static lk_err begin(lk_keeper *self) {
+  LK_ASSERT(self->phase == PHASE_REST);
+  size_t slot_max = self->state_max + LK_SLOT_HEADER_LEN;
+  lk_keeper_release(self);
+  work *w = lk_alloc_bytes(self->alloc, sizeof *w);
+  if (w == NULL) return LK_ERR_NOMEM;
+  *w = (work){ 0 };
+  for (unsigned slot = 0; slot < 2; slot++) lk_buf_init(&w->slots[slot], self->alloc, slot_max);
+  lk_buf_init(&w->bytes, self->alloc, slot_max);
+  self->work = w;
+  return LK_OK;
+}
+
 void lk_keeper_release(lk_keeper *self) {
-  self->state = LK_SLICE_EMPTY;
-  for (unsigned slot = 0; slot < 2; slot++) {
-    size_t max = self->slots[slot].max;
-    lk_buf_deinit(&self->slots[slot]);
-    lk_buf_init(&self->slots[slot], self->alloc, max);
-  }
+  work *w = self->work;
+  if (w == NULL) return;
+  for (unsigned slot = 0; slot < 2; slot++) lk_buf_deinit(&w->slots[slot]);
+  lk_buf_deinit(&w->bytes);
+  lk_free_bytes(self->alloc, w, sizeof *w);
+  self->work = NULL;
+}
+
+static lk_keeper_event end(lk_keeper *self, lk_keeper_event event, lk_err result) {
+  self->phase = PHASE_REST;
+  self->result = result;
+  if (result != LK_OK || lk_keeper_state(self).len == 0) lk_keeper_release(self);
+  return event;
 }
 
 /* ---- one operation ---- */
 
-static lk_keeper_event submit(lk_keeper *self, uint32_t phase, lk_io io) {
+static lk_keeper_event submit(lk_keeper *self, uint8_t phase, lk_io io) {
   self->phase = phase;
   self->io = io;
   self->io.user = self->user;
@@ -78,20 +107,23 @@ static lk_keeper_event submit(lk_keeper *self, uint32_t phase, lk_io io) {
   return LK_KEEPER_BUSY;
 }
 
-static lk_keeper_event open_slot(lk_keeper *self, uint32_t phase, unsigned slot, bool create) {
-  self->slot = slot;
-  return submit(self, phase,
-                (lk_io){ .kind = LK_IO_OPEN,
-                         .create = create,
-                         .name = lk_slice_of(self->names[slot], LK_KEEPER_NAME_LEN) });
+static lk_slice name_slot(lk_keeper *self, unsigned slot) {
+  self->slot = (uint8_t)slot;
+  lk_keeper_name(self->topic, slot, self->work->name);
+  return lk_slice_of(self->work->name, sizeof self->work->name);
 }
 
-static lk_keeper_event write_slot(lk_keeper *self, uint32_t phase, lk_slice bytes) {
+static lk_keeper_event open_slot(lk_keeper *self, uint8_t phase, unsigned slot, bool create) {
+  return submit(self, phase,
+                (lk_io){ .kind = LK_IO_OPEN, .create = create, .name = name_slot(self, slot) });
+}
+
+static lk_keeper_event write_slot(lk_keeper *self, uint8_t phase, lk_slice bytes) {
   return submit(self, phase,
                 (lk_io){ .kind = LK_IO_WRITE, .file = self->files[self->slot], .from = bytes });
 }
 
-static lk_keeper_event sync_slot(lk_keeper *self, uint32_t phase) {
+static lk_keeper_event sync_slot(lk_keeper *self, uint8_t phase) {
   return submit(self, phase, (lk_io){ .kind = LK_IO_SYNC, .file = self->files[self->slot] });
 }
 
@@ -100,33 +132,28 @@ static void note_file(lk_keeper *self) {
   self->files[self->slot] = self->io.file;
 }
 
-static lk_keeper_event end(lk_keeper *self, lk_keeper_event event, lk_err result) {
-  self->phase = PHASE_REST;
-  self->result = result;
-  return event;
-}
-
 /* ---- loading ---- */
 
-void lk_keeper_load(lk_keeper *self) {
-  LK_ASSERT(self->phase == PHASE_REST && !self->has_file[0] && !self->has_file[1]);
-  self->state = LK_SLICE_EMPTY;
-  for (unsigned slot = 0; slot < 2; slot++) lk_buf_truncate(&self->slots[slot], 0);
-  (void)open_slot(self, PHASE_LOAD_OPEN, 0, false);
+lk_err lk_keeper_load(lk_keeper *self) {
+  LK_ASSERT(!self->has_file[0] && !self->has_file[1]);
+  self->result = begin(self);
+  if (self->result == LK_OK) (void)open_slot(self, PHASE_LOAD_OPEN, 0, false);
+  return self->result;
 }
 
 /* Both slots are read. */
 static lk_keeper_event make_durable(lk_keeper *self) {
+  work *w = self->work;
   self->number = 0;
   self->intact = true;
-  lk_err err = lk_slot_recover(lk_buf_slice(&self->slots[0]), lk_buf_slice(&self->slots[1]),
-                               &self->number, &self->state, &self->intact);
+  lk_err err = lk_slot_recover(lk_buf_slice(&w->slots[0]), lk_buf_slice(&w->slots[1]),
+                               &self->number, &w->state, &self->intact);
   if (err == LK_ERR_NOT_FOUND) return end(self, LK_KEEPER_LOADED, LK_OK);
   if (err != LK_OK) return end(self, LK_KEEPER_LOADED, err);
-  self->slot = (unsigned)(self->number % 2);
+  self->slot = (uint8_t)(self->number % 2);
   return write_slot(
       self, PHASE_LOAD_WRITE,
-      lk_slice_first(lk_buf_slice(&self->slots[self->slot]), LK_SLOT_HEADER_LEN + self->state.len));
+      lk_slice_first(lk_buf_slice(&w->slots[self->slot]), LK_SLOT_HEADER_LEN + w->state.len));
 }
 
 static lk_keeper_event slot_loaded(lk_keeper *self) {
@@ -134,7 +161,7 @@ static lk_keeper_event slot_loaded(lk_keeper *self) {
 }
 
 static lk_keeper_event read_slot(lk_keeper *self, uint64_t size) {
-  lk_buf *into = &self->slots[self->slot];
+  lk_buf *into = &self->work->slots[self->slot];
   size_t len;
   /* Longer than any slot that these limits allow: it was written under greater ones, and to read a
    * part would be to take it for damaged and fall back to an older state. */
@@ -158,31 +185,33 @@ static lk_keeper_event on_load_opened(lk_keeper *self) {
 }
 
 static lk_keeper_event on_load_read(lk_keeper *self) {
-  lk_buf_truncate(&self->slots[self->slot], self->io.done);
+  lk_buf_truncate(&self->work->slots[self->slot], self->io.done);
   return slot_loaded(self);
 }
 
 /* ---- keeping and closing ---- */
 
 lk_err lk_keeper_keep(lk_keeper *self, lk_slice state) {
-  LK_ASSERT(self->phase == PHASE_REST);
-  lk_buf_truncate(&self->bytes, 0);
-  lk_err err = lk_slot_encode(self->number + 1, state, &self->bytes);
-  if (err != LK_OK) return err;
+  lk_err err = begin(self);
+  if (err == LK_OK) err = lk_slot_encode(self->number + 1, state, &self->work->bytes);
+  if (err != LK_OK) {
+    lk_keeper_release(self);
+    return err;
+  }
 #ifdef LK_BUG_SAME_SLOT /* planted for the simulator, which must find it: sim/README.md */
   self->slot = 0;
 #else
-  self->slot = (unsigned)((self->number + 1) % 2);
+  self->slot = (uint8_t)((self->number + 1) % 2);
 #endif
   if (self->has_file[self->slot])
-    (void)write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->bytes));
+    (void)write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->work->bytes));
   else (void)open_slot(self, PHASE_KEEP_OPEN, self->slot, true);
   return LK_OK;
 }
 
 static lk_keeper_event on_keep_opened(lk_keeper *self) {
   note_file(self);
-  return write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->bytes));
+  return write_slot(self, PHASE_KEEP_WRITE, lk_buf_slice(&self->work->bytes));
 }
 
 static lk_keeper_event on_kept(lk_keeper *self) {
@@ -202,10 +231,7 @@ bool lk_keeper_close(lk_keeper *self) {
 }
 
 static lk_keeper_event remove_slot(lk_keeper *self, unsigned slot) {
-  self->slot = slot;
-  return submit(
-      self, PHASE_REMOVE,
-      (lk_io){ .kind = LK_IO_REMOVE, .name = lk_slice_of(self->names[slot], LK_KEEPER_NAME_LEN) });
+  return submit(self, PHASE_REMOVE, (lk_io){ .kind = LK_IO_REMOVE, .name = name_slot(self, slot) });
 }
 
 /* What a failed close means is for the next load to find out. */
@@ -215,10 +241,13 @@ static lk_keeper_event on_closed(lk_keeper *self) {
   return self->is_removing ? remove_slot(self, 0) : end(self, LK_KEEPER_CLOSED, LK_OK);
 }
 
-void lk_keeper_remove(lk_keeper *self) {
+lk_err lk_keeper_remove(lk_keeper *self) {
+  lk_err err = begin(self);
+  if (err != LK_OK) return err;
   self->is_removing = true;
   self->number = 0;
   if (!lk_keeper_close(self)) (void)remove_slot(self, 0);
+  return LK_OK;
 }
 
 static lk_keeper_event on_removed(lk_keeper *self) {

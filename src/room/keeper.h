@@ -8,7 +8,8 @@
  *   lk_keeper_close   the files are closed                                   -> LK_KEEPER_CLOSED
  *   lk_keeper_remove  they are closed, and there are none any more           -> LK_KEEPER_REMOVED
  *
- * One activity at a time, and one operation in the storage at a time. */
+ * One activity at a time, and one operation in the storage at a time. There are many keepers, and most are at rest: what
+ * an activity works with is allocated when it begins, and given back when it ends. To close needs no memory. */
 #ifndef LK_ROOM_KEEPER_H
 #define LK_ROOM_KEEPER_H
 
@@ -31,22 +32,21 @@ typedef struct lk_keeper {
   const lk_alloc *alloc;
   lk_storage *storage;
   void *user;
+  lk_slice topic; /* the owner's */
+  size_t state_max;
+  struct lk_keeper_work *work; /* NULL at rest, once what was loaded is released */
   lk_io io;
-  uint32_t phase; /* what |io| is for; 0 at rest. See keeper.c */
-  unsigned slot;  /* which of the two that is about */
-  bool is_removing;
-  bool has_file[2];
-  lk_file files[2];
-  lk_buf slots[2]; /* while loading: what they hold */
-  lk_buf bytes;    /* while keeping: what is being written */
   uint64_t number; /* of the newest slot that was read or written */
-  lk_err result;   /* of the activity that ended last */
-  lk_slice state;  /* what was loaded */
-  bool intact;     /* and nothing was damaged: there was no later state */
-  uint8_t names[2][LK_KEEPER_NAME_LEN];
+  lk_file files[2];
+  lk_err result; /* of the activity that ended last */
+  uint8_t phase; /* what |io| is for; 0 at rest. See keeper.c */
+  uint8_t slot;  /* which of the two that is about */
+  bool is_removing;
+  bool intact; /* nothing of what was loaded was damaged: there was no later state */
+  bool has_file[2];
 } lk_keeper;
 
-/* Allocates nothing. |topic| is strangers' text: files are called by its digest. |state_max| bounds
+/* Allocates nothing. |topic| is strangers' text, and outlives the keeper: files are called by its digest. |state_max| bounds
  * a state in bytes. Operations carry |user| in lk_io.user. */
 void lk_keeper_init(lk_keeper *self, const lk_alloc *alloc, lk_storage *storage, lk_slice topic,
                     size_t state_max, void *user);
@@ -57,8 +57,11 @@ void lk_keeper_deinit(lk_keeper *self);
 
 static inline bool lk_keeper_is_busy(const lk_keeper *self) { return self->phase != 0; }
 
-/* Begins to load; files may not be open. */
-void lk_keeper_load(lk_keeper *self);
+/* What the file of |slot| is called. */
+void lk_keeper_name(lk_slice topic, unsigned slot, uint8_t out[LK_KEEPER_NAME_LEN]);
+
+/* Begins to load; files may not be open. LK_ERR_NOMEM, which is self->result too: nothing was begun. */
+lk_err lk_keeper_load(lk_keeper *self) LK_MUST_USE;
 
 /* Begins to keep |state|, which is copied. LK_ERR_LIMIT, LK_ERR_TOO_BIG, LK_ERR_NOMEM: nothing
  * was begun. */
@@ -67,14 +70,15 @@ lk_err lk_keeper_keep(lk_keeper *self, lk_slice state) LK_MUST_USE;
 /* Begins to close. False where no file is open: there is nothing to wait for. */
 bool lk_keeper_close(lk_keeper *self);
 
-/* Begins to close and to remove, durably. A removal that failed may be begun again. */
-void lk_keeper_remove(lk_keeper *self);
+/* Begins to close and to remove, durably. A removal that failed may be begun again. LK_ERR_NOMEM: nothing was begun. */
+lk_err lk_keeper_remove(lk_keeper *self) LK_MUST_USE;
 
 /* Takes the completion of the operation that was under way. With LOADED, KEPT and REMOVED, self->result says
- * how it went; after LOADED with LK_OK, self->state is what was kept last, empty where there was
- * nothing, until lk_keeper_release(). A failed keep may have reached the medium or not: only loading
- * again tells. */
+ * how it went. A failed keep may have reached the medium or not: only loading again tells. */
 lk_keeper_event lk_keeper_advance(lk_keeper *self);
+
+/* After LOADED with LK_OK: what was kept last, empty where there was nothing. Until release, or the next activity. */
+lk_slice lk_keeper_state(const lk_keeper *self);
 
 /* Gives back the memory of what was loaded. */
 void lk_keeper_release(lk_keeper *self);

@@ -13,7 +13,7 @@
  * that its records may go. A room that is opened gets both back.
  *
  * Acknowledged means durable: a room replies to a change, and tells others of it, only after the JOURNAL effect that
- * covers it has come back as JOURNALED. Where it fails, the house drops the room, and the next join opens it
+ * covers it has come back as JOURNALED. Where it fails, or finds no space, the house drops the room, and the next join opens it
  * again from what is really there.
  *
  * A new kind is one table of functions and one line in room/kinds.def. */
@@ -23,10 +23,11 @@
 #include "channel/message.h"
 #include "channel/profile.h"
 #include "channel/rights.h"
+#include "room/policy.h"
 
 typedef enum lk_room_input_kind {
-  LK_ROOM_JOIN,      /* member, request, payload */
-  LK_ROOM_RESTORE,   /* member, payload: was in before the room died; may have missed something */
+  LK_ROOM_JOIN, /* member, request, payload; event: the alias by which it calls the topic, or empty */
+  LK_ROOM_RESTORE, /* member, event, payload: was in before the room died; may have missed something */
   LK_ROOM_MESSAGE,   /* member, request, event, payload, binary, applied */
   LK_ROOM_LEAVE,     /* member */
   LK_ROOM_TICK,      /* the time of a TIMER effect has come */
@@ -51,6 +52,9 @@ typedef struct lk_room_input {
   lk_slice event;
   lk_slice payload; /* JSON text, or bytes */
   bool binary;      /* |payload| is bytes */
+  bool
+      is_full; /* MESSAGE, QUERY: there is no space for records. What would need one is refused: REPLY, with the reason
+                   "storage_full"; everything else goes on */
   bool applied; /* the state has what this message changes, but its answer was lost: only answer */
   uint64_t ticket;
   lk_rights rights; /* JOIN, RESTORE, MESSAGE, QUERY: at least READ */
@@ -60,8 +64,8 @@ typedef struct lk_room_input {
 
 typedef enum lk_room_effect_kind {
   LK_ROOM_ACCEPT,    /* member, request, payload: the join is answered */
-  LK_ROOM_REFUSE,    /* member, request, payload */
-  LK_ROOM_REPLY,     /* member, request, ok, payload, binary */
+  LK_ROOM_REFUSE,    /* member, request, payload; result: why, where that is to be counted */
+  LK_ROOM_REPLY,     /* member, request, ok, payload, binary; result: likewise */
   LK_ROOM_PUSH,      /* member, event, payload, binary */
   LK_ROOM_BROADCAST, /* event, payload, binary: to every member, but |member| where it is not 0 */
   LK_ROOM_JOURNAL, /* ticket, payload: a record of what changed. No other one before its JOURNALED */
@@ -85,7 +89,12 @@ typedef struct lk_room_effect {
   lk_slice payload;
   uint64_t ticket;
   uint64_t at_ms;
-  lk_err result;
+  lk_err
+      result; /* STOP, REFUSE; REPLY: LK_ERR_NO_SPACE where the input said is_full, and that is why it is refused */
+  bool is_reading; /* REPLY: to somebody who only asked, however late the answer comes */
+  bool
+      is_behind; /* and the member goes on from a state that has what was refused: it is sent out when there is space again,
+                     so that it joins anew, and says it again */
   lk_profile_set profiles;    /* BROADCAST: to whom; 0: everybody, in their time */
   lk_message_dialect dialect; /* ACCEPT: how this member reads bytes from then on; PUSH: the same,
                                  PLAIN: as before */
@@ -102,6 +111,8 @@ typedef struct lk_room_options {
   size_t records_count;
   bool intact;    /* no later snapshot was ever kept; false: a damaged one may have been later */
   lk_slice level; /* what an acknowledgement means here: "memory" or "durable" */
+  uint64_t erased_after_ms; /* without a member: then nothing of it remains; 0: it is not */
+  lk_version_policy versions;
   uint64_t entropy;
 } lk_room_options;
 
@@ -119,8 +130,10 @@ typedef struct lk_room_kind {
   bool (*poll)(lk_room *self, lk_room_effect *out);
   bool is_kept;     /* what it journals is there when it opens; else it never journals */
   bool has_cursors; /* members say cursor_pos to those who hear of presence */
-  bool catches_up;  /* it knows LAG and CATCH_UP: members that read too slowly are not sent all */
-  bool renders;     /* it knows RENDER; members that cannot do better get its HTML */
+  bool
+      has_replicas; /* members go on from what they sent: it is told LK_EVENT_TOO_BIG; else the house answers that */
+  bool catches_up; /* it knows LAG and CATCH_UP: members that read too slowly are not sent all */
+  bool renders;    /* it knows RENDER; members that cannot do better get its HTML */
   /* Appends one payload that says what |count| broadcasts of |event| said. LK_ERR_UNSUPPORTED where that cannot be: they
    * are sent one by one then, as for any other error. NULL: never. */
   lk_err (*merge)(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,

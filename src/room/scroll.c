@@ -195,6 +195,12 @@ lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) {
   return LK_OK;
 }
 
+void lk_scroll_try_again(lk_scroll *self) {
+  LK_ASSERT(self->phase == PHASE_REST && self->writing.len > 0);
+  if (self->has_file) (void)write_record(self);
+  else open_file(self, PHASE_APPEND_OPEN, true);
+}
+
 static lk_scroll_event on_made(lk_scroll *self) {
   self->has_file = true;
   self->file = self->io.file;

@@ -78,6 +78,9 @@ void lk_scroll_load(lk_scroll *self);
 /* Copies |bytes|. May also be called while the scroll is being cut: it is written when that is done. LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG: nothing was begun. */
 lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) LK_MUST_USE;
 
+/* After an append that found no space: the same record once more. */
+void lk_scroll_try_again(lk_scroll *self);
+
 /* The file is open: something was appended or loaded. */
 void lk_scroll_cut(lk_scroll *self);
 

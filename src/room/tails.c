@@ -123,6 +123,18 @@ void lk_tails_doom(lk_tails *self, lk_tail_item *item) {
   tail->doomed = item->index;
 }
 
+void lk_tails_take_back(lk_tails *self, uint64_t index) {
+  while (self->all.last != NULL) {
+    lk_tail_item *item = LK_CONTAINER(self->all.last, lk_tail_item, of_all);
+    lk_tail *tail = item->tail;
+    if (item->index < index) return;
+    LK_ASSERT(tail->doomed != item->index);
+    self->written = item->at;
+    remove_item(self, item);
+    free_if_empty(self, tail);
+  }
+}
+
 void lk_tails_drop(lk_tails *self, lk_slice topic, uint64_t index) {
   lk_tail *tail = find(self, topic);
   if (tail == NULL) return;

@@ -67,12 +67,15 @@ lk_err lk_tails_make(lk_tails *self, lk_slice topic, lk_slice bytes,
                      lk_tail_item **out) LK_MUST_USE;
 void lk_tails_unmake(lk_tails *self, lk_tail_item *item);
 
-/* |item|, which is empty, was put: nothing of its topic is to be kept, and what was before it is forgotten. It stays until it is
+/* |item|, which is empty, was put, and is durable: nothing of its topic is to be kept, and what was before it is forgotten. It stays until it is
  * dropped, so that the journal keeps it until all else is gone. */
 void lk_tails_doom(lk_tails *self, lk_tail_item *item);
 
 /* |index| is above that of every item that was put before. */
 void lk_tails_put(lk_tails *self, lk_tail_item *item, uint64_t index);
+
+/* Records from |index| on were refused: there are none. */
+void lk_tails_take_back(lk_tails *self, uint64_t index);
 
 /* A snapshot of |topic| holds everything up to |index|. */
 void lk_tails_drop(lk_tails *self, lk_slice topic, uint64_t index);

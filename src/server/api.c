@@ -7,7 +7,7 @@
  * with it. So whatever is needed later is copied into the call's arena, once.
  *
  * Rooms of documents are asked "read", "create" and "client_update" (room/doc_query.h), those of the catalogue "ask", which has
- * the question itself and its terms (room/crdt_room.h). A room that does not know "snapshot" says so, and that is 501. */
+ * the question itself and its terms (room/crdt_room.h). Versions are documents' alone: room/doc_version_commands.c. */
 #include "server/api.h"
 
 #include "codec/json_reader.h"
@@ -29,23 +29,41 @@ bool lk_api_has(lk_slice path) {
          lk_slice_starts_with(path, LK_LIT(LK_API_RENDER));
 }
 
+/* What stands behind the name of a topic and a slash. */
+static lk_api_target parse_part(lk_slice name, lk_slice part) {
+  lk_slice rest, id, more = LK_SLICE_EMPTY;
+  lk_api_target target = { LK_API_NONE, LK_SLICE_EMPTY, 0 };
+  bool has_id = lk_slice_starts_with(part, LK_LIT("versions/"));
+  if (lk_slice_equal(part, LK_LIT("snapshot"))) return (lk_api_target){ LK_API_SNAPSHOT, name, 0 };
+  if (lk_slice_equal(part, LK_LIT("versions"))) return (lk_api_target){ LK_API_VERSIONS, name, 0 };
+  if (!has_id) return target;
+  rest = lk_slice_skip(part, sizeof "versions/" - 1);
+  id = lk_slice_cut(rest, '/', &more);
+  bool is_now = lk_slice_equal(id, LK_LIT("now"));
+  if (!is_now && (lk_number_parse_u64(id, &target.version) != LK_OK || target.version == 0))
+    return (lk_api_target){ LK_API_NONE, LK_SLICE_EMPTY, 0 };
+  if (id.len == rest.len && !is_now) target.action = LK_API_VERSION;
+  else if (lk_slice_equal(more, LK_LIT("changes"))) target.action = LK_API_CHANGES;
+  else if (lk_slice_equal(more, LK_LIT("restore")) && !is_now) target.action = LK_API_RESTORE;
+  if (target.action != LK_API_NONE) target.name = name;
+  return target;
+}
+
 lk_api_target lk_api_parse_path(lk_slice path) {
-  static const lk_api_target nothing = { LK_API_NONE, { 0 } };
+  static const lk_api_target nothing = { LK_API_NONE, { 0 }, 0 };
   lk_slice rest, name;
   if (lk_slice_starts_with(path, LK_LIT(LK_API_RENDER))) {
     name = lk_slice_skip(path, sizeof LK_API_RENDER - 1);
-    return name.len > 0 ? (lk_api_target){ LK_API_SHOW, name } : nothing;
+    return name.len > 0 ? (lk_api_target){ LK_API_SHOW, name, 0 } : nothing;
   }
   if (!lk_slice_starts_with(path, LK_LIT(LK_API_TOPICS))) return nothing;
   path = lk_slice_skip(path, sizeof LK_API_TOPICS - 1);
-  if (path.len == 0) return (lk_api_target){ LK_API_LIST, LK_SLICE_EMPTY };
+  if (path.len == 0) return (lk_api_target){ LK_API_LIST, LK_SLICE_EMPTY, 0 };
   if (path.ptr[0] != '/') return nothing;
   bool has_more = lk_slice_find_byte(lk_slice_skip(path, 1), '/') != LK_SLICE_NONE;
   name = lk_slice_cut(lk_slice_skip(path, 1), '/', &rest);
   if (name.len == 0) return nothing;
-  if (!has_more) return (lk_api_target){ LK_API_READ, name };
-  return lk_slice_equal(rest, LK_LIT("snapshot")) ? (lk_api_target){ LK_API_SNAPSHOT, name }
-                                                  : nothing;
+  return has_more ? parse_part(name, rest) : (lk_api_target){ LK_API_READ, name, 0 };
 }
 
 static lk_err decode(lk_slice text, bool is_form, size_t len_max, lk_arena *arena, lk_slice *out) {
@@ -81,7 +99,11 @@ lk_slice lk_api_methods(lk_slice path) {
   switch (lk_api_parse_path(path).action) {
   case LK_API_LIST: return LK_LIT("GET, HEAD, OPTIONS");
   case LK_API_READ: return LK_LIT("GET, HEAD, PUT, POST, DELETE, OPTIONS");
-  case LK_API_SNAPSHOT: return LK_LIT("POST, OPTIONS");
+  case LK_API_SNAPSHOT:
+  case LK_API_RESTORE: return LK_LIT("POST, OPTIONS");
+  case LK_API_VERSIONS: return LK_LIT("GET, HEAD, POST, OPTIONS");
+  case LK_API_VERSION: return LK_LIT("GET, HEAD, DELETE, OPTIONS");
+  case LK_API_CHANGES: return LK_LIT("GET, HEAD, OPTIONS");
   case LK_API_SHOW: return LK_LIT("GET, HEAD, POST, OPTIONS");
   default: return LK_SLICE_EMPTY;
   }
@@ -131,9 +153,15 @@ static lk_err judge_token(lk_api_call *self, lk_err why) {
 static lk_rights rights_needed(lk_api_action action) {
   switch (action) {
   case LK_API_READ:
+  case LK_API_VERSIONS:
+  case LK_API_VERSION:
+  case LK_API_CHANGES:
   case LK_API_SHOW: return LK_RIGHTS_READ;
   case LK_API_CREATE:
   case LK_API_WRITE:
+  case LK_API_SNAPSHOT:
+  case LK_API_SAVE:
+  case LK_API_RESTORE:
   case LK_API_PRESS: return LK_RIGHTS_WRITE;
   default: return LK_RIGHTS_ADMIN;
   }
@@ -175,8 +203,9 @@ static lk_err read_topic(lk_api_call *self, const lk_api_options *options, lk_sl
   if (lk_room_kind_of(*meant) == NULL)
     return refuse_for(self, 404, LK_ERR_UNMATCHED_TOPIC, LK_LIT("topic"), LK_SLICE_EMPTY);
   if (lk_slice_starts_with(*meant, LK_LIT("doc:"))) self->kind = LK_API_DOC;
-  self->is_counter = lk_slice_starts_with(*meant, LK_LIT("counter:"));
-  if (self->is_counter || lk_slice_starts_with(*meant, LK_LIT("crdt:"))) self->kind = LK_API_CRDT;
+  if (lk_slice_starts_with(*meant, LK_LIT("crdt:"))) self->kind = LK_API_CRDT;
+  self->is_counter = self->kind == LK_API_CRDT &&
+                     lk_slice_starts_with(self->topic, LK_LIT("counter:"));
   return LK_OK;
 }
 
@@ -203,7 +232,7 @@ static lk_err refuse_form(lk_api_call *self) {
   return refuse_for(self, 400, LK_ERR_INVALID, LK_LIT("as"),
                     self->kind == LK_API_DOC
                         ? LK_LIT("one of json, text, html, markdown, delta, update, update_v2, "
-                                 "state_vector")
+                                 "state_vector; of a version also snapshot_v2")
                         : LK_LIT("one of json, html, state"));
 }
 
@@ -215,8 +244,9 @@ static lk_err read_form(lk_api_call *self, lk_slice query) {
   if (err == LK_ERR_NOMEM) return err;
   for (unsigned i = 0; err == LK_OK && i < LK_API_FORMS; i++) {
     bool is_of_crdts = i == LK_API_FORM_STATE;
+    bool is_of_versions = i == LK_API_FORM_SNAPSHOT_V2;
     bool fits = self->kind == LK_API_DOC
-                    ? !is_of_crdts
+                    ? !is_of_crdts && (!is_of_versions || self->action == LK_API_VERSION)
                     : is_of_crdts || i == LK_API_FORM_JSON || i == LK_API_FORM_HTML;
     if (!fits || !lk_slice_equal(form_names[i], text)) continue;
     self->form = (lk_api_form)i;
@@ -281,6 +311,70 @@ static lk_err read_read(lk_api_call *self, const lk_http1_request *request) {
   bool is_html = self->form == LK_API_FORM_HTML;
   return ask_crdt(self, &(terms){ .event = is_html ? LK_LIT("render") : LK_LIT("crdt.get"),
                                   .must_exist = true });
+}
+
+/* ---- versions ---- */
+
+static void write_number(lk_json_writer *w, lk_slice name, uint64_t number) {
+  (void)lk_json_write_key(w, name);
+  (void)lk_json_write_u64(w, number);
+}
+
+/* An id or a number of the query; |*out| stays where there is none. */
+static lk_err read_count(lk_api_call *self, lk_slice query, lk_slice name, uint64_t *out) {
+  lk_slice text = LK_SLICE_EMPTY;
+  lk_err err = read_option(self, query, name, &text);
+  if (err != LK_OK || is_refused(self) || text.ptr == NULL) return err;
+  if (lk_number_parse_u64(text, out) == LK_OK) return LK_OK;
+  return refuse_for(self, 400, LK_ERR_RANGE, name, LK_LIT("a number"));
+}
+
+static lk_err read_versions(lk_api_call *self, const lk_http1_request *request) {
+  uint64_t before = 0, limit = PAGE_PRESET;
+  lk_json_writer w;
+  lk_err err = read_count(self, request->query, LK_LIT("before"), &before);
+  if (err == LK_OK && !is_refused(self))
+    err = read_count(self, request->query, LK_LIT("limit"), &limit);
+  if (err != LK_OK || is_refused(self)) return err;
+  self->event = LK_LIT("versions");
+  lk_json_writer_init(&w, &self->payload);
+  (void)lk_json_begin_object(&w);
+  write_number(&w, LK_LIT("before"), before);
+  write_number(&w, LK_LIT("limit"), limit);
+  write_flag(&w, LK_LIT("must_exist"), true);
+  (void)lk_json_end_object(&w);
+  return lk_json_writer_finish(&w);
+}
+
+static lk_err read_version(lk_api_call *self, const lk_http1_request *request) {
+  lk_slice root = LK_SLICE_EMPTY;
+  lk_json_writer w;
+  lk_err err = read_form(self, request->query);
+  if (err == LK_OK && !is_refused(self))
+    err = read_option(self, request->query, LK_LIT("root"), &root);
+  if (err != LK_OK || is_refused(self)) return err;
+  self->event = LK_LIT("version_read");
+  lk_json_writer_init(&w, &self->payload);
+  (void)lk_json_begin_object(&w);
+  write_number(&w, LK_LIT("id"), self->version);
+  write_text(&w, LK_LIT("as"), form_names[self->form]);
+  if (root.ptr != NULL) write_text(&w, LK_LIT("root"), root);
+  (void)lk_json_end_object(&w);
+  return lk_json_writer_finish(&w);
+}
+
+static lk_err read_changes(lk_api_call *self, const lk_http1_request *request) {
+  uint64_t from = 0;
+  lk_json_writer w;
+  lk_err err = read_count(self, request->query, LK_LIT("from"), &from);
+  if (err != LK_OK || is_refused(self)) return err;
+  self->event = LK_LIT("version_compare");
+  lk_json_writer_init(&w, &self->payload);
+  (void)lk_json_begin_object(&w);
+  write_number(&w, LK_LIT("from"), from);
+  write_number(&w, LK_LIT("to"), self->version);
+  (void)lk_json_end_object(&w);
+  return lk_json_writer_finish(&w);
 }
 
 /* A counter that nobody has pressed yet has a page, or nobody could press it. */
@@ -426,6 +520,39 @@ static lk_err read_command(lk_api_call *self, const lk_http1_request *request,
   return ask_command(self, type, parts, id);
 }
 
+/* What changes versions: a body that is an object, or none. */
+static lk_err read_version_change(lk_api_call *self, const lk_http1_request *request,
+                                  const lk_limits *limits, lk_slice event) {
+  lk_json_member parts[] = { { .name = LK_LIT("request_id") }, { .name = LK_LIT("name") } };
+  lk_slice id;
+  lk_json_reader in;
+  lk_json_writer w;
+  if (request->body.len > 0 && !is_json(request))
+    return refuse(self, 415, LK_LIT("LK_ERR_PAYLOAD"), LK_LIT("content-type"),
+                  LK_LIT("application/json is wanted, or no body"));
+  lk_err err = LK_OK;
+  if (request->body.len > 0) {
+    err = lk_json_reader_init(&in, request->body, limits, &self->arena);
+    if (err == LK_OK) err = lk_json_read_members(&in, parts, 2);
+    if (err == LK_OK) err = lk_json_finish(&in);
+  }
+  if (err == LK_ERR_NOMEM) return err;
+  if (err != LK_OK)
+    return refuse_for(self, err == LK_ERR_TOO_BIG ? 413 : 400, err, LK_LIT("body"), LK_SLICE_EMPTY);
+  if ((err = read_id(self, request, &parts[0], &id)) != LK_OK || is_refused(self)) return err;
+  self->event = event;
+  lk_json_writer_init(&w, &self->payload);
+  (void)lk_json_begin_object(&w);
+  if (self->version != 0) write_number(&w, LK_LIT("id"), self->version);
+  if (id.len > 0) write_text(&w, LK_LIT("request_id"), id);
+  if (parts[1].value.kind != LK_JSON_ABSENT) {
+    (void)lk_json_write_key(&w, LK_LIT("name"));
+    (void)lk_json_write_raw(&w, parts[1].raw);
+  }
+  (void)lk_json_end_object(&w);
+  return lk_json_writer_finish(&w);
+}
+
 /* Back to the page, with the query: it may have the token. What is no plain text was not sent by a browser. */
 static lk_err note_location(lk_api_call *self, const lk_http1_request *request) {
   lk_slice target = request->target;
@@ -479,6 +606,15 @@ static lk_api_action action_of(lk_api_action target, lk_slice method) {
     { LK_API_READ, LK_LIT_INIT("POST"), LK_API_WRITE },
     { LK_API_READ, LK_LIT_INIT("DELETE"), LK_API_DELETE },
     { LK_API_SNAPSHOT, LK_LIT_INIT("POST"), LK_API_SNAPSHOT },
+    { LK_API_VERSIONS, LK_LIT_INIT("GET"), LK_API_VERSIONS },
+    { LK_API_VERSIONS, LK_LIT_INIT("HEAD"), LK_API_VERSIONS },
+    { LK_API_VERSIONS, LK_LIT_INIT("POST"), LK_API_SAVE },
+    { LK_API_VERSION, LK_LIT_INIT("GET"), LK_API_VERSION },
+    { LK_API_VERSION, LK_LIT_INIT("HEAD"), LK_API_VERSION },
+    { LK_API_VERSION, LK_LIT_INIT("DELETE"), LK_API_FORGET },
+    { LK_API_CHANGES, LK_LIT_INIT("GET"), LK_API_CHANGES },
+    { LK_API_CHANGES, LK_LIT_INIT("HEAD"), LK_API_CHANGES },
+    { LK_API_RESTORE, LK_LIT_INIT("POST"), LK_API_RESTORE },
     { LK_API_SHOW, LK_LIT_INIT("GET"), LK_API_SHOW },
     { LK_API_SHOW, LK_LIT_INIT("HEAD"), LK_API_SHOW },
     { LK_API_SHOW, LK_LIT_INIT("POST"), LK_API_PRESS },
@@ -489,10 +625,31 @@ static lk_api_action action_of(lk_api_action target, lk_slice method) {
   return LK_API_NONE;
 }
 
+static bool is_of_versions(lk_api_action action) {
+  return action >= LK_API_SNAPSHOT && action <= LK_API_RESTORE;
+}
+
+static lk_err read_of_versions(lk_api_call *self, const lk_api_options *options,
+                               const lk_http1_request *request) {
+  if (self->kind != LK_API_DOC)
+    return refuse_for(self, 501, LK_ERR_UNSUPPORTED, LK_LIT("topic"),
+                      LK_LIT("only documents have versions"));
+  switch (self->action) {
+  case LK_API_VERSIONS: return read_versions(self, request);
+  case LK_API_VERSION: return read_version(self, request);
+  case LK_API_CHANGES: return read_changes(self, request);
+  case LK_API_FORGET:
+    return read_version_change(self, request, options->limits, LK_LIT("version_delete"));
+  case LK_API_RESTORE:
+    return read_version_change(self, request, options->limits, LK_LIT("version_restore"));
+  default: return read_version_change(self, request, options->limits, LK_LIT("version_save"));
+  }
+}
+
 static lk_err read_what(lk_api_call *self, const lk_api_options *options,
                         const lk_http1_request *request) {
-  bool is_generic = self->action == LK_API_DELETE || self->action == LK_API_LIST ||
-                    self->action == LK_API_SNAPSHOT;
+  bool is_generic = self->action == LK_API_DELETE || self->action == LK_API_LIST;
+  if (is_of_versions(self->action)) return read_of_versions(self, options, request);
   if (self->kind == LK_API_OTHER && !is_generic)
     return refuse_for(
         self, 501, LK_ERR_UNSUPPORTED, LK_LIT("topic"),
@@ -507,8 +664,7 @@ static lk_err read_what(lk_api_call *self, const lk_api_options *options,
     return self->kind == LK_API_DOC ? read_update(self, request)
                                     : read_command(self, request, options->limits);
   case LK_API_DELETE: self->event = LK_LIT("delete"); return LK_OK;
-  case LK_API_SNAPSHOT: self->event = LK_LIT("snapshot"); return LK_OK;
-  case LK_API_NONE: break;
+  default: break;
   }
   LK_UNREACHABLE();
 }
@@ -538,6 +694,7 @@ static lk_err read_call(lk_api_call *self, const lk_api_options *options,
     return refuse_for(self, 404, LK_ERR_NOT_FOUND, LK_LIT("path"),
                       LK_LIT("there is nothing at this path; a slash in a topic is written %2F"));
   self->action = action_of(target.action, request->method);
+  self->version = target.version;
   self->allowed = lk_api_methods(request->path);
   if (self->action == LK_API_NONE)
     return refuse_for(self, 405, LK_ERR_HTTP_METHOD, LK_SLICE_EMPTY, LK_SLICE_EMPTY);

@@ -9,7 +9,13 @@
  *   PUT    /api/topics/TOPIC                     its first content, where it has none
  *   POST   /api/topics/TOPIC                     more of it: an update, or a command
  *   DELETE /api/topics/TOPIC                     all of it goes
- *   POST   /api/topics/TOPIC/snapshot            a version is kept, of rooms that have versions
+ *   POST   /api/topics/TOPIC/snapshot            a version is saved, without a name
+ *   GET    /api/topics/TOPIC/versions?before=ID&limit=N         its versions, the newest first
+ *   POST   /api/topics/TOPIC/versions            a version is saved
+ *   GET    /api/topics/TOPIC/versions/ID?as=FORM&root=NAME      what it said then
+ *   DELETE /api/topics/TOPIC/versions/ID
+ *   GET    /api/topics/TOPIC/versions/ID/changes?from=ID        what changed until then; ID may be "now"
+ *   POST   /api/topics/TOPIC/versions/ID/restore                it says again what it said then
  *   GET    /render/TOPIC                         a page without scripts
  *   POST   /render/TOPIC                         the form of a counter
  *
@@ -39,6 +45,12 @@ typedef enum lk_api_action {
   LK_API_WRITE,
   LK_API_DELETE,
   LK_API_SNAPSHOT,
+  LK_API_VERSIONS,
+  LK_API_SAVE, /* a version */
+  LK_API_VERSION,
+  LK_API_FORGET, /* a version */
+  LK_API_CHANGES,
+  LK_API_RESTORE,
   LK_API_SHOW,  /* a page */
   LK_API_PRESS, /* its form */
 } lk_api_action;
@@ -88,6 +100,7 @@ typedef struct lk_api_call {
   lk_slice known_tags; /* of If-None-Match */
   lk_slice location;   /* where a form leads back to */
   uint32_t limit;      /* of a list */
+  uint64_t version;    /* of which the path speaks */
   lk_slice allowed;    /* with 405: the methods */
   lk_api_refusal refusal;
 } lk_api_call;
@@ -129,8 +142,9 @@ void lk_api_refuse(lk_api_call *self, lk_err why);
 
 typedef struct lk_api_target {
   lk_api_action
-      action; /* LIST, READ, SNAPSHOT or SHOW: the method may make another one of it; NONE: there is nothing */
-  lk_slice name; /* of the topic, escaped */
+      action; /* the first of those of its path: the method may make another one of it; NONE: there is nothing */
+  lk_slice name;    /* of the topic, escaped */
+  uint64_t version; /* VERSION, CHANGES, RESTORE: its id; CHANGES: 0 for now */
 } lk_api_target;
 
 /* What |path| is about. */

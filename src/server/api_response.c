@@ -48,18 +48,24 @@ static const status_row statuses[] = {
   { "read_only", 403 },
   { "unauthorized", 403 },
   { "LK_ERR_DENIED", 403 },
+  { "forbidden", 403 },
   { "LK_ERR_NOT_FOUND", 404 },
   { "LK_ERR_UNMATCHED_TOPIC", 404 },
   { "LK_ERR_EXISTS", 409 },
   { "type_mismatch", 409 },
   { "LK_ERR_RIGHTS", 409 },
+  { "LK_ERR_COLLECTED", 410 },
   { "LK_ERR_TOO_BIG", 413 },
   { "replica_refused", 422 },
   { "LK_ERR_FULL", 429 },
+  { "LK_ERR_UNSUPPORTED", 501 },
+  { "hook_failed", 503 },
+  { "hook_timeout", 504 },
   { "LK_ERR_NOMEM", 503 },
   { "LK_ERR_IO", 503 },
   { "LK_ERR_SYNC", 503 },
   { "LK_ERR_NO_SPACE", 503 },
+  { "storage_full", 507 },
   { "LK_ERR_CANCELED", 503 },
   { "LK_ERR_STATE", 503 },
   { "LK_ERR_CLOSED", 503 },
@@ -75,9 +81,10 @@ static bool is(lk_slice text, const char *word) {
 }
 
 static uint16_t status_of(const lk_api_call *call, lk_slice reason, lk_slice field) {
-  bool is_change = call->rights >= LK_RIGHTS_WRITE && call->action != LK_API_READ &&
-                   call->action != LK_API_SHOW && call->action != LK_API_LIST;
-  if (call->action == LK_API_SNAPSHOT && is(reason, "LK_ERR_UNKNOWN_EVENT")) return 501;
+  bool is_question = call->action == LK_API_READ || call->action == LK_API_SHOW ||
+                     call->action == LK_API_LIST || call->action == LK_API_VERSIONS ||
+                     call->action == LK_API_VERSION || call->action == LK_API_CHANGES;
+  bool is_change = call->rights >= LK_RIGHTS_WRITE && !is_question;
   if (is(reason, "LK_ERR_LIMIT")) return is_change ? 507 : 503;
   for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
     if (is(reason, statuses[i].reason)) return statuses[i].status;
@@ -104,10 +111,10 @@ static lk_err read_error(response *self, lk_slice payload) {
   if (members[1].value.kind == LK_JSON_STRING) out->field = members[1].value.text;
   if (members[2].value.kind == LK_JSON_STRING) out->message = members[2].value.text;
   out->status = status_of(self->call, out->reason, out->field);
-  if (out->status == 501) {
-    out->reason = LK_LIT("LK_ERR_UNSUPPORTED");
-    out->message = LK_LIT("rooms of this kind keep no versions");
-  }
+  bool is_of_versions = self->call->action >= LK_API_SNAPSHOT &&
+                        self->call->action <= LK_API_RESTORE;
+  if (out->status == 501 && is_of_versions)
+    out->message = LK_LIT("this document keeps no versions; the setting versions says which do");
   return LK_OK;
 }
 
@@ -160,15 +167,9 @@ static lk_err pick(response *self, lk_slice json, lk_slice name, lk_json_member 
   return err == LK_OK ? lk_json_read_members(&in, out, 1) : err;
 }
 
-/* Of a counter it stands within its state. */
 static lk_err write_value(response *self, lk_slice payload) {
-  lk_json_member value, state;
+  lk_json_member value;
   lk_err err = pick(self, payload, LK_LIT("value"), &value);
-  if (err == LK_OK && value.value.kind == LK_JSON_ABSENT) {
-    err = pick(self, payload, LK_LIT("state"), &state);
-    if (err == LK_OK && state.value.kind == LK_JSON_OBJECT_BEGIN)
-      err = pick(self, state.raw, LK_LIT("value"), &value);
-  }
   if (err == LK_OK && value.value.kind == LK_JSON_ABSENT) err = LK_ERR_PAYLOAD;
   return err == LK_OK ? lk_buf_append(&self->body, value.raw) : err;
 }
@@ -221,11 +222,17 @@ static lk_err write_success(response *self, const lk_api_answer *answers, size_t
   self->type = JSON_TYPE;
   switch (self->call->action) {
   case LK_API_LIST: return write_list(self, answers, count);
-  case LK_API_READ: return write_reading(self, answers);
+  case LK_API_READ:
+  case LK_API_VERSION: return write_reading(self, answers);
   case LK_API_SHOW: return write_page(self, answers);
   case LK_API_PRESS: self->status = 303; return LK_OK;
-  case LK_API_DELETE: self->status = 204; return LK_OK;
-  case LK_API_CREATE: self->status = 201; break;
+  case LK_API_DELETE:
+  case LK_API_FORGET: self->status = 204; return LK_OK;
+  case LK_API_CREATE:
+  case LK_API_SNAPSHOT:
+  case LK_API_SAVE: self->status = 201; break;
+  case LK_API_VERSIONS:
+  case LK_API_CHANGES: self->is_read = true; break;
   default: break;
   }
   return lk_buf_append(&self->body, answers->payload);

@@ -37,12 +37,14 @@
 #include <unistd.h>
 
 #include "platform/posix/clock.h"
+#include "server/log.h"
 #include "wire/upgrade.h"
 
 #define HTTP_OUT_MAX 131072
 #define LINGER_MS 2000
 #define SOCKET_CLOSE_MS 5000
 #define DOCUMENT_SILENCE_MS 20000
+#define LONG_TIMES 16 /* ws_message_bytes: what is longer is not read to its end */
 #define BODY_OF_STRANGERS_MAX 65536u
 /* Parts of ws_output_bytes: with so much waiting a client is sent less, or nothing that others are sent, or all again. */
 #define LAG_SLOW 16
@@ -215,6 +217,12 @@ static lk_ws_options socket_options(const lk_connection *self) {
                           .close_ms = SOCKET_CLOSE_MS };
 }
 
+/* Messages that are too long are read where the client's form has a way to say so. */
+static uint32_t long_bytes(const lk_connection *self) {
+  uint64_t most = (uint64_t)self->host->limits->ws_message_bytes * LONG_TIMES;
+  return self->form == LK_MESSAGE_V2 ? (uint32_t)lk_min_u64(most, UINT32_MAX) : 0;
+}
+
 /* |out| has the answer to the upgrade. The request is gone afterwards. */
 static void become_socket(lk_connection *self, const lk_limits *limits,
                           const lk_ws_options *options) {
@@ -246,9 +254,20 @@ static void begin_echo(lk_connection *self, const lk_http1_request *request,
   become_socket(self, &echo->limits, &options);
 }
 
+static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
+
+/* Upgraded and closed in one response, which is the last: whoever is turned away gets no machine of its own, and what
+ * it sends meanwhile is thrown away. */
+static void turn_away(lk_connection *self, const lk_http1_request *request, lk_err why) {
+  self->last_response = true;
+  if (lk_upgrade_accept(request, protocols, 1, &self->out, NULL) != LK_OK ||
+      lk_ws_close_encode(lk_connection_code_of(why), lk_slice_cstr(lk_err_name(why)),
+                         &self->out) != LK_OK)
+    die(self);
+}
+
 static void begin_socket(lk_connection *self, const lk_http1_request *request,
                          const lk_answer *answer) {
-  static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
   self->form = answer->form;
   lk_err err = self->host->on_open(self, request, answer);
   if (err != LK_OK) {
@@ -261,7 +280,8 @@ static void begin_socket(lk_connection *self, const lk_http1_request *request,
     die(self);
     return;
   }
-  const lk_ws_options options = socket_options(self);
+  lk_ws_options options = socket_options(self);
+  options.long_bytes = long_bytes(self);
   become_socket(self, self->host->limits, &options);
 }
 
@@ -306,18 +326,77 @@ static void ask(lk_connection *self, const lk_http1_request *request, const lk_a
   lk_connection_answered(self, err, answer->keep_alive);
 }
 
+/* ---- whose request it is ---- */
+
+static const char *address_of(const lk_client *client, char text[LK_ADDRESS_TEXT_MAX]) {
+  return client->is_known ? lk_address_print(&client->address, text) : "somebody";
+}
+
+/* Where the headers of a proxy do not count, somebody has put one in front and not said so: the first time is told. */
+static void tell_of_proxy(lk_connection *self, const lk_client *client) {
+  char text[LK_ADDRESS_TEXT_MAX];
+  lk_connection_host *host = self->host;
+  if (host->forwarded[client->forwarded]++ > 0) return;
+  if (client->forwarded == LK_FORWARDED_IGNORED)
+    lk_log_say(LK_LOG_proxy_unknown,
+               "%s passes on requests of others, and is none of trusted-proxies, so that it counts "
+               "as the client%s",
+               address_of(client, text),
+               host->is_private ? "; whoever reaches it may do everything here, since there are no "
+                                  "keys of tokens"
+                                : "");
+  else if (client->forwarded == LK_FORWARDED_TORN)
+    lk_log_say(LK_LOG_proxy_torn,
+               "%s, of trusted-proxies, passes on X-Forwarded-For and Forwarded that do not say the "
+               "same, or no address; let it set one of them and remove the other",
+               address_of(client, text));
+}
+
+/* A request was refused for want of a good token. Whoever brings none again and again has to connect anew, and is told so
+ * by the last response. */
+static void note_stranger(lk_connection *self, lk_err why) {
+  const lk_limits *limits = self->host->limits;
+  if (why == LK_OK || why == LK_ERR_DIALECT) return;
+  if (self->is_strange) self->host->strangers++;
+  if (self->strange_count < UINT8_MAX) self->strange_count++;
+  self->is_strange = self->strange_count + 1u >= lk_min_u32(limits->edge_stranger_count, UINT8_MAX) ||
+                     self->strange_bytes > limits->edge_stranger_bytes;
+}
+
+static lk_client client_of(lk_connection *self, const lk_http1_request *request) {
+  lk_client client = { .scheme = self->tls != NULL ? LK_LIT("https") : LK_SLICE_EMPTY };
+  if (!lk_forwarded_is_there(request)) return client;
+  client.is_known = lk_address_of_peer(self->watch.fd, &client.address);
+  lk_forwarded_read(&self->host->proxies, request, &client);
+  tell_of_proxy(self, &client);
+  return client;
+}
+
+static void tell_of_token(const lk_connection *self, lk_client client, lk_err why) {
+  char text[LK_ADDRESS_TEXT_MAX];
+  if (why == LK_OK || why == LK_ERR_DIALECT || !lk_log_is_on(LK_LOG_INFO)) return;
+  if (!client.is_known)
+    client.is_known = lk_address_of_peer(self->watch.fd, &client.address);
+  lk_log_say(LK_LOG_token_refused, "%s brought no good token: %s (%s)", address_of(&client, text),
+             lk_err_text(why), lk_err_name(why));
+}
+
 /* A whole request is there. */
 static void answer_request(lk_connection *self) {
   lk_http1_request request;
   lk_answer answer;
   if (!lk_http1_poll(&self->http, &request)) return;
   self->is_admitted = false; /* the next one's sender is not */
-  lk_err err = lk_routes_answer(self->host->routes, &request, lk_posix_wall_ms(), &self->out,
-                                &answer);
+  if (self->is_strange) request.keep_alive = false;
+  const lk_client client = client_of(self, &request);
+  lk_err err = lk_routes_answer(self->host->routes, &request, client.scheme, lk_posix_wall_ms(),
+                                &self->out, &answer);
   if (err != LK_OK) {
     die(self);
     return;
   }
+  tell_of_token(self, client, answer.why);
+  note_stranger(self, answer.why);
   if (answer.poll) {
     park(self, &request, &answer);
     return;
@@ -328,6 +407,8 @@ static void answer_request(lk_connection *self) {
   }
   if (answer.upgrade && answer.echo) {
     begin_echo(self, &request, &answer);
+  } else if (answer.upgrade && answer.why != LK_OK) {
+    turn_away(self, &request, answer.why);
   } else if (answer.upgrade) {
     begin_socket(self, &request, &answer);
   } else {
@@ -349,6 +430,7 @@ static bool refuse_body(lk_connection *self) {
   self->is_admitted = answer.why == LK_OK;
   if (self->is_admitted) return false;
   LK_COVERED(connection_refuses_the_body_of_a_stranger);
+  tell_of_token(self, client_of(self, &head), answer.why);
   head.keep_alive = false; /* what follows is that body */
   ask(self, &head, &answer);
   return true;
@@ -389,6 +471,7 @@ uint16_t lk_connection_code_of(lk_err err) {
   case LK_ERR_DENIED: return 4403;
   case LK_ERR_UNMATCHED_TOPIC: return 4404;
   case LK_ERR_REFUSED: return 4422;
+  case LK_ERR_DIALECT: return 4426;
   default: return LK_WS_CODE_POLICY; /* not 1000: clients would take that for good */
   }
 }
@@ -404,14 +487,23 @@ static void end_with(lk_connection *self, lk_err err) {
   lk_connection_end(self, lk_connection_code_of(err), lk_slice_cstr(lk_err_name(err)));
 }
 
+/* Of what may wait for a client: half of the limit is there for what is said to it alone. */
+static lk_bus_lag lag_of(const lk_connection *self) {
+  size_t waiting = lk_ws_output(&self->ws).len, most = self->host->limits->ws_output_bytes;
+  if (waiting >= most / LAG_BEHIND) return LK_BUS_BEHIND;
+  if (waiting < most / LAG_OVER) return LK_BUS_IN_STEP;
+  return waiting >= most / LAG_SLOW && self->lag == LK_BUS_IN_STEP ? LK_BUS_SLOW : self->lag;
+}
+
 static void after_send(lk_connection *self, lk_err err) {
   if (err == LK_ERR_LIMIT) {
     lk_connection_end(self, LK_WS_CODE_TRY_LATER, LK_LIT("reads too slowly"));
   } else if (err != LK_OK) {
     lk_connection_end(self, LK_WS_CODE_INTERNAL, LK_SLICE_EMPTY);
   }
-  /* Who has not read what came before is not tried again: the loop says when. */
-  if ((self->watch.events & EPOLLOUT) == 0) unsettle(self);
+  /* Who has not read what came before is not tried again: the loop says when. But then rooms have to hear of it. */
+  bool waits = (self->watch.events & EPOLLOUT) != 0;
+  if (!waits || (is_socket(self) && lag_of(self) != self->lag)) unsettle(self);
 }
 
 static void send_message(lk_connection *self, lk_ws_kind kind, lk_slice payload) {
@@ -429,9 +521,21 @@ void lk_connection_send_frames(lk_connection *self, lk_slice frames) {
 }
 
 void lk_connection_resume(lk_connection *self) {
+  if (self->paused && is_socket(self)) {
+    self->heard_ms = now_of(self);
+    self->pinged = false;
+    lk_ws_excuse(&self->ws, self->heard_ms);
+  }
   self->paused = false;
   self->resumes = true;
   unsettle(self);
+}
+
+static void take_beginning(lk_connection *self, const lk_ws_event *event) {
+  uint64_t total = (uint64_t)event->payload.len + event->dropped;
+  lk_err err = self->host->on_beginning(self, event->payload, total, !event->text);
+  if (err == LK_ERR_TOO_BIG) lk_connection_end(self, LK_WS_CODE_TOO_BIG, LK_SLICE_EMPTY);
+  else if (err != LK_OK) end_with(self, err);
 }
 
 static void take_event(lk_connection *self, const lk_ws_event *event) {
@@ -441,6 +545,8 @@ static void take_event(lk_connection *self, const lk_ws_event *event) {
     return; /* it came while we were closing */
   } else if (self->is_echo) {
     send_message(self, event->text ? LK_WS_TEXT : LK_WS_BINARY, event->payload);
+  } else if (event->dropped > 0) {
+    take_beginning(self, event);
   } else {
     lk_err err = self->host->on_message(self, event->payload, !event->text);
     if (err != LK_OK) end_with(self, err);
@@ -533,6 +639,7 @@ static void receive(lk_connection *self) {
   }
   self->heard_ms = now_of(self);
   self->pinged = false;
+  if (!self->is_ws) self->strange_bytes += lk_min_u32((uint32_t)n, UINT32_MAX - self->strange_bytes);
   const lk_slice in = lk_slice_of(self->host->scratch, (size_t)n);
   if (self->tls == NULL) take_and_keep(self, in);
   else if (self->state != LK_CONNECTION_LINGER) take_sealed(self, in);
@@ -658,8 +765,11 @@ static uint64_t stall_deadline(const lk_connection *self) {
   return LK_LOOP_NEVER;
 }
 
+/* We do not read what it sends, so we cannot know whether it is silent. */
+static bool is_held(const lk_connection *self) { return self->paused && self->is_open; }
+
 static uint64_t ping_deadline(const lk_connection *self) {
-  if (!is_socket(self) || !self->is_open || self->pinged) return LK_LOOP_NEVER;
+  if (!is_socket(self) || !self->is_open || self->pinged || is_held(self)) return LK_LOOP_NEVER;
   return self->heard_ms + (uint64_t)self->host->times->socket_idle * 5 / 12;
 }
 
@@ -669,7 +779,7 @@ static uint64_t silence_deadline(const lk_connection *self) {
 }
 
 static uint64_t machine_deadline(const lk_connection *self) {
-  if (is_socket(self)) return lk_ws_deadline(&self->ws);
+  if (is_socket(self)) return is_held(self) ? LK_LOOP_NEVER : lk_ws_deadline(&self->ws);
   bool reads = self->state == LK_CONNECTION_HTTP && !has_response(self);
   return reads ? lk_http1_deadline(&self->http) : LK_LOOP_NEVER;
 }
@@ -704,7 +814,7 @@ static void tick_socket(lk_connection *self) {
     lk_err err = lk_ws_send_ping(&self->ws, LK_SLICE_EMPTY);
     if (err != LK_OK) LK_COVERED(connection_ping_has_no_room); /* then the idle time-out decides */
   }
-  lk_ws_tick(&self->ws, now_of(self));
+  if (!is_held(self)) lk_ws_tick(&self->ws, now_of(self));
   poll_events(self);
   if (is_socket(self) && lk_ws_is_expired(&self->ws)) die(self);
 }
@@ -725,14 +835,6 @@ void lk_connection_drain(lk_connection *self) {
   if (self->state == LK_CONNECTION_HTTP && !has_response(self) && !self->parked) die(self);
   else unsettle(self);
   if (self->state == LK_CONNECTION_HTTP) self->last_response = true;
-}
-
-/* Of what may wait for a client: half of the limit is there for what is said to it alone. */
-static lk_bus_lag lag_of(const lk_connection *self) {
-  size_t waiting = lk_ws_output(&self->ws).len, most = self->host->limits->ws_output_bytes;
-  if (waiting >= most / LAG_BEHIND) return LK_BUS_BEHIND;
-  if (waiting < most / LAG_OVER) return LK_BUS_IN_STEP;
-  return waiting >= most / LAG_SLOW && self->lag == LK_BUS_IN_STEP ? LK_BUS_SLOW : self->lag;
 }
 
 static void watch_lag(lk_connection *self) {

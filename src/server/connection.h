@@ -27,6 +27,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "channel/relay.h"
+#include "server/forwarded.h"
 #include "server/loop.h"
 #include "server/routes.h"
 #include "server/times.h"
@@ -42,6 +43,10 @@ typedef struct lk_connection_host {
   lk_loop *loop;
   lk_tls_server *tls; /* NULL: clients speak without TLS */
   const lk_times *times;
+  lk_proxies proxies; /* that are believed */
+  bool is_private;    /* only this machine can connect, and nobody is asked who he is */
+  uint64_t forwarded[LK_FORWARDED_KINDS]; /* so many requests of each kind so far */
+  uint64_t strangers;                     /* connections that were closed as such */
   uint8_t *scratch; /* for reading; used within one callback */
   size_t scratch_len;
   /* The client asks for a WebSocket: an error refuses it (503). Takes over answer->grant in any case. */
@@ -49,6 +54,9 @@ typedef struct lk_connection_host {
                     const lk_answer *answer);
   /* A message. An error closes the WebSocket. May set |paused|. */
   lk_err (*on_message)(lk_connection *connection, lk_slice bytes, bool is_binary);
+  /* The beginning of a message of |total| bytes, more than ws_message_bytes. Likewise; LK_ERR_TOO_BIG closes it with 1009. */
+  lk_err (*on_beginning)(lk_connection *connection, lk_slice bytes, uint64_t total,
+                         bool is_binary);
   /* The WebSocket that on_open allowed has ended. Called once. */
   void (*on_end)(lk_connection *connection);
   /* A long-poll client asks, and is parked: lk_connection_answer_poll() follows, now or later. An error
@@ -113,6 +121,9 @@ struct lk_connection {
   bool paused;        /* by on_message, until lk_connection_resume() */
   bool parked;        /* its request waits for lk_connection_answer_poll() */
   void *query;        /* the host's, while a request of the HTTP API is parked; else NULL */
+  bool is_strange;    /* it was refused for want of a token as often as it may be, but once: the next response is the last */
+  uint8_t strange_count;  /* requests that were */
+  uint32_t strange_bytes; /* that came while it was HTTP */
   bool is_admitted;   /* whoever sends the request that is being read may send a long body */
   bool has_messages;  /* the response that is being written has messages of a long-poll session */
   lk_poller poller;   /* the host's, while it is parked or has messages */

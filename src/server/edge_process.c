@@ -98,6 +98,7 @@ typedef struct edge_process {
   uint64_t drain_tick_ms; /* of SPREAD */
   uint32_t drain_batch;   /* so many leave each time */
   lk_histogram latency_told;
+  lk_histogram holds_told;
   lk_histogram tls_told;
   uint64_t relayed;
   uint64_t accepted;
@@ -182,6 +183,15 @@ static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
   return err;
 }
 
+static lk_err on_beginning(lk_connection *c, lk_slice bytes, uint64_t total, bool is_binary) {
+  const edge_process *self = of_connection(c);
+  lk_edge_set_time(self->edge, lk_posix_monotonic_us());
+  expire(self);
+  lk_err err = lk_edge_receive_beginning(self->edge, c->edge_number, bytes, total, is_binary);
+  c->paused = lk_edge_is_full(self->edge, c->edge_number);
+  return err == LK_ERR_CLOSED ? LK_OK : err;
+}
+
 static void on_end(lk_connection *c) {
   edge_process *self = of_connection(c);
   LK_ASSERT(find(self, c->edge_number) == c);
@@ -230,6 +240,7 @@ static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const l
     asked.grant = NULL;
   }
   if (is_refused) return LK_ERR_CLOSED;
+  lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   if (is_ours) return poll_here(self, c, &asked, answer->is_post);
   self->relayed++;
   c->poller.is_relayed = true;
@@ -333,7 +344,7 @@ static bool is_of_one_connection(int code) {
 
 static bool others_have_room(const edge_process *self) {
   const lk_links *links = self->options->links;
-  for (uint32_t i = 0; i < links->edges_count; i++) {
+  for (uint32_t i = 0; i < lk_links_edges(links); i++) {
     if (i != self->options->index &&
         lk_links_hear(lk_links_edge_numbers(links, i), LK_NUMBER_connections) <
             self->limits.server_connections_count)
@@ -510,13 +521,13 @@ static size_t give_all(edge_process *self) {
   const lk_links *links = self->options->links;
   size_t sent = 0;
   for (uint32_t i = 0; i < links->rooms_count; i++) sent += give_to_room(self, i);
-  for (uint32_t i = 0; i < links->edges_count; i++) sent += give_to_edge(self, i);
+  for (uint32_t i = 0; i < lk_links_edges(links); i++) sent += give_to_edge(self, i);
   return sent;
 }
 
 static void run_relay(edge_process *self) {
   lk_relay_answer answer;
-  for (uint32_t i = 0; i < self->options->links->edges_count; i++) {
+  for (uint32_t i = 0; i < lk_links_edges(self->options->links); i++) {
     if (i != self->options->index) take_from_edge(self, i);
   }
   while (lk_relay_poll(&self->relay, &answer)) take_relayed(&answer);
@@ -540,7 +551,7 @@ static bool prepare_to_sleep(edge_process *self) {
   bool is_empty = give_all(self) == 0;
   for (uint32_t i = 0; i < links->rooms_count && is_empty; i++)
     is_empty = lk_channel_ring_is_empty(ring_from(self, i));
-  for (uint32_t i = 0; i < links->edges_count && is_empty; i++)
+  for (uint32_t i = 0; i < lk_links_edges(links) && is_empty; i++)
     is_empty = i == self->options->index || lk_channel_ring_is_empty(way_from(self, i));
   if (!is_empty) lk_bell_wake(self->bell);
   return is_empty;
@@ -564,9 +575,20 @@ static void say_numbers(edge_process *self) {
   lk_links_say(row, LK_NUMBER_messages_out, stats.messages_out);
   lk_links_say(row, LK_NUMBER_unanswered, stats.unanswered);
   lk_links_say(row, LK_NUMBER_unauthorized, stats.unauthorized);
+  lk_links_say(row, LK_NUMBER_throttled, stats.held);
+  lk_links_say(row, LK_NUMBER_throttled_connections, stats.held_by_connection);
+  lk_links_say(row, LK_NUMBER_throttled_subjects, stats.held_by_subject);
+  lk_links_say(row, LK_NUMBER_throttled_topics, stats.held_by_topic);
+  lk_links_say(row, LK_NUMBER_refused_topics, stats.refused_topics);
+  lk_links_say(row, LK_NUMBER_refused_too_big, stats.refused_too_big);
+  lk_links_say(row, LK_NUMBER_refused_strangers, stats.refused_strangers + self->host.strangers);
+  lk_links_say(row, LK_NUMBER_refused_full, stats.refused_full);
   lk_links_say(row, LK_NUMBER_tokens_ended, stats.leases_ended);
   if (self->options->keys != NULL)
     lk_links_say(row, LK_NUMBER_tokens_refused, lk_keyring_refused(self->options->keys));
+  lk_links_say(row, LK_NUMBER_requests_proxied, self->host.forwarded[LK_FORWARDED_TAKEN]);
+  lk_links_say(row, LK_NUMBER_forwarded_ignored,
+               self->host.forwarded[LK_FORWARDED_IGNORED] + self->host.forwarded[LK_FORWARDED_TORN]);
   lk_links_say(row, LK_NUMBER_sent_again, stats.sent_again);
   lk_links_say(row, LK_NUMBER_api_documents, self->desk.asked[LK_API_DOC]);
   lk_links_say(row, LK_NUMBER_api_objects, self->desk.asked[LK_API_CRDT]);
@@ -578,6 +600,7 @@ static void say_numbers(edge_process *self) {
   lk_links_say(row, LK_NUMBER_tls_failures, self->tls.failures);
   lk_links_tell(row, LK_HISTOGRAM_tls_handshake, &self->tls.times, &self->tls_told);
   lk_links_tell(row, LK_HISTOGRAM_request, lk_edge_latency(self->edge), &self->latency_told);
+  lk_links_tell(row, LK_HISTOGRAM_throttle, lk_edge_holds(self->edge), &self->holds_told);
 }
 
 /* Whether a poll is of a session, which has been asked for its token. */
@@ -717,6 +740,12 @@ static void fire_timers(edge_process *self) {
   }
 }
 
+/* Who was too fast goes on, to the millisecond of the loop. */
+static uint64_t holds_deadline(const edge_process *self) {
+  uint64_t at_us = lk_edge_tick_deadline(self->edge);
+  return at_us == UINT64_MAX ? LK_LOOP_NEVER : at_us / 1000 + 1;
+}
+
 static uint64_t next_deadline(const edge_process *self) {
   if (self->unsettled.count > 0) return 0;
   uint64_t deadline = LK_LOOP_NEVER;
@@ -730,6 +759,7 @@ static uint64_t next_deadline(const edge_process *self) {
   if (lk_relay_deadline(&self->relay) < deadline) deadline = lk_relay_deadline(&self->relay);
   deadline = lk_min_u64(deadline, lk_api_desk_deadline(&self->desk));
   deadline = lk_min_u64(deadline, expiry_deadline(self));
+  deadline = lk_min_u64(deadline, holds_deadline(self));
   if (self->options->keys != NULL)
     deadline = lk_min_u64(deadline, lk_keyring_deadline(self->options->keys));
   if (lk_longpoll_deadline(&self->longpoll) < deadline)
@@ -745,6 +775,8 @@ static uint64_t turn(void *ctx) {
     pause_accepting(self);
   fire_timers(self);
   expire(self);
+  if (holds_deadline(self) <= lk_loop_now(&self->loop))
+    lk_edge_tick(self->edge, lk_posix_monotonic_us());
   if (self->options->keys != NULL && lk_keyring_tick(self->options->keys, lk_loop_now(&self->loop)))
     lk_edge_recheck(self->edge);
   lk_longpoll_tick(&self->longpoll, lk_loop_now(&self->loop));
@@ -761,6 +793,7 @@ static uint64_t turn(void *ctx) {
   if (self->has_news) run_edge(self);
   self->has_news = false;
   say_numbers(self);
+  lk_links_blame_of_edge(self->options->links, self->options->index);
   return prepare_to_sleep(self) ? next_deadline(self) : 0;
 }
 
@@ -791,17 +824,6 @@ static lk_err reserve_timers(edge_process *self) {
   return err;
 }
 
-static lk_err watch_signals(edge_process *self) {
-  sigset_t stop;
-  (void)sigemptyset(&stop);
-  (void)sigaddset(&stop, SIGTERM);
-  (void)signal(SIGPIPE, SIG_IGN);
-  /* Ctrl-C reaches every process of the terminal; the supervisor decides what it means. */
-  (void)signal(SIGINT, SIG_IGN);
-  (void)signal(SIGHUP, SIG_IGN);
-  return lk_loop_watch_signals(&self->loop, &stop, on_signal, self);
-}
-
 static lk_err open_edge(edge_process *self) {
   uint64_t seeds[8];
   lk_err err = lk_posix_random(seeds, sizeof seeds);
@@ -811,12 +833,16 @@ static lk_err open_edge(edge_process *self) {
                                          .generation = seeds[0] | 1,
                                          .hash_seed = { seeds[1], seeds[2] },
                                          .access = self->routes.access,
-                                         .houses_count = self->options->links->rooms_count,
+                                         .rates = self->options->rates,
+                                         .houses_count = lk_links_rooms(self->options->links),
+                                         .gate = self->options->links->has_webhooks
+                                                     ? &self->options->gate
+                                                     : NULL,
                                          .aliases = self->options->aliases },
                      &self->edge);
   if (err != LK_OK) return err;
   lk_api_desk_init(&self->desk, self->env.alloc, &self->limits, self->edge,
-                   self->options->links->rooms_count);
+                   lk_links_rooms(self->options->links));
   lk_longpoll_init(&self->longpoll,
                    &(lk_longpoll_options){ .alloc = self->env.alloc,
                                            .limits = &self->limits,
@@ -830,7 +856,7 @@ static lk_err open_edge(edge_process *self) {
                            .longpoll = &self->longpoll,
                            .generation = seeds[5] | 1,
                            .hash_seed = { seeds[6], seeds[7] },
-                           .edges_count = self->options->links->edges_count,
+                           .edges_count = lk_links_edges(self->options->links),
                            .index = self->options->index,
                            .patience_ms = self->options->times.longpoll_window + PATIENCE_MS });
 }
@@ -862,7 +888,7 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
     self->senders[i] = (lk_link_sender){ .ring = lk_links_to_room(links, options->index, i),
                                          .bell = lk_links_room_bell(links, i) };
   }
-  for (uint32_t i = 0; i < links->edges_count; i++) {
+  for (uint32_t i = 0; i < lk_links_edges(links); i++) {
     if (i != options->index)
       self->edge_senders[i] = (lk_link_sender){ .ring = lk_links_way(links, options->index, i),
                                                 .bell = lk_links_edge_bell(links, i) };
@@ -877,6 +903,9 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
     .origins = &options->origins,
     .access = options->keys != NULL ? lk_keyring_access(options->keys) : NULL,
     .has_poll = has_poll,
+    .aliases = options->aliases,
+    .y_off = options->y_off,
+    .y_off_count = options->y_off_count,
     .ctx = self,
   };
   lk_routes_bodies(&self->limits, self->bodies);
@@ -888,10 +917,14 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
                                      .routes = &self->routes,
                                      .loop = &self->loop,
                                      .times = &options->times,
+                                     .proxies = options->proxies,
+                                     .is_private = options->keys == NULL &&
+                                                   !options->origins.is_reachable,
                                      .scratch = self->scratch,
                                      .scratch_len = SCRATCH_SIZE,
                                      .on_open = on_open,
                                      .on_message = on_message,
+                                     .on_beginning = on_beginning,
                                      .on_end = on_end,
                                      .on_poll = on_poll,
                                      .on_poll_end = on_poll_end,
@@ -905,7 +938,7 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
   if ((err = open_tls(self)) != LK_OK) return err;
   if ((err = reserve_timers(self)) != LK_OK) return err;
   if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
-  if ((err = watch_signals(self)) != LK_OK) return err;
+  if ((err = lk_process_watch_signals(&self->loop, on_signal, self)) != LK_OK) return err;
   if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) !=
       LK_OK)
     return err;
@@ -932,21 +965,6 @@ static void close_process(edge_process *self) {
   lk_free_array(self->env.alloc, (void *)self->places, self->places_cap, sizeof(lk_connection *));
 }
 
-static void tell_ready(const edge_process *self) {
-  lk_links_set(&lk_links_edge_numbers(self->options->links, self->options->index)->ready, 1);
-  static const uint64_t one = 1;
-  ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
-  (void)ignored; /* then the supervisor's words are late, and nothing else */
-}
-
-/* Whoever was here before may have died between taking a message and ringing. */
-static void ring_all(const edge_process *self) {
-  for (uint32_t i = 0; i < self->options->links->rooms_count; i++)
-    lk_bell_ring_always(lk_links_room_bell(self->options->links, i));
-  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
-    lk_bell_ring_always(lk_links_edge_bell(self->options->links, i));
-}
-
 int lk_edge_process_run(const lk_edge_process_options *options) {
   const lk_alloc *heap = lk_posix_heap();
   int code = LK_PROCESS_STOPPED;
@@ -954,8 +972,8 @@ int lk_edge_process_run(const lk_edge_process_options *options) {
   if (self == NULL) return LK_PROCESS_FAILED;
   lk_err err = open_process(self, options);
   if (err == LK_OK) {
-    tell_ready(self);
-    ring_all(self);
+    lk_process_tell_ready(options->links, lk_links_edge_numbers(options->links, options->index),
+                          options->ready_fd);
     lk_loop_run(&self->loop, turn, self);
   } else {
     lk_log_say(LK_LOG_edge_refused, "connections cannot be taken: %s (%s)", lk_err_text(err),

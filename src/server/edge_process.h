@@ -8,7 +8,10 @@
 
 #include "base/limits.h"
 #include "channel/alias.h"
+#include "channel/gate.h"
+#include "channel/bucket.h"
 #include "server/assets.h"
+#include "server/forwarded.h"
 #include "server/keyring.h"
 #include "server/links.h"
 #include "server/origin.h"
@@ -22,11 +25,16 @@ typedef struct lk_edge_process_options {
   int ready_fd;   /* an eventfd: 1 is written when connections are taken */
   const lk_assets *assets;
   lk_limits limits;
+  lk_rates rates;
   lk_times times;
   lk_aliases aliases;            /* of topics */
+  lk_gate gate;                  /* where the links have webhooks: before which topics they are asked */
+  const lk_slice *y_off;         /* topics that are not served at /y/ */
+  size_t y_off_count;
   bool debug_echo;               /* serve /debug/echo */
   lk_keyring *keys;              /* which this process takes over; NULL: an open server */
   lk_origin_rules origins;
+  lk_proxies proxies;            /* that are believed */
   const lk_tls_files *tls;       /* with an identity, which this process takes over; NULL: no TLS */
   const lk_tls_tickets *tickets; /* with |tls| */
 } lk_edge_process_options;

@@ -1,6 +1,7 @@
 /* server/links.c -- made whole or not at all. */
 #include "server/links.h"
 
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,8 +30,13 @@ lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges, uint
   LK_ASSERT(edges > 0 && rooms > 0);
   *self = (lk_links){ .edges_count = edges,
                       .rooms_count = rooms,
-                      .supervisor_pid = (uint64_t)getpid() };
+                      .supervisor_pid = (uint64_t)getpid(),
+                      .blame_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
   lk_err err = LK_ERR_NOMEM;
+  if (self->blame_fd < 0) {
+    *self = (lk_links){ 0 };
+    return LK_ERR_LIMIT;
+  }
   self->bells = lk_alloc_array(alloc, process_count(self), sizeof *self->bells);
   self->rings = lk_alloc_array(alloc, ring_count(self), sizeof *self->rings);
   if (self->bells != NULL) {
@@ -56,6 +62,13 @@ fail:
   return err;
 }
 
+lk_err lk_links_make_with_webhooks(lk_links *self, const lk_alloc *alloc, uint32_t edges,
+                                   uint32_t rooms) {
+  lk_err err = lk_links_make(self, alloc, edges + 1, rooms + 1);
+  self->has_webhooks = err == LK_OK;
+  return err;
+}
+
 void lk_links_close(lk_links *self, const lk_alloc *alloc) {
   for (size_t i = 0; self->bells != NULL && i < process_count(self); i++)
     lk_bell_close(&self->bells[i]);
@@ -68,6 +81,7 @@ void lk_links_close(lk_links *self, const lk_alloc *alloc) {
   lk_free_array(alloc, self->bells, process_count(self), sizeof *self->bells);
   lk_free_array(alloc, self->rings, ring_count(self), sizeof *self->rings);
   lk_free_array(alloc, self->ways, way_count(self), sizeof *self->ways);
+  if (self->supervisor_pid != 0) (void)close(self->blame_fd);
   *self = (lk_links){ 0 };
 }
 
@@ -120,6 +134,64 @@ bool lk_links_is_ready(const lk_links *self, uint64_t now_ms) {
     if (failed_ms != 0 && now_ms < failed_ms + LK_LINKS_DOUBT_MS) return false;
   }
   return true;
+}
+
+/* ---- what makes no sense ---- */
+
+static void take_over(lk_channel_ring *read, lk_channel_ring *written) {
+  lk_channel_ring_take_over_reading(read);
+  lk_channel_ring_take_over_writing(written);
+}
+
+void lk_links_take_over_edge(const lk_links *self, uint32_t edge) {
+  for (uint32_t i = 0; i < self->rooms_count; i++)
+    take_over(lk_links_to_edge(self, edge, i), lk_links_to_room(self, edge, i));
+  for (uint32_t i = 0; i < self->edges_count; i++) {
+    if (i != edge) take_over(lk_links_way(self, i, edge), lk_links_way(self, edge, i));
+  }
+}
+
+void lk_links_take_over_room(const lk_links *self, uint32_t room) {
+  for (uint32_t i = 0; i < self->edges_count; i++)
+    take_over(lk_links_to_room(self, i, room), lk_links_to_edge(self, i, room));
+}
+
+static void blame(const lk_links *self, lk_channel_ring *one, lk_channel_ring *other,
+                  lk_links_numbers *who) {
+  const uint64_t count = 1;
+  bool is_faulty = lk_channel_ring_take_fault(one);
+  if (!lk_channel_ring_take_fault(other) && !is_faulty) return;
+  lk_links_set(&who->blamed, atomic_load_explicit(&who->pid, memory_order_relaxed));
+  ssize_t ignored = write(self->blame_fd, &count, sizeof count);
+  (void)ignored;
+}
+
+/* The process for webhooks has one row, among the edges. */
+static lk_links_numbers *row_of_room(const lk_links *self, uint32_t room) {
+  bool is_webhooks = self->has_webhooks && room + 1 == self->rooms_count;
+  return is_webhooks ? lk_links_edge_numbers(self, self->edges_count - 1)
+                     : lk_links_room_numbers(self, room);
+}
+
+void lk_links_blame_of_edge(const lk_links *self, uint32_t edge) {
+  for (uint32_t i = 0; i < self->rooms_count; i++)
+    blame(self, lk_links_to_edge(self, edge, i), lk_links_to_room(self, edge, i),
+          row_of_room(self, i));
+  for (uint32_t i = 0; i < self->edges_count; i++) {
+    if (i == edge) continue;
+    blame(self, lk_links_way(self, i, edge), lk_links_way(self, edge, i),
+          lk_links_edge_numbers(self, i));
+  }
+}
+
+void lk_links_blame_of_room(const lk_links *self, uint32_t room) {
+  for (uint32_t i = 0; i < self->edges_count; i++)
+    blame(self, lk_links_to_room(self, i, room), lk_links_to_edge(self, i, room),
+          lk_links_edge_numbers(self, i));
+}
+
+bool lk_links_is_blamed(lk_links_numbers *self, uint64_t pid) {
+  return pid != 0 && atomic_exchange(&self->blamed, 0) == pid;
 }
 
 /* ---- frames ---- */

@@ -4,7 +4,8 @@
  *   room 0   ⇅        ⇅               a row of numbers that others may read
  *   room 1   ⇅        ⇅
  *
- * Between each two edges there is a ring in each direction as well.
+ * Between each two edges there is a ring in each direction as well. The process for webhooks is an edge to rooms and a room to
+ * edges (server/webhook_process.h).
  *
  * The supervisor makes all of it before it starts anybody, and whoever it starts inherits it; so a
  * process that is replaced leaves it to its successor. */
@@ -49,6 +50,7 @@ typedef struct lk_links_numbers {
   _Atomic uint64_t ready;     /* 1: it does its work */
   _Atomic uint64_t pid;       /* 0: there is none */
   _Atomic uint64_t starts;    /* processes in this place so far: the supervisor's */
+  _Atomic uint64_t blamed;    /* the pid of a process that has to be ended: whoever found why, for the supervisor */
 } lk_links_numbers;
 
 static inline void lk_links_say(lk_links_numbers *self, lk_links_number which, uint64_t value) {
@@ -79,14 +81,24 @@ static inline uint64_t lk_links_hear(const lk_links_numbers *self, lk_links_numb
 }
 
 typedef struct lk_links {
-  uint32_t edges_count;
-  uint32_t rooms_count;
+  uint32_t edges_count; /* the process for webhooks included, which has the last place of the edges */
+  uint32_t rooms_count; /* and the last of the rooms */
+  bool has_webhooks;
   lk_bell *bells;            /* of edges, then of rooms */
   lk_channel_ring *rings;    /* [edge][room][0: to the room, 1: to the edge] */
   lk_channel_ring *ways;     /* [edge from][edge to]; there is none from an edge to itself */
   lk_links_numbers *numbers; /* in shared memory; of edges, then of rooms */
   uint64_t supervisor_pid;   /* who made them */
+  int blame_fd;              /* an eventfd: readable where somebody was blamed */
 } lk_links;
+
+/* Those that have clients, and those that have rooms. */
+static inline uint32_t lk_links_edges(const lk_links *self) {
+  return self->edges_count - self->has_webhooks;
+}
+static inline uint32_t lk_links_rooms(const lk_links *self) {
+  return self->rooms_count - self->has_webhooks;
+}
 
 /* Whether every room can be reached and written to: all room processes do their work, and the storage of none has failed
  * within LK_LINKS_DOUBT_MS. |now_ms| is the monotonic time. */
@@ -96,6 +108,9 @@ bool lk_links_is_ready(const lk_links *self, uint64_t now_ms);
 /* LK_ERR_LIMIT, LK_ERR_NOMEM: nothing is held. */
 lk_err lk_links_make(lk_links *self, const lk_alloc *alloc, uint32_t edges,
                      uint32_t rooms) LK_MUST_USE;
+/* The same with a process for webhooks, which is one more of either. */
+lk_err lk_links_make_with_webhooks(lk_links *self, const lk_alloc *alloc, uint32_t edges,
+                                   uint32_t rooms) LK_MUST_USE;
 /* Safe on a zeroed struct, and twice. */
 void lk_links_close(lk_links *self, const lk_alloc *alloc);
 
@@ -126,6 +141,19 @@ static inline lk_links_numbers *lk_links_edge_numbers(const lk_links *self, uint
 static inline lk_links_numbers *lk_links_room_numbers(const lk_links *self, uint32_t room) {
   return &self->numbers[self->edges_count + room];
 }
+
+/* ---- what makes no sense ---- */
+
+/* A process mends its end of each ring when it begins, so that nobody is blamed for what its predecessor left. */
+void lk_links_take_over_edge(const lk_links *self, uint32_t edge);
+void lk_links_take_over_room(const lk_links *self, uint32_t room);
+
+/* Where a ring made no sense to this process, the one at its other end is blamed: the supervisor kills it. Once in a turn. */
+void lk_links_blame_of_edge(const lk_links *self, uint32_t edge);
+void lk_links_blame_of_room(const lk_links *self, uint32_t room);
+
+/* The supervisor: the process that |pid| was of this row is to be killed. Forgets it. */
+bool lk_links_is_blamed(lk_links_numbers *self, uint64_t pid);
 
 /* ---- sending frames ---- */
 

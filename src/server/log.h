@@ -8,7 +8,8 @@
  *
  * A line is one call of write() of at most LK_LOG_LINE_MAX bytes, so that lines of several processes do not mix, not
  * even in a pipe. It is one line whatever a value holds, and its JSON is valid: what does not fit is cut with "...".
- * What clients send or write is never logged; what the system says, and what the operator configured, may be.
+ * What clients send or write is never logged; what the system says, such as their addresses, and what the operator
+ * configured, may be.
  *
  * Of each event a process tells at most LK_LOG_BURST at once and then one in LK_LOG_EACH_MS; the next line says
  * how many were left out.

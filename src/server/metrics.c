@@ -38,6 +38,17 @@ static const char *const process_names[] = { "edge", "room" };
 static uint32_t count_of(const lk_links *links, number_of of) {
   return of == EDGE ? links->edges_count : links->rooms_count;
 }
+/* What |of| and |index| stand for: the process for webhooks has a row of each kind, and is told of once. */
+static const char *name_of(const lk_links *links, number_of of, uint32_t index) {
+  bool is_webhooks = links->has_webhooks && index == count_of(links, of) - 1;
+  if (is_webhooks) return of == EDGE ? "webhook" : NULL;
+  return process_names[of];
+}
+
+static uint32_t number_in_kind(const lk_links *links, number_of of, uint32_t index) {
+  return links->has_webhooks && index == count_of(links, of) - 1 ? 0 : index;
+}
+
 static lk_links_numbers *row_of(const lk_links *links, number_of of, uint32_t index) {
   return of == EDGE ? lk_links_edge_numbers(links, index) : lk_links_room_numbers(links, index);
 }
@@ -102,21 +113,29 @@ static void print_restarts(const lk_links *links, lk_buf *out) {
   print_head(out, name, "counter", "Processes that died and were replaced.");
   for (number_of of = EDGE; of <= ROOM; of++) {
     uint64_t total = 0;
-    for (uint32_t i = 0; i < count_of(links, of); i++) {
+    for (uint32_t i = 0; i < count_of(links, of) - links->has_webhooks; i++) {
       uint64_t starts = load(&row_of(links, of, i)->starts);
       total += starts > 0 ? starts - 1 : 0;
     }
     print(out, "%s{process=\"%s\"} %llu\n", name, process_names[of], (unsigned long long)total);
   }
+  if (!links->has_webhooks) return;
+  uint64_t starts = load(&row_of(links, EDGE, links->edges_count - 1)->starts);
+  print(out, "%s{process=\"webhook\"} %llu\n", name,
+        (unsigned long long)(starts > 0 ? starts - 1 : 0));
 }
 
 static void print_ready(const lk_links *links, lk_buf *out) {
   const char *name = "laniakea_process_ready";
   print_head(out, name, "gauge", "1 where the process does its work.");
   for (number_of of = EDGE; of <= ROOM; of++) {
-    for (uint32_t i = 0; i < count_of(links, of); i++)
-      print(out, "%s{process=\"%s\",index=\"%u\"} %u\n", name, process_names[of], (unsigned)i,
+    for (uint32_t i = 0; i < count_of(links, of); i++) {
+      const char *process = name_of(links, of, i);
+      if (process == NULL) continue;
+      print(out, "%s{process=\"%s\",index=\"%u\"} %u\n", name, process,
+            (unsigned)number_in_kind(links, of, i),
             load(&row_of(links, of, i)->ready) != 0 ? 1u : 0u);
+    }
   }
 }
 
@@ -144,8 +163,12 @@ static void print_memory(const lk_links *links, lk_buf *out) {
              "Memory of a process that is in RAM; what processes share counts in each of them.");
   print_resident(out, "supervisor", 0, links->supervisor_pid);
   for (number_of of = EDGE; of <= ROOM; of++) {
-    for (uint32_t i = 0; i < count_of(links, of); i++)
-      print_resident(out, process_names[of], (unsigned)i, load(&row_of(links, of, i)->pid));
+    for (uint32_t i = 0; i < count_of(links, of); i++) {
+      const char *process = name_of(links, of, i);
+      if (process != NULL)
+        print_resident(out, process, (unsigned)number_in_kind(links, of, i),
+                       load(&row_of(links, of, i)->pid));
+    }
   }
 }
 

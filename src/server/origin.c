@@ -171,13 +171,15 @@ static bool origin_fits(lk_slice scheme, const place *page, lk_slice rule) {
          lk_slice_equal(port_of(scheme, wanted.port), port_of(scheme, page->port));
 }
 
-bool lk_origin_is_served(const lk_origin_rules *rules, lk_slice origin, lk_slice host) {
+bool lk_origin_is_served_over(const lk_origin_rules *rules, lk_slice origin, lk_slice host,
+                              lk_slice over) {
   lk_slice scheme, rest = origin;
   place page;
   if (rules == NULL) rules = &no_rules;
   if (!take_scheme(&rest, &scheme) || !split_host(rest, &page)) return false;
   if (page.port.len > 0 && !is_port(page.port)) return false;
-  if (is_web(scheme) && host.len > 0 && lk_slice_equal_nocase(rest, host)) return true;
+  bool is_here = over.len > 0 ? lk_slice_equal_nocase(scheme, over) : is_web(scheme);
+  if (is_here && host.len > 0 && lk_slice_equal_nocase(rest, host)) return true;
   if (rules->origins_count == 0)
     return !rules->is_reachable && is_web(scheme) && lk_origin_host_is_loopback(rest);
   const char *at = rules->origins;
@@ -185,6 +187,10 @@ bool lk_origin_is_served(const lk_origin_rules *rules, lk_slice origin, lk_slice
     if (origin_fits(scheme, &page, next_text(&at))) return true;
   }
   return false;
+}
+
+bool lk_origin_is_served(const lk_origin_rules *rules, lk_slice origin, lk_slice host) {
+  return lk_origin_is_served_over(rules, origin, host, LK_SLICE_EMPTY);
 }
 
 bool lk_origin_is_origin_rule(lk_slice text) {

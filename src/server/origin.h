@@ -45,6 +45,11 @@ bool lk_origin_host_is_served(const lk_origin_rules *rules, lk_slice host);
  * absent header is the caller's affair. */
 bool lk_origin_is_served(const lk_origin_rules *rules, lk_slice origin, lk_slice host);
 
+/* The same where |scheme|, "http" or "https", is known by which pages reach the server: a page of the host itself that came
+ * by the other one is another page. Empty: not known. */
+bool lk_origin_is_served_over(const lk_origin_rules *rules, lk_slice origin, lk_slice host,
+                              lk_slice scheme);
+
 /* Whether a text may stand in |hosts| or |origins|. */
 bool lk_origin_is_host_rule(lk_slice text);
 bool lk_origin_is_origin_rule(lk_slice text);

@@ -10,7 +10,6 @@
 #include "server/room_process.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/budget.h"
@@ -44,6 +43,7 @@ typedef struct room_process {
   uint64_t dropped_told;
   uint64_t failures_told;
   uint64_t failures_said;
+  bool full_said;
 } room_process;
 
 /* ---- rings ---- */
@@ -125,6 +125,8 @@ static void say_numbers(room_process *self) {
     lk_links_set(&row->failed_ms, lk_loop_now(&self->loop));
   }
   lk_links_say(row, LK_NUMBER_storage_failures, stats.storage_failures);
+  lk_links_say(row, LK_NUMBER_storage_full, stats.is_full);
+  lk_links_say(row, LK_NUMBER_changes_refused, stats.refused);
   if (stats.rooms_dropped > self->dropped_told) {
     lk_log_say(LK_LOG_rooms_dropped, "rooms were ended by an error of their journal or their own: %llu so far",
                (unsigned long long)stats.rooms_dropped);
@@ -139,6 +141,11 @@ static void say_numbers(room_process *self) {
   lk_links_say(row, LK_NUMBER_snapshots, stats.snapshots);
   lk_links_say(row, LK_NUMBER_journal_failures, stats.journal_failures);
   lk_links_say(row, LK_NUMBER_rooms_dropped, stats.rooms_dropped);
+  lk_links_say(row, LK_NUMBER_refused_rooms, stats.refused_rooms);
+  lk_links_say(row, LK_NUMBER_refused_members, stats.refused_members);
+  lk_links_say(row, LK_NUMBER_refused_presence, stats.refused_presence);
+  lk_links_say(row, LK_NUMBER_refused_limits, stats.refused_limits);
+  lk_links_say(row, LK_NUMBER_members_skipped, stats.members_skipped);
   lk_links_say(row, LK_NUMBER_erased, stats.erased);
   if (self->memory != NULL)
     lk_links_say(row, LK_NUMBER_memory_used, lk_shared_storage_used(self->memory));
@@ -155,6 +162,17 @@ static void say_failure(room_process *self) {
              lk_err_name(stats.journal_err));
 }
 
+/* Changes are refused until somebody frees some. */
+static void say_space(room_process *self) {
+  lk_house_stats stats = lk_house_get_stats(self->house);
+  if (stats.is_full == self->full_said) return;
+  self->full_said = stats.is_full;
+  if (stats.is_full)
+    lk_log_say(LK_LOG_storage_full, "there is no space to keep changes, which are refused with storage_full: free some in %s",
+               self->options->directory == NULL ? "memory" : self->options->directory);
+  else lk_log_say(LK_LOG_storage_has_space, "there is space again, and changes are taken");
+}
+
 static bool is_done(const room_process *self) {
   return self->stop_ms != LK_LOOP_NEVER &&
          (lk_house_is_idle(self->house) || lk_loop_now(&self->loop) >= self->stop_ms);
@@ -166,6 +184,8 @@ static uint64_t turn(void *ctx) {
   for (int i = 0; i < TURN_ROUNDS && exchange(self); i++) continue;
   say_numbers(self);
   say_failure(self);
+  say_space(self);
+  lk_links_blame_of_room(self->options->links, self->options->index);
   if (is_done(self)) {
     lk_loop_stop(&self->loop);
     return LK_LOOP_NEVER;
@@ -176,17 +196,6 @@ static uint64_t turn(void *ctx) {
 }
 
 /* ---- birth and end ---- */
-
-static lk_err watch_signals(room_process *self) {
-  sigset_t stop;
-  (void)sigemptyset(&stop);
-  (void)sigaddset(&stop, SIGTERM);
-  (void)signal(SIGPIPE, SIG_IGN);
-  /* Ctrl-C reaches every process of the terminal; the supervisor decides what it means. */
-  (void)signal(SIGINT, SIG_IGN);
-  (void)signal(SIGHUP, SIG_IGN);
-  return lk_loop_watch_signals(&self->loop, &stop, on_signal, self);
-}
 
 /* What a sync took is seen where it is made: by the storage's thread, which is the only one that writes these cells. The
  * calls of a storage have no context, and a process has one storage. */
@@ -253,7 +262,7 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
                                          .bell = lk_links_edge_bell(links, i) };
   }
   if ((err = lk_loop_init(&self->loop)) != LK_OK) return err;
-  if ((err = watch_signals(self)) != LK_OK) return err;
+  if ((err = lk_process_watch_signals(&self->loop, on_signal, self)) != LK_OK) return err;
   if ((err = lk_loop_add(&self->loop, &self->bell_watch, self->bell->fd, EPOLLIN, on_bell)) !=
       LK_OK)
     return err;
@@ -275,19 +284,6 @@ static void close_process(room_process *self) {
   lk_loop_deinit(&self->loop);
 }
 
-static void tell_ready(const room_process *self) {
-  lk_links_set(&lk_links_room_numbers(self->options->links, self->options->index)->ready, 1);
-  static const uint64_t one = 1;
-  ssize_t ignored = write(self->options->ready_fd, &one, sizeof one);
-  (void)ignored; /* then the supervisor's words are late, and nothing else */
-}
-
-/* Whoever was here before may have died between taking a message and ringing. */
-static void ring_all(const room_process *self) {
-  for (uint32_t i = 0; i < self->options->links->edges_count; i++)
-    lk_bell_ring_always(lk_links_edge_bell(self->options->links, i));
-}
-
 int lk_room_process_run(const lk_room_process_options *options) {
   const lk_alloc *heap = lk_posix_heap();
   int code = LK_PROCESS_STOPPED;
@@ -295,8 +291,8 @@ int lk_room_process_run(const lk_room_process_options *options) {
   if (self == NULL) return LK_PROCESS_FAILED;
   lk_err err = open_process(self, options);
   if (err == LK_OK) {
-    tell_ready(self);
-    ring_all(self);
+    lk_process_tell_ready(options->links, lk_links_room_numbers(options->links, options->index),
+                          options->ready_fd);
     lk_loop_run(&self->loop, turn, self);
   } else {
     lk_log_say(LK_LOG_storage_refused, "rooms cannot be served from %s: %s (%s)",

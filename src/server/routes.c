@@ -16,6 +16,7 @@
 
 #include "codec/utf.h"
 #include "codec/base64.h"
+#include "room/policy.h"
 #include "server/api.h"
 #include "server/origin.h"
 #include "wire/upgrade.h"
@@ -27,6 +28,7 @@
 typedef struct exchange {
   const lk_routes *routes;
   const lk_http1_request *request;
+  lk_slice scheme;
   uint64_t wall_ms;
   lk_buf *out;
   lk_answer *answer;
@@ -161,11 +163,12 @@ static bool asks_served_version(lk_slice query, lk_message_form *form) {
   return is_v2 || is_version(vsn, LK_LIT("1.0."));
 }
 
-static bool origin_ok(const lk_origin_rules *rules, const lk_http1_request *request) {
+static bool origin_ok(const exchange *x) {
   lk_slice origin;
-  lk_err err = lk_http1_header(request, LK_LIT("origin"), &origin);
+  lk_err err = lk_http1_header(x->request, LK_LIT("origin"), &origin);
   return err == LK_ERR_NOT_FOUND ||
-         (err == LK_OK && lk_origin_is_served(rules, origin, request->host));
+         (err == LK_OK && lk_origin_is_served_over(x->routes->origins, origin, x->request->host,
+                                                   x->scheme));
 }
 
 /* ---- who it is ---- */
@@ -244,6 +247,7 @@ static lk_err write_refusal(lk_err why, lk_slice before, lk_buf *out) {
 /* As genuine Phoenix refuses, and with the reason. */
 static lk_err refuse_token(const exchange *x, lk_err why) {
   lk_buf body;
+  x->answer->why = why;
   if (why == LK_ERR_NOMEM) return refuse(x, 503);
   lk_buf_init(&body, x->out->alloc, 1024);
   lk_err err = write_refusal(why, LK_LIT("{"), &body);
@@ -269,14 +273,14 @@ static lk_err upgrade_or_ask(const exchange *x) {
 
 static lk_err answer_socket(const exchange *x) {
   if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
-  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
+  if (!origin_ok(x)) return refuse(x, 403);
   if (!asks_served_version(x->request->query, &x->answer->form)) return refuse(x, 403);
   return upgrade_or_ask(x);
 }
 
 static lk_err answer_echo(const exchange *x) {
   if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
-  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
+  if (!origin_ok(x)) return refuse(x, 403);
   lk_err why = lk_upgrade_check(x->request);
   if (why == LK_OK)
     why = lk_ws_offer_read(x->request, &x->routes->echo->deflate, &x->answer->deflate,
@@ -307,15 +311,36 @@ static lk_err read_document(lk_slice name, const lk_alloc *alloc, lk_answer *ans
   return err;
 }
 
+static bool is_off(const exchange *x) {
+  uint8_t bytes[LK_ALIAS_TOPIC_MAX];
+  lk_slice topic = lk_slice_of(x->answer->topic, x->answer->topic_len);
+  if (x->routes->aliases.count > 0)
+    topic = lk_aliases_resolve(&x->routes->aliases, topic, bytes);
+  for (size_t i = 0; i < x->routes->y_off_count; i++) {
+    if (lk_topic_matches(x->routes->y_off[i], topic)) return true;
+  }
+  return false;
+}
+
+/* What the client is told is within the WebSocket: outside of it, a page would not hear it. */
+static lk_err upgrade_and_tell(const exchange *x) {
+  lk_err why = lk_upgrade_check(x->request);
+  if (why != LK_OK) return upgrade_or_refuse(x, why);
+  why = is_off(x) ? LK_ERR_DIALECT : admit(x);
+  if (why == LK_ERR_NOMEM) return refuse(x, 503);
+  x->answer->why = why == LK_ERR_TOO_BIG ? LK_ERR_TOKEN_INVALID : why;
+  return upgrade_or_refuse(x, LK_OK);
+}
+
 /* What stands in the query but the token is the provider's business. */
 static lk_err answer_document(const exchange *x) {
   lk_slice name = lk_slice_skip(x->request->path, sizeof DOCUMENT_PATH - 1);
   if (!lk_upgrade_is_wanted(x->request)) return refuse(x, 400);
-  if (!origin_ok(x->routes->origins, x->request)) return refuse(x, 403);
+  if (!origin_ok(x)) return refuse(x, 403);
   x->answer->form = LK_MESSAGE_Y;
   lk_err err = read_document(name, x->out->alloc, x->answer);
   switch (err) {
-  case LK_OK: return upgrade_or_ask(x);
+  case LK_OK: return upgrade_and_tell(x);
   case LK_ERR_NOMEM: return err;
   case LK_ERR_NOT_FOUND: return refuse(x, 404);
   case LK_ERR_LIMIT: return refuse(x, 414);
@@ -364,6 +389,7 @@ static lk_err refuse_poll(const exchange *x) {
 
 static lk_err refuse_poll_token(const exchange *x, lk_err why) {
   lk_buf body;
+  x->answer->why = why;
   lk_buf_init(&body, x->out->alloc, 1024);
   lk_err err = write_refusal(why, LK_LIT("{\"status\":403,"), &body);
   if (err == LK_OK)
@@ -410,7 +436,7 @@ static lk_err answer_longpoll(const exchange *x) {
   bool is_options = lk_slice_equal(x->request->method, LK_LIT("OPTIONS"));
   if (!is_options && !answer->is_post && !lk_slice_equal(x->request->method, LK_LIT("GET")))
     return refuse(x, 400);
-  if (!origin_ok(x->routes->origins, x->request)) return refuse_poll(x);
+  if (!origin_ok(x)) return refuse_poll(x);
   if (is_options) return answer_preflight(x);
   if (!asks_served_version(x->request->query, &answer->form)) return refuse_poll(x);
   if (answer->form == LK_MESSAGE_V2) answer->form = LK_MESSAGE_V2_TEXT;
@@ -465,7 +491,7 @@ static lk_err answer_api_preflight(const exchange *x) {
 }
 
 static lk_err answer_api(const exchange *x) {
-  if (!origin_ok(x->routes->origins, x->request) || comes_from_elsewhere(x->request))
+  if (!origin_ok(x) || comes_from_elsewhere(x->request))
     return refuse_origin(x);
   if (lk_slice_equal(x->request->method, LK_LIT("OPTIONS"))) return answer_api_preflight(x);
   x->answer->api = true;
@@ -606,9 +632,9 @@ static bool is_read(const exchange *x) {
   return is_head(x) || lk_slice_equal(x->request->method, LK_LIT("GET"));
 }
 
-lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
-                        lk_buf *out, lk_answer *answer) {
-  exchange x = { self, request, wall_ms, out, answer };
+lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, lk_slice scheme,
+                        uint64_t wall_ms, lk_buf *out, lk_answer *answer) {
+  exchange x = { self, request, scheme, wall_ms, out, answer };
   *answer = (lk_answer){ .keep_alive = request->keep_alive };
   if (!lk_origin_host_is_served(self->origins, request->host)) return refuse(&x, 403);
   if (lk_slice_equal(request->path, LK_LIT("/socket/websocket"))) return answer_socket(&x);

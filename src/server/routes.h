@@ -15,12 +15,16 @@
  * token=... of the query; the first of these counts. What is refused gets a short JSON body:
  * {"error":code,"message":text}.
  *
+ * A page cannot see why an upgrade was refused, and y-websocket tries again for ever. So a client of /y/ without a good
+ * token, or of a document that is not to be had there, is upgraded and closed at once with a code that says so.
+ *
  * Requests in, bytes out: no socket, no file, no clock. */
 #ifndef LK_SERVER_ROUTES_H
 #define LK_SERVER_ROUTES_H
 
 #include "server/assets.h"
 #include "channel/access.h"
+#include "channel/alias.h"
 #include "channel/message.h"
 #include "server/echo.h"
 #include "server/origin.h"
@@ -38,6 +42,9 @@ typedef struct lk_routes {
   const lk_access *access;        /* NULL: nobody is asked for a token */
   /* Whether the token of a long-poll may name a session: then its client has been asked. With |access|. */
   bool (*has_poll)(void *ctx, lk_slice token);
+  lk_aliases aliases;       /* of topics */
+  const lk_slice *y_off;    /* topics, or beginnings of them, that are not to be had at /y/ */
+  size_t y_off_count;
   /* Appends the text of /metrics. */
   void (*metrics)(void *ctx, lk_buf *out);
   void *ctx;
@@ -46,7 +53,8 @@ typedef struct lk_routes {
 #define LK_ROUTES_TOPIC_MAX 255
 
 typedef struct lk_answer {
-  bool upgrade; /* nothing was written: the caller upgrades, or answers with lk_routes_refuse */
+  bool upgrade; /* nothing was written: the caller upgrades, or answers with lk_routes_refuse. Where |why| is not LK_OK, it closes
+                 * the WebSocket at once, and says that */
   bool echo;    /* with |upgrade|: what comes is sent back */
   bool packed;  /* with |echo|: compression was agreed on, as |deflate| says */
   bool keep_alive;
@@ -56,7 +64,8 @@ typedef struct lk_answer {
   uint8_t topic[LK_ROUTES_TOPIC_MAX]; /* with |upgrade| and LK_MESSAGE_Y: the document, so many bytes of UTF-8 */
   uint16_t topic_len;
   bool api;   /* nothing was written: the caller asks by server/api.h, and says what that says */
-  lk_err why; /* with |api|: LK_OK, or what is wrong with the client's token */
+  lk_err why; /* LK_OK, or what is wrong with the client's token; with |upgrade| also with its topic. What it is for where neither
+               * |api| nor |upgrade| is set has been written */
   lk_slice token;       /* with |poll|: in the request; empty: none */
   lk_message_form form; /* with |upgrade| or |poll|: what the client speaks */
   lk_grant *grant; /* with |upgrade|, |poll| or |api|: what the client's token gave; the caller's. NULL: none */
@@ -64,9 +73,10 @@ typedef struct lk_answer {
   lk_slice body; /* follows what was written; lives as long as the program */
 } lk_answer;
 
-/* Answers |request| at |wall_ms|. LK_ERR_NOMEM, LK_ERR_LIMIT: |out| is as before. */
-lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, uint64_t wall_ms,
-                        lk_buf *out, lk_answer *answer) LK_MUST_USE;
+/* Answers |request| at |wall_ms|, of a page that reaches the server by |scheme|: "http" or "https", or empty where that is not
+ * known. LK_ERR_NOMEM, LK_ERR_LIMIT: |out| is as before. */
+lk_err lk_routes_answer(const lk_routes *self, const lk_http1_request *request, lk_slice scheme,
+                        uint64_t wall_ms, lk_buf *out, lk_answer *answer) LK_MUST_USE;
 
 /* Whether the client of |head|, of which only the head has come, may send a long body: LK_OK, or why its token is not
  * good. It says nothing of paths and rights. */

@@ -42,7 +42,7 @@ const lk_setting_row *lk_setting_row_of(lk_setting setting) {
 }
 
 /* Limits of bytes are told by their names, as limits.def promises. */
-static lk_setting_type type_of(const lk_setting_row *row) {
+lk_setting_type lk_setting_type_of(const lk_setting_row *row) {
   bool is_bytes = row->preset == NULL &&
                   lk_slice_ends_with(lk_slice_cstr(row->name), LK_LIT("_bytes"));
   return is_bytes ? LK_SETTING_BYTES : row->type;
@@ -119,7 +119,7 @@ static void print_quantity(uint64_t value, const unit *units, size_t count, char
 char *lk_setting_expectation(const lk_setting_row *row, char *out, size_t size) {
   char least[32], most[32];
   unsigned long long low = row->least, high = row->most;
-  switch (type_of(row)) {
+  switch (lk_setting_type_of(row)) {
   case LK_SETTING_ADDRESS:
     (void)snprintf(out, size, "an address in numbers, such as 127.0.0.1 or ::1");
     break;
@@ -229,7 +229,7 @@ static bool read_flag(const char *text, uint64_t *out) {
 
 /* Whether |text| is what |row| asks for; |*number| where it has one. */
 static bool read_value(const lk_setting_row *row, const char *text, uint64_t *number) {
-  switch (type_of(row)) {
+  switch (lk_setting_type_of(row)) {
   case LK_SETTING_PORT:
   case LK_SETTING_COUNT:
     return read_quantity(text, UNITS(no_units), number) && in_range(row, *number);
@@ -392,4 +392,18 @@ lk_limits lk_settings_limits(const lk_settings *self) {
     LK_ASSERT(err == LK_OK); /* its range is the setting's */
   }
   return limits;
+}
+
+#define RATE(of)                                                                                   \
+  {                                                                                                \
+    .messages = lk_settings_number(self, LK_SETTING_rate_##of##_messages),                         \
+    .bytes = lk_settings_number(self, LK_SETTING_rate_##of##_bytes),                               \
+    .joins = lk_settings_number(self, LK_SETTING_rate_##of##_joins)                                \
+  }
+
+lk_rates lk_settings_rates(const lk_settings *self) {
+  return (lk_rates){ .burst_ns = lk_settings_number(self, LK_SETTING_rate_burst) * 1000000,
+                     .connection = RATE(connection),
+                     .subject = RATE(subject),
+                     .topic = RATE(topic) };
 }

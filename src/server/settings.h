@@ -18,7 +18,9 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "channel/alias.h"
+#include "channel/bucket.h"
 #include "room/policy.h"
+#include "server/forwarded.h"
 
 #define LK_SETTINGS_FILE_MAX (256u * 1024)
 #define LK_SETTINGS_PROBLEMS_MAX 20
@@ -75,6 +77,9 @@ typedef struct lk_setting_row {
 } lk_setting_row;
 
 const lk_setting_row *lk_setting_row_of(lk_setting setting);
+
+/* How its value is read: limits of bytes are COUNT in the table, and BYTES here. */
+lk_setting_type lk_setting_type_of(const lk_setting_row *row);
 
 /* Whether its value is several texts. */
 static inline bool lk_setting_is_list(const lk_setting_row *row) {
@@ -172,7 +177,8 @@ static inline const char *lk_settings_text(const lk_settings *self, lk_setting s
   return text[0] != 0 ? text : NULL;
 }
 lk_limits lk_settings_limits(const lk_settings *self);
-/* The aliases, which borrow from |self| and are in |items|; those that finish() complained of are not all there. */
+lk_rates lk_settings_rates(const lk_settings *self);
+/* The aliases, and behind them our own, which borrow from |self| and are in |items|; those that finish() complained of are not all there. */
 lk_aliases lk_settings_aliases(const lk_settings *self, lk_alias items[LK_ALIASES_MAX]);
 
 /* Rules for topics, likewise. */
@@ -180,7 +186,14 @@ lk_aliases lk_settings_aliases(const lk_settings *self, lk_alias items[LK_ALIASE
 typedef struct lk_settings_rules {
   lk_slice ephemeral[LK_SETTINGS_RULES_MAX];
   lk_idle_rule idle[LK_SETTINGS_RULES_MAX];
+  lk_version_rule versions[LK_SETTINGS_RULES_MAX];
+  lk_slice y_off[LK_SETTINGS_RULES_MAX];
+  lk_network proxies[LK_PROXIES_MAX];
 } lk_settings_rules;
+/* Those of y.off into |items|; how many. */
+size_t lk_settings_y_off(const lk_settings *self, lk_settings_rules *items);
+/* Likewise. */
+lk_proxies lk_settings_proxies(const lk_settings *self, lk_settings_rules *items);
 lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *items);
 
 #endif

@@ -13,6 +13,10 @@
 #include <unistd.h>
 
 #include "server/origin.h"
+#include "server/webhook_options.h"
+#include "server/own_secret.h"
+
+#define HOW_MAX 384
 
 static bool is_given(const lk_settings *self, lk_setting setting) {
   return self->values[setting].source != LK_SETTINGS_DEFAULT &&
@@ -28,23 +32,37 @@ static bool has_keys(const lk_settings *self) {
          is_given(self, LK_SETTING_token_jwt_public_key_file);
 }
 
+/* Somebody has said who may do what, or that all may do everything. */
+static bool is_guarded(const lk_settings *self) {
+  return has_keys(self) || lk_settings_flag(self, LK_SETTING_open);
+}
+
+/* Which files those are, for people: the data directory has one. */
+static const char *how_to_guard(const lk_settings *self, char *out, size_t size) {
+  const char *data = lk_settings_text(self, LK_SETTING_data);
+  (void)snprintf(out, size,
+                 "name a file with a key of tokens by token.secret-file%s%s%s, "
+                 "token.jwt-secret-file or token.jwt-public-key-file, or let everybody do everything "
+                 "by open",
+                 data != NULL ? " (`laniakea token mint` uses " : "", data != NULL ? data : "",
+                 data != NULL ? "/" LK_OWN_SECRET_NAME ")" : "");
+  return out;
+}
+
 /* Where others can connect, somebody must have said who may, or that all may. */
 static void check_address(lk_settings *self, lk_setting setting) {
   const char *text = self->values[setting].text;
   struct in6_addr v6;
   struct in_addr v4;
-  char name[LK_SETTINGS_VARIABLE_MAX];
+  char name[LK_SETTINGS_VARIABLE_MAX], how[HOW_MAX];
   (void)lk_settings_origin(self, setting, name, sizeof name);
   if (inet_pton(AF_INET, text, &v4) != 1 && inet_pton(AF_INET6, text, &v6) != 1)
     COMPLAIN(self, setting, "%s %s is not an address in numbers, such as 127.0.0.1 or ::1", name,
              text);
-  else if (!lk_origin_address_is_loopback(text) && !has_keys(self) &&
-           !lk_settings_flag(self, LK_SETTING_open))
+  else if (!lk_origin_address_is_loopback(text) && !is_guarded(self))
     COMPLAIN(self, setting,
-             "%s %s can be reached by others, and nothing says who may do what: name a file with a "
-             "key of tokens by token.secret-file, token.jwt-secret-file or "
-             "token.jwt-public-key-file, or let everybody do everything by open",
-             name, text);
+             "%s %s can be reached by others, and nothing says who may do what: %s", name, text,
+             how_to_guard(self, how, sizeof how));
 }
 
 static void check_open(lk_settings *self) {
@@ -107,14 +125,17 @@ static void check_data(lk_settings *self) {
     COMPLAIN(self, LK_SETTING_data, "data: %s is not a directory", path);
 }
 
+#define CONFIGURED_MAX (LK_ALIASES_MAX - LK_ALIASES_OWN)
+
 lk_aliases lk_settings_aliases(const lk_settings *self, lk_alias items[LK_ALIASES_MAX]) {
   const lk_setting_value *value = &self->values[LK_SETTING_aliases];
   const char *text = value->text;
   lk_aliases aliases = { items, 0 };
-  for (uint32_t i = 0; i < value->count && aliases.count < LK_ALIASES_MAX; i++) {
+  for (uint32_t i = 0; i < value->count && aliases.count < CONFIGURED_MAX; i++) {
     if (lk_alias_read(lk_slice_cstr(text), &items[aliases.count]) == LK_OK) aliases.count++;
     text += strlen(text) + 1;
   }
+  items[aliases.count++] = (lk_alias)LK_ALIAS_COUNTER;
   return aliases;
 }
 
@@ -124,26 +145,98 @@ static bool is_pattern(lk_slice text) {
   return text.len > 0 && (at == LK_SLICE_NONE || at == text.len - 1);
 }
 
+static bool is_version_rule(lk_slice text) {
+  lk_version_rule rule;
+  return lk_version_rule_read(text, &rule) == LK_OK && is_pattern(rule.pattern);
+}
+
 static bool is_idle_rule(lk_slice text) {
   lk_idle_rule rule;
   return lk_idle_rule_read(text, &rule) == LK_OK && is_pattern(rule.pattern);
 }
 
+/* Patterns that borrow from |setting|; how many. */
+static size_t read_patterns(const lk_settings *self, lk_setting setting, lk_slice *out) {
+  const lk_setting_value *value = &self->values[setting];
+  const char *text = value->text;
+  size_t count = 0;
+  for (; count < value->count && count < LK_SETTINGS_RULES_MAX; text += strlen(text) + 1)
+    out[count++] = lk_slice_cstr(text);
+  return count;
+}
+
+size_t lk_settings_y_off(const lk_settings *self, lk_settings_rules *items) {
+  return read_patterns(self, LK_SETTING_y_off, items->y_off);
+}
+
+/* With * each page that somebody opens may talk to a server of his machine; that of hosts lets it do so by giving itself a
+ * name that points here. */
+static void check_any(lk_settings *self, lk_setting setting, const char *what) {
+  const lk_setting_value *value = &self->values[setting];
+  const char *text = value->text;
+  for (uint32_t i = 0; i < value->count; i++, text += strlen(text) + 1) {
+    if (strcmp(text, "*") != 0 || is_guarded(self)) continue;
+    COMPLAIN(self, setting,
+             "%s: * lets every page of the web in, and nothing asks who is behind it: name %s; or "
+             "have tokens asked for by a key, or say open",
+             lk_setting_row_of(setting)->name, what);
+  }
+}
+
+lk_proxies lk_settings_proxies(const lk_settings *self, lk_settings_rules *items) {
+  const lk_setting_value *value = &self->values[LK_SETTING_trusted_proxies];
+  const char *text = value->text;
+  lk_proxies proxies = { items->proxies, 0 };
+  for (uint32_t i = 0; i < value->count && proxies.count < LK_PROXIES_MAX; i++) {
+    if (lk_network_read(lk_slice_cstr(text), &items->proxies[proxies.count])) proxies.count++;
+    text += strlen(text) + 1;
+  }
+  return proxies;
+}
+
+static bool is_network(lk_slice text) {
+  lk_network ignored;
+  return lk_network_read(text, &ignored);
+}
+
+/* A server behind a proxy is everybody's whom the proxy lets pass, wherever it listens. */
+static void check_proxies(lk_settings *self) {
+  char how[HOW_MAX];
+  check_rules(self, LK_SETTING_trusted_proxies, is_network,
+              "an address, or a network with no bits behind its length, such as 10.0.0.0/8 or "
+              "2001:db8::/32");
+  if (self->values[LK_SETTING_trusted_proxies].count > LK_PROXIES_MAX)
+    COMPLAIN(self, LK_SETTING_trusted_proxies, "trusted-proxies: more than %d", LK_PROXIES_MAX);
+  if (is_given(self, LK_SETTING_trusted_proxies) && !is_guarded(self))
+    COMPLAIN(self, LK_SETTING_trusted_proxies,
+             "trusted-proxies: others can reach the server through a proxy, and nothing says who "
+             "may do what: %s",
+             how_to_guard(self, how, sizeof how));
+}
+
+static size_t read_version_rules(const lk_settings *self, lk_version_rule *out) {
+  const lk_setting_value *value = &self->values[LK_SETTING_versions];
+  const char *text = value->text;
+  size_t count = 0;
+  for (uint32_t i = 0; i < value->count && i < LK_SETTINGS_RULES_MAX; i++) {
+    if (lk_version_rule_read(lk_slice_cstr(text), &out[count]) == LK_OK) count++;
+    text += strlen(text) + 1;
+  }
+  return count;
+}
+
 lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *items) {
-  const lk_setting_value *ephemeral = &self->values[LK_SETTING_ephemeral];
   const lk_setting_value *idle = &self->values[LK_SETTING_room_idle_for];
   lk_room_policy policy = { .ephemeral = items->ephemeral,
                             .idle = items->idle,
+                            .versions = items->versions,
                             .idle_ms = lk_settings_number(self, LK_SETTING_room_idle),
                             .profiles = LK_PRESET_LENIENT };
-  const char *text = ephemeral->text;
+  const char *text = idle->text;
   if (strcmp(lk_settings_text(self, LK_SETTING_profiles), "strict") == 0)
     policy.profiles = LK_PRESET_STRICT;
-  for (uint32_t i = 0; i < ephemeral->count && i < LK_SETTINGS_RULES_MAX; i++) {
-    items->ephemeral[policy.ephemeral_count++] = lk_slice_cstr(text);
-    text += strlen(text) + 1;
-  }
-  text = idle->text;
+  policy.versions_count = read_version_rules(self, items->versions);
+  policy.ephemeral_count = read_patterns(self, LK_SETTING_ephemeral, items->ephemeral);
   for (uint32_t i = 0; i < idle->count && i < LK_SETTINGS_RULES_MAX; i++) {
     if (lk_idle_rule_read(lk_slice_cstr(text), &items->idle[policy.idle_count]) == LK_OK)
       policy.idle_count++;
@@ -152,15 +245,24 @@ lk_room_policy lk_settings_policy(const lk_settings *self, lk_settings_rules *it
   return policy;
 }
 
+static void check_patterns(lk_settings *self, lk_setting setting) {
+  check_rules(self, setting, is_pattern, "a topic, or the beginning of topics with a * behind");
+  if (self->values[setting].count > LK_SETTINGS_RULES_MAX)
+    COMPLAIN(self, setting, "%s: more than %d", lk_setting_row_of(setting)->name,
+             LK_SETTINGS_RULES_MAX);
+}
+
 static void check_policy(lk_settings *self) {
-  check_rules(self, LK_SETTING_ephemeral, is_pattern,
-              "a topic, or the beginning of topics with a * behind");
+  check_patterns(self, LK_SETTING_ephemeral);
+  check_patterns(self, LK_SETTING_y_off);
   check_rules(self, LK_SETTING_room_idle_for, is_idle_rule,
               "TOPIC=TIME or TOPIC*=TIME, such as doc:live-*=5m");
-  if (self->values[LK_SETTING_ephemeral].count > LK_SETTINGS_RULES_MAX)
-    COMPLAIN(self, LK_SETTING_ephemeral, "ephemeral: more than %d", LK_SETTINGS_RULES_MAX);
+  check_rules(self, LK_SETTING_versions, is_version_rule,
+              "TOPIC=TIME, TOPIC=TIME/COUNT or TOPIC=saved, such as doc:notes-*=1h/50");
   if (self->values[LK_SETTING_room_idle_for].count > LK_SETTINGS_RULES_MAX)
     COMPLAIN(self, LK_SETTING_room_idle_for, "room.idle-for: more than %d", LK_SETTINGS_RULES_MAX);
+  if (self->values[LK_SETTING_versions].count > LK_SETTINGS_RULES_MAX)
+    COMPLAIN(self, LK_SETTING_versions, "versions: more than %d", LK_SETTINGS_RULES_MAX);
 }
 
 static bool is_alias(lk_slice text) {
@@ -172,8 +274,8 @@ static void check_aliases(lk_settings *self) {
   lk_alias items[LK_ALIASES_MAX];
   const lk_aliases aliases = lk_settings_aliases(self, items);
   check_rules(self, LK_SETTING_aliases, is_alias, "NAME=TOPIC, or NAME*=TOPIC*");
-  if (self->values[LK_SETTING_aliases].count > LK_ALIASES_MAX)
-    COMPLAIN(self, LK_SETTING_aliases, "aliases: more than %d", LK_ALIASES_MAX);
+  if (self->values[LK_SETTING_aliases].count > CONFIGURED_MAX)
+    COMPLAIN(self, LK_SETTING_aliases, "aliases: more than %d", CONFIGURED_MAX);
   else if (!lk_aliases_are_apart(&aliases))
     COMPLAIN(self, LK_SETTING_aliases,
              "aliases: what one leads to is the name of another; name the topic itself");
@@ -213,10 +315,14 @@ void lk_settings_finish(lk_settings *self) {
   check_pair(self, LK_SETTING_tls_listen, LK_SETTING_tls_cert);
   check_open(self);
   check_policy(self);
+  check_proxies(self);
+  check_any(self, LK_SETTING_hosts, "the names of this server, such as app.example or *.app.example");
+  check_any(self, LK_SETTING_origins, "the pages, such as https://app.example or http://localhost:*");
   check_rules(self, LK_SETTING_hosts, lk_origin_is_host_rule,
               "the name of a host, such as app.example or *.app.example");
   check_rules(self, LK_SETTING_origins, lk_origin_is_origin_rule,
               "the origin of pages, such as https://app.example or https://*.app.example");
+  lk_webhook_check_settings(self);
   if (self->out_of_memory)
     lk_settings_note(self, 0, false, "there is not enough memory for the settings");
 }

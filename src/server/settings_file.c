@@ -79,10 +79,16 @@ static bool may_be(lk_setting_type type, lk_toml_kind kind) {
   case LK_TOML_BOOLEAN: return type == LK_SETTING_FLAG;
   case LK_TOML_LIST:
     return type == LK_SETTING_LIST || type == LK_SETTING_PATHS || type == LK_SETTING_SECRETS;
-  case LK_TOML_STRING: return type != LK_SETTING_FLAG && type != LK_SETTING_LIST;
+  case LK_TOML_STRING: /* a unit needs quotes, a number has none */
+    return type != LK_SETTING_FLAG && type != LK_SETTING_LIST && type != LK_SETTING_PORT &&
+           type != LK_SETTING_COUNT;
   case LK_TOML_SECTION: break;
   }
   return false;
+}
+
+static bool is_bare(lk_setting_type type) {
+  return type == LK_SETTING_FLAG || type == LK_SETTING_PORT || type == LK_SETTING_COUNT;
 }
 
 static void take_known(loading *self, const lk_toml_item *item, lk_setting setting) {
@@ -100,12 +106,13 @@ static void take_known(loading *self, const lk_toml_item *item, lk_setting setti
     uint32_t section = find_section(lk_slice_of(row->name, (size_t)(dot - row->name)));
     if (self->dotted[section] == 0) self->dotted[section] = item->line;
   }
-  if (may_be(row->type, item->kind))
+  lk_setting_type type = lk_setting_type_of(row);
+  if (may_be(type, item->kind))
     lk_settings_take_line(self->settings, setting, item->text, item->count, item->line);
   else
     lk_settings_note(self->settings, item->line, false, "%s is %s; it must be %s%s", row->name,
                      kind_name(item->kind), lk_setting_expectation(row, wanted, sizeof wanted),
-                     row->type == LK_SETTING_FLAG ? ", without quotes" : "");
+                     item->kind == LK_TOML_STRING && is_bare(type) ? ", without quotes" : "");
 }
 
 static void take_pair(loading *self, const lk_toml_item *item) {

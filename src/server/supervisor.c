@@ -2,6 +2,7 @@
  *
  *   server   one for one; ends when one of these does
  *   ├─ rooms    simple one for one: a process each     started first
+ *   ├─ webhooks likewise, one or none                  between the two
  *   └─ edges    likewise                               stopped first: they finish what they were asked, which takes rooms
  *
  * Three machines of base/supervise.h say what to do; this file does it with processes. A process that died is started
@@ -16,9 +17,10 @@
  * is stopping: who stops it may have sent the signal to all.
  *
  * A process is a fork without exec: the supervisor has one thread and little memory, and a fork is the fastest way back (a quarter of a millisecond). It learns three things of its
- * processes, and parses none of them: that one is ready (an eventfd), that it ended, and how.
+ * processes, and parses none of them: that one is ready (an eventfd), that it ended, and how; and which one others have found
+ * to write nonsense into what they share (server/links.h), which is killed.
  *
- * Its secrets are those of TLS and of tokens. It keeps what was last good of either, so that a process that it starts
+ * Its secrets are those of TLS, of tokens and of webhooks, the last of which only their process keeps. It keeps what was last good of either, so that a process that it starts
  * has them whatever the files hold by then; processes for rooms let go of them. From then on each looks at the files by
  * itself (server/tls_files.h).
  *
@@ -39,6 +41,7 @@
 
 #include "base/list.h"
 #include "base/supervise.h"
+#include "crypto/crypto.h"
 #include "server/console.h"
 #include "server/directory.h"
 #include "server/listener.h"
@@ -46,20 +49,23 @@
 #include "server/loop.h"
 #include "platform/posix/heap.h"
 #include "server/edge_process.h"
+#include "server/own_secret.h"
 #include "server/process.h"
 #include "server/room_process.h"
+#include "server/webhook_process.h"
 
 /* A process and its place, which outlives it. */
 typedef struct child {
   pid_t pid; /* 0: none */
   bool is_room;
+  bool is_webhooks;
   bool is_told; /* to stop, or killed */
   uint32_t index;
   char how[96]; /* the one before ended */
 } child;
 
 /* The groups, which are the children of the server's machine. */
-enum { ROOMS, EDGES, GROUPS };
+enum { ROOMS, WEBHOOKS, EDGES, GROUPS };
 
 /* The processes of one kind; their ids are their indexes. */
 typedef struct group {
@@ -78,11 +84,16 @@ typedef struct supervisor {
   lk_links links;
   lk_shared_memory
       memories[LK_SERVER_PROCESSES_MAX]; /* of room processes; zeroed where there are none */
+  lk_shared_memory webhook_memory;
+  lk_webhook_secrets webhook_secrets;
+  lk_slice gate[2 * LK_WEBHOOK_RULES_MAX];
+  uint32_t gate_count;
   lk_tls_files tls;
   lk_keyring *keys; /* NULL: an open server */
   lk_tls_tickets tickets;
   lk_loop loop;
   lk_watch ready_watch;
+  lk_watch blame_watch;
   int ready_fd;
   lk_supervise machine;
   group groups[GROUPS];
@@ -105,7 +116,28 @@ static int run_room(const supervisor *self, uint32_t index) {
   return lk_room_process_run(&options);
 }
 
+static bool has_webhooks(const supervisor *self) {
+  return self->options->webhooks != NULL && lk_webhook_is_wanted(self->options->webhooks);
+}
+
+static int run_webhooks(const supervisor *self) {
+  lk_webhook_process_options options = { .links = &self->links,
+                                         .ready_fd = self->ready_fd,
+                                         .directory = self->options->directory,
+                                         .memory = self->webhook_memory,
+                                         .webhooks = self->options->webhooks,
+                                         .secrets = &self->webhook_secrets,
+                                         .limits = self->options->limits,
+                                         .times = self->options->times };
+  return lk_webhook_process_run(&options);
+}
+
 static bool has_tls(const supervisor *self) { return self->options->tls_certificate != NULL; }
+
+/* By others than this machine: as who listens says it, or through a proxy. */
+static bool is_reachable(const lk_server_options *options) {
+  return !lk_origin_address_is_loopback(options->address) || options->proxies.count > 0;
+}
 
 static int run_edge(const supervisor *self, uint32_t index) {
   lk_edge_process_options options = { .links = &self->links,
@@ -114,18 +146,23 @@ static int run_edge(const supervisor *self, uint32_t index) {
                                       .ready_fd = self->ready_fd,
                                       .assets = self->options->assets,
                                       .limits = self->options->limits,
+                                      .rates = self->options->rates,
                                       .times = self->options->times,
                                       .aliases = self->options->aliases,
+                                      .gate = { self->gate, self->gate_count },
+                                      .y_off = self->options->y_off,
+                                      .y_off_count = self->options->y_off_count,
                                       .debug_echo = self->options->debug_echo,
                                       .keys = self->keys,
                                       .origins = self->options->origins,
+                                      .proxies = self->options->proxies,
                                       .tls = has_tls(self) ? &self->tls : NULL,
                                       .tickets = &self->tickets };
-  options.origins.is_reachable = !lk_origin_address_is_loopback(self->options->address);
+  options.origins.is_reachable = is_reachable(self->options);
   return lk_edge_process_run(&options);
 }
 
-/* What a process for rooms has no use for. */
+/* What a process without clients has no use for. */
 static void let_go(const supervisor *self) {
   lk_tls_files files = self->tls;
   lk_tls_tickets tickets = self->tickets;
@@ -136,6 +173,8 @@ static void let_go(const supervisor *self) {
 }
 
 static lk_links_numbers *numbers_of(const supervisor *self, const child *who) {
+  if (who->is_webhooks)
+    return lk_links_edge_numbers(&self->links, self->links.edges_count - 1);
   return who->is_room ? lk_links_room_numbers(&self->links, who->index)
                       : lk_links_edge_numbers(&self->links, who->index);
 }
@@ -146,21 +185,58 @@ static void let_go_of_memories(const supervisor *self, const child *who) {
     lk_shared_memory memory = self->memories[i];
     if (!who->is_room || who->index != i) lk_shared_memory_close(&memory);
   }
+  lk_shared_memory webhooks = self->webhook_memory;
+  if (!who->is_webhooks) lk_shared_memory_close(&webhooks);
 }
 
-static const char *kind_of(const child *who) { return who->is_room ? "room" : "edge"; }
+/* Only who signs with them keeps them. */
+static void forget_webhook_secrets(const supervisor *self) {
+  lk_webhook_secrets *mine = (lk_webhook_secrets *)(uintptr_t)&self->webhook_secrets;
+  lk_crypto_wipe(mine, sizeof *mine);
+}
+
+static const char *kind_of(const child *who) {
+  if (who->is_webhooks) return "webhook";
+  return who->is_room ? "room" : "edge";
+}
+
+static const char *name_of(const child *who) {
+  if (who->is_webhooks) return "laniakea-hooks";
+  return who->is_room ? "laniakea-room" : "laniakea-edge";
+}
+
+static int run(const supervisor *self, const child *who) {
+  if (who->is_webhooks) return run_webhooks(self);
+  return who->is_room ? run_room(self, who->index) : run_edge(self, who->index);
+}
+
+static void take_over(const supervisor *self, const child *who) {
+  const lk_links *links = &self->links;
+  if (who->is_webhooks) {
+    lk_links_take_over_edge(links, links->edges_count - 1);
+    lk_links_take_over_room(links, links->rooms_count - 1);
+  } else if (who->is_room) {
+    lk_links_take_over_room(links, who->index);
+  } else {
+    lk_links_take_over_edge(links, who->index);
+  }
+}
 
 static _Noreturn void become(const supervisor *self, const child *who, pid_t parent) {
   lk_loop mine = self->loop;
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(LK_PROCESS_FAILED); /* it died before we asked to die with it */
-  (void)prctl(PR_SET_NAME, who->is_room ? "laniakea-room" : "laniakea-edge");
+  (void)prctl(PR_SET_NAME, name_of(who));
   lk_log_set_process(kind_of(who), who->index);
   lk_links_begin(numbers_of(self, who), (uint64_t)getpid());
+  take_over(self, who);
   lk_loop_deinit(&mine); /* the supervisor's: only our descriptors of it are closed */
-  if (who->is_room) let_go(self);
+  if (!who->is_webhooks) forget_webhook_secrets(self);
+  if (who->is_webhooks)
+    lk_links_begin(lk_links_room_numbers(&self->links, self->links.rooms_count - 1), 0);
+  if (who->is_room || who->is_webhooks) let_go(self);
   let_go_of_memories(self, who);
-  _exit(who->is_room ? run_room(self, who->index) : run_edge(self, who->index));
+  _exit(run(self, who));
 }
 
 static bool start_process(supervisor *self, child *who) {
@@ -322,6 +398,8 @@ static void on_end(supervisor *self, group *g, child *who, int status) {
   if (hopeless) lk_supervise_stop(&self->machine, now_of(self));
   who->pid = 0;
   lk_links_end(numbers_of(self, who));
+  if (who->is_webhooks)
+    lk_links_end(lk_links_room_numbers(&self->links, self->links.rooms_count - 1));
   g->last_dead = who;
   describe_death(status, who->how, sizeof who->how);
   lk_supervise_exited(&g->machine, who->index, reason, now_of(self));
@@ -399,6 +477,27 @@ static void announce(const supervisor *self) {
   (void)fflush(stdout);
 }
 
+/* It may write what it likes where others read: so it has no time to put anything in order. */
+static void end_if_blamed(const supervisor *self, child *who) {
+  if (!lk_links_is_blamed(numbers_of(self, who), (uint64_t)who->pid)) return;
+  lk_log_say(LK_LOG_process_blamed,
+             "the %s process %u left nonsense in memory that it shares with another one; it is killed",
+             kind_of(who), (unsigned)who->index);
+  (void)kill(who->pid, SIGKILL);
+}
+
+static void on_blame(lk_watch *watch, uint32_t events) {
+  supervisor *self = LK_CONTAINER(watch, supervisor, blame_watch);
+  uint64_t count;
+  ssize_t ignored = read(self->links.blame_fd, &count, sizeof count);
+  (void)ignored;
+  (void)events;
+  for (int i = 0; i < GROUPS; i++) {
+    for (uint32_t k = 0; k < self->groups[i].count; k++)
+      end_if_blamed(self, &self->groups[i].children[k]);
+  }
+}
+
 static void on_ready(lk_watch *watch, uint32_t events) {
   supervisor *self = LK_CONTAINER(watch, supervisor, ready_watch);
   uint64_t count;
@@ -406,7 +505,9 @@ static void on_ready(lk_watch *watch, uint32_t events) {
   (void)ignored;
   (void)events;
   if (ignored == sizeof count) self->ready_count += (uint32_t)count;
-  if (self->announced || self->ready_count < self->groups[ROOMS].count + self->groups[EDGES].count)
+  if (self->announced || self->ready_count < self->groups[ROOMS].count +
+                                                    self->groups[WEBHOOKS].count +
+                                                    self->groups[EDGES].count)
     return;
   if (!self->options->quiet) announce(self);
   lk_log_say(LK_LOG_server_started, "Laniakea %s listens on %s", LK_VERSION_TEXT,
@@ -428,10 +529,23 @@ static lk_err watch_all(supervisor *self) {
   return err;
 }
 
+/* So that whoever wants tokens has a secret to begin with. */
+static lk_err make_secret(const supervisor *self) {
+  lk_buf why;
+  if (lk_keyring_is_wanted(&self->options->keys)) return LK_OK;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_own_secret_make(self->options->directory, &why);
+  if (err != LK_OK)
+    lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  lk_buf_deinit(&why);
+  return err;
+}
+
 static lk_err open_directory(supervisor *self) {
   if (self->options->directory == NULL) return LK_OK;
   lk_err err = lk_directory_open(&self->directory, self->options->directory);
-  return err == LK_OK ? lk_directory_claim(&self->directory, self->options->rooms) : err;
+  if (err == LK_OK) err = lk_directory_claim(&self->directory, self->options->rooms);
+  return err == LK_OK ? make_secret(self) : err;
 }
 
 /* It outlives the processes for rooms, and nobody else. */
@@ -449,7 +563,9 @@ static lk_err make_links(supervisor *self) {
   uint32_t edges = self->options->edges, rooms = self->options->rooms;
   LK_ASSERT(edges > 0 && edges <= LK_SERVER_PROCESSES_MAX);
   LK_ASSERT(rooms > 0 && rooms <= LK_SERVER_PROCESSES_MAX);
-  lk_err err = lk_links_make(&self->links, lk_posix_heap(), edges, rooms);
+  lk_err err = has_webhooks(self)
+                   ? lk_links_make_with_webhooks(&self->links, lk_posix_heap(), edges, rooms)
+                   : lk_links_make(&self->links, lk_posix_heap(), edges, rooms);
   if (err != LK_OK) {
     lk_console_say("cannot make the memory that processes share: %s", lk_err_text(err));
     return err;
@@ -457,9 +573,11 @@ static lk_err make_links(supervisor *self) {
   for (uint32_t i = 0; i < rooms; i++)
     self->groups[ROOMS].children[i] = (child){ .is_room = true, .index = i };
   for (uint32_t i = 0; i < edges; i++) self->groups[EDGES].children[i] = (child){ .index = i };
+  self->groups[WEBHOOKS].children[0] = (child){ .is_webhooks = true };
+  self->groups[WEBHOOKS].count = has_webhooks(self) ? 1 : 0;
   self->groups[ROOMS].count = rooms;
   self->groups[EDGES].count = edges;
-  return LK_OK;
+  return lk_loop_add(&self->loop, &self->blame_watch, self->links.blame_fd, EPOLLIN, on_blame);
 }
 
 static lk_err make_machines(supervisor *self) {
@@ -505,10 +623,9 @@ static lk_err open_tls(supervisor *self) {
 /* The settings have been asked the same (settings_check.c). What comes of a mistake there would be an open door. */
 static lk_err check_reach(const supervisor *self) {
   const lk_server_options *o = self->options;
-  if (lk_origin_address_is_loopback(o->address) || o->open || lk_keyring_is_wanted(&o->keys))
-    return LK_OK;
-  lk_console_say("%s can be reached by others, and there are no keys to tell who may do what",
-                 o->address);
+  if (!is_reachable(o) || o->open || lk_keyring_is_wanted(&o->keys)) return LK_OK;
+  lk_console_say("%s can be reached by others%s, and there are no keys to tell who may do what",
+                 o->address, o->proxies.count > 0 ? " through a proxy" : "");
   return LK_ERR_PERMISSION;
 }
 
@@ -524,6 +641,32 @@ static lk_err open_keys(supervisor *self) {
   return err;
 }
 
+/* Before topics of which kinds of rules edges ask. */
+static void note_gate(supervisor *self) {
+  static const lk_webhook_kind kinds[] = { LK_WEBHOOK_AUTHORISE, LK_WEBHOOK_LOAD };
+  for (size_t k = 0; k < 2; k++) {
+    const lk_webhook_rules *rules = &self->options->webhooks->rules[kinds[k]];
+    for (uint32_t i = 0; i < rules->count; i++)
+      self->gate[self->gate_count++] = rules->items[i].pattern;
+  }
+}
+
+static lk_err open_webhooks(supervisor *self) {
+  lk_buf why;
+  if (!has_webhooks(self)) return LK_OK;
+  lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
+  lk_err err = lk_webhook_load_secrets(self->options->webhooks, lk_posix_heap(),
+                                       &self->webhook_secrets, &why);
+  if (err != LK_OK)
+    lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
+  lk_buf_deinit(&why);
+  if (err != LK_OK) return err;
+  note_gate(self);
+  err = lk_shared_memory_make(&self->webhook_memory, LK_WEBHOOK_MEMORY_BYTES);
+  if (err != LK_OK) lk_console_say("cannot have the memory for webhooks: %s", lk_err_text(err));
+  return err;
+}
+
 static lk_err open_all(supervisor *self) {
   lk_err err = watch_all(self); /* first: a signal from now on finds a way to clean up */
   if (err == LK_OK) err = make_machines(self);
@@ -534,6 +677,7 @@ static lk_err open_all(supervisor *self) {
   err = check_reach(self);
   if (err == LK_OK) err = open_keys(self);
   if (err == LK_OK) err = open_tls(self);
+  if (err == LK_OK) err = open_webhooks(self);
   if (err == LK_OK)
     err = lk_listener_open(&self->listener, has_tls(self) ? "https" : "http",
                            self->options->address, self->options->port);
@@ -549,6 +693,7 @@ static void close_all(supervisor *self) {
   lk_directory_close(&self->directory);
   lk_links_close(&self->links, lk_posix_heap());
   for (uint32_t i = 0; i < LK_SERVER_PROCESSES_MAX; i++) lk_shared_memory_close(&self->memories[i]);
+  lk_shared_memory_close(&self->webhook_memory);
   lk_tls_files_close(&self->tls);
   lk_tls_tickets_close(&self->tickets);
   lk_keyring_close(self->keys);

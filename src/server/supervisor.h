@@ -13,11 +13,14 @@
 
 #include "base/limits.h"
 #include "channel/alias.h"
+#include "channel/bucket.h"
 #include "room/policy.h"
 #include "server/assets.h"
+#include "server/forwarded.h"
 #include "server/keyring.h"
 #include "server/origin.h"
 #include "server/times.h"
+#include "server/webhook_options.h"
 
 #define LK_SERVER_PROCESSES_MAX 32
 
@@ -30,8 +33,10 @@ typedef struct lk_server_options {
   const char *tls_key;
   lk_keyring_options keys; /* none: an open server */
   lk_origin_rules origins; /* but for |is_reachable| */
+  lk_proxies proxies;      /* that are believed: others can reach the server through them */
   const lk_assets *assets;
   lk_limits limits;
+  lk_rates rates;
   lk_times times;
   uint32_t restarts;           /* more than so many of one kind within the period are too many */
   uint32_t restarts_period_ms;
@@ -40,6 +45,9 @@ typedef struct lk_server_options {
   uint16_t port;   /* 0: the system chooses */
   bool quiet;      /* print errors only */
   lk_aliases aliases; /* that are apart; outlive the supervisor */
+  const lk_slice *y_off; /* topics that are not served at /y/; outlive the supervisor */
+  size_t y_off_count;
+  const lk_webhook_options *webhooks; /* NULL: none */
   bool debug_echo; /* serve /debug/echo */
   bool open;       /* without keys, everybody who can connect may do everything */
 } lk_server_options;

@@ -33,6 +33,11 @@
  * A message that is longer than that by itself, such as a large document that somebody joins, is not what a slow reader
  * is known by: it is queued where at most half of ws_output_bytes waits.
  *
+ * Where the options allow longer messages than ws_message_bytes, those go the same way through a small piece of stack: the
+ * validator sees all of them, |message| their beginning. That a message is long may be known from its first header or
+ * only when a later fragment is announced; what it had before is cut then. Nothing of it is kept that would not be for a
+ * message of LK_WS_BEGINNING_BYTES, so that whoever speaks a protocol above can say what it refuses.
+ *
  * Always: message.len <= ws_message_bytes, and together with frame_left where it is not packed;
  * pending <= ws_output_bytes + reserve, or half of that and one message of ws_send_bytes; consumed < pending after each
  * growth, so the buffer is at most twice that.
@@ -214,15 +219,19 @@ lk_err lk_ws_send(lk_ws *self, lk_ws_kind kind, lk_slice payload) {
   return queue_frame(self, (uint8_t)kind, payload, 0);
 }
 
-lk_err lk_ws_frame_encode(lk_ws_kind kind, lk_slice payload, lk_buf *out) {
+static lk_err encode_frame(uint8_t opcode, lk_slice payload, lk_buf *out) {
   uint8_t header[LK_WS_HEADER_MAX];
-  size_t before = out->len, len = write_header(header, (uint8_t)kind, payload.len, false);
+  size_t before = out->len, len = write_header(header, opcode, payload.len, false);
   lk_err err = lk_buf_err(out);
   if (err != LK_OK) return err;
   lk_buf_append(out, lk_slice_of(header, len));
   err = lk_buf_append(out, payload);
   if (err != LK_OK) lk_buf_truncate(out, before);
   return err;
+}
+
+lk_err lk_ws_frame_encode(lk_ws_kind kind, lk_slice payload, lk_buf *out) {
+  return encode_frame((uint8_t)kind, payload, out);
 }
 
 lk_err lk_ws_send_frames(lk_ws *self, lk_slice frames) {
@@ -286,15 +295,22 @@ bool lk_ws_code_is_valid(uint16_t code) {
          (code >= 3000 && code <= 4999);
 }
 
+static lk_slice close_payload(uint16_t code, lk_slice reason, uint8_t bytes[LK_WS_CONTROL_MAX]) {
+  if (code == LK_WS_CODE_NONE) return LK_SLICE_EMPTY;
+  lk_store_be16(bytes, code);
+  if (reason.len > 0) memcpy(bytes + 2, reason.ptr, reason.len);
+  return lk_slice_of(bytes, 2 + reason.len);
+}
+
 static lk_err queue_close(lk_ws *self, uint16_t code, lk_slice reason) {
-  uint8_t payload[LK_WS_CONTROL_MAX];
-  size_t len = 0;
-  if (code != LK_WS_CODE_NONE) {
-    lk_store_be16(payload, code);
-    if (reason.len > 0) memcpy(payload + 2, reason.ptr, reason.len);
-    len = 2 + reason.len;
-  }
-  return queue_frame(self, OP_CLOSE, lk_slice_of(payload, len), OUTPUT_RESERVE);
+  uint8_t bytes[LK_WS_CONTROL_MAX];
+  return queue_frame(self, OP_CLOSE, close_payload(code, reason, bytes), OUTPUT_RESERVE);
+}
+
+lk_err lk_ws_close_encode(uint16_t code, lk_slice reason, lk_buf *out) {
+  uint8_t bytes[LK_WS_CONTROL_MAX];
+  LK_ASSERT(lk_ws_code_is_valid(code) && reason.len <= LK_WS_REASON_MAX);
+  return encode_frame(OP_CLOSE, close_payload(code, reason, bytes), out);
 }
 
 static void end(lk_ws *self, uint64_t now_ms, uint16_t code, bool clean) {
@@ -393,7 +409,14 @@ static bool length_is_allowed(const lk_ws *self) {
   size_t most = self->limits->ws_message_bytes;
   if (is_control(self)) return true;
   if (is_packed(self)) return self->frame_len <= lk_ws_deflate_room(self->options.deflate, most);
-  return self->frame_len <= most - (self->in_message ? self->message.len : 0);
+  uint64_t before = self->in_message ? (uint64_t)self->message.len + self->dropped : 0;
+  return self->frame_len <= lk_max_u64(most, self->options.long_bytes) - before;
+}
+
+/* Whether the frame that begins makes its message too long to be kept. */
+static bool becomes_long(const lk_ws *self) {
+  if (is_control(self) || is_packed(self) || self->is_long) return false;
+  return self->frame_len > self->limits->ws_message_bytes - self->message.len;
 }
 
 /* Judges the field that the newest byte of the header has completed, if it did. */
@@ -411,12 +434,16 @@ static lk_err check_header(lk_ws *self, uint64_t now_ms) {
 
 /* ---- what a whole frame does ---- */
 
-/* What |message| holds from |from| on has just come. */
-static lk_err check_text(lk_ws *self, uint64_t now_ms, size_t from) {
-  lk_slice text = lk_slice_skip(lk_buf_slice(&self->message), from);
+/* |text| has just come. */
+static lk_err check_text_in(lk_ws *self, uint64_t now_ms, lk_slice text) {
   if (self->message_kind != LK_WS_TEXT || lk_utf8_validator_feed(&self->text, text, NULL) == LK_OK)
     return LK_OK;
   return fail(self, now_ms, LK_ERR_UTF8, LK_WS_CODE_UTF8);
+}
+
+/* What |message| holds from |from| on has. */
+static lk_err check_text(lk_ws *self, uint64_t now_ms, size_t from) {
+  return check_text_in(self, now_ms, lk_slice_skip(lk_buf_slice(&self->message), from));
 }
 
 /* Unpacking went as |unpacked| says, and added what stands behind |from|. A fault in the text comes
@@ -489,7 +516,20 @@ static void begin_message(lk_ws *self) {
   lk_utf8_validator_init(&self->text);
   self->message_kind = opcode_of(self);
   self->empty_count = 0;
+  self->dropped = 0;
   self->in_message = true;
+  self->is_long = false;
+}
+
+static size_t beginning_bytes(const lk_ws *self) {
+  return lk_min_size(LK_WS_BEGINNING_BYTES, self->limits->ws_message_bytes);
+}
+
+static void begin_to_drop(lk_ws *self) {
+  size_t kept = lk_min_size(self->message.len, beginning_bytes(self));
+  self->is_long = true;
+  self->dropped = (uint32_t)(self->message.len - kept);
+  lk_buf_truncate(&self->message, kept);
 }
 
 /* The header is complete. Only this allocates, and it may be tried again. */
@@ -503,6 +543,7 @@ static lk_err begin_frame(lk_ws *self, uint64_t now_ms) {
     if (err != LK_OK) return err;
   }
   if (opcode_of(self) == OP_TEXT || opcode_of(self) == OP_BINARY) begin_message(self);
+  if (becomes_long(self)) begin_to_drop(self);
   self->frame_left = self->frame_len;
   self->in_payload = true;
   return self->frame_left == 0 ? end_frame(self, now_ms) : LK_OK;
@@ -551,6 +592,17 @@ static lk_err take_plain(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice 
   return is_control(self) ? LK_OK : check_text(self, now_ms, before);
 }
 
+/* What has room in the beginning goes there; the rest is only looked at. */
+static lk_err take_long(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice *in) {
+  uint8_t bytes[UNMASK_BYTES];
+  size_t room = beginning_bytes(self) - self->message.len;
+  if (room > 0) return take_plain(self, now_ms, lk_slice_first(piece, room), in);
+  piece = lk_slice_first(piece, sizeof bytes);
+  take_piece(self, now_ms, piece, bytes, in);
+  self->dropped += (uint32_t)piece.len; /* long_bytes at most in all */
+  return check_text_in(self, now_ms, lk_slice_of(bytes, piece.len));
+}
+
 static lk_err take_packed(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice *in) {
   uint8_t bytes[UNMASK_BYTES];
   size_t before = self->message.len;
@@ -563,8 +615,9 @@ static lk_err take_packed(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice
 
 static lk_err step_payload(lk_ws *self, uint64_t now_ms, lk_slice *in) {
   lk_slice piece = self->frame_left < in->len ? lk_slice_first(*in, (size_t)self->frame_left) : *in;
-  lk_err err = is_packed(self) ? take_packed(self, now_ms, piece, in)
-                               : take_plain(self, now_ms, piece, in);
+  lk_err err = is_packed(self)                         ? take_packed(self, now_ms, piece, in)
+               : self->is_long && !is_control(self) ? take_long(self, now_ms, piece, in)
+                                                    : take_plain(self, now_ms, piece, in);
   if (err != LK_OK) return err;
   return self->frame_left == 0 ? end_frame(self, now_ms) : LK_OK;
 }
@@ -596,7 +649,8 @@ bool lk_ws_poll(lk_ws *self, lk_ws_event *out) {
     self->message_ready = false;
     *out = (lk_ws_event){ .kind = LK_WS_MESSAGE,
                           .text = self->message_kind == LK_WS_TEXT,
-                          .payload = lk_buf_slice(&self->message) };
+                          .payload = lk_buf_slice(&self->message),
+                          .dropped = self->dropped };
     return true;
   }
   if (self->closed_ready) {

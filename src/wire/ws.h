@@ -23,7 +23,7 @@
  * for control frames, each allocated when it is needed and given back when lk_ws_poll() finds
  * nothing or the output has been consumed. A quiet connection costs sizeof(lk_ws), under 300
  * bytes. A busy one is bounded by ws_message_bytes and twice ws_output_bytes (and one message of ours, where that is
- * longer), whatever the peer sends: lengths are judged before memory is asked for, and grow with the bytes that came. That
+ * longer), whatever the peer sends, long_bytes included: lengths are judged before memory is asked for, and grow with the bytes that came. That
  * holds for packed messages too, whatever they claim to become; what they cost beside stands in
  * wire/ws_deflate.h.
  *
@@ -35,8 +35,9 @@
  *   LK_ERR_UTF8         1007  text, or the reason of a Close, is not UTF-8; at the very byte
  *   LK_ERR_CORRUPT      1007  a packed message cannot be unpacked
  *   LK_ERR_LIMIT        1008  more than LK_WS_EMPTY_FRAGMENTS_MAX empty fragments in one message
- *   LK_ERR_TOO_BIG      1009  a message above ws_message_bytes; known from the header alone. A
- *                             packed one that would become more, or too much for what came
+ *   LK_ERR_TOO_BIG      1009  a message above ws_message_bytes, or above options.long_bytes where that is
+ *                             more; known from the header alone. A packed one that would become
+ *                             more than ws_message_bytes, or too much for what came
  *   LK_ERR_TIMEOUT      1001  lk_ws_tick() found the deadline passed
  *   LK_ERR_NOMEM              not final: the bytes that |in| still holds were not taken
  *                       1011  final within a packed message, whose window is lost */
@@ -57,6 +58,8 @@
 /* So much of a long frame counts as a sign of life, as does the end of any frame. */
 #define LK_WS_PROGRESS_BYTES 16384
 #define LK_WS_MASK_SEED_LEN 16
+/* So much is kept of a message above ws_message_bytes. */
+#define LK_WS_BEGINNING_BYTES 8192u
 
 /* Codes of Close frames that we use or name. */
 enum {
@@ -85,6 +88,9 @@ typedef struct lk_ws_options {
   /* Clients only: fresh bytes from the platform's entropy. Masking keys are drawn from them, so
    * that a page that chooses the messages cannot choose the bytes on the wire (§10.3). */
   uint8_t mask_seed[LK_WS_MASK_SEED_LEN];
+  /* Messages above ws_message_bytes and up to this are read, checked and thrown away but for their beginning, which is
+   * polled; 0: there are none. Packed ones are never. */
+  uint32_t long_bytes;
   lk_ws_deflate *deflate; /* NULL: no compression. The machine takes it over, and closes it */
 } lk_ws_options;
 
@@ -104,6 +110,7 @@ typedef struct lk_ws {
   lk_utf8_validator text;
   lk_err err;
   uint32_t progress;   /* bytes since |since_ms| */
+  uint32_t dropped;    /* of this message, beyond what |message| holds */
   uint16_t pong_bytes; /* of pongs in |output| */
   uint16_t close_code; /* of the ENDED event */
   uint8_t header[LK_WS_HEADER_MAX];
@@ -113,13 +120,14 @@ typedef struct lk_ws {
   uint8_t empty_count;  /* empty fragments of this message */
   uint8_t pong_len;
   uint8_t reason_len;
-  bool in_payload;
-  bool in_message;    /* between the first and the last fragment */
-  bool message_ready; /* to be polled */
-  bool closed_ready;
-  bool clean;
-  bool pong_waits; /* behind the frame in |control| */
-  bool expired;
+  bool in_payload : 1;
+  bool in_message : 1;    /* between the first and the last fragment */
+  bool is_long : 1;       /* of this message only the beginning is kept */
+  bool message_ready : 1; /* to be polled */
+  bool closed_ready : 1;
+  bool clean : 1;
+  bool pong_waits : 1; /* behind the frame in |control| */
+  bool expired : 1;
 } lk_ws;
 
 typedef enum lk_ws_event_kind { LK_WS_MESSAGE, LK_WS_ENDED } lk_ws_event_kind;
@@ -131,6 +139,7 @@ typedef struct lk_ws_event {
   uint16_t code;    /* ENDED: the peer's code, or ours where we failed the connection, or
                      * LK_WS_CODE_NONE, LK_WS_CODE_ABNORMAL */
   lk_slice payload; /* MESSAGE: the message; ENDED: the peer's reason, valid UTF-8 */
+  uint32_t dropped; /* MESSAGE: so many bytes of it stood behind |payload|, which is the beginning; 0: it is all */
 } lk_ws_event;
 
 /* Allocates nothing, and takes over options->deflate. |alloc| and |limits| must outlive the
@@ -158,6 +167,9 @@ lk_err lk_ws_send(lk_ws *self, lk_ws_kind kind, lk_slice payload) LK_MUST_USE;
  * be encoded once. They are not packed, which every connection understands. Appends the frame to
  * |out|; on failure |out| is as before. */
 lk_err lk_ws_frame_encode(lk_ws_kind kind, lk_slice payload, lk_buf *out) LK_MUST_USE;
+/* The Close frame of a server that says |code| and |reason|, as lk_ws_close() has them, and nothing else: for who is turned away
+ * and needs no machine. Appends to |out|; on failure |out| is as before. */
+lk_err lk_ws_close_encode(uint16_t code, lk_slice reason, lk_buf *out) LK_MUST_USE;
 /* Queues frames made by lk_ws_frame_encode(). Servers only. Errors as lk_ws_send(). */
 lk_err lk_ws_send_frames(lk_ws *self, lk_slice frames) LK_MUST_USE;
 
@@ -186,6 +198,10 @@ void lk_ws_tick(lk_ws *self, uint64_t now_ms);
 
 /* The end was reached: nothing more will be queued. */
 static inline bool lk_ws_is_closed(const lk_ws *self) { return self->state == LK_WS_CLOSED; }
+/* The host has not read for reasons of its own, and reads on: that the peer was silent is not held against it. */
+static inline void lk_ws_excuse(lk_ws *self, uint64_t now_ms) {
+  if (self->state == LK_WS_OPEN) self->since_ms = now_ms;
+}
 /* The peer had its time: close the connection now. */
 static inline bool lk_ws_is_expired(const lk_ws *self) { return self->expired; }
 

@@ -3,10 +3,10 @@
 //
 //   node --test tests/e2e/access.test.mjs      runs build/laniakea; LK_PROGRAM names another one
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHmac, generateKeyPairSync, sign as signBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,8 @@ import { fileURLToPath } from 'node:url'
 const require = createRequire(import.meta.url)
 const { LongPoll, Socket } = require('phoenix')
 const WebSocket = globalThis.WebSocket ?? require('ws')
+const Y = require('yjs')
+const { WebsocketProvider } = require('y-websocket')
 const program = process.env.LK_PROGRAM ?? fileURLToPath(new URL('../../build/laniakea', import.meta.url))
 
 // ---- keys and tokens ----
@@ -152,6 +154,14 @@ function upgrade(server, path, headers = {}) {
 
 const at = '/socket/websocket?vsn=2.0.0'
 
+/** How a WebSocket of one document ends, which is open before that: [code, reason]. */
+const endOfDocument = (server, name) => new Promise((resolve, reject) => {
+  let opened = false
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/y/${name}`)
+  socket.onopen = () => { opened = true }
+  socket.onclose = ({ code, reason, wasClean }) => opened && wasClean ? resolve([code, reason]) : reject(new Error(`${code} before it was open`))
+})
+
 describe('a server with keys', () => {
   test('takes tokens of each kind in each place where clients put them', async () => {
     const server = await start('--token-secret-file', file('base', base), '--token-jwt-secret-file', file('jwt', secret),
@@ -200,13 +210,13 @@ describe('a server with keys', () => {
       assert.ok(answer.message.length > 10)
     }
     assert.equal((await upgrade(server, at)).error, 'LK_ERR_TOKEN_MISSING')
-    assert.equal((await upgrade(server, '/y/one')).error, 'LK_ERR_TOKEN_MISSING')
+    for (const [error, token] of rows.slice(0, -1)) assert.deepEqual(await endOfDocument(server, `one?token=${token}`), [4401, error])
     const poll = await fetch(`${server.url}/socket/longpoll?vsn=2.0.0`)
     assert.equal(poll.status, 200)
     const { status, error } = await poll.json()
     assert.deepEqual([status, error], [403, 'LK_ERR_TOKEN_MISSING'])
     const metrics = await (await fetch(`${server.url}/metrics`)).text()
-    assert.match(metrics, new RegExp(`^laniakea_tokens_refused_total ${rows.length + 3}$`, 'm'))
+    assert.match(metrics, new RegExp(`^laniakea_tokens_refused_total ${2 * rows.length + 1}$`, 'm'))
   })
 
   test('takes new keys while it runs, and keeps the old ones where the new are no good', async () => {
@@ -303,6 +313,28 @@ describe('rights', () => {
     assert.equal(await ends('two'), 4403)
   })
 
+  test('that are missing end y-websocket for good, and it can begin anew with a token', async () => {
+    const server = await withSecret('--y-off', 'doc:closed/*')
+    const params = {}
+    const provider = new WebsocketProvider(`${server.url.replace('http', 'ws')}/y`, 'one', new Y.Doc(), { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 50, params })
+    let tries = 0
+    const ends = []
+    provider.on('status', ({ status }) => { if (status === 'connecting') tries++ })
+    provider.on('closed', (event) => ends.push(event))
+    await until(() => ends.length > 0, 'the end')
+    assert.deepEqual(ends, [{ code: 4401, reason: 'LK_ERR_TOKEN_MISSING' }])
+    await sleep(300)
+    assert.deepEqual([tries, provider.shouldConnect], [0, false])
+    provider.params = { token: jwt({ sub: 'a' }) }
+    provider.connect()
+    await until(() => provider.synced, 'the document')
+    provider.destroy()
+    provider.awareness.destroy() // its clock would go on
+    assert.deepEqual(await endOfDocument(server, `closed%2Fnotes?token=${jwt({ sub: 'a' })}`), [4426, 'LK_ERR_DIALECT'])
+    const socket = client(server, { params: { token: jwt({ sub: 'a' }) } })
+    await joined(socket, 'doc:closed/notes')
+  })
+
   test('on one topic come by a token in the params of its join, and go with it', async () => {
     const server = await withSecret()
     const exp = inSeconds(1.5)
@@ -384,5 +416,81 @@ describe('names and pages', () => {
     assert.equal(await asks(server, 'rebound.example'), 403)
     assert.equal(await asks(server, '192.0.2.7', 'http://localhost:5173'), 403)
     assert.equal(await asks(server, '192.0.2.7', 'http://192.0.2.7'), 101)
+  })
+})
+
+describe('a server that has no keys', () => {
+  test('makes a secret in its data directory, by which tokens are minted and then asked for', async () => {
+    const data = join(folder, 'data')
+    const own = join(data, '.token-secret')
+    const mint = (env, ...args) => execFileSync(program, ['token', 'mint', '--subject', 'ann', ...args], { encoding: 'utf8', env: { ...process.env, SECRET_KEY_BASE: undefined, ...env } }).trim()
+    const open = await start('--data', data)
+    assert.equal(statSync(own).mode & 0o777, 0o600)
+    const secret = readFileSync(own, 'utf8')
+    assert.match(secret, /^[A-Za-z0-9+/]{64}\n$/)
+    assert.equal((await upgrade(open, at)).status, 101) // nobody is asked
+    open.child.kill()
+    await open.ended
+    running.delete(open)
+    assert.ok(!open.err.includes(secret.trim()))
+
+    const server = await start('--data', data, '--listen', '0.0.0.0', '--token-secret-file', own)
+    assert.equal((await upgrade(server, at)).error, 'LK_ERR_TOKEN_MISSING')
+    for (const token of [mint({}, '--data', data), mint({ LANIAKEA_DATA: data }), mint({ LANIAKEA_TOKEN_SECRET_FILE: own }), mint({ SECRET_KEY_BASE: base }, '--data', data)]) {
+      assert.equal((await upgrade(server, at, { authorization: `Bearer ${token}` })).status, 101)
+      assert.deepEqual(JSON.parse(execFileSync(program, ['token', 'verify', '--data', data], { input: token, encoding: 'utf8' })), { sub: 'ann' })
+    }
+    assert.equal(readFileSync(own, 'utf8'), secret)
+  })
+
+  test('does not use a secret that others can read, and says how to listen elsewhere', () => {
+    const data = mkdtempSync(join(folder, 'open-'))
+    writeFileSync(join(data, '.token-secret'), base, { mode: 0o644 })
+    const fails = (...args) => {
+      const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, SECRET_KEY_BASE: undefined }, timeout: 20_000 })
+      assert.equal(status, 1, stderr)
+      assert.ok(!stderr.includes(base))
+      return stderr
+    }
+    assert.match(fails('serve', '--port', '0', '--data', data), /its mode is 644\): chmod 600 closes it.*LK_ERR_PERMISSION/)
+    assert.match(fails('token', 'mint', '--data', data), /chmod 600 closes it/)
+    assert.match(fails('token', 'mint', '--data', join(data, 'none')), /No such file/)
+    assert.match(fails('serve', '--port', '0', '--listen', '0.0.0.0', '--data', data), /`laniakea token mint` uses .*\.token-secret/)
+  })
+
+  test('needs none where all is in memory', async () => {
+    const server = await start('--ephemeral')
+    assert.equal((await upgrade(server, at)).status, 101)
+  })
+})
+
+describe('a proxy', () => {
+  const forwarded = (server, headers, token) => upgrade(server, at, { ...headers, ...(token && { authorization: `Bearer ${token}` }) })
+
+  test('that is trusted says whose requests it passes on, and by which scheme', async () => {
+    const server = await withSecret('--trusted-proxies', '127.0.0.1, 10.0.0.0/8', '--hosts', 'app.example', '--log-level', 'info', '--log-format', 'json')
+    const token = jwt({ sub: 'a' })
+    const from = (scheme, origin) => forwarded(server, { host: 'app.example', origin, 'x-forwarded-for': '198.51.100.9, 203.0.113.7, 10.0.0.1', 'x-forwarded-proto': scheme }, token)
+    assert.equal((await from('https', 'https://app.example')).status, 101)
+    assert.equal((await from('https', 'http://app.example')).status, 403)
+    assert.equal((await from('http', 'http://app.example')).status, 101)
+    assert.equal((await from('https', 'http://localhost:5173')).status, 403) // others can connect
+    await forwarded(server, { host: 'app.example', 'x-forwarded-for': '198.51.100.9, 203.0.113.7, 10.0.0.1' })
+    await until(() => server.err.includes('token_refused'), 'the line')
+    const line = JSON.parse(server.err.split('\n').find((text) => text.includes('token_refused')))
+    assert.match(line.message, /^203\.0\.113\.7 brought no good token: .*LK_ERR_TOKEN_MISSING/)
+    await forwarded(server, { host: 'app.example', 'x-forwarded-for': '203.0.113.7', forwarded: 'for=127.0.0.1' }, token)
+    await until(() => server.err.includes('proxy_torn'), 'the warning')
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    assert.match(metrics, /^laniakea_requests_proxied_total 5$/m)
+    assert.match(metrics, /^laniakea_forwarded_ignored_total 1$/m)
+  })
+
+  test('that nobody has named is not believed, and told of once', async () => {
+    const server = await start('--log-format', 'json')
+    for (let i = 0; i < 3; i++) assert.equal((await forwarded(server, { origin: 'http://127.0.0.1', 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'https' })).status, 101)
+    const lines = server.err.trim().split('\n').map((text) => JSON.parse(text))
+    assert.deepEqual(lines.map(({ event }) => event), ['proxy_unknown'])
+    assert.match(lines[0].message, /^127\.0\.0\.1 passes on requests of others.*may do everything here/)
   })
 })

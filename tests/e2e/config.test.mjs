@@ -105,7 +105,7 @@ describe('laniakea serve', () => {
 
   test('does not start with a file that has a mistake, with a wrong variable or a wrong limit', async () => {
     for (const [args, env, code, words] of [
-      [['--config', file('port = "x"\n')], {}, 1, /toml:1: port x is not a number from 0 to 65535/],
+      [['--config', file('port = "x"\n')], {}, 1, /toml:1: port is a text in quotes; it must be a number from 0 to 65535, without quotes/],
       [['--port', '0'], { LANIAKEA_EDGES: '99' }, 1, /LANIAKEA_EDGES 99 is not a number from 1 to 32/],
       [['--port', '0', '--limit', 'rooms_count=9', '--limit', 'rooms=1'], {}, 2, /there is no limit rooms/],
     ]) {

@@ -115,6 +115,35 @@ describe('objects of the catalogue', () => {
     assert.deepEqual(Object.values(counts), [1])
   })
 
+  for (const type of ['gcounter', 'pncounter']) {
+    test(`counter:<id> and crdt:<id> are one ${type}, each in its own words`, async () => {
+      const crdts = await createCrdts()
+      const replica = crdts.create(type)
+      const modern = await join(`crdt:shared-${type}`, { type })
+      const first = await join(`counter:shared-${type}`)
+      replica.merge(bytesOf(modern.joined.state))
+      modern.channel.on('state_updated', ({ delta }) => replica.merge(bytesOf(delta)))
+      const values = []
+      first.channel.on('state_updated', ({ value }) => values.push(value))
+      assert.equal((await reply(first.channel.push('increment', { node_id: 'ann' }))).value, 1)
+      assert.equal((await reply(modern.channel.push('crdt.increment', { payload: { amount: 4 } }))).value, 5)
+      await reply(modern.channel.push('crdt.merge', { delta: textOf(replica.increment(2)) }))
+      while (values.length < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+      assert.deepEqual(values, [1, 5, 7])
+      assert.equal(Number(replica.value), 7)
+      const { state } = (await join(`counter:shared-${type}`)).joined
+      assert.equal(state.value, 7)
+      assert.equal(state.counts === undefined ? 7 : Object.values(state.counts).reduce((a, b) => a + b), 7)
+    })
+  }
+
+  test('counter:<id> of what does not count is refused', async () => {
+    await join('crdt:words', { type: 'orset' })
+    const { channel } = open('counter:words')
+    assert.equal((await refused(channel.join())).reason, 'type_mismatch')
+    channel.leave()
+  })
+
   test('a page of a counter shows it, with a form, and no script', async () => {
     const { channel } = await join('crdt:page')
     await reply(channel.push('crdt.increment', { payload: { amount: 8 } }))

@@ -258,17 +258,27 @@ function firstText(node) {
   return undefined
 }
 
-test('an unmodified y-websocket client writes in the same document', async () => {
+/** One who writes `text` in the editor, and what `body` does beside, with an unmodified client of y-websocket. */
+async function besideWebsocket(text, body) {
   const ann = await newPerson()
   const name = newName()
   const page = await openTab(ann, name)
-  await write(page, 'From the editor')
+  await write(page, text)
   await saved(page)
   const doc = new Y.Doc()
   const provider = new WebsocketProvider(`${server.url.replace('http', 'ws')}/y`, name, doc)
   try {
     await new Promise((resolve) => provider.once('sync', resolve))
-    const node = firstText(doc.getXmlFragment('document-store'))
+    await body({ page, provider, node: firstText(doc.getXmlFragment('document-store')) })
+  } finally {
+    provider.destroy()
+    doc.destroy()
+  }
+  await close(ann)
+}
+
+test('an unmodified y-websocket client writes in the same document', async () => {
+  await besideWebsocket('From the editor', async ({ page, provider, node }) => {
     assert.equal(node.toString(), 'From the editor')
     assert.equal([...provider.awareness.getStates().values()].filter(({ user }) => user?.name).length, 1)
     node.insert(node.length, ', and from y-websocket')
@@ -276,11 +286,7 @@ test('an unmodified y-websocket client writes in the same document', async () =>
     await writeAtEnd(page, '!')
     await saved(page)
     assert.equal(node.toString(), 'From the editor, and from y-websocket!')
-  } finally {
-    provider.destroy()
-    doc.destroy()
-  }
-  await close(ann)
+  })
 })
 
 // ---- people
@@ -313,25 +319,12 @@ test('others are seen with their names and cursors, and a new name is seen at on
 })
 
 test('a color that is none does no harm', async () => {
-  const ann = await newPerson()
-  const name = newName()
-  const page = await openTab(ann, name)
-  await write(page, 'Some text')
-  await saved(page)
-  const doc = new Y.Doc()
-  const provider = new WebsocketProvider(`${server.url.replace('http', 'ws')}/y`, name, doc)
-  try {
-    await new Promise((resolve) => provider.once('sync', resolve))
-    const node = firstText(doc.getXmlFragment('document-store'))
+  await besideWebsocket('Some text', async ({ page, provider, node }) => {
     const at = (index) => JSON.parse(JSON.stringify(Y.createRelativePositionFromTypeIndex(node, index)))
     provider.awareness.setLocalState({ user: { name: 'Eve', color: 'red; position: fixed; inset: 0' }, cursor: { anchor: at(1), head: at(5) } })
     await page.locator('.bn-collaboration-cursor__label', { hasText: 'Eve' }).waitFor({ state: 'attached' })
     assert.equal(await page.locator('.bn-editor [style*="fixed"]').count(), 0)
-  } finally {
-    provider.destroy()
-    doc.destroy()
-  }
-  await close(ann)
+  })
 })
 
 // ---- what can be done with it
@@ -389,7 +382,7 @@ test('a document that is in memory alone says so, and is not kept in the browser
   const ann = await newPerson()
   try {
     const page = await openTab(ann, 'passing', { url: ephemeral.url })
-    await page.getByText('This document is in memory only.').waitFor()
+    await page.getByText('This document is in memory only. It is erased when nobody has been here for 15 minutes.').waitFor()
     await write(page, 'Written on water.')
     await saved(page)
     await page.waitForTimeout(300)

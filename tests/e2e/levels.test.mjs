@@ -85,6 +85,17 @@ async function until(what, message, ms = 5000) {
   assert.fail(message)
 }
 
+test('a document that is in memory says in the reply to a join when it is erased', async () => {
+  const program = await start('--ephemeral=doc:live-*', '--room-idle', '7m', '--room-idle-for', 'doc:live-b*=90s')
+  const joined = async (topic) => {
+    const one = await client(program, topic)
+    return [one.joined.response.durability, one.joined.response.idle_ms]
+  }
+  assert.deepEqual(await joined('doc:live-a'), ['memory', 420_000])
+  assert.deepEqual(await joined('doc:live-b'), ['memory', 90_000])
+  assert.deepEqual(await joined('doc:kept'), ['durable', undefined])
+})
+
 test('nothing remains of an idle topic in memory: in no process, and on no disk', async () => {
   const program = await start('--ephemeral=crdt:secret-*', '--room-idle', '400ms', '--room-idle-for', 'crdt:other=1h')
   const room = processOf(program, 'room')

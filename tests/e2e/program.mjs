@@ -31,6 +31,11 @@ export class Program {
     return `http://127.0.0.1:${this.#port}`
   }
 
+  /** What it has said since it was started last. */
+  get output() {
+    return this.#output
+  }
+
   get pid() {
     return this.#child?.pid
   }

@@ -15,7 +15,8 @@ const tools = process.env.LK_BENCH_SERVER ?? join(root, 'build/release/bench_ser
 export const servers = {
   ours: {
     load: { dialect: 'binary' },
-    command: (port, more = []) => [program, 'serve', '--quiet', '--port', String(port), ...more],
+    // What clients send is counted, as ever, and never too much: no client sends as fast as the generator.
+    command: (port, more = []) => [program, 'serve', '--quiet', '--rate-burst', '1h', '--port', String(port), ...more],
   },
   limit: { load: { dialect: 'raw' }, command: (port) => [tools, 'limit', String(port)] },
   ws: { load: { dialect: 'raw' }, command: (port) => [process.execPath, join(here, 'ws.mjs'), String(port)] },

@@ -190,15 +190,16 @@ describe('a disk fails', { concurrency: 4 }, () => {
   const limit = (server, what, value) => execFileSync('prlimit', [`--pid=${server.processOf('room')}`, `--${what}=${value}:`])
 
   for (const form of forms) {
-    test(`a room that cannot keep its state: phx_error with the join_ref twice, then as if never joined (D12) (${form})`, async (t) => {
+    test(`a room that finds no space for a change: refused, phx_error with the join_ref twice, then as if never joined (D12) (${form})`, async (t) => {
       const server = await start(t, { keeps: true, lead })
       await playParts(server, form, ['a joins crdt:x as 19', () => limit(server, 'fsize', 0), `
         a > ["19","20","crdt:x","crdt.increment",{"payload":{"amount":1}}]
-        a < ["19","19","crdt:x","phx_error",{"reason":"storage"}]
+        a < ["19","20","crdt:x","phx_reply",{"status":"error","response":{"reason":"storage_full","*":"*"}}]
+        a < ["19","19","crdt:x","phx_error",{"reason":"storage_full"}]
         a > ["19","21","crdt:x","crdt.get",{}]
         a < [null,"21","crdt:x","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]`, async () => {
         limit(server, 'fsize', 'unlimited')
-        await new Promise((resolve) => setTimeout(resolve, 1500)) // a journal that failed is opened again after a second
+        await new Promise((resolve) => setTimeout(resolve, 1500)) // whether there is space is looked once a second
       }, `
         a > ["22","22","crdt:x","phx_join",{}]
         a < ["22","22","crdt:x","phx_reply",{"status":"ok","response":{"value":"#0","*":"*"}}]`])
@@ -220,12 +221,13 @@ describe('a disk fails', { concurrency: 4 }, () => {
       s.quiet()
       channel.onError((reason) => s.say('error', JSON.stringify(reason)))
       limit(server, 'fsize', 0)
-      channel.push('crdt.increment', { payload: { amount: 1 } }, 300).receive('timeout', () => s.say('timeout'))
-      await s.until(() => s.notes.includes('timeout'))
+      channel.push('crdt.increment', { payload: { amount: 1 } }).receive('error', ({ reason }) => s.say('refused', reason))
+      await s.until(() => s.notes.some((note) => note.startsWith('error')))
       limit(server, 'fsize', 'unlimited')
       await s.until(() => channel.state === 'joined')
+      await new Promise((resolve) => setTimeout(resolve, 1500)) // whether there is space is looked once a second
       await s.did(channel.push('crdt.increment', { payload: { amount: 2 } }), ({ value }) => value)
-      compare(['error {"reason":"storage"}', 'timeout', 'crdt.increment ok 2'], s.notes.slice(3), form)
+      compare(['refused storage_full', 'error {"reason":"storage_full"}', 'crdt.increment ok 2'], s.notes.slice(3), form)
     })
   }
 })

@@ -12,6 +12,7 @@ static const lk_bus_message samples[] = {
     .settled = 299,
     .member = (UINT64_C(1) << 56) - 1,
     .topic = LK_LIT_INIT("crdt:a"),
+    .event = LK_LIT_INIT("counter:a"),
     .payload = LK_LIT_INIT("{}"),
     .rights = LK_RIGHTS_READ,
     .subject = LK_LIT_INIT("user-1") },

@@ -70,6 +70,12 @@ static void say(world *w, lk_bus_message m) {
 
 static void greet(world *w) { say(w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 9 }); }
 
+/* An edge whose house is there. */
+static void open_greeted(world *w) {
+  open_edge(w, test_alloc());
+  greet(w);
+}
+
 /* The next message to the house, but HELLO. Its slices live until the next call on the edge. */
 static bool hear(world *w, lk_bus_message *out) {
   do {
@@ -154,8 +160,7 @@ TEST(each_request_says_the_rights_of_its_client_and_a_join_who_it_is) {
 TEST(who_may_not_read_is_refused_without_asking_the_house) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"topics\":{\"t\":\"read\"}}");
   uint64_t nobody = connect(&w, NULL);
   for (int i = 0; i < 3; i++) {
@@ -254,8 +259,7 @@ TEST(connections_that_end_at_once_are_closed_one_by_one) {
 TEST(who_has_a_token_that_was_taken_back_ends_and_nobody_else) {
   world w;
   lk_edge_output out;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t one = connect(&w, "0 {\"jti\":\"7\"}");
   uint64_t other = connect(&w, "0 {\"jti\":\"8\"}");
   tell(&w, other,
@@ -284,8 +288,7 @@ TEST(who_has_a_token_that_was_taken_back_ends_and_nobody_else) {
 TEST(a_token_in_the_params_of_a_join_gives_rights_on_that_topic_and_goes_no_further) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"sub\":\"ann\",\"topics\":{\"t\":\"read\"}}");
   tell(&w, c, JOIN_T(WRITE_T("0")));
   CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN && m.rights == LK_RIGHTS_WRITE);
@@ -304,8 +307,7 @@ TEST(a_token_in_the_params_of_a_join_gives_rights_on_that_topic_and_goes_no_furt
 TEST(a_token_names_its_member_where_the_connection_names_nobody) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, NULL);
   tell(&w, c, JOIN_T("0 {\\\"sub\\\":\\\"bob\\\",\\\"topics\\\":{\\\"t\\\":\\\"read\\\"}}"));
   CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN && m.rights == LK_RIGHTS_READ);
@@ -327,8 +329,7 @@ TEST(a_join_with_a_token_that_is_not_good_is_refused_and_it_is_said_why) {
   };
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"sub\":\"ann\",\"topics\":{}}");
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char text[200];
@@ -346,8 +347,7 @@ TEST(a_join_with_a_token_that_is_not_good_is_refused_and_it_is_said_why) {
 TEST(a_member_ends_with_the_token_of_its_topic_and_its_connection_goes_on) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"topics\":{\"u\":\"read\"}}");
   tell(&w, c, JOIN_T(READ_T("1000")));
   accept(&w, 1);
@@ -372,8 +372,7 @@ TEST(a_member_ends_with_the_token_of_its_topic_and_its_connection_goes_on) {
 TEST(a_member_that_is_still_joining_when_its_token_ends_is_refused) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"topics\":{}}");
   tell(&w, c, JOIN_T(READ_T("1000")));
   CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN);
@@ -435,8 +434,7 @@ TEST(a_connection_cannot_become_somebody_else_and_keeps_what_it_had) {
 TEST(with_a_new_token_members_have_its_rights_and_those_without_any_are_out) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"topics\":{\"*\":\"write\"}}");
   static const char *const joins[] = { "[\"1\",\"1\",\"t\",\"phx_join\",{}]",
                                        "[\"2\",\"2\",\"u\",\"phx_join\",{}]",
@@ -461,8 +459,7 @@ TEST(with_a_new_token_members_have_its_rights_and_those_without_any_are_out) {
 TEST(a_member_renews_the_token_of_its_topic) {
   world w;
   lk_bus_message m;
-  open_edge(&w, test_alloc());
-  greet(&w);
+  open_greeted(&w);
   uint64_t c = connect(&w, "0 {\"topics\":{}}");
   tell(&w, c, JOIN_T(READ_T("1000")));
   accept(&w, 1);

@@ -576,6 +576,7 @@ TEST(who_joins_by_an_alias_is_in_the_topic_and_hears_its_own_name_for_it) {
     c[i] = join_as(&w, names[i], i + 1);
     CHECK(hear(&w, &m) && m.kind == LK_BUS_JOIN);
     CHECK_SLICE(m.topic, lk_slice_cstr(i == 4 ? "t:2" : "t:1"));
+    CHECK_SLICE(m.event, lk_slice_cstr(names[i][0] == 't' && names[i][1] == ':' ? "" : names[i]));
     CHECK(lk_edge_poll(w.edge, &out));
     CHECK(lk_slice_find(out.bytes, lk_slice_cstr(names[i])) != LK_SLICE_NONE);
   }
@@ -602,6 +603,7 @@ TEST(who_joins_by_an_alias_is_in_the_topic_and_hears_its_own_name_for_it) {
   for (int i = 0; i < 5; i++) {
     CHECK(hear(&w, &m) && m.kind == LK_BUS_RESTORE);
     CHECK_SLICE(m.topic, lk_slice_cstr(i == 4 ? "t:2" : "t:1"));
+    CHECK_SLICE(m.event, lk_slice_cstr(names[i][0] == 't' && names[i][1] == ':' ? "" : names[i]));
   }
   deinit(&w);
 }

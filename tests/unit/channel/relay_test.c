@@ -159,6 +159,19 @@ static lk_err begin(world *w, uint32_t index) {
   return LK_OK;
 }
 
+/* Two edges and that session. */
+static void open_begun(world *w, uint32_t index) {
+  CHECK_OK(world_open(w, test_alloc()));
+  CHECK_OK(begin(w, index));
+}
+
+/* The same of edges that know of each other already. */
+static void open_greeted(world *w, uint32_t index) {
+  CHECK_OK(world_open(w, test_alloc()));
+  run(w);
+  CHECK_OK(begin(w, index));
+}
+
 static lk_err ask(world *w, uint32_t at, client *c, const char *body) {
   c->poller.is_relayed = true;
   return lk_relay_ask(&w->nodes[at].relay, 1 - at,
@@ -214,8 +227,7 @@ TEST(tokens_stay_random_but_for_the_edges_index) {
 TEST(a_poll_that_lands_on_another_edge_is_answered_by_the_one_with_the_session) {
   world w;
   client get = { 0 }, post = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  CHECK_OK(begin(&w, 1));
+  open_begun(&w, 1);
   CHECK_OK(ask(&w, 0, &get, NULL));
   run(&w);
   CHECK_U64(get.told.len, 0);
@@ -243,8 +255,7 @@ TEST(a_poll_that_lands_on_another_edge_is_answered_by_the_one_with_the_session) 
 TEST(messages_whose_client_went_before_they_were_written_come_again) {
   world w;
   client get = { 0 }, post = { 0 }, again = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  CHECK_OK(begin(&w, 0));
+  open_begun(&w, 0);
   CHECK_OK(ask(&w, 1, &get, NULL));
   CHECK_OK(ask(&w, 1, &post, HEARTBEAT));
   run(&w);
@@ -263,8 +274,7 @@ TEST(messages_whose_client_went_before_they_were_written_come_again) {
 TEST(a_client_that_goes_while_it_waits_is_not_answered) {
   world w;
   client get = { 0 }, post = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  CHECK_OK(begin(&w, 0));
+  open_begun(&w, 0);
   CHECK_OK(ask(&w, 1, &get, NULL));
   run(&w);
   lk_relay_lost(&w.nodes[1].relay, get.number);
@@ -279,8 +289,7 @@ TEST(a_client_that_goes_while_it_waits_is_not_answered) {
 TEST(a_token_that_names_no_session_of_its_edge_is_gone) {
   world w;
   client get = { 0 }, post = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  CHECK_OK(begin(&w, 1));
+  open_begun(&w, 1);
   w.token[0] = w.token[0] == 'A' ? 'B' : 'A';
   CHECK_OK(ask(&w, 0, &get, NULL));
   CHECK_OK(ask(&w, 0, &post, HEARTBEAT));
@@ -295,9 +304,7 @@ TEST(a_token_that_names_no_session_of_its_edge_is_gone) {
 TEST(who_waits_for_an_edge_that_dies_is_told_so_by_its_successor) {
   world w;
   client get = { 0 }, late = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  run(&w);
-  CHECK_OK(begin(&w, 1));
+  open_greeted(&w, 1);
   CHECK_OK(ask(&w, 0, &get, NULL));
   run(&w);
   CHECK_OK(ask(&w, 0, &late, HEARTBEAT)); /* which the dead one does not read */
@@ -314,9 +321,7 @@ TEST(who_waits_for_an_edge_that_dies_is_told_so_by_its_successor) {
 TEST(what_an_edge_that_dies_had_asked_is_lost_and_its_messages_come_again) {
   world w;
   client get = { 0 }, post = { 0 }, again = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  run(&w);
-  CHECK_OK(begin(&w, 0));
+  open_greeted(&w, 0);
   CHECK_OK(ask(&w, 1, &get, NULL));
   CHECK_OK(ask(&w, 1, &post, HEARTBEAT));
   run(&w);
@@ -336,9 +341,7 @@ TEST(what_an_edge_that_dies_had_asked_is_lost_and_its_messages_come_again) {
 TEST(an_edge_that_does_not_answer_is_not_waited_for_beyond_patience) {
   world w;
   client get = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  run(&w);
-  CHECK_OK(begin(&w, 1));
+  open_greeted(&w, 1);
   CHECK_OK(ask(&w, 0, &get, NULL));
   CHECK_U64(lk_relay_deadline(&w.nodes[0].relay), w.now + PATIENCE);
   lk_relay_tick(&w.nodes[0].relay, w.now + PATIENCE - 1);
@@ -355,8 +358,7 @@ TEST(an_edge_that_does_not_answer_is_not_waited_for_beyond_patience) {
 TEST(when_the_server_stops_all_that_was_asked_is_gone) {
   world w;
   client get = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  CHECK_OK(begin(&w, 1));
+  open_begun(&w, 1);
   CHECK_OK(ask(&w, 0, &get, NULL));
   lk_relay_end_all(&w.nodes[0].relay);
   run_node(&w, 0);
@@ -368,9 +370,7 @@ TEST(when_the_server_stops_all_that_was_asked_is_gone) {
 TEST(a_full_way_to_another_edge_refuses_polls_and_leaves_the_rest) {
   world w;
   client get = { 0 }, more = { 0 };
-  CHECK_OK(world_open(&w, test_alloc()));
-  run(&w);
-  CHECK_OK(begin(&w, 1));
+  open_greeted(&w, 1);
   w.limits.bus_frame_bytes = 64;
   CHECK_ERR(ask(&w, 0, &more, HEARTBEAT HEARTBEAT HEARTBEAT), LK_ERR_TOO_BIG);
   CHECK_U64(lk_relay_asked_count(&w.nodes[0].relay), 0);

@@ -27,6 +27,8 @@ typedef struct rig {
   lk_err err;
   uint64_t bad_segment;
   bool opened, failed, closed;
+  bool is_short;     /* SPACE said that there is none */
+  uint64_t refusals; /* times that records were */
   uint64_t submitted; /* operations */
 } rig;
 
@@ -85,6 +87,16 @@ static void on_event(rig *r, const lk_journal_event *e) {
     CHECK(e->index > r->retired && e->index <= r->asked);
     r->retired = e->index;
     return;
+  case LK_JOURNAL_REFUSED:
+    CHECK(r->opened && !r->failed && e->index > r->acked && e->index <= r->appended);
+    r->appended = e->index - 1;
+    r->generation++; /* what takes their place says something else */
+    r->refusals++;
+    return;
+  case LK_JOURNAL_SPACE:
+    CHECK((e->err == LK_ERR_NO_SPACE) != r->is_short);
+    r->is_short = e->err != LK_OK;
+    return;
   case LK_JOURNAL_FAILED:
     CHECK(!r->failed && e->err != LK_OK);
     r->failed = true;
@@ -128,7 +140,7 @@ static void begin_open(rig *r) {
                                  .user = r,
                                  .name = LK_LIT("rooms"),
                                  .salt = "0123456789abcde" };
-  r->opened = r->failed = r->closed = false;
+  r->opened = r->failed = r->closed = r->is_short = false;
   r->first = r->seen = 0;
   r->err = LK_OK;
   r->generation++;
@@ -202,6 +214,7 @@ static lk_buf *file_bytes(lk_memory_storage *m, lk_slice name);
 struct lk_memory_file { /* as platform/memory/storage.c has it */
   lk_link link;
   lk_buf bytes;
+  size_t reserved;
   uint32_t links;
 };
 
@@ -766,11 +779,11 @@ static void check_storage_faults(storage_fault fault, lk_err error) {
     work(&r);
     close_journal(&r);
     CHECK(!r.failed || r.err == error || r.err == LK_ERR_SYNC || r.err == LK_ERR_IO);
-    failures += r.failed;
+    failures += r.failed || r.refusals > 0;
     r.storage = &memory.table;
     open_journal(&r);
     CHECK(r.opened);
-    if (faults.fail_at == 0) CHECK(r.appended > 10 && !r.failed);
+    if (faults.fail_at == 0) CHECK(r.appended > 10 && !r.failed && r.refusals == 0);
     append_many(&r, 2);
     close_journal(&r);
     CHECK(!r.failed);
@@ -814,27 +827,144 @@ TEST(failed_sync_is_never_followed_by_an_acknowledgement) {
   lk_memory_storage_deinit(&m.storage);
 }
 
-TEST(full_storage_is_named_and_room_again_lets_it_go_on) {
+static void write_one(rig *r) {
+  append_many(r, 1);
+  lk_journal_flush(&r->j);
+  settle(r);
+}
+
+static void try_space(rig *r) {
+  lk_journal_try_space(&r->j);
+  settle(r);
+}
+
+/* A journal over |size| bytes. */
+static void small_begin(memory_rig *m, uint64_t size, uint32_t reserve) {
+  lk_memory_storage_init(&m->storage, test_alloc(), size);
+  rig_init(&m->r, &m->storage.table, test_alloc());
+  m->r.limits.log_segment_bytes = 100000;
+  m->r.limits.log_reserve_bytes = reserve;
+  open_journal(&m->r);
+}
+
+/* Goal: what is on its way when space gets short is kept, since rooms have already done what it says. Method: go on
+ * after SPACE has said that there is none, by less than half of what is reserved. */
+TEST(space_is_said_to_be_short_while_what_is_under_way_still_fits) {
   memory_rig m;
-  lk_memory_storage_init(&m.storage, test_alloc(), 2000);
-  rig_init(&m.r, &m.storage.table, test_alloc());
-  m.r.limits.log_segment_bytes = 100000;
+  small_begin(&m, 20000, 4000);
+  while (!m.r.is_short) write_one(&m.r);
+  CHECK(m.r.j.place.off > 12000 && m.r.refusals == 0);
+  uint64_t until = m.r.j.place.off + 1800;
+  while (m.r.j.place.off < until) write_one(&m.r);
+  CHECK(m.r.refusals == 0 && m.r.acked == m.r.appended);
+  try_space(&m.r);
+  CHECK(m.r.is_short);
+  m.storage.size_max = 100000;
+  CHECK(m.r.is_short);
+  try_space(&m.r);
+  CHECK(!m.r.is_short);
+  for (int i = 0; i < 100; i++) write_one(&m.r);
+  CHECK(!m.r.is_short && m.r.refusals == 0);
+  close_journal(&m.r);
   open_journal(&m.r);
-  while (!m.r.failed) {
-    append_many(&m.r, 1);
+  CHECK(m.r.opened && m.r.seen == m.r.appended);
+  close_journal(&m.r);
+  lk_memory_storage_deinit(&m.storage);
+}
+
+/* Goal: what finds no space is refused and never comes back, what was acknowledged stays, and the journal goes on.
+ * Method: a storage that is full for good, a batch under way and another gathered; records that are refused are written
+ * anew with other bytes. */
+TEST(full_storage_refuses_what_does_not_fit_and_goes_on_when_there_is_space) {
+  memory_rig m;
+  small_begin(&m, 2000, 1);
+  while (m.r.refusals == 0) {
+    append_many(&m.r, 2);
     lk_journal_flush(&m.r.j);
+    append_many(&m.r, 2);
     settle(&m.r);
   }
-  CHECK_ERR(m.r.err, LK_ERR_NO_SPACE);
-  CHECK(m.r.acked > 5);
-  close_journal(&m.r);
-  open_journal(&m.r); /* for reading, a full storage will do */
+  CHECK(m.r.acked > 5 && m.r.acked == m.r.appended && m.r.is_short && !m.r.failed);
+  CHECK(m.r.j.stats.refused >= 2);
+  try_space(&m.r);
+  CHECK(m.r.is_short);
+  append_many(&m.r, 30); /* nobody is kept from trying */
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  CHECK(m.r.refusals == 2 && m.r.acked == m.r.appended);
+  lk_journal_deinit(&m.r.j); /* killed */
+  open_journal(&m.r);        /* for reading, a full storage will do */
   CHECK(m.r.opened && m.r.seen == m.r.acked);
   m.storage.size_max = 100000;
+  write_one(&m.r);
+  CHECK(!m.r.is_short && m.r.refusals == 2);
+  m.storage.size_max = m.storage.size_used;
+  append_many(&m.r, 3);
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  CHECK(m.r.is_short && m.r.refusals == 3);
+  m.storage.size_max = 100000;
+  try_space(&m.r);
+  CHECK(!m.r.is_short);
   append_many(&m.r, 5);
   close_journal(&m.r);
   CHECK(!m.r.failed && m.r.acked == m.r.appended);
+  open_journal(&m.r);
+  CHECK(m.r.opened && m.r.seen == m.r.acked && m.r.cut == 0);
+  close_journal(&m.r);
   lk_memory_storage_deinit(&m.storage);
+}
+
+/* What was reserved lies behind the last segment: a new one would give it away. */
+TEST(no_segment_is_begun_while_space_is_short) {
+  memory_rig m;
+  small_begin(&m, 20000, 4000);
+  while (!m.r.is_short) write_one(&m.r);
+  m.r.limits.log_segment_bytes = 400;
+  for (int i = 0; i < 5; i++) write_one(&m.r);
+  CHECK(m.r.j.stats.segments_made == 0 && m.r.refusals == 0);
+  m.storage.size_max = 100000;
+  try_space(&m.r);
+  write_one(&m.r);
+  CHECK_U64(m.r.j.stats.segments_made, 1);
+  close_journal(&m.r);
+  lk_memory_storage_deinit(&m.storage);
+}
+
+/* Goal: a new segment that cannot be made is made later; until then, and after a kill, all is well. Method: each operation
+ * of a turn finds no space, for a while; then there is some, or the process dies or closes the journal first. */
+TEST(segment_that_finds_no_space_is_made_when_there_is_some) {
+  for (uint32_t how = 0; how < 3; how++) {
+    for (uint64_t at = 1; at < 40; at++) {
+      memory_rig m;
+      faulty faults;
+      faulty_storage storage;
+      memory_begin(&m);
+      faulty_init(&faults, test_alloc());
+      faulty_storage_init(&storage, &m.storage.table, &faults, STORAGE_FAIL, LK_ERR_NO_SPACE, at);
+      m.r.storage = &storage.table;
+      open_journal(&m.r);
+      faults.seen = 0;
+      faults.fail_at = at;
+      faults.lasting = true;
+      for (int i = 0; i < 12 && !m.r.failed; i++) write_one(&m.r);
+      faults.fail_at = 0;
+      if (how == 1) lk_journal_deinit(&m.r.j);
+      if (how == 2) close_journal(&m.r);
+      if (how != 0) open_journal(&m.r);
+      CHECK(how == 0 || m.r.opened);
+      for (int i = 0; i < 3 && !m.r.failed; i++) try_space(&m.r);
+      CHECK(m.r.failed || !m.r.is_short);
+      for (int i = 0; i < 12 && !m.r.failed; i++) write_one(&m.r);
+      CHECK(m.r.failed || m.r.acked == m.r.appended);
+      close_journal(&m.r);
+      open_journal(&m.r);
+      CHECK(m.r.opened && m.r.seen == m.r.appended);
+      close_journal(&m.r);
+      lk_memory_storage_deinit(&m.storage);
+    }
+  }
+  CHECK_COVERED(journal_turn_without_space);
 }
 
 TEST(any_allocation_may_fail) {

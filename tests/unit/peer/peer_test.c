@@ -32,7 +32,7 @@ static void client_init(world *w, size_t i, lk_slice actor, lk_slice restored) {
 static void world_init(world *w) {
   *w =
       (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default(), .now = 1000 };
-  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
   client_init(w, 0, LK_LIT("ada"), LK_SLICE_EMPTY);
   client_init(w, 1, LK_LIT("bob"), LK_SLICE_EMPTY);
@@ -207,7 +207,7 @@ TEST(replicas_give_a_server_its_memory_back) {
   for (size_t i = 0; i < 2; i++) cut(&w, &w.clients[i]);
   lk_hub_close(w.hub);
   lk_memory_storage_deinit(&w.storage);
-  lk_memory_storage_init(&w.storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w.storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&w.env, &w.limits, &w.storage.table, 9, &w.hub));
   w.clients[0].unreachable = true; /* bob alone brings both counts */
   pass(&w, LK_PEER_RETRY_MAX_MS);

@@ -283,6 +283,26 @@ TEST(posix_storage_says_so_when_the_disk_is_full_and_goes_on_when_it_is_not) {
   (void)end(&f);
 }
 
+/* The file is as long as before, and what is behind its end goes with a cut. Some file systems cannot, and say so. */
+TEST(posix_storage_reserves_space_behind_the_end) {
+  uint8_t bytes[64];
+  struct stat about;
+  char path[128];
+  fixture f = begin(NULL);
+  lk_file file = open_file(&f, LK_LIT("a"));
+  CHECK_OK(RUN(f, .kind = LK_IO_WRITE, .file = file, .from = LK_LIT("12345")));
+  lk_err err = RUN(f, .kind = LK_IO_RESERVE, .file = file, .off = 1000000);
+  (void)snprintf(path, sizeof path, "%s/a", f.directory);
+  CHECK(err == LK_OK || err == LK_ERR_UNSUPPORTED);
+  CHECK(stat(path, &about) == 0 && about.st_size == 5);
+  if (err == LK_OK) CHECK(about.st_blocks >= 1000000 / 512);
+  CHECK_TEXT(read_file(&f, file, bytes), "12345");
+  CHECK_OK(RUN(f, .kind = LK_IO_TRUNCATE, .file = file, .off = 5));
+  CHECK(stat(path, &about) == 0 && about.st_blocks < 1000000 / 512);
+  CHECK_ERR(RUN(f, .kind = LK_IO_RESERVE, .file = file, .off = UINT64_MAX), LK_ERR_RANGE);
+  (void)end(&f);
+}
+
 TEST(posix_storage_follows_no_links_and_opens_no_directories_or_pipes) {
   char path[128];
   fixture f = begin(NULL);

@@ -119,6 +119,50 @@ TEST(shared_storage_keeps_nothing_of_what_was_removed) {
   lk_shared_memory_close(&memory);
 }
 
+static lk_err reserve(lk_storage *s, lk_file file, uint64_t size) {
+  lk_io io = { .kind = LK_IO_RESERVE, .file = file, .off = size };
+  s->submit(s, &io);
+  CHECK(s->poll(s) == &io);
+  return io.result;
+}
+
+/* Goal: what a file has reserved nobody else gets, and nobody reads; it goes when the file is cut or closed, and when the
+ * process dies. */
+TEST(shared_storage_keeps_what_was_reserved_and_gives_it_back) {
+  lk_shared_memory memory;
+  lk_shared_storage *shared;
+  static uint8_t bytes[100000];
+  CHECK_OK(lk_shared_memory_make(&memory, LK_SHARED_MEMORY_LEAST));
+  lk_storage *s = open_storage(&memory, &shared);
+  lk_file a = open_file(s, LK_LIT("a")), b = open_file(s, LK_LIT("b"));
+  CHECK_OK(write_at(s, a, 0, LK_LIT("some")));
+  CHECK_OK(reserve(s, a, sizeof bytes));
+  CHECK_ERR(reserve(s, a, LK_SHARED_MEMORY_LEAST), LK_ERR_NO_SPACE);
+  CHECK_U64(size_of(s, a), 4);
+  uint64_t size = 0;
+  while (write_at(s, b, size, lk_slice_of(bytes, 512)) == LK_OK) size += 512;
+  CHECK_OK(write_at(s, a, 4, lk_slice_of(bytes, sizeof bytes - 4)));
+  CHECK_ERR(write_at(s, b, size, lk_slice_of(bytes, 512)), LK_ERR_NO_SPACE);
+  lk_io cut = { .kind = LK_IO_TRUNCATE, .file = a, .off = 4 };
+  s->submit(s, &cut);
+  CHECK(s->poll(s) == &cut && cut.result == LK_OK);
+  CHECK_OK(reserve(s, a, sizeof bytes));
+  uint64_t used = lk_shared_storage_used(shared);
+  close_file(s, a);
+  CHECK(lk_shared_storage_used(shared) < used - 90000);
+  a = open_file(s, LK_LIT("a")); /* as long as it says, and no longer */
+  CHECK_U64(size_of(s, a), 4);
+  CHECK_OK(reserve(s, a, sizeof bytes));
+  lk_shared_storage_close(shared); /* as a process that died */
+  s = open_storage(&memory, &shared);
+  CHECK(lk_shared_storage_used(shared) < used - 90000);
+  a = open_file(s, LK_LIT("a"));
+  CHECK_OK(write_at(s, a, 4, lk_slice_of(bytes, sizeof bytes)));
+  CHECK_U64(size_of(s, a), 4 + sizeof bytes);
+  lk_shared_storage_close(shared);
+  lk_shared_memory_close(&memory);
+}
+
 TEST(shared_storage_that_is_full_says_so_and_has_room_again) {
   lk_shared_memory memory;
   lk_shared_storage *shared;

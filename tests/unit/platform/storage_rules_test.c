@@ -192,6 +192,31 @@ TEST(memory_storage_that_is_full_says_so_and_keeps_its_bytes) {
   lk_memory_storage_deinit(&s);
 }
 
+TEST(memory_storage_keeps_what_was_reserved_for_the_file_that_it_is_of) {
+  lk_memory_storage s;
+  uint8_t bytes[64];
+  lk_memory_storage_init(&s, test_alloc(), 20);
+  lk_storage *storage = &s.table;
+  storage_wait wait = NULL;
+  void *ctx = NULL;
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("a")), g = open_file(storage, wait, ctx, LK_LIT("b"));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .from = LK_LIT("123")));
+  CHECK_OK(RUN(.kind = LK_IO_RESERVE, .file = f, .off = 12));
+  CHECK_ERR(RUN(.kind = LK_IO_RESERVE, .file = f, .off = 21), LK_ERR_NO_SPACE);
+  CHECK_TEXT(read_all(storage, wait, ctx, f, 0, bytes), "123");
+  CHECK_ERR(RUN(.kind = LK_IO_WRITE, .file = g, .from = LK_LIT("123456789")), LK_ERR_NO_SPACE);
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = g, .from = LK_LIT("12345678")));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .off = 3, .from = LK_LIT("456789012")));
+  CHECK_OK(RUN(.kind = LK_IO_TRUNCATE, .file = f, .off = 12));
+  CHECK_OK(RUN(.kind = LK_IO_TRUNCATE, .file = f, .off = 2)); /* gives back what is behind */
+  CHECK_U64(s.size_used, 10);
+  CHECK_OK(RUN(.kind = LK_IO_RESERVE, .file = f, .off = 12));
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+  CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("a")));
+  CHECK_U64(s.size_used, 8);
+  lk_memory_storage_deinit(&s);
+}
+
 TEST(memory_storage_holds_operations_until_they_are_released) {
   lk_memory_storage s;
   lk_memory_storage_init(&s, test_alloc(), 100);

@@ -17,7 +17,7 @@ typedef struct world {
 
 static void init(world *w) {
   *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default() };
-  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
 }
 
@@ -187,7 +187,7 @@ TEST(presence_without_memory_is_late_and_never_wrong) {
   FAULT_LOOP(faults, test_alloc()) {
     world w = { .env = LK_ENV_INIT(faulty_alloc(&faults), NULL), .limits = lk_limits_default() };
     uint64_t a;
-    lk_memory_storage_init(&w.storage, test_alloc(), 1 << 20);
+    lk_memory_storage_init(&w.storage, test_alloc(), 1 << 24);
     lk_err err = lk_hub_open(&w.env, &w.limits, &w.storage.table, 7, &w.hub);
     if (err == LK_OK) {
       if (lk_hub_connect(w.hub, &a) == LK_OK) {

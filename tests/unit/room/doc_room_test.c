@@ -35,6 +35,7 @@ typedef struct world {
   uint64_t ticket;
   bool is_flying;
   lk_slice level;
+  uint64_t erased_after_ms;
 } world;
 
 static lk_slice keep(lk_slice bytes) {
@@ -83,6 +84,7 @@ static lk_err open_room(world *w) {
                               .records_count = w->records_count,
                               .intact = true,
                               .level = w->level,
+                              .erased_after_ms = w->erased_after_ms,
                               .entropy = 42 + w->now_ms };
   return lk_doc_room_kind.open(&options, &w->room);
 }
@@ -237,6 +239,30 @@ static void check_room(world *w, const char *want) {
 }
 
 /* ---- tests ---- */
+
+TEST(a_join_says_when_a_document_that_is_in_memory_alone_is_erased) {
+  static const struct {
+    lk_slice level;
+    uint64_t erased_after_ms;
+    lk_slice says;
+  } rows[] = {
+    { LK_LIT_INIT("memory"), 900000,
+      LK_LIT_INIT("\"durability\":\"memory\",\"idle_ms\":900000,\"p") },
+    { LK_LIT_INIT("durable"), 0, LK_LIT_INIT("\"durability\":\"durable\",\"profile\":\"") },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    init(&w);
+    lk_doc_room_kind.close(w.room);
+    w.level = rows[i].level;
+    w.erased_after_ms = rows[i].erased_after_ms;
+    CHECK_OK(open_room(&w));
+    join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+    const lk_room_effect *e = find(&w, LK_ROOM_ACCEPT);
+    CHECK(e != NULL && has(e->payload, rows[i].says));
+    close_world(&w);
+  }
+}
 
 /* Goal: nobody hears of what could still be lost. */
 TEST(an_update_is_passed_on_and_answered_when_it_is_durable) {
@@ -579,6 +605,71 @@ TEST(a_client_of_another_generation_is_kept_apart_unless_the_room_is_empty) {
     if (round == 1) take_snapshot(&w);
     crash(&w);
   }
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* Goal: whoever asks for all again and again while a change is not durable does not fill the memory. */
+TEST(what_is_held_is_bounded) {
+  static char text[4001];
+  world w;
+  client a;
+  init(&w);
+  w.limits.bus_output_bytes = 65536;
+  client_init(&a, 20);
+  memset(text, 'x', sizeof text - 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, text), LK_RIGHTS_WRITE);
+  size_t before = room_bytes;
+  uint32_t refused = 0;
+  for (uint32_t i = 0; i < 200; i++) {
+    step(&w, (lk_room_input){ .kind = LK_ROOM_MESSAGE,
+                              .member = 1,
+                              .request = 100 + i,
+                              .event = LK_LIT("sync"),
+                              .payload = LK_LIT("{}"),
+                              .rights = LK_RIGHTS_READ });
+    const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+    if (e == NULL) continue;
+    CHECK(!e->ok && lk_slice_starts_with(e->payload, LK_LIT("{\"reason\":\"busy\"")));
+    refused++;
+  }
+  CHECK(refused > 150 && room_bytes - before < 65536);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(lk_slice_starts_with(find(&w, LK_ROOM_REFUSE)->payload, LK_LIT("{\"reason\":\"busy\"")));
+  land(&w);
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* Goal: a document never becomes so large that its room could not tell it or keep it. */
+TEST(a_document_may_be_as_large_as_one_snapshot_and_no_larger) {
+  static char text[20001];
+  world w;
+  client a;
+  uint32_t taken = 0;
+  init(&w);
+  w.limits.crdt_state_bytes = 100000;
+  client_init(&a, 20);
+  memset(text, 'x', sizeof text - 1);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  for (uint32_t i = 0; i < 10; i++) {
+    say(&w, 1, LK_LIT("client_update"), type(&a, 0, text), LK_RIGHTS_WRITE);
+    const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+    if (e != NULL) {
+      CHECK(!e->ok && has(e->payload, LK_LIT("replica_refused")));
+      CHECK(i == taken || !has(e->payload, LK_LIT("LK_ERR_TOO_BIG")));
+      continue;
+    }
+    taken++;
+    land(&w);
+  }
+  CHECK_U64(taken, 4);
+  CHECK_COVERED(doc_room_measures_itself);
+  take_snapshot(&w);
+  CHECK(w.snapshot.len < 100000);
   client_deinit(&a);
   close_world(&w);
 }

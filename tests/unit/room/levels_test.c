@@ -51,14 +51,19 @@ static void begin(world *w) {
   step(w);
 }
 
-static void init(world *w) {
+/* |reserve| and |ballast|: what is set aside of either storage. */
+static void init_with(world *w, uint32_t reserve, uint32_t ballast) {
   *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
                 .limits = lk_limits_default(),
                 .policy = { .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS } };
-  lk_memory_storage_init(&w->disk, test_alloc(), 1 << 20);
-  lk_memory_storage_init(&w->memory, test_alloc(), 1 << 20);
+  w->limits.log_reserve_bytes = reserve;
+  w->limits.house_ballast_bytes = ballast;
+  lk_memory_storage_init(&w->disk, test_alloc(), 1 << 24);
+  lk_memory_storage_init(&w->memory, test_alloc(), 1 << 24);
   begin(w);
 }
+
+static void init(world *w) { init_with(w, 100000, 50000); }
 
 /* As a process is killed: what the storages have under way is done, and nobody hears of it. */
 static void die(world *w) {
@@ -125,7 +130,11 @@ static bool joins_with(world *w, uint64_t member, lk_slice topic, lk_slice text)
   return has_said(w, text);
 }
 
-static uint32_t files_of(const lk_memory_storage *storage) { return lk_map_count(&storage->names); }
+/* But for the one that holds nothing and is there for the space. */
+static uint32_t files_of(const lk_memory_storage *storage) {
+  return lk_map_count(&storage->names) -
+         (lk_map_get(&storage->names, LK_LIT("ballast")) != NULL ? 1 : 0);
+}
 
 /* A topic with one increment in it, and nobody there. */
 static void make_topic(world *w, uint64_t member, lk_slice topic) {
@@ -216,7 +225,7 @@ TEST(an_idle_topic_in_memory_is_erased_and_a_durable_one_is_kept) {
   CHECK_U64(lk_house_get_stats(w.house).erased, 1);
   CHECK_COVERED(house_erases_an_idle_room);
   CHECK_U64(files_of(&w.memory), 0);
-  CHECK_U64(w.memory.size_used, 0);
+  CHECK_U64(w.memory.size_used, w.limits.house_ballast_bytes);
   CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
   CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:e"), LK_LIT("\"value\":0")));
   deinit(&w);
@@ -349,20 +358,212 @@ TEST(without_a_disk_every_topic_is_in_memory_and_without_memory_on_disk) {
   }
 }
 
-/* Goal: memory that is full is an error of that room, and of nobody else; nothing that was acknowledged goes. */
-TEST(memory_that_is_full_refuses_a_change_and_loses_none) {
+/* ---- when there is no space ---- */
+
+static void merge(world *w, uint64_t member, lk_slice delta) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                            .request = ++w->request,
+                            .member = member,
+                            .event = LK_LIT("crdt.merge"),
+                            .payload = delta,
+                            .rights = LK_RIGHTS_ADMIN });
+}
+
+static bool is_full(world *w) { return lk_house_get_stats(w->house).is_full; }
+
+/* What an increment of |member| is answered. */
+static bool increments_with(world *w, uint64_t member, lk_slice text) {
+  forget_output(w);
+  increment(w, member);
+  step(w);
+  return has_said(w, text);
+}
+
+/* A second later. */
+static void look_for_space(world *w) {
+  forget_output(w);
+  w->now += 1000;
+  step(w);
+  step(w); /* what the first one began */
+}
+
+/* Goal: where memory is full changes are refused before they are made, nobody is thrown out, reading and joining and
+ * deleting go on, and when there is space all goes on by itself; what was under way when it turned out is kept. */
+TEST(memory_that_is_full_refuses_changes_and_serves_everything_else) {
   world w;
   init(&w);
+  w.policy.idle_ms = 1000000;
   join(&w, MEMBER, LK_LIT("crdt:e"));
+  join(&w, MEMBER + 1, LK_LIT("crdt:e"));
+  join(&w, MEMBER + 2, LK_LIT("crdt:e2"));
   step(&w);
   increment(&w, MEMBER);
   w.memory.size_max = w.memory.size_used;
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"value\":2")));
+  CHECK_COVERED(house_gives_up_its_ballast);
+  CHECK(is_full(&w));
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"reason\":\"storage_full\"")));
+  CHECK(!has_said(&w, LK_LIT("state_updated")) && !has_said(&w, LK_LIT("\"value\":3")));
   forget_output(&w);
+  merge(&w, MEMBER + 1, LK_LIT("{\"payload\":{\"counts\":{\"x\":5}}}"));
+  CHECK(has_said(&w, LK_LIT("\"reason\":\"storage_full\"")));
+  CHECK(joins_with(&w, MEMBER + 3, LK_LIT("crdt:e"), LK_LIT("\"value\":2")));
+  CHECK(joins_with(&w, MEMBER + 4, LK_LIT("crdt:e3"), LK_LIT("\"value\":0")));
+  query(&w, LK_LIT("crdt:e2"), LK_LIT("delete"), LK_LIT("{}"));
+  CHECK(has_said(&w, LK_LIT("ok")));
+  look_for_space(&w);
+  CHECK(is_full(&w) && !has_said(&w, LK_LIT("storage_full")));
+  w.memory.size_max = 1 << 24;
+  look_for_space(&w);
+  CHECK(!is_full(&w));
+  /* It goes on from what was refused: it is to come again. */
+  CHECK_COVERED(house_calls_who_is_behind);
+  CHECK(has_said(&w, LK_LIT("storage_full")));
+  CHECK_U64(lk_house_output(w.house, 0).ptr[4], LK_BUS_CRASH);
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"value\":3")));
+  CHECK(increments_with(&w, MEMBER + 1, LK_LIT("")) && !has_said(&w, LK_LIT("\"value\":4")));
+  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:e"), LK_LIT("\"value\":3")));
+  CHECK_U64(lk_house_get_stats(w.house).refused, 2);
+  CHECK_U64(lk_house_get_stats(w.house).storage_failures, 0);
+  CHECK_U64(lk_house_get_stats(w.house).rooms_dropped, 0);
+  deinit(&w);
+}
+
+/* Goal: a record beyond what was set aside is taken back: its author is told why, and the room comes back with what was
+ * acknowledged. */
+TEST(a_change_in_memory_that_finds_no_space_is_taken_back) {
+  world w;
+  init_with(&w, 100000, 1);
+  join(&w, MEMBER, LK_LIT("crdt:e"));
+  join(&w, MEMBER + 1, LK_LIT("crdt:e"));
+  step(&w);
   increment(&w, MEMBER);
-  CHECK(has_said(&w, LK_LIT("storage")) && !has_said(&w, LK_LIT("\"value\":2")));
-  CHECK_U64(lk_house_get_stats(w.house).storage_failures, 1);
-  w.memory.size_max = 1 << 20;
-  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:e"), LK_LIT("\"value\":1")));
+  w.memory.size_max = w.memory.size_used;
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"reason\":\"storage_full\"")));
+  CHECK_COVERED(house_takes_a_change_back);
+  CHECK(!has_said(&w, LK_LIT("\"value\":2")));
+  CHECK(joins_with(&w, MEMBER + 2, LK_LIT("crdt:e"), LK_LIT("\"value\":1")));
+  CHECK(increments_with(&w, MEMBER + 2, LK_LIT("\"reason\":\"storage_full\"")));
+  w.memory.size_max = 1 << 24;
+  look_for_space(&w);
+  CHECK(increments_with(&w, MEMBER + 2, LK_LIT("\"value\":2")));
+  deinit(&w);
+}
+
+/* A world whose disk is about to be full: the journal cannot reserve any more. */
+static void init_short(world *w) {
+  init_with(w, 4000, 50000);
+  w->policy.idle_ms = 1000000;
+  join(w, MEMBER, LK_LIT("crdt:d"));
+  join(w, MEMBER + 1, LK_LIT("crdt:d"));
+  join(w, MEMBER + 2, LK_LIT("crdt:d2"));
+  step(w);
+  CHECK(increments_with(w, MEMBER + 2, LK_LIT("\"value\":1")));
+  w->disk.size_max = w->disk.size_used;
+}
+
+/* The same for a disk: every change that was made is kept, and from then on they are refused. */
+TEST(disk_that_is_full_refuses_changes_and_serves_everything_else) {
+  world w;
+  char value[24];
+  init_short(&w);
+  unsigned count = 0;
+  while (!is_full(&w)) {
+    (void)snprintf(value, sizeof value, "\"value\":%u", ++count);
+    CHECK(increments_with(&w, MEMBER, lk_slice_cstr(value)));
+  }
+  CHECK(count > 5);
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"reason\":\"storage_full\"")));
+  CHECK(!has_said(&w, LK_LIT("state_updated")));
+  query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.increment"), LK_LIT("{\"payload\":{\"amount\":1}}"));
+  CHECK(has_said(&w, LK_LIT("\"reason\":\"storage_full\"")));
+  forget_output(&w);
+  merge(&w, MEMBER + 1, LK_LIT("{\"payload\":{\"counts\":{\"x\":5}}}"));
+  CHECK(joins_with(&w, MEMBER + 3, LK_LIT("crdt:d"), lk_slice_cstr(value)));
+  CHECK(joins_with(&w, MEMBER + 4, LK_LIT("crdt:d3"), LK_LIT("\"value\":0")));
+  query(&w, LK_LIT("crdt:d2"), LK_LIT("delete"), LK_LIT("{}")); /* in what is set aside */
+  CHECK(has_said(&w, LK_LIT("ok")) && !has_said(&w, LK_LIT("LK_ERR")));
+  look_for_space(&w);
+  CHECK(is_full(&w));
+  w.disk.size_max = 1 << 24;
+  look_for_space(&w);
+  CHECK(!is_full(&w) && has_said(&w, LK_LIT("storage_full"))); /* to the one that is behind */
+  (void)snprintf(value, sizeof value, "\"value\":%u", ++count);
+  CHECK(increments_with(&w, MEMBER, lk_slice_cstr(value)));
+  CHECK_U64(lk_house_get_stats(w.house).rooms_dropped, 0);
+  CHECK_U64(lk_house_get_stats(w.house).journal_failures, 0);
+  die(&w);
+  begin(&w);
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), lk_slice_cstr(value)));
+  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("crdt:d2"), LK_LIT("\"value\":0")));
+  deinit(&w);
+}
+
+/* Goal: what nothing was set aside for is taken back in the rooms that it is of, and in no other; a deletion that finds no
+ * space deletes nothing. Method: the disk is full when a batch is written, and another one waits behind it. */
+TEST(changes_on_a_disk_that_find_no_space_are_taken_back) {
+  world w;
+  init_with(&w, 1, 50000);
+  w.policy.idle_ms = 1000000;
+  join(&w, MEMBER, LK_LIT("crdt:d"));
+  join(&w, MEMBER + 1, LK_LIT("crdt:d"));
+  join(&w, MEMBER + 2, LK_LIT("crdt:d2"));
+  join(&w, MEMBER + 3, LK_LIT("crdt:d3"));
+  step(&w);
+  increment(&w, MEMBER + 2);
+  CHECK(increments_with(&w, MEMBER, LK_LIT("\"value\":1")));
+  forget_output(&w);
+  w.disk.hold = true;
+  increment(&w, MEMBER);
+  increment(&w, MEMBER + 1);
+  increment(&w, MEMBER + 2);
+  w.disk.size_max = 0;
+  w.disk.hold = false;
+  step(&w);
+  CHECK_COVERED(house_takes_a_change_back);
+  CHECK(has_said(&w, LK_LIT("\"reason\":\"storage_full\"")) && !has_said(&w, LK_LIT("\"value\"")));
+  CHECK_U64(lk_house_get_stats(w.house).refused, 3);
+  CHECK_U64(lk_house_get_stats(w.house).members, 1); /* the one of d3 */
+  CHECK_U64(lk_house_get_stats(w.house).journal_failures, 0);
+  CHECK(joins_with(&w, MEMBER + 4, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+  query(&w, LK_LIT("crdt:d2"), LK_LIT("delete"), LK_LIT("{}"));
+  CHECK(has_said(&w, LK_LIT("LK_ERR_NO_SPACE")));
+  CHECK(joins_with(&w, MEMBER + 5, LK_LIT("crdt:d2"), LK_LIT("\"value\":1")));
+  die(&w);
+  begin(&w);
+  CHECK(joins_with(&w, MEMBER + 4, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+  CHECK(joins_with(&w, MEMBER + 5, LK_LIT("crdt:d2"), LK_LIT("\"value\":1")));
+  w.disk.size_max = 1 << 24;
+  look_for_space(&w);
+  CHECK(increments_with(&w, MEMBER + 4, LK_LIT("\"value\":2")));
+  query(&w, LK_LIT("crdt:d2"), LK_LIT("delete"), LK_LIT("{}"));
+  CHECK(has_said(&w, LK_LIT("ok")) && !has_said(&w, LK_LIT("LK_ERR")));
+  CHECK(joins_with(&w, MEMBER + 6, LK_LIT("crdt:d2"), LK_LIT("\"value\":0")));
+  deinit(&w);
+}
+
+/* Goal: a room whose snapshot finds no space stays as it is, with its members, and is put away when there is some. */
+TEST(snapshot_that_finds_no_space_is_taken_later) {
+  world w;
+  init(&w);
+  make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+  w.disk.size_max = 0;
+  for (int i = 0; i < 3; i++) {
+    w.now += IDLE_MS;
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).rooms, 1);
+  }
+  CHECK_COVERED(house_snapshot_without_space);
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+  leave(&w, MEMBER);
+  w.disk.size_max = 1 << 24;
+  for (int i = 0; i < 8; i++) {
+    w.now += IDLE_MS;
+    step(&w);
+  }
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  CHECK_U64(lk_house_get_stats(w.house).rooms_dropped, 0);
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
   deinit(&w);
 }
 
@@ -434,7 +635,7 @@ TEST(queries_whose_room_or_edge_ends_are_forgotten) {
   CHECK(has_said(&w, LK_LIT("\"value\":0")));
   w.disk.hold = true;
   query(&w, LK_LIT("crdt:d"), LK_LIT("crdt.increment"), LK_LIT("{\"payload\":{\"amount\":1}}"));
-  w.disk.size_max = w.disk.size_used;
+  query(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_LIT("{}"));
   w.disk.hold = false;
   step(&w);
   CHECK_U64(lk_house_output(w.house, 0).ptr[4], LK_BUS_LATE);
@@ -577,4 +778,97 @@ TEST(a_house_with_two_levels_survives_every_failed_allocation) {
     step(&w);
     deinit(&w);
   }
+  CHECK_COVERED(house_has_no_memory_to_erase);
+}
+
+/* Goal: a room that is on its way out is opened again for who joins, and knows the requests that may come again. */
+TEST(who_joins_while_a_room_is_put_away_finds_all_that_was_in_it) {
+  for (uint32_t operations = 0; operations < 8; operations++) {
+    world w;
+    init(&w);
+    make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+    w.now += IDLE_MS;
+    w.disk.hold = true;
+    step(&w);
+    for (uint32_t i = 0; i < operations; i++) {
+      lk_memory_storage_release(&w.disk, 1);
+      step(&w);
+    }
+    forget_output(&w);
+    join(&w, MEMBER + 1, LK_LIT("crdt:d"));
+    w.disk.hold = false;
+    for (int i = 0; i < 3; i++) step(&w);
+    CHECK(has_said(&w, LK_LIT("\"value\":1")) && !has_said(&w, LK_LIT("LK_ERR")));
+    deinit(&w);
+  }
+  CHECK_COVERED(hub_room_opened_again_after_a_drop);
+}
+
+/* Method: allocations fail while somebody joins; where that is what it is told, it tries again. */
+TEST(a_room_that_there_is_no_memory_to_load_opens_when_there_is_some) {
+  uint32_t refused = 0;
+  FAULT_LOOP(faults, test_alloc()) {
+    world w;
+    uint64_t fail_at = faults.fail_at;
+    faults.fail_at = 0;
+    init(&w);
+    die(&w);
+    w.env = (lk_env)LK_ENV_INIT(faulty_alloc(&faults), NULL);
+    begin(&w);
+    make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+    w.now += IDLE_MS;
+    step(&w);
+    step(&w);
+    CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+    forget_output(&w);
+    faults.seen = 0;
+    faults.fail_at = fail_at;
+    join(&w, MEMBER + 1, LK_LIT("crdt:d"));
+    step(&w);
+    faults.fail_at = 0;
+    if (has_said(&w, LK_LIT("LK_ERR_NOMEM"))) {
+      refused++;
+      CHECK(joins_with(&w, MEMBER + 2, LK_LIT("crdt:d"), LK_LIT("\"value\":1")));
+    }
+    faults.fail_at = fail_at;
+    deinit(&w);
+  }
+  CHECK(refused > 0);
+  CHECK_COVERED(house_has_no_memory_to_load);
+}
+
+static uint32_t open_files_of(const lk_memory_storage *storage) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < storage->open_cap; i++) count += storage->open[i] != NULL;
+  return count;
+}
+
+/* Method: allocations fail while a topic is deleted whose slots are open. */
+TEST(a_topic_that_there_is_no_memory_to_delete_leaves_no_file_open) {
+  FAULT_LOOP(faults, test_alloc()) {
+    world w;
+    uint64_t fail_at = faults.fail_at;
+    faults.fail_at = 0;
+    init(&w);
+    die(&w);
+    w.env = (lk_env)LK_ENV_INIT(faulty_alloc(&faults), NULL);
+    w.limits.room_tail_bytes = 1;
+    begin(&w);
+    uint32_t open = open_files_of(&w.disk);
+    make_topic(&w, MEMBER, LK_LIT("crdt:d"));
+    CHECK_U64(open_files_of(&w.disk), open + 1);
+    faults.seen = 0;
+    faults.fail_at = fail_at;
+    query(&w, LK_LIT("crdt:d"), LK_LIT("delete"), LK_LIT("{}"));
+    faults.fail_at = 0;
+    for (int i = 0; i < 4; i++) {
+      w.now += 60000;
+      step(&w);
+    }
+    CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+    CHECK_U64(open_files_of(&w.disk), open);
+    faults.fail_at = fail_at;
+    deinit(&w);
+  }
+  CHECK_COVERED(house_has_no_memory_to_erase);
 }

@@ -5,7 +5,10 @@
 
 #include "channel/bus.h"
 #include "channel/profile.h"
+#include "codec/base64.h"
+#include "codec/json_reader.h"
 #include "harness/test.h"
+#include "laniakea/crdt.h"
 #include "laniakea/doc.h"
 #include "platform/memory/storage.h"
 
@@ -33,7 +36,7 @@ static void init(world *w) {
   *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
                 .limits = lk_limits_default(),
                 .policy = LK_ROOM_POLICY_PRESET };
-  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
                                               .limits = &w->limits,
                                               .memory = &w->storage.table,
@@ -97,6 +100,16 @@ static void tell(world *w, uint32_t n, const char *event, lk_slice payload, bool
                            .event = lk_slice_cstr(event),
                            .payload = payload,
                            .binary = binary });
+}
+
+/* The edge says how far member |n| has fallen behind. */
+static void say_lag(world *w, uint32_t n, lk_bus_lag lag) {
+  lk_buf frame;
+  const lk_bus_message m = { .kind = LK_BUS_LAG, .member = member_of(n), .request = lag };
+  lk_buf_init(&frame, test_alloc(), 1 << 10);
+  CHECK_OK(lk_bus_encode(&m, 1 << 20, &frame));
+  lk_house_feed(w->house, 0, lk_buf_slice(&frame), true, w->now_ms);
+  lk_buf_deinit(&frame);
 }
 
 #define CONSTRAINED "{\"has_workers\":true,\"memory_mb\":1024}"
@@ -265,6 +278,135 @@ TEST(documents_are_merged_for_the_constrained_and_rendered_for_the_minimal) {
   lk_doc_close(slow);
   lk_buf_deinit(&update);
   lk_buf_deinit(&got);
+  deinit(&w);
+}
+
+/* A member of the JSON object |payload|, as text. */
+static lk_slice member_of_json(lk_slice payload, const char *name, lk_arena *arena) {
+  const lk_limits limits = lk_limits_default();
+  lk_json_member member = { .name = lk_slice_cstr(name) };
+  lk_json_reader in;
+  CHECK_OK(lk_json_reader_init(&in, payload, &limits, arena));
+  CHECK_OK(lk_json_read_members(&in, &member, 1));
+  return member.value.kind == LK_JSON_STRING ? member.value.text : member.raw;
+}
+
+/* Merges the delta of a message into |into|. */
+static void merge_told(lk_crdt *into, lk_slice payload) {
+  lk_arena arena;
+  lk_buf bytes;
+  lk_arena_init(&arena, test_alloc(), 1 << 20);
+  lk_buf_init(&bytes, test_alloc(), 1 << 20);
+  CHECK_OK(
+      lk_base64_decode(&bytes, member_of_json(payload, "delta", &arena), LK_BASE64_FORM_STANDARD));
+  CHECK_OK(lk_crdt_merge(into, lk_buf_slice(&bytes), NULL));
+  lk_buf_deinit(&bytes);
+  lk_arena_deinit(&arena);
+}
+
+/* Tells what member 1 asks for, ten times, and waits for each to be kept. Returns how many messages constrained
+ * members heard when their time had come; |last| is the one. Full ones merge into |full|. */
+static uint32_t hear_ten(world *w, const char *event, const char *format, lk_crdt *full,
+                         lk_crdt *constrained, lk_buf *last) {
+  char payload[100];
+  heard h;
+  uint32_t count = 0;
+  for (int i = 0; i < 10; i++) {
+    (void)snprintf(payload, sizeof payload, format, i % 3, i);
+    tell(w, 1, event, lk_slice_cstr(payload), false);
+    hear(w, &h);
+    CHECK_U64(count_of(&h, "state_updated", lk_profile_only(LK_PROFILE_FULL)), 1);
+    CHECK_U64(count_of(&h, "state_updated", lk_profile_only(LK_PROFILE_CONSTRAINED)), 0);
+    for (uint32_t j = 0; j < h.count; j++)
+      if (h.at[j].kind == LK_BUS_BROADCAST) merge_told(full, h.at[j].payload);
+    forget(&h);
+  }
+  w->now_ms += 100;
+  hear(w, &h);
+  for (uint32_t j = 0; j < h.count; j++) {
+    if (h.at[j].kind != LK_BUS_BROADCAST) continue;
+    count++;
+    merge_told(constrained, h.at[j].payload);
+    lk_buf_truncate(last, 0);
+    CHECK_OK(lk_buf_append(last, h.at[j].payload));
+  }
+  forget(&h);
+  return count;
+}
+
+/* Goal: what changed of an object in a tenth of a second is one message, and says what the many said. */
+TEST(objects_are_joined_for_the_constrained) {
+  static const struct {
+    const char *type, *event, *format, *value;
+    lk_crdt_kind kind;
+    bool counts;
+  } rows[] = {
+    { "gcounter", "crdt.increment", "{\"node_id\":\"n%d\",\"amount\":1%d}", "145", LK_CRDT_GCOUNTER,
+      true },
+    { "orset", "crdt.add", "{\"element\":\"%d %d\"}",
+      "[\"0 0\",\"0 3\",\"0 6\",\"0 9\",\"1 1\",\"1 4\",\"1 7\",\"2 2\",\"2 5\",\"2 8\"]",
+      LK_CRDT_ORSET, false },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    lk_crdt *full, *constrained;
+    lk_buf last;
+    lk_arena arena;
+    char params[100];
+    init(&w);
+    lk_buf_init(&last, test_alloc(), 1 << 20);
+    lk_arena_init(&arena, test_alloc(), 1 << 20);
+    CHECK_OK(lk_crdt_open(&w.env, rows[i].kind, &full));
+    CHECK_OK(lk_crdt_open(&w.env, rows[i].kind, &constrained));
+    (void)snprintf(params, sizeof params, "{\"type\":\"%s\"}", rows[i].type);
+    join(&w, 1, "crdt:a", params);
+    join(&w, 2, "crdt:a", CONSTRAINED);
+    CHECK_U64(hear_ten(&w, rows[i].event, rows[i].format, full, constrained, &last), 1);
+    CHECK(lk_crdt_compare(full, constrained) == LK_CRDT_EQUAL);
+    CHECK_SLICE(member_of_json(lk_buf_slice(&last), "value", &arena), lk_slice_cstr(rows[i].value));
+    lk_slice counts = member_of_json(lk_buf_slice(&last), "counts", &arena);
+    CHECK((counts.len > 0) == rows[i].counts);
+    /* The room's own replica id stands before each label. */
+    for (int n = 0; n < 3 && counts.len > 0; n++) {
+      static const char *labels[] = { ":n0\":58", ":n1\":42", ":n2\":45" };
+      CHECK(lk_slice_find(counts, lk_slice_cstr(labels[n])) != LK_SLICE_NONE);
+    }
+    lk_crdt_close(full);
+    lk_crdt_close(constrained);
+    lk_arena_deinit(&arena);
+    lk_buf_deinit(&last);
+    deinit(&w);
+  }
+}
+
+/* Goal: a reader that falls behind misses nothing that was gathered for it: its room counts that as told.
+ * Method: it is slow, then behind, and a change is said between. */
+TEST(what_is_gathered_is_sent_before_a_member_is_passed_by) {
+  /* Of client 1: the text "a" at the end of the root "t". */
+  static const uint8_t update[] = { 1, 1, 1, 0, 4, 1, 1, 't', 1, 'a', 0 };
+  world w;
+  heard h;
+  init(&w);
+  join(&w, 1, "doc:a", "{}");
+  join(&w, 2, "doc:a", "{}");
+  hear(&w, &h);
+  forget(&h);
+  w.now_ms = 1000;
+  say_lag(&w, 2, LK_BUS_SLOW);
+  hear(&w, &h);
+  forget(&h);
+  tell(&w, 1, "client_update", lk_slice_of(update, sizeof update), true);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_FULL)), 1);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_CONSTRAINED)), 0);
+  forget(&h);
+  say_lag(&w, 2, LK_BUS_BEHIND);
+  hear(&w, &h);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_CONSTRAINED)), 1);
+  const lk_bus_message *passed = find(&h, LK_BUS_LAG);
+  CHECK(passed != NULL && passed->request == LK_BUS_BEHIND);
+  CHECK(find(&h, LK_BUS_BROADCAST) < passed);
+  forget(&h);
   deinit(&w);
 }
 

@@ -36,3 +36,33 @@ TEST(a_rule_that_says_no_time_is_refused) {
   CHECK_ERR(lk_idle_rule_read(LK_LIT("a=366d"), &rule), LK_ERR_RANGE);
   CHECK_ERR(lk_idle_rule_read(LK_LIT("a=99999999999999999999ms"), &rule), LK_ERR_RANGE);
 }
+
+TEST(the_first_rule_that_fits_says_whether_a_document_keeps_versions) {
+  lk_version_rule rules[3];
+  CHECK_OK(lk_version_rule_read(LK_LIT("doc:draft-*=saved"), &rules[0]));
+  CHECK_OK(lk_version_rule_read(LK_LIT("doc:a=b*=10m/7"), &rules[1]));
+  CHECK_OK(lk_version_rule_read(LK_LIT("doc:*=1h"), &rules[2]));
+  const lk_room_policy policy = { .versions = rules, .versions_count = 3 };
+  lk_version_policy found = lk_room_policy_versions(&policy, LK_LIT("doc:draft-1"));
+  CHECK(found.is_on && found.interval_ms == 0 && found.automatic_max == 100);
+  found = lk_room_policy_versions(&policy, LK_LIT("doc:a=bc"));
+  CHECK(found.is_on && found.interval_ms == 600000 && found.automatic_max == 7);
+  found = lk_room_policy_versions(&policy, LK_LIT("doc:x"));
+  CHECK(found.is_on && found.interval_ms == 3600000 && found.automatic_max == 100);
+  CHECK(!lk_room_policy_versions(&policy, LK_LIT("crdt:x")).is_on);
+}
+
+TEST(a_rule_for_versions_that_says_nothing_is_refused) {
+  static const char *const wrong[] = { "",         "doc:a",       "doc:a=",       "=1h",
+                                       "doc:a=1x", "doc:a=save",  "doc:a=1h/",    "doc:a=1h/x",
+                                       "doc:a=/5", "doc:a=1h/-1", "doc:a=saved/5" };
+  lk_version_rule rule;
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    test_note("%s", wrong[i]);
+    CHECK_ERR(lk_version_rule_read(lk_slice_cstr(wrong[i]), &rule), LK_ERR_SYNTAX);
+  }
+  CHECK_ERR(lk_version_rule_read(LK_LIT("a=0h"), &rule), LK_ERR_RANGE);
+  CHECK_ERR(lk_version_rule_read(LK_LIT("a=1h/0"), &rule), LK_ERR_RANGE);
+  CHECK_ERR(lk_version_rule_read(LK_LIT("a=1h/4294967296"), &rule), LK_ERR_RANGE);
+  CHECK_ERR(lk_version_rule_read(LK_LIT("a=366d"), &rule), LK_ERR_RANGE);
+}

@@ -13,7 +13,7 @@ typedef struct world {
 
 static void init(world *w) {
   *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default() };
-  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 20);
+  lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
   lk_hub_step(w->hub, 0); /* the journal opens */
 }

@@ -57,6 +57,27 @@ TEST(an_item_that_was_made_is_in_no_tail_before_it_is_put) {
   lk_tails_deinit(&tails);
 }
 
+TEST(records_that_were_refused_are_taken_back_from_all_tails) {
+  lk_tails tails;
+  lk_tails_init(&tails, test_alloc(), seed);
+  put(&tails, LK_LIT("a"), 3);
+  put(&tails, LK_LIT("bb"), 4);
+  put(&tails, LK_LIT("a"), 7);
+  lk_tails_take_back(&tails, 8);
+  CHECK_U64(tails.all.count, 3);
+  uint64_t span = lk_tails_span(&tails);
+  lk_tails_take_back(&tails, 4);
+  CHECK_U64(tails.all.count, 1);
+  CHECK(lk_tails_find(&tails, LK_LIT("bb")) == NULL);
+  CHECK_U64(lk_tails_find(&tails, LK_LIT("a"))->items.count, 1);
+  put(&tails, LK_LIT("bb"), 4); /* the same index again */
+  put(&tails, LK_LIT("a"), 5);
+  CHECK_U64(lk_tails_span(&tails), span);
+  lk_tails_take_back(&tails, 1);
+  CHECK_U64(lk_map_count(&tails.tails), 0);
+  lk_tails_deinit(&tails);
+}
+
 TEST(tails_survive_every_failed_allocation) {
   FAULT_LOOP(faults, test_alloc()) {
     lk_tails tails;

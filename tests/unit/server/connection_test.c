@@ -31,11 +31,28 @@ static lk_err on_open(lk_connection *c, const lk_http1_request *request, const l
   return LK_OK;
 }
 
+static bool holds; /* the host takes no more after a message */
+
 static lk_err on_message(lk_connection *c, lk_slice bytes, bool is_binary) {
-  (void)c;
   (void)bytes;
   (void)is_binary;
+  c->paused = holds;
   return LK_OK;
+}
+
+/* What the host was told of messages that are too long, and what it says. */
+static struct {
+  uint64_t total;
+  size_t len;
+  lk_err err;
+} beginning;
+
+static lk_err on_beginning(lk_connection *c, lk_slice bytes, uint64_t total, bool is_binary) {
+  (void)c;
+  CHECK(is_binary);
+  beginning.total = total;
+  beginning.len = bytes.len;
+  return beginning.err;
 }
 
 static void on_end(lk_connection *c) { (void)c; }
@@ -85,6 +102,7 @@ static void init(fixture *f, uint64_t now_ms) {
                                   .scratch_len = sizeof f->scratch,
                                   .on_open = on_open,
                                   .on_message = on_message,
+                                  .on_beginning = on_beginning,
                                   .on_end = on_end,
                                   .on_poll = on_poll,
                                   .on_poll_end = on_poll_end,
@@ -340,7 +358,7 @@ static const char socket_request[] =
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /* Goal: the host hears that a client reads too slowly before anything has to be dropped, and when it has caught up.
- * Method: messages of 1 KB for a client that reads nothing, and then all. */
+ * Method: messages of 1 KB for a client that reads nothing, and then all; settled only when the connection asks for it. */
 TEST(what_waits_for_a_slow_reader_is_told_in_steps) {
   static fixture f;
   static uint8_t text[1024];
@@ -354,6 +372,8 @@ TEST(what_waits_for_a_slow_reader_is_told_in_steps) {
   while (f.lag != LK_BUS_BEHIND) {
     CHECK(++sent < 200);
     lk_connection_send(f.connection, lk_slice_of(text, sizeof text), false);
+    if (!f.is_unsettled) continue;
+    f.is_unsettled = false;
     lk_connection_settle(f.connection);
     if (f.lag == LK_BUS_SLOW && slow_at == 0) slow_at = sent;
   }
@@ -411,6 +431,63 @@ TEST(a_client_that_does_not_read_is_not_tried_again_with_each_message) {
   deinit(&f);
 }
 
+/* Goal: whoever is held up, for its rate or for what is unanswered, is not taken for silent meanwhile.
+ * Method: the host takes no more after a message; then two minutes pass, and then it goes on. */
+TEST(a_client_that_is_not_read_is_not_called_silent) {
+  static const uint8_t message[] = { 0x82, 0x81, 0, 0, 0, 0, 'x' };
+  static fixture f;
+  init(&f, 1000);
+  say(&f, 1000, lk_slice_cstr(socket_request));
+  CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+  holds = true;
+  say(&f, 2000, lk_slice_of(message, sizeof message));
+  CHECK_U64(settle_and_count(&f, "\x89"), 0);
+  CHECK(lk_connection_deadline(f.connection) == LK_LOOP_NEVER);
+  CHECK((f.connection->watch.events & EPOLLIN) == 0);
+  f.loop.now_ms = 122000;
+  CHECK_U64(settle_and_count(&f, "\x89"), 0);
+  CHECK(!lk_connection_is_dead(f.connection) && f.connection->is_open);
+  holds = false;
+  lk_connection_resume(f.connection);
+  CHECK_U64(settle_and_count(&f, "\x89"), 0);
+  CHECK((f.connection->watch.events & EPOLLIN) != 0);
+  CHECK_U64(lk_connection_deadline(f.connection), 122000 + 25000);
+  deinit(&f);
+}
+
+/* Goal: a message that is too long reaches the host by its beginning, where the client's form has a way to answer; else, and
+ * beyond 16 times the limit, it is closed with 1009. */
+TEST(a_message_that_is_too_long_is_the_hosts_to_answer_up_to_sixteen_times_the_limit) {
+  static const char older[] = "GET /socket/websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                              "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  static const struct {
+    const char *request;
+    uint16_t len;
+    lk_err err;
+    bool is_told, is_closed;
+  } rows[] = { { socket_request, 1600, LK_OK, true, false },
+               { socket_request, 1600, LK_ERR_TOO_BIG, true, true },
+               { socket_request, 1601, LK_OK, false, true },
+               { older, 1600, LK_OK, false, true } };
+  for (size_t i = 0; i < 4; i++) {
+    static fixture f;
+    static uint8_t frame[1 << 11] = { 0x82, 0xfe };
+    init(&f, 1000);
+    f.limits.ws_message_bytes = 100;
+    beginning.total = 0;
+    beginning.err = rows[i].err;
+    say(&f, 1000, lk_slice_cstr(rows[i].request));
+    CHECK_U64(settle_and_count(&f, "HTTP/1.1 101 "), 1);
+    lk_store_be16(frame + 2, rows[i].len);
+    say(&f, 1000, lk_slice_of(frame, 8u + rows[i].len));
+    CHECK_U64(settle_and_count(&f, "\x88\x02\x03\xf1"), rows[i].is_closed ? 1 : 0);
+    CHECK_U64(beginning.total, rows[i].is_told ? rows[i].len : 0);
+    if (rows[i].is_told) CHECK_U64(beginning.len, 100);
+    deinit(&f);
+  }
+}
+
 /* ---- connections of one document ---- */
 
 static const char document_request[] =
@@ -445,19 +522,82 @@ TEST(a_client_of_a_document_hears_something_in_time_and_others_do_not) {
   }
 }
 
+static lk_err no_token(void *ctx, lk_slice token, const lk_alloc *alloc, lk_grant **out) {
+  (void)ctx;
+  (void)token;
+  (void)alloc;
+  (void)out;
+  return LK_ERR_TOKEN_MISSING;
+}
+
+static lk_err not_for_strangers(lk_connection *c, const lk_http1_request *request,
+                                const lk_answer *answer) {
+  (void)c;
+  (void)request;
+  (void)answer;
+  CHECK(false);
+  return LK_OK;
+}
+
+/* Goal: a page hears why it is turned away, within a WebSocket, and it costs no more than a refusal: the host is not
+ * asked, and what the client sends behind it is thrown away. */
+TEST(a_client_of_a_document_without_a_token_is_upgraded_and_closed_at_once) {
+  static const char closed[] = "\r\n\r\n\x88\x16\x11\x31LK_ERR_TOKEN_MISSING";
+  static const uint8_t much[60000] = { 0x82, 0xff, 0, 0, 0, 0, 0, 1 };
+  static fixture f;
+  const lk_access access = { .check = no_token };
+  init(&f, 1000);
+  f.routes.access = &access;
+  f.host.on_open = not_for_strangers;
+  say(&f, 1000, lk_slice_cstr(document_request));
+  CHECK_U64(settle_and_count(&f, closed), 1);
+  CHECK(f.connection->state == LK_CONNECTION_LINGER && !f.connection->is_ws);
+  for (int i = 0; i < 20; i++) say(&f, 1100, lk_slice_of(much, sizeof much));
+  CHECK(f.connection->unread == NULL && f.connection->out.ptr == NULL);
+  CHECK_U64(settle_and_count(&f, "H"), 0);
+  f.loop.now_ms = lk_connection_deadline(f.connection);
+  CHECK(f.loop.now_ms <= 4000);
+  lk_connection_settle(f.connection);
+  CHECK(lk_connection_is_dead(f.connection));
+  deinit(&f);
+}
+
+/* Goal: whoever brings no good token connects anew after some requests, or after many bytes.
+ * Method: upgrades that are refused; what is served to everybody does not count. */
+TEST(a_client_that_brings_no_token_again_and_again_is_closed) {
+  static const char health[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const lk_access access = { .check = no_token };
+  for (int is_large = 0; is_large < 2; is_large++) {
+    static fixture f;
+    init(&f, 1000);
+    f.routes.access = &access;
+    if (is_large == 1) f.limits.edge_stranger_bytes = 1000;
+    for (int i = 0; i < 20; i++) {
+      say(&f, 1000, lk_slice_cstr(health));
+      CHECK_U64(settle_and_count(&f, "HTTP/1.1 200 "), 1);
+    }
+    int refused = 0;
+    for (; f.connection->state == LK_CONNECTION_HTTP && refused < 20; refused++) {
+      say(&f, 1000, lk_slice_cstr(socket_request));
+      CHECK_U64(settle_and_count(&f, "LK_ERR_TOKEN_MISSING"), 1);
+    }
+    CHECK_U64(refused, is_large == 1 ? 2 : 8);
+    CHECK_U64(f.host.strangers, 1);
+    deinit(&f);
+  }
+}
+
 TEST(what_ends_a_connection_has_a_code_by_which_its_client_comes_back_or_not) {
   static const struct {
     lk_err err;
     unsigned code;
   } rows[] = {
-    { LK_ERR_LIMIT, 1013 },         { LK_ERR_FULL, 1013 },
-    { LK_ERR_NOMEM, 1011 },         { LK_ERR_CLOSED, 1001 },
-    { LK_ERR_BAD_MESSAGE, 1008 },   { LK_ERR_UNSUPPORTED, 1003 },
-    { LK_ERR_TRUNCATED, 1008 },     { LK_ERR_TOKEN_MISSING, 4401 },
-    { LK_ERR_TOKEN_INVALID, 4401 }, { LK_ERR_TOKEN_EXPIRED, 4401 },
-    { LK_ERR_TOKEN_CLAIMS, 4401 },  { LK_ERR_TOKEN_REVOKED, 4401 },
-    { LK_ERR_DENIED, 4403 },        { LK_ERR_UNMATCHED_TOPIC, 4404 },
-    { LK_ERR_REFUSED, 4422 },
+    { LK_ERR_LIMIT, 1013 },          { LK_ERR_FULL, 1013 },          { LK_ERR_NOMEM, 1011 },
+    { LK_ERR_CLOSED, 1001 },         { LK_ERR_BAD_MESSAGE, 1008 },   { LK_ERR_UNSUPPORTED, 1003 },
+    { LK_ERR_TRUNCATED, 1008 },      { LK_ERR_TOKEN_MISSING, 4401 }, { LK_ERR_TOKEN_INVALID, 4401 },
+    { LK_ERR_TOKEN_EXPIRED, 4401 },  { LK_ERR_TOKEN_CLAIMS, 4401 },  { LK_ERR_TOKEN_REVOKED, 4401 },
+    { LK_ERR_DENIED, 4403 },         { LK_ERR_UNMATCHED_TOPIC, 4404 }, { LK_ERR_REFUSED, 4422 },
+    { LK_ERR_DIALECT, 4426 },
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     CHECK_U64(lk_connection_code_of(rows[i].err), rows[i].code);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "codec/base64.h"
 #include "crypto/phoenix_token.h"
 #include "harness/faulty.h"
@@ -432,6 +433,7 @@ TEST(keyring_every_failing_allocation_is_told) {
  * are counted, so that a generator that makes nothing is seen. */
 
 static unsigned forged;
+static lk_map different; /* all of them, each once */
 
 static void refuse(fixture *f, lk_slice token, const char *what) {
   lk_grant *grant;
@@ -441,6 +443,9 @@ static void refuse(fixture *f, lk_slice token, const char *what) {
         err == LK_ERR_TOKEN_MISSING || err == LK_ERR_TOO_BIG);
   CHECK(grant == NULL);
   forged++;
+  bool is_new;
+  void *ignored;
+  CHECK_OK(lk_map_put(&different, token, &ignored, &is_new));
 }
 
 typedef struct copy {
@@ -660,7 +665,9 @@ TEST(keyring_no_forged_token_is_taken) {
   lk_grant *grant;
   setup(&f);
   open_keys(&f);
+  static const uint64_t seed[2] = { 0 };
   forged = 0;
+  lk_map_init(&different, test_alloc(), 0, 4096, seed);
   for (int kind = 0; kind < KINDS; kind++) {
     copy c = copy_of(make_good(&f, kind));
     CHECK_OK(judge(&f, lk_slice_of(c.bytes, c.len), NOW_MS, &grant));
@@ -673,7 +680,9 @@ TEST(keyring_no_forged_token_is_taken) {
   forge_by_algorithms(&f);
   forge_by_confusion(&f);
   forge_by_claims(&f);
-  CHECK(forged >= 700);
+  test_note("%u forgeries, %u of them different", forged, (unsigned)lk_map_count(&different));
+  CHECK(lk_map_count(&different) >= 700 && forged >= 700);
+  lk_map_deinit(&different);
   CHECK_U64(lk_keyring_refused(f.keys), forged);
   teardown(&f);
 }

@@ -309,6 +309,116 @@ TEST(an_origin_is_served_where_a_rule_says_so) {
   }
 }
 
+/* Where it stands: what the settings say, who can connect, by which scheme (empty: nobody knows) and under which name. */
+typedef struct place_row {
+  const char *rules;
+  const char *over;
+  const char *host;
+  const char *what;
+  bool is_reachable;
+  bool served;
+} place_row;
+
+static const place_row places[] = {
+  /* the host itself, by the scheme that the client used */
+  { "", "https", "app.example", "https://app.example", true, true },
+  { "", "https", "app.example", "HTTPS://app.example", true, true },
+  { "", "https", "app.example", "https://APP.example", true, true },
+  { "", "https", "app.example", "http://app.example", true, false },
+  { "", "http", "app.example", "http://app.example", true, true },
+  { "", "http", "app.example", "https://app.example", true, false },
+  { "", "", "app.example", "http://app.example", true, true },
+  { "", "", "app.example", "https://app.example", true, true },
+  { "", "https", "app.example", "ws://app.example", true, false },
+  { "", "https", "app.example", "wss://app.example", true, false },
+  { "", "https", "app.example", "httpss://app.example", true, false },
+  { "", "https", "app.example:8443", "https://app.example:8443", true, true },
+  { "", "https", "app.example:8443", "http://app.example:8443", true, false },
+  { "", "https", "app.example:8443", "https://app.example", true, false },
+  { "", "https", "app.example", "https://app.example:8443", true, false },
+  { "", "https", "app.example", "https://sub.app.example", true, false },
+  { "", "https", "sub.app.example", "https://app.example", true, false },
+  { "", "https", "app.example", "https://app.example.evil", true, false },
+  { "", "https", "app.example", "https://xapp.example", true, false },
+  { "", "https", "app.example", "https://app.example/", true, false },
+  { "", "https", "app.example", "https://app.example@evil", true, false },
+  { "", "https", "", "https://", true, false },
+  { "", "https", "", "", true, false },
+  { "", "https", "app.example", "null", true, false },
+  { "", "http", "192.0.2.1:4000", "http://192.0.2.1:4000", true, true },
+  { "", "http", "192.0.2.1:4000", "http://192.0.2.1", true, false },
+  { "", "http", "192.0.2.1:4000", "https://192.0.2.1:4000", true, false },
+  { "", "http", "[2001:db8::1]:4000", "http://[2001:db8::1]:4000", true, true },
+  { "", "http", "[2001:db8::1]:4000", "http://[2001:DB8::1]:4000", true, true },
+  { "", "http", "[2001:db8::1]:4000", "http://[2001:db8::2]:4000", true, false },
+  { "", "https", "xn--bcher-kva.example", "https://xn--bcher-kva.example", true, true },
+  { "", "https", "xn--bcher-kva.example", "https://b\xc3\xbc"
+                                          "cher.example",
+    true, false },
+  /* pages of this machine: where it alone can connect, whatever the scheme */
+  { "", "http", "localhost:4000", "http://localhost:5173", false, true },
+  { "", "http", "localhost:4000", "https://localhost:5173", false, true },
+  { "", "https", "localhost:4443", "http://localhost:5173", false, true },
+  { "", "http", "127.0.0.1:4000", "http://[::1]:5173", false, true },
+  { "", "http", "localhost:4000", "http://localhost:5173", true, false },
+  { "", "https", "app.example", "http://localhost:5173", true, false },
+  { "", "https", "app.example", "https://127.0.0.1", true, false },
+  { "", "http", "localhost:4000", "http://localhost:4000", true, true },
+  { "", "https", "localhost:4443", "http://localhost:4443", true, false },
+  { "", "http", "localhost:4000", "http://evil.localhost:4000", false, false },
+  { "", "http", "localhost:4000", "http://localhost.evil:4000", false, false },
+  { "", "http", "localhost:4000", "http://0.0.0.0:4000", false, false },
+  { "", "http", "localhost:4000", "http://127.0.0.2:4000", false, false },
+  { "", "http", "localhost:4000", "http://[::ffff:127.0.0.1]:4000", false, false },
+  /* a rule has a scheme of its own, and does not care for ours */
+  { "http://a.example", "https", "app.example", "http://a.example", true, true },
+  { "http://a.example", "https", "app.example", "https://a.example", true, false },
+  { "https://a.example", "http", "app.example", "https://a.example", true, true },
+  { "//a.example", "https", "app.example", "http://a.example", true, true },
+  { "https://*.app.example", "https", "app.example", "https://x.app.example", true, true },
+  { "https://*.app.example", "https", "app.example", "http://x.app.example", true, false },
+  { "https://*.app.example", "https", "app.example", "http://app.example", true, false },
+  { "https://*.app.example", "https", "app.example", "https://app.example", true, true },
+  { "http://app.example", "https", "app.example", "http://app.example", true, true },
+  { "*", "https", "app.example", "http://app.example", true, true },
+  { "*", "https", "app.example", "null", true, false },
+  { "http://localhost:*", "https", "app.example", "http://localhost:5173", true, true },
+  { "http://localhost:*", "https", "app.example", "http://127.0.0.1:5173", true, false },
+  { "https://a.example", "http", "localhost:4000", "http://localhost:5173", false, false },
+};
+
+TEST(an_origin_is_judged_by_where_the_server_stands) {
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    const place_row *r = &places[i];
+    char texts[256] = "";
+    lk_origin_rules rules = { .origins = texts, .is_reachable = r->is_reachable };
+    rules.origins_count = split(r->rules, texts);
+    test_note("%s at %s by \"%s\" for %s", r->what, r->host, r->over, r->rules);
+    CHECK(lk_origin_is_served_over(&rules, lk_slice_cstr(r->what), lk_slice_cstr(r->host),
+                                   lk_slice_cstr(r->over)) == r->served);
+  }
+}
+
+/* Goal: two hundred rows are two hundred questions. */
+TEST(no_row_of_the_origin_table_stands_twice) {
+  enum { RULES = sizeof origins / sizeof origins[0], PLACES = sizeof places / sizeof places[0] };
+  CHECK(RULES + PLACES >= 200);
+  for (size_t i = 0; i < RULES; i++) {
+    for (size_t k = 0; k < i; k++)
+      CHECK(strcmp(origins[i].rules, origins[k].rules) != 0 ||
+            strcmp(origins[i].what, origins[k].what) != 0);
+  }
+  for (size_t i = 0; i < PLACES; i++) {
+    for (size_t k = 0; k < i; k++) {
+      const place_row *a = &places[i], *b = &places[k];
+      test_note("%s at %s", a->what, a->host);
+      CHECK(strcmp(a->rules, b->rules) != 0 || strcmp(a->over, b->over) != 0 ||
+            strcmp(a->host, b->host) != 0 || strcmp(a->what, b->what) != 0 ||
+            a->is_reachable != b->is_reachable);
+    }
+  }
+}
+
 TEST(pages_of_this_machine_are_not_served_where_others_can_connect) {
   const lk_origin_rules rules = { .is_reachable = true };
   CHECK(!lk_origin_is_served(&rules, LK_LIT("http://localhost:5173"), LK_LIT("192.0.2.1")));

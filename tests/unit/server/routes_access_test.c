@@ -21,6 +21,7 @@ static lk_err check(void *ctx, lk_slice token, const lk_alloc *alloc, lk_grant *
   d->count++;
   if (token.len == 0) return LK_ERR_TOKEN_MISSING;
   if (strcmp(d->shown, "old") == 0) return LK_ERR_TOKEN_EXPIRED;
+  if (strcmp(d->shown, "huge") == 0) return LK_ERR_TOO_BIG;
   if (strcmp(d->shown, "good") != 0) return LK_ERR_TOKEN_INVALID;
   return lk_grant_parse(LK_LIT("{\"sub\":\"ann\"}"), &(lk_grant_options){ .expires_ms = 1 },
                         &limits, alloc, out);
@@ -44,9 +45,15 @@ static void ask(fixture *f, const char *line, const char *headers, const lk_allo
   static const lk_http1_options options = { 0 };
   static const lk_assets none = { NULL, 0 };
   const lk_access access = { .ctx = &f->door, .check = check };
-  const lk_routes routes = {
-    .assets = &none, .ready = true, .access = &access, .has_poll = has_poll
-  };
+  static const lk_slice off[] = { LK_LIT_INIT("doc:closed/*"), LK_LIT_INIT("doc:one") };
+  static const lk_alias alias = { LK_LIT_INIT("doc:other/"), LK_LIT_INIT("doc:closed/"), true };
+  const lk_routes routes = { .assets = &none,
+                             .ready = true,
+                             .access = &access,
+                             .has_poll = has_poll,
+                             .aliases = { &alias, 1 },
+                             .y_off = off,
+                             .y_off_count = 2 };
   char text[1024];
   lk_http1_request request;
   int len = snprintf(text, sizeof text,
@@ -62,7 +69,7 @@ static void ask(fixture *f, const char *line, const char *headers, const lk_allo
   lk_buf_init(&f->out, alloc, 65536);
   CHECK_OK(lk_http1_feed(&f->http, 0, &in));
   CHECK(lk_http1_poll(&f->http, &request));
-  f->err = lk_routes_answer(&routes, &request, 784111777000u, &f->out, &f->answer);
+  f->err = lk_routes_answer(&routes, &request, LK_SLICE_EMPTY, 784111777000u, &f->out, &f->answer);
 }
 
 static void done(fixture *f, const lk_alloc *alloc) {
@@ -137,7 +144,6 @@ TEST(who_brings_no_good_token_is_told_why) {
     { SOCKET "&token=%00", "", "LK_ERR_TOKEN_INVALID" },
     { SOCKET, OFFER "!\r\n", "LK_ERR_TOKEN_INVALID" },
     { SOCKET, OFFER "Z29vZB\r\n", "LK_ERR_TOKEN_INVALID" }, /* bits behind the last byte */
-    { "GET /y/a", "", "HTTP/1.1 403 " },
     { "GET /socket/longpoll?vsn=2.0.0", "", "HTTP/1.1 200 " },
     { "GET /socket/longpoll?vsn=2.0.0", "", "{\"status\":403,\"error\":\"LK_ERR_TOKEN_MISSING\"" },
     { "GET /socket/longpoll?vsn=2.0.0&token=dead", "", "LK_ERR_TOKEN_INVALID" },
@@ -148,6 +154,39 @@ TEST(who_brings_no_good_token_is_told_why) {
     CHECK_OK(f.err);
     CHECK(!f.answer.upgrade && !f.answer.poll && f.answer.grant == NULL);
     CHECK(says(&f, rows[i].says));
+    done(&f, test_alloc());
+  }
+}
+
+/* A page sees no more of a refused upgrade than that it failed, and y-websocket tries again for ever: so that client is
+ * told within the WebSocket. */
+TEST(who_brings_no_good_token_for_a_document_is_told_behind_the_upgrade) {
+  static const struct {
+    const char *line;
+    const char *headers;
+    lk_err why;
+  } rows[] = {
+    { "GET /y/a", "", LK_ERR_TOKEN_MISSING },
+    { "GET /y/a?token=", "", LK_ERR_TOKEN_MISSING },
+    { "GET /y/a?token=old", "", LK_ERR_TOKEN_EXPIRED },
+    { "GET /y/a?token=x", "", LK_ERR_TOKEN_INVALID },
+    { "GET /y/a?token=%zz", "", LK_ERR_TOKEN_INVALID },
+    { "GET /y/a?token=huge", "", LK_ERR_TOKEN_INVALID },
+    { "GET /y/a?token=good", "", LK_OK },
+    { "GET /y/closed/b?token=good", "", LK_ERR_DIALECT },
+    { "GET /y/closed%2Fb", BEARER "x\r\n", LK_ERR_DIALECT },
+    { "GET /y/closed", BEARER "good\r\n", LK_OK },
+    { "GET /y/other/b", BEARER "good\r\n", LK_ERR_DIALECT }, /* another name of closed/b */
+    { "GET /y/one", BEARER "good\r\n", LK_ERR_DIALECT },
+    { "GET /y/one1", BEARER "good\r\n", LK_OK },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    fixture f;
+    ask(&f, rows[i].line, rows[i].headers, test_alloc());
+    CHECK_OK(f.err);
+    CHECK(f.answer.upgrade && f.answer.why == rows[i].why && f.out.len == 0);
+    CHECK((f.answer.grant != NULL) == (rows[i].why == LK_OK));
+    CHECK(rows[i].why != LK_ERR_DIALECT || f.door.count == 0); /* a topic is cheaper than a token */
     done(&f, test_alloc());
   }
 }
@@ -176,12 +215,18 @@ TEST(nobody_is_asked_twice_or_for_nothing) {
   }
 }
 
-TEST(a_token_for_which_there_is_no_memory_lets_nobody_in) {
+static void ask_without_memory(const char *line) {
   FAULT_LOOP(faults, test_alloc()) {
     fixture f;
-    ask(&f, SOCKET "&token=good", "", faulty_alloc(&faults));
-    if (!faults.hit) CHECK(f.err == LK_OK && f.answer.upgrade && f.answer.grant != NULL);
-    CHECK(f.answer.upgrade == (f.answer.grant != NULL));
+    ask(&f, line, "", faulty_alloc(&faults));
+    bool is_in = f.answer.upgrade && f.answer.why == LK_OK;
+    if (!faults.hit) CHECK(f.err == LK_OK && is_in);
+    CHECK(is_in == (f.answer.grant != NULL));
     done(&f, faulty_alloc(&faults));
   }
+}
+
+TEST(a_token_for_which_there_is_no_memory_lets_nobody_in) {
+  ask_without_memory(SOCKET "&token=good");
+  ask_without_memory("GET /y/a?token=good");
 }

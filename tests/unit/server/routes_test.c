@@ -55,7 +55,7 @@ static void ask_routes(fixture *f, const lk_routes *routes, const char *text,
   CHECK_OK(lk_http1_feed(&f->http, 0, &in));
   CHECK(lk_http1_poll(&f->http, &request));
   f->err =
-      lk_routes_answer(routes, &request, 784111777000u, &f->out, &f->answer);
+      lk_routes_answer(routes, &request, LK_SLICE_EMPTY, 784111777000u, &f->out, &f->answer);
 }
 
 static void ask(fixture *f, const lk_assets *assets, bool ready,

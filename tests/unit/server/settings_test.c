@@ -183,6 +183,10 @@ TEST(settings_what_is_wrong_in_a_file_is_told_with_its_line) {
   check_refused("port = 65536", 1, "port 65536 is not a number from 0 to 65535");
   check_refused("port = -1", 1, "port -1 is not a number");
   check_refused("port = true", 1, "port is true or false; it must be a number");
+  check_refused("\nport = '4000'", 2,
+                "port is a text in quotes; it must be a number from 0 to 65535, without quotes");
+  check_refused("edges = \"2\"", 1, "it must be a number from 1 to 32, without quotes");
+  check_refused("limit.rooms_count = '7'", 1, "it must be a number from 1 to");
   check_refused("quiet = 'true'", 1, "without quotes");
   check_refused("data = 5", 1, "data is a number without a unit; it must be the path");
   check_refused("hosts = 'a'", 1, "hosts is a text in quotes; it must be a list");
@@ -191,6 +195,55 @@ TEST(settings_what_is_wrong_in_a_file_is_told_with_its_line) {
   check_refused("limit.rooms_count = 0", 1, "is not a number from 1 to");
   check_refused("limit.ws_message_bytes = '2T'", 1, "is not a number of bytes from 1 to 1G");
   check_refused("a", 1, "the = behind the name");
+}
+
+/* Goal: what lets strangers in must be asked for by a word that says so. */
+TEST(settings_let_nobody_in_by_a_slip) {
+  static const struct {
+    const char *file;
+    uint32_t line; /* 0: it is fine */
+    const char *words;
+  } rows[] = {
+    { "hosts = ['*']", 1, "hosts: * lets every page of the web in" },
+    { "port = 1\nhosts = ['a.example', '*']", 2, "name the names of this server, such as app.example" },
+    { "origins = ['*']", 1, "name the pages, such as https://app.example" },
+    { "hosts = ['*']\nopen = true", 0, "" },
+    { "origins = ['*']\nopen = true", 0, "" },
+    { "hosts = ['*.example']", 0, "" },
+    { "trusted-proxies = ['10.0.0.1']", 1, "others can reach the server through a proxy" },
+    { "trusted-proxies = ['10.0.0.1']\nopen = true", 0, "" },
+    { "trusted-proxies = []", 0, "" },
+    { "trusted-proxies = ['10.0.0.1/8']\nopen = true", 1, "10.0.0.1/8 is not an address" },
+    { "trusted-proxies = ['0.0.0.0/0']\nopen = true", 1, "is not an address, or a network" },
+    { "trusted-proxies = ['proxy']\nopen = true", 1, "proxy is not an address" },
+    { "y.off = ['doc:*', 'doc:a']", 0, "" },
+    { "y.off = ['d*c']", 1, "y.off: d*c is not a topic" },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    load(rows[i].file);
+    test_note("%s", rows[i].file);
+    lk_settings_finish(&s);
+    CHECK_U64(s.errors, rows[i].line > 0 ? 1 : 0);
+    if (rows[i].line > 0) check_problem(rows[i].line, rows[i].words);
+    lk_settings_deinit(&s);
+  }
+}
+
+TEST(settings_lists_of_topics_and_networks_are_read_in_order) {
+  static lk_settings_rules rules;
+  lk_network network;
+  load("open = true\ny.off = ['doc:a', 'doc:b*']\ntrusted-proxies = ['10.0.0.0/8', '::1']\n");
+  lk_settings_finish(&s);
+  check_ok();
+  CHECK_U64(lk_settings_y_off(&s, &rules), 2);
+  CHECK_TEXT(rules.y_off[1], "doc:b*");
+  lk_proxies proxies = lk_settings_proxies(&s, &rules);
+  CHECK_U64(proxies.count, 2);
+  CHECK(lk_network_read(LK_LIT("10.0.0.0/8"), &network));
+  CHECK(memcmp(&proxies.items[0], &network, sizeof network) == 0);
+  CHECK(lk_network_read(LK_LIT("::1/128"), &network));
+  CHECK(memcmp(&proxies.items[1], &network, sizeof network) == 0);
+  lk_settings_deinit(&s);
 }
 
 TEST(settings_all_problems_of_a_file_are_told_up_to_a_number) {
@@ -418,11 +471,12 @@ TEST(settings_aliases_are_those_of_providers_unless_somebody_says_otherwise) {
     uint32_t count;
     const char *complaint;
   } rows[] = {
-    { "", 1, NULL },
-    { "aliases = []\n", 0, NULL },
-    { "aliases = [\"a=doc:a\", \"b:*=doc:*\"]\n", 2, NULL },
-    { "aliases = [\"a=doc:a\", \"b\"]\n", 1, "b is not NAME=TOPIC" },
-    { "aliases = [\"a=b\", \"b=c\"]\n", 2, "is the name of another" },
+    { "", 2, NULL }, /* our own is among them */
+    { "aliases = []\n", 1, NULL },
+    { "aliases = [\"a=doc:a\", \"b:*=doc:*\"]\n", 3, NULL },
+    { "aliases = [\"a=doc:a\", \"b\"]\n", 2, "b is not NAME=TOPIC" },
+    { "aliases = [\"a=b\", \"b=c\"]\n", 3, "is the name of another" },
+    { "aliases = [\"a=counter:b\"]\n", 2, "is the name of another" },
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     lk_alias items[LK_ALIASES_MAX];
@@ -440,7 +494,8 @@ TEST(settings_take_as_many_aliases_as_there_is_room_for) {
   for (int over = 0; over < 2; over++) {
     lk_alias items[LK_ALIASES_MAX];
     char *at = file + strlen("aliases = [");
-    for (int i = 0; i < LK_ALIASES_MAX + over; i++) at += sprintf(at, "\"a%d=t\",", i);
+    for (int i = 0; i < LK_ALIASES_MAX - LK_ALIASES_OWN + over; i++)
+      at += sprintf(at, "\"a%d=t\",", i);
     (void)strcpy(at, "]\n");
     load(file);
     lk_settings_finish(&s);

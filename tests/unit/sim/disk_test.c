@@ -311,6 +311,22 @@ TEST(full_disk_lets_nothing_grow_and_keeps_what_it_has) {
   end(&b);
 }
 
+TEST(full_disk_lets_grow_what_has_reserved_its_space) {
+  bench b;
+  begin(&b, 1);
+  b.disk.reserves = true;
+  lk_file f = open_file(&b, LK_LIT("f"));
+  for (int i = 0; i < 20; i++) /* one of them is meant */
+    CHECK_OK(RUN(&b, .kind = LK_IO_RESERVE, .file = f, .off = 4));
+  b.disk.full_until_us = b.world.now_us + 1000000;
+  CHECK_ERR(RUN(&b, .kind = LK_IO_RESERVE, .file = f, .off = 5), LK_ERR_NO_SPACE);
+  write_at(&b, f, 0, LK_LIT("1234"));
+  CHECK_ERR(RUN(&b, .kind = LK_IO_WRITE, .file = f, .off = 4, .from = LK_LIT("5")), LK_ERR_NO_SPACE);
+  CHECK_OK(RUN(&b, .kind = LK_IO_TRUNCATE, .file = f, .off = 1)); /* gives it back */
+  CHECK_ERR(RUN(&b, .kind = LK_IO_WRITE, .file = f, .off = 1, .from = LK_LIT("2")), LK_ERR_NO_SPACE);
+  end(&b);
+}
+
 TEST(rot_flips_bits_of_a_file_at_rest_and_of_no_other) {
   bench b;
   begin(&b, 1);

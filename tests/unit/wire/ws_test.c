@@ -2,6 +2,7 @@
  * and that neither cuts in the input nor a lack of memory change what comes out. */
 #include "wire/ws.h"
 
+#include "base/budget.h"
 #include "harness/test.h"
 
 enum { INPUT_MAX = 4096 };
@@ -116,6 +117,28 @@ TEST(examples_of_the_rfc_are_understood_by_the_side_they_are_for) {
   check_every_cut(&client, LK_LIT("\x8a\x05Hello"), LK_OK, LK_LIT(""), LK_LIT(""));
   check_every_cut(&server, LK_LIT("\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), LK_OK,
                   LK_LIT(""), LK_LIT(""));
+}
+
+/* Goal: who is turned away without a machine is told the same as by one. */
+TEST(a_close_alone_is_what_a_server_would_write) {
+  static const struct {
+    uint16_t code;
+    lk_slice reason;
+    lk_slice frame;
+  } rows[] = {
+    { 4401, LK_LIT_INIT("why"), LK_LIT_INIT("\x88\x05\x11\x31why") },
+    { 1013, LK_LIT_INIT(""), LK_LIT_INIT("\x88\x02\x03\xf5") },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    lk_buf out;
+    lk_buf_init(&out, test_alloc(), 16);
+    CHECK_OK(lk_buf_append(&out, LK_LIT("101")));
+    CHECK_OK(lk_ws_close_encode(rows[i].code, rows[i].reason, &out));
+    CHECK_SLICE(lk_slice_skip(lk_buf_slice(&out), 3), rows[i].frame);
+    CHECK_ERR(lk_ws_close_encode(4401, LK_LIT("this is longer"), &out), LK_ERR_LIMIT);
+    CHECK_U64(out.len, 3 + rows[i].frame.len);
+    lk_buf_deinit(&out);
+  }
 }
 
 TEST(a_ping_is_answered_with_its_payload) {
@@ -550,6 +573,82 @@ TEST(fragments_are_bounded_by_bytes_and_empty_ones_by_count) {
   CHECK_TEXT(lk_buf_slice(&b.log), "END1008: ");
   CHECK_TEXT(lk_ws_output(&b.ws), "\x88\x02\x03\xf0");
   bench_deinit(&b);
+}
+
+/* Goal: a message that is too long is read to its end, and costs no more memory than its beginning.
+ * Method: four times the limit, in one frame and in fragments with a ping between, fed in pieces; what is allocated is
+ * counted. */
+TEST(of_a_message_beyond_the_limit_the_beginning_is_kept_where_the_host_wants_it) {
+  enum { LIMIT = 20000, LONG = 80000 };
+  static uint8_t text[LONG + 1];
+  static const size_t pieces[] = { LONG, 1000, 15000, 1 };
+  memset(text, 'x', sizeof text);
+  memcpy(text, "beginning", 9);
+  for (size_t i = 0; i < 4; i++) {
+    lk_limits limits = lk_limits_default();
+    lk_budget counted;
+    lk_ws ws;
+    lk_ws_event event;
+    lk_buf in;
+    lk_ws_options options = server;
+    options.long_bytes = LONG;
+    limits.ws_message_bytes = LIMIT;
+    lk_budget_init(&counted, test_alloc(), SIZE_MAX);
+    lk_buf_init(&in, test_alloc(), 1u << 20);
+    lk_ws_init(&ws, &counted.alloc, &limits, &options, 0);
+    lk_slice piece;
+    for (size_t at = 0; at < LONG; at += piece.len) {
+      size_t len = pieces[i] == 1 && at >= 9 ? LONG : pieces[i]; /* a few small ones, then the rest */
+      piece = lk_slice_first(lk_slice_of(text + at, LONG - at), len);
+      bool is_last = at + piece.len == LONG;
+      add_frame(&in, (uint8_t)((is_last ? 0x80 : 0) | (at == 0 ? 1 : 0)), piece);
+      if (at == 0 && !is_last) add_frame(&in, 0x89, LK_LIT("p"));
+    }
+    add_frame(&in, 0x81, LK_LIT("next"));
+    size_t most = 0, messages = 0;
+    for (lk_slice rest = lk_buf_slice(&in); rest.len > 0;) {
+      piece = lk_slice_first(rest, 777);
+      rest = lk_slice_skip(rest, piece.len);
+      while (piece.len > 0) {
+        CHECK_OK(lk_ws_feed(&ws, 0, &piece));
+        most = lk_max_size(most, counted.used);
+        while (lk_ws_poll(&ws, &event)) {
+          CHECK(event.kind == LK_WS_MESSAGE && event.text);
+          if (messages++ == 0) {
+            CHECK_U64(event.payload.len + event.dropped, LONG);
+            CHECK_U64(event.payload.len, LK_WS_BEGINNING_BYTES);
+            CHECK(lk_slice_starts_with(event.payload, LK_LIT("beginning")));
+          } else {
+            CHECK_U64(event.dropped, 0);
+            CHECK_TEXT(event.payload, "next");
+          }
+        }
+      }
+    }
+    CHECK_U64(messages, 2);
+    test_note("%zu", most);
+    CHECK(most < (pieces[i] == LONG ? 12000 : 40000)); /* more where it was not known to be long at first */
+    lk_buf_deinit(&in);
+    lk_ws_deinit(&ws);
+  }
+}
+
+TEST(a_message_beyond_all_limits_or_with_a_wrong_byte_in_what_is_dropped_is_refused) {
+  static uint8_t text[40001];
+  memset(text, 'x', sizeof text);
+  lk_ws_options options = server;
+  options.long_bytes = 40000;
+  for (int i = 0; i < 4; i++) {
+    bench b;
+    bench_init(&b, &options);
+    b.limits.ws_message_bytes = 10000;
+    text[30000] = i == 2 ? 0xff : 'x';
+    if (i == 1) add_frame(&b.in, 0x01, lk_slice_of(text, 39999));
+    add_frame(&b.in, i == 1 ? 0x80 : 0x81, lk_slice_of(text, i == 0 ? 40001 : i == 1 ? 2 : 40000));
+    feed_cut(&b, 5000);
+    CHECK_ERR(b.err, i == 2 ? LK_ERR_UTF8 : i == 3 ? LK_OK : LK_ERR_TOO_BIG);
+    bench_deinit(&b);
+  }
 }
 
 TEST(a_slow_reader_is_noticed_and_control_frames_still_find_room) {

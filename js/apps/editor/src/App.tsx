@@ -57,6 +57,14 @@ function offlineText({ durability, access }: RoomState): string {
   return `You are offline. Go on writing: your changes are ${where} and sent when the server is back.`
 }
 
+/** 900000 as "15 minutes": in the greatest unit of which it has two, or of which it is one. */
+function lengthText(ms: number): string {
+  const units = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'], [1000, 'second']] as const
+  const [length, name] = units.find(([unit]) => ms >= 2 * unit || ms === unit) ?? [1000, 'second']
+  const count = Math.max(1, Math.round(ms / length))
+  return `${count} ${name}${count === 1 ? '' : 's'}`
+}
+
 function problemText({ kind, reason }: Problem): string {
   switch (kind) {
     case 'diverged': return 'The document of this name was erased and began again while you were away. What you see is your own copy of the old one. Export it if you want to keep it.'
@@ -89,7 +97,7 @@ function Notices({ room, state, standing }: { room: Room; state: RoomState; stan
       )}
       {standing === 'reading' && <p className="notice" role="status"><EyeIcon />You may read this document, but not change it.</p>}
       {state.isLoaded && state.durability === 'memory' && (
-        <p className="notice" id="ephemeral"><HourglassIcon />This document is in memory only. It is erased when nobody has been here for a while: 15 minutes, unless the server says otherwise.</p>
+        <p className="notice" id="ephemeral"><HourglassIcon />This document is in memory only. It is erased when nobody has been here for {state.idleMs === undefined ? 'a while' : lengthText(state.idleMs)}.</p>
       )}
     </div>
   )

@@ -19,6 +19,8 @@ export interface RoomState {
   readonly isLoaded: boolean
   readonly access: Access
   readonly durability: 'durable' | 'memory'
+  /** When that is memory: how long nobody must have been here until it is erased. */
+  readonly idleMs?: number | undefined
   /** Something was written that the server does not have yet. */
   readonly isWaiting: boolean
   readonly problem?: Problem | undefined
@@ -91,7 +93,7 @@ export function openRoom(name: string, token?: string): Room {
   }
   const setJoined = (): void => {
     const durability = provider.durability ?? 'durable'
-    set({ isLoaded: true, access: provider.access ?? 'write', durability })
+    set({ isLoaded: true, access: provider.access ?? 'write', durability, idleMs: provider.idleMs })
     if (durability === 'durable') return
     kept.forbid()
     void kept.clear().catch(() => {})

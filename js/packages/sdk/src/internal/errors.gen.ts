@@ -52,6 +52,7 @@ export type ErrorCode =
   | 'LK_ERR_PAYLOAD'
   | 'LK_ERR_DENIED'
   | 'LK_ERR_REFUSED'
+  | 'LK_ERR_DIALECT'
   | 'LK_ERR_ACTOR'
   | 'LK_ERR_DOT'
   | 'LK_ERR_CLOCK'
@@ -60,6 +61,7 @@ export type ErrorCode =
   | 'LK_ERR_RIGHTS'
   | 'LK_ERR_STEPS'
   | 'LK_ERR_DEPENDENCY'
+  | 'LK_ERR_COLLECTED'
 
 export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; readonly text: string }>> = {
   1: { code: 'LK_ERR_NOMEM', text: "out of memory: the allocator refused; nothing was changed, free memory and try again" },
@@ -112,6 +114,7 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   74: { code: 'LK_ERR_PAYLOAD', text: "the payload lacks a field or a field has the wrong type" },
   75: { code: 'LK_ERR_DENIED', text: "the client may not do that in this topic; get a token that says so" },
   76: { code: 'LK_ERR_REFUSED', text: "the room does not take what this client wrote; what follows it would not fit, so keep a copy and start anew" },
+  77: { code: 'LK_ERR_DIALECT', text: "the server does not serve this topic in this protocol; join it as a channel" },
   80: { code: 'LK_ERR_ACTOR', text: "the replica id is not one that may be used here" },
   81: { code: 'LK_ERR_DOT', text: "one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id" },
   82: { code: 'LK_ERR_CLOCK', text: "the writer's clock is too far ahead; set it and write again" },
@@ -120,4 +123,5 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   85: { code: 'LK_ERR_RIGHTS', text: "the counter would go below zero with what this replica may spend; have another replica transfer some" },
   90: { code: 'LK_ERR_STEPS', text: "the update asks for more work than its size warrants; it was refused as a whole" },
   91: { code: 'LK_ERR_DEPENDENCY', text: "a struct depends on itself or on a later one of the same client; no editor writes that" },
+  92: { code: 'LK_ERR_COLLECTED', text: "what the document showed then was deleted and garbage-collected; only documents that keep versions keep what is deleted" },
 }

@@ -22,6 +22,8 @@ export interface JoinReply {
   readonly generation?: string
   readonly access?: Access
   readonly durability?: 'durable' | 'memory'
+  /** Of a document in memory: how long after its last member has left it is erased. */
+  readonly idle_ms?: number
   readonly profile?: string
   readonly encoding?: 'array' | 'base64' | 'binary'
 }

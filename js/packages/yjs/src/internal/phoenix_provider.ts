@@ -139,6 +139,11 @@ export class PhoenixProvider extends Emitter<PhoenixProviderEvents> implements D
     return this.#reply?.durability
   }
 
+  /** How long after its last member has left a document that is in memory alone is erased. Undefined of one that is not. */
+  get idleMs(): number | undefined {
+    return this.#reply?.idle_ms
+  }
+
   get generation(): string | undefined {
     return this.#generation
   }

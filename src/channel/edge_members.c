@@ -1,0 +1,118 @@
+/* channel/edge_members.c -- topics by their names, and who is in them. */
+#include "channel/edge_parts.h"
+
+/* The record of |name|, made where there is none: at home in |home|, or NULL for itself. */
+static lk_err put_topic(lk_edge *self, lk_slice name, topic *home, topic **out) {
+  void *place;
+  bool is_new;
+  lk_err err = lk_map_put(&self->topics, name, &place, &is_new);
+  if (err != LK_OK) return err;
+  if (!is_new) {
+    *out = *(topic **)place;
+    return LK_OK;
+  }
+  topic *t = lk_alloc_bytes(self->alloc, sizeof *t + name.len);
+  if (t == NULL) {
+    (void)lk_map_remove(&self->topics, name);
+    return LK_ERR_NOMEM;
+  }
+  *t = (topic){ .home = home == NULL ? t : home, .name_len = (uint32_t)name.len };
+  if (name.len > 0) memcpy(t->name, name.ptr, name.len);
+  t->house = lk_edge_house_at(self, home_name(t));
+  if (home != NULL) {
+    t->next = home->aliases;
+    home->aliases = t;
+    home->users++;
+  }
+  *(topic **)place = t;
+  *out = t;
+  return LK_OK;
+}
+
+static void free_topic(lk_edge *self, topic *t) {
+  (void)lk_map_remove(&self->topics, topic_name(t));
+  lk_free_bytes(self->alloc, t, sizeof *t + t->name_len);
+}
+
+/* One of whose home nothing may be left either. */
+static void release_topic(lk_edge *self, topic *t) {
+  topic *home = t->home;
+  if (t->users > 0) return;
+  if (t != home) {
+    topic **at = &home->aliases;
+    while (*at != t) at = &(*at)->next;
+    *at = t->next;
+    home->users--;
+    free_topic(self, t);
+  }
+  if (home->users == 0) free_topic(self, home);
+}
+
+/* The record of what a client calls |name|. */
+static lk_err get_topic(lk_edge *self, lk_slice name, topic **out) {
+  uint8_t bytes[LK_ALIAS_TOPIC_MAX];
+  topic *home;
+  lk_slice meant = lk_aliases_resolve(&self->options.aliases, name, bytes);
+  if (meant.ptr == name.ptr) return put_topic(self, name, NULL, out);
+  if (meant.len > self->limits->channel_name_bytes) return LK_ERR_TOO_BIG;
+  lk_err err = put_topic(self, meant, NULL, &home);
+  if (err == LK_OK && (err = put_topic(self, name, home, out)) != LK_OK) release_topic(self, home);
+  return err;
+}
+
+lk_err lk_edge_make_member(lk_edge *self, connection *c, const lk_session_event *event,
+                           member **out) {
+  topic *t;
+  lk_err err = get_topic(self, event->topic, &t);
+  if (err != LK_OK) return err;
+  lk_slice payload = lk_slice_equal(event->payload, LK_LIT("{}")) ? LK_SLICE_EMPTY : event->payload;
+  if (payload.len > PAYLOAD_MAX) {
+    release_topic(self, t);
+    return LK_ERR_TOO_BIG;
+  }
+  size_t size = sizeof(member) + payload.len;
+  member *m = lk_alloc_bytes(self->alloc, size);
+  uint64_t number = 0;
+  err = m == NULL ? LK_ERR_NOMEM : lk_edge_table_add(self->alloc, &self->members, m, &number);
+  if (err != LK_OK) {
+    lk_free_bytes(self->alloc, m, size);
+    release_topic(self, t);
+    return err;
+  }
+  *m = (member){ .connection = c,
+                 .topic = t,
+                 .number = number,
+                 .channel = event->channel & LK_SESSION_CHANNEL_MAX,
+                 .ceiling = LK_RIGHTS_ADMIN,
+                 .is_gated = lk_gate_is_before(self->options.gate, home_name(t)),
+                 .payload_len = (uint32_t)payload.len & PAYLOAD_MAX };
+  if (payload.len > 0) memcpy(m->payload, payload.ptr, payload.len);
+  t->users++;
+  *out = m;
+  return LK_OK;
+}
+
+void lk_edge_free_member(lk_edge *self, member *m) {
+  topic *t = m->topic;
+  house *h = &self->houses[t->house];
+  while (m->asked.first != NULL) {
+    asked *a = LK_CONTAINER(m->asked.first, asked, link);
+    (void)lk_window_take(&h->asked, a->request);
+    lk_edge_free_asked(self, a);
+  }
+  if (m->is_in) {
+    lk_list_remove(&t->members, &m->link);
+    t->classes[class_of(m)]--;
+  }
+  lk_edge_table_remove(&self->members, m->number);
+  lk_edge_free_lease(self, m->lease);
+  lk_free_bytes(self->alloc, m, sizeof *m + m->payload_len);
+  t->users--;
+  release_topic(self, t);
+}
+
+void lk_edge_let_in(member *m) {
+  m->is_in = true;
+  lk_list_push_last(&m->topic->members, &m->link);
+  m->topic->classes[class_of(m)]++;
+}

@@ -1,0 +1,234 @@
+// tests/e2e/limits.test.mjs -- how fast and how much: what the program does with clients that want too much of either.
+//
+//   node --test tests/e2e/limits.test.mjs      runs build/laniakea; LK_PROGRAM names another one
+//
+// Goal: whoever is too fast is slowed down and loses nothing, others do not notice, and whatever is refused has a name, a
+// number in /metrics, and leaves the rest as it was. Method: clients of Phoenix and of Yjs against low rates and limits.
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import * as Y from 'yjs'
+import { Program } from './program.mjs'
+
+const require = createRequire(import.meta.url)
+const { LongPoll, Socket } = require('phoenix')
+const patience = 20_000
+
+let server
+const sockets = new Set()
+
+afterEach(async () => {
+  for (const socket of sockets) socket.disconnect()
+  sockets.clear()
+  if (server !== undefined) assert.equal(await server.stop(), 0)
+  await server?.dispose()
+  server = undefined
+})
+
+async function start(...args) {
+  server = new Program({ data: false }, ...args)
+  await server.start()
+}
+
+function connect(options = {}) {
+  const socket = new Socket(`${server.url.replace('http', options.transport === undefined ? 'ws' : 'http')}/socket`, { heartbeatIntervalMs: 60_000, ...options })
+  sockets.add(socket)
+  socket.connect()
+  return socket
+}
+
+const answer = (push) => new Promise((resolve, reject) => {
+  const timer = setTimeout(() => reject(new Error('no answer')), patience)
+  const done = (status) => (response) => {
+    clearTimeout(timer)
+    resolve({ status, ...response })
+  }
+  push.receive('ok', done('ok')).receive('error', done('error'))
+})
+async function join_(socket, topic, params = {}) {
+  const channel = socket.channel(topic, params)
+  const joined = await answer(channel.join(patience))
+  return Object.assign(channel, { joined })
+}
+const push = (channel, event, payload) => answer(channel.push(event, payload, patience))
+
+async function metric(name) {
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
+}
+const base64 = (bytes) => ({ b64: Buffer.from(bytes).toString('base64') })
+
+describe('rates', () => {
+  test('a client that floods is slowed to its rate, every update arrives, and others are not disturbed', async () => {
+    await start('--rate-connection-messages', '200', '--rate-burst', '1s')
+    const [writer, reader, other] = [connect(), connect(), connect()]
+    const [source, copy] = [new Y.Doc(), new Y.Doc()]
+    const hears = await join_(reader, 'doc:flood', { encoding: 'base64' })
+    hears.on('server_update', ({ b64 }) => Y.applyUpdate(copy, Buffer.from(b64, 'base64')))
+    const writes = await join_(writer, 'doc:flood')
+    const beside = await join_(other, 'relay:quiet')
+    const answers = []
+    source.on('update', (update) => answers.push(push(writes, 'client_update', base64(update))))
+    const began = performance.now()
+    for (let i = 0; i < 500; i++) source.getText('t').insert(0, String.fromCharCode(97 + i % 26))
+    let worst = 0
+    let isDone = false
+    const all = Promise.all(answers).finally(() => (isDone = true))
+    while (!isDone) {
+      const asked = performance.now()
+      assert.equal((await push(beside, 'x', {})).status, 'ok')
+      worst = Math.max(worst, performance.now() - asked)
+      await sleep(20)
+    }
+    for (const { status } of await all) assert.equal(status, 'ok')
+    const took = performance.now() - began
+    assert.ok(took > 1400 && took < 5000, `500 messages took ${took} ms`) // 200 at once, the others in 1.5 s
+    assert.ok(worst < 400, `somebody else waited ${worst} ms`)
+    for (const end = performance.now() + 2000; copy.getText('t').length < 500 && performance.now() < end;) await sleep(5)
+    assert.equal(copy.getText('t').toString(), source.getText('t').toString())
+    assert.ok(await metric('laniakea_throttled_by_connection_total') > 5)
+    assert.equal(await metric('laniakea_connections_throttled'), 0)
+  })
+
+  test('who polls is slowed down likewise', async () => {
+    await start('--rate-connection-messages', '50', '--rate-burst', '1s')
+    const channel = await join_(connect({ transport: LongPoll }), 'relay:polled')
+    const began = performance.now()
+    const all = await Promise.all(Array.from({ length: 100 }, (_, i) => push(channel, 'x', { i })))
+    for (const { status } of all) assert.equal(status, 'ok')
+    const took = performance.now() - began
+    assert.ok(took > 900 && took < 6000, `100 messages took ${took} ms`)
+  })
+
+  test('an honest editor never meets a rate: cursors, a long paste, a hundred topics that are joined anew', async () => {
+    await start()
+    const socket = connect()
+    const channels = Array.from({ length: 99 }, (_, i) => socket.channel(`relay:${i}`))
+    await Promise.all(channels.map((channel) => answer(channel.join())))
+    const editor = await join_(socket, 'doc:paste')
+    socket.disconnect()
+    sockets.delete(socket)
+    const again = connect()
+    await Promise.all(channels.map((channel) => answer(again.channel(channel.topic).join())))
+    const doc = new Y.Doc()
+    const written = await join_(again, 'doc:paste')
+    doc.getText('t').insert(0, 'x'.repeat(700_000))
+    assert.equal((await push(written, 'client_update', base64(Y.encodeStateAsUpdate(doc)))).status, 'ok')
+    for (let i = 0; i < 60; i++) written.push('cursor_pos', { at: i })
+    await push(written, 'cursor_pos', { at: 60 })
+    assert.equal(editor.joined.status, 'ok')
+    for (const by of ['connection', 'subject', 'topic']) assert.equal(await metric(`laniakea_throttled_by_${by}_total`), 0)
+  })
+})
+
+describe('sizes', () => {
+  test('a message that is too long is answered and the connection goes on; far beyond it is closed with 1009', async () => {
+    await start('--limit', 'ws_message_bytes=20000')
+    for (const transport of [undefined, LongPoll]) {
+      const socket = connect(transport === undefined ? {} : { transport })
+      const channel = await join_(socket, 'relay:big')
+      const refused = await push(channel, 'x', { text: 'x'.repeat(100_000) })
+      assert.deepEqual([refused.status, refused.reason, refused.limit], ['error', 'message_too_big', 'ws_message_bytes'])
+      assert.equal((await push(channel, 'x', { small: 1 })).status, 'ok')
+      if (transport !== undefined) continue
+      const bytes = await push(channel, 'x', new Uint8Array(300_000).buffer) // as a frame
+      assert.equal(bytes.reason, 'message_too_big')
+      const join = socket.channel('relay:other', { text: 'x'.repeat(30_000) })
+      assert.equal((await answer(join.join())).reason, 'message_too_big')
+      join.leave()
+      const bare = new WebSocket(`${server.url.replace('http', 'ws')}/socket/websocket?vsn=2.0.0`)
+      const closed = new Promise((resolve) => bare.addEventListener('close', ({ code }) => resolve(code)))
+      bare.addEventListener('open', () => bare.send('x'.repeat(400_000)))
+      assert.equal(await closed, 1009)
+    }
+    assert.equal(await metric('laniakea_refused_messages_total'), 4)
+  })
+
+  test('an update that is too long ends the writing of its replica, since what follows needs it', async () => {
+    await start('--limit', 'ws_message_bytes=20000')
+    const channel = await join_(connect(), 'doc:big')
+    const doc = new Y.Doc()
+    const updates = []
+    doc.on('update', (update) => updates.push(update))
+    for (const text of ['a', 'b'.repeat(50_000), 'c']) doc.getText('t').insert(doc.getText('t').length, text)
+    const said = []
+    for (const update of updates) said.push(await push(channel, 'client_update', base64(update)))
+    assert.deepEqual(said.map(({ status, reason }) => reason ?? status), ['ok', 'replica_refused', 'replica_refused'])
+    assert.equal(said[1].error, 'LK_ERR_TOO_BIG')
+    const awareness = await push(channel, 'awareness', base64(new Uint8Array(30_000)))
+    assert.equal(awareness.reason, 'message_too_big')
+    assert.ok(await metric('laniakea_refused_limits_total') >= 2)
+  })
+
+  test('a document has no more memory than a room may have, and may still be made smaller', async () => {
+    await start('--limit', 'room_memory_bytes=200000')
+    const channel = await join_(connect(), 'doc:full')
+    const doc = new Y.Doc()
+    const text = doc.getText('t')
+    text.insert(0, 'x'.repeat(100_000))
+    assert.equal((await push(channel, 'client_update', base64(Y.encodeStateAsUpdate(doc)))).status, 'ok')
+    const other = new Y.Doc()
+    other.getText('u').insert(0, 'y'.repeat(150_000))
+    const second = await join_(connect(), 'doc:full')
+    const refused = await push(second, 'client_update', base64(Y.encodeStateAsUpdate(other)))
+    assert.deepEqual([refused.reason, refused.error, refused.limit], ['replica_refused', 'LK_ERR_LIMIT', 'room_memory_bytes'])
+    let removal
+    doc.once('update', (update) => (removal = update))
+    text.delete(0, 90_000)
+    assert.equal((await push(channel, 'client_update', base64(removal))).status, 'ok')
+    assert.equal(await metric('laniakea_refused_limits_total'), 1)
+  })
+
+  test('an object has no more than its limits, and what is refused is counted', async () => {
+    await start('--limit', 'crdt_value_bytes=1000')
+    const channel = await join_(connect(), 'crdt:small', { type: 'lww' })
+    const refused = await push(channel, 'crdt.set', { payload: { value: 'x'.repeat(2000) } })
+    assert.equal(refused.reason, 'LK_ERR_TOO_BIG')
+    assert.equal((await push(channel, 'crdt.set', { payload: { value: 'x' } })).status, 'ok')
+    assert.equal(await metric('laniakea_refused_limits_total'), 1)
+  })
+
+  test('topics of a connection, rooms and members have limits with names and numbers', async () => {
+    await start('--limit', 'channel_topics_count=3', '--limit', 'rooms_count=3', '--limit', 'room_members_count=1')
+    const [a, b] = [connect(), connect()]
+    for (const i of [1, 2, 3]) assert.equal((await join_(a, `relay:${i}`)).joined.status, 'ok')
+    assert.equal((await join_(a, 'relay:4')).joined.reason, 'too many channels joined')
+    assert.equal((await join_(b, 'relay:1')).joined.reason, 'room full')
+    assert.equal((await join_(b, 'relay:5')).joined.reason, 'server full')
+    for (const what of ['topics', 'members', 'rooms']) assert.ok(await metric(`laniakea_refused_${what}_total`) >= 1, what)
+  })
+})
+
+describe('subjects', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'laniakea-limits-'))
+  const secret = 'a secret of thirty-two bytes or more'
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const token = (claims) => {
+    const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp: Math.floor(Date.now() / 1000) + 600, ...claims })}`
+    return `${body}.${createHmac('sha256', secret).update(body).digest('base64url')}`
+  }
+
+  test('all connections of a subject share its rate', async () => {
+    const file = join(folder, 'secret')
+    writeFileSync(file, secret, { mode: 0o600 })
+    await start('--token-jwt-secret-file', file, '--rate-subject-messages', '100', '--rate-burst', '1s')
+    const channels = await Promise.all([1, 2, 3, 4].map((i) => join_(connect({ params: { token: token({ sub: i < 4 ? 'ann' : 'bob' }) } }), 'relay:shared')))
+    const [, , , bob] = channels
+    const began = performance.now()
+    const flood = Promise.all(channels.slice(0, 3).flatMap((channel) => Array.from({ length: 80 }, () => push(channel, 'x', {}))))
+    await sleep(100)
+    const asked = performance.now()
+    await push(bob, 'x', {})
+    assert.ok(performance.now() - asked < 300)
+    for (const { status } of await flood) assert.equal(status, 'ok')
+    const took = performance.now() - began
+    assert.ok(took > 1000 && took < 5000, `240 messages took ${took} ms`) // 100 at once, the others in 1.4 s
+    assert.ok(await metric('laniakea_throttled_by_subject_total') > 0)
+    rmSync(folder, { recursive: true })
+  })
+})
