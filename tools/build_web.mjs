@@ -8,6 +8,9 @@
 //   build/web/edit/       js/apps/editor   /edit/NAME: one page for every document
 //   build/web/assets/     what that page loads, with hashes in the names, which caches may keep for ever
 //
+// The first two have styles and parts of their HTML in common, which lie in js/apps/shared: a page says <!-- shared/NAME -->
+// where such a part belongs.
+//
 // Everything is a file of its own and no script is inline, since the pages' Content-Security-Policy
 // allows only what comes from the same server.
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -34,16 +37,23 @@ function copy(names, from, to) {
   for (const name of names) copyFileSync(join(from, name), join(to, name))
 }
 
+/** The page `file` with the parts that it shares with others. */
+function withShared(file) {
+  const partOf = (name) => readFileSync(join(root, 'js/apps/shared', name), 'utf8').trimEnd()
+  return readFileSync(file, 'utf8').replace(/^( *)<!-- shared\/([\w.]+) -->$/gm, (_, indent, name) => partOf(name).replace(/^(?=.)/gm, indent))
+}
+
 async function buildStart() {
   const source = sourceOf('start')
-  await build({ ...options, entryPoints: [join(source, 'start.ts')], outdir: target })
-  copy(['index.html', 'start.css', 'icon.svg'], source, target)
+  await build({ ...options, entryPoints: [join(source, 'start.ts'), join(source, 'start.css')], outdir: target })
+  writeFileSync(join(target, 'index.html'), withShared(join(source, 'index.html')))
+  copy(['icon.svg'], source, target)
 }
 
 async function buildCounter() {
   const source = sourceOf('demo'), to = join(target, 'counter')
-  await build({ ...options, entryPoints: [join(source, 'main.ts'), join(source, 'worker.ts')], outdir: to })
-  copy(['index.html', 'style.css'], source, to)
+  await build({ ...options, entryPoints: ['main.ts', 'worker.ts', 'style.css'].map((name) => join(source, name)), outdir: to })
+  writeFileSync(join(to, 'index.html'), withShared(join(source, 'index.html')))
   copy(['laniakea.wasm'], join(root, 'js/packages/sdk/dist'), to)
 }
 
