@@ -87,6 +87,18 @@ test('a build that is not of this tree is refused', (t) => {
   assert.equal(status, 1)
 })
 
+test('a source of modules alone is missed by no native build, and one that is more than that is', (t) => {
+  const root = build(tree(t, clean))
+  const ofModules = '/* essay */\n#include "x.h"\n\n#ifdef LK_SMALL\nint lk_s(void) { return 1; }\n#ifdef A\n#endif\n#endif\n'
+  write(root, { 'src/codec/small.c': ofModules, 'src/codec/both.c': `${ofModules}int lk_b(void) { return 1; }\n#ifdef B\n#endif\n` })
+  utimesSync(join(root, 'src/codec/small.c'), 1, 1)
+  utimesSync(join(root, 'src/codec/both.c'), 1, 1)
+  const { status, lines } = tool('check_symbols', root)
+  assert.match(lines[0], /^src\/codec\/both\.c:1: not in build/)
+  assert.equal(lines.length, 1, lines.join('\n'))
+  assert.equal(status, 1)
+})
+
 test('no build is a failure that says what to run', (t) => {
   const { status, stdout } = tool('check_symbols', tree(t, clean))
   assert.match(stdout, /^build\/gate:1: has no liblk_\*\.a; run `cmake --preset gate && ninja -C build\/gate`/m)
