@@ -369,6 +369,7 @@ void lk_house_restore(entry *e, member *m, lk_room_input input) {
   bool ignored;
   lk_err err = enter_attendance(e, number, input.payload, &ignored);
   if (err != LK_OK) LK_COVERED(house_restored_without_presence);
+  lk_house_tell_profile(m);
   input.kind = LK_ROOM_RESTORE;
   input.member = number;
   input.profile = (lk_profile)m->profile;

@@ -43,6 +43,10 @@ void lk_house_on_lag(lk_house *self, uint64_t number, lk_bus_lag lag) {
                                         .profile = (lk_profile)m->profile });
 }
 
+/* An edge may remember another one, of before its house died: by capabilities that were told since the join, or of a reader that
+ * was slow. It would then be sent neither what is for full members nor what is gathered. */
+void lk_house_tell_profile(member *m) { tell_lag(m, LK_BUS_IN_STEP); }
+
 void lk_house_repeat_lag(lk_house *self, uint64_t number) {
   member *m = lk_house_find_member(self, number);
   if (m == NULL || m->lag == LK_BUS_IN_STEP) return;

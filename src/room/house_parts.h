@@ -420,6 +420,7 @@ void lk_house_set_pace(member *m, lk_profile profile);
 /* May drop the room. */
 void lk_house_on_lag(lk_house *self, uint64_t number, lk_bus_lag lag);
 /* What was heard of that while the room of a member of before was not there. May drop the room. */
+void lk_house_tell_profile(member *m);
 void lk_house_repeat_lag(lk_house *self, uint64_t number);
 /* What the room answers to that. */
 void lk_house_skip(entry *e, uint64_t number);
