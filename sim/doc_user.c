@@ -14,6 +14,7 @@
 #include "codec/json_bytes.h"
 #include "codec/json_reader.h"
 #include "codec/utf.h"
+#include "codec/varint.h"
 #include "room/doc_payload.h"
 #include "sim/doc_world.h"
 
@@ -554,13 +555,44 @@ static void note_surplus(doc_user *self) {
   give_up(self);
 }
 
+/* The clock of |client| in |vector|; 0 where it has none. */
+static uint64_t clock_in(lk_slice vector, uint64_t client) {
+  lk_reader in = lk_reader_of(vector);
+  uint64_t count = 0, other = 0, clock = 0;
+  lk_err err = lk_varuint_decode(&in, UINT32_MAX, &count);
+  for (; err == LK_OK && count > 0; count--) {
+    err = lk_varuint_decode(&in, UINT64_MAX, &other);
+    if (err == LK_OK) err = lk_varuint_decode(&in, UINT64_MAX, &clock);
+    if (err == LK_OK && other == client) return clock;
+  }
+  return 0;
+}
+
+/* Whether the replica shows something that is beyond |vector|. What waits for other updates is in no vector: both may have it. */
+static bool has_more(doc_user *self, lk_slice vector) {
+  lk_buf own;
+  uint64_t count = 0, client = 0, clock = 0;
+  bool more = false;
+  encode_vector(self, &own);
+  lk_reader in = lk_reader_of(lk_buf_slice(&own));
+  lk_err err = lk_varuint_decode(&in, UINT32_MAX, &count);
+  for (; err == LK_OK && !more && count > 0; count--) {
+    err = lk_varuint_decode(&in, UINT64_MAX, &client);
+    if (err == LK_OK) err = lk_varuint_decode(&in, UINT64_MAX, &clock);
+    more = err == LK_OK && clock > clock_in(vector, client);
+  }
+  expect(self, err, "reads its own vector");
+  lk_buf_deinit(&own);
+  return more;
+}
+
 static void answer_step1(doc_user *self, lk_slice vector) {
   lk_buf update;
+  bool is_beyond = has_more(self, vector);
   encode_beyond(self, vector, &update);
-  bool has_structs = update.ptr[0] > 0;
   send_y(self, LK_Y_SYNC_STEP2, lk_buf_slice(&update));
   lk_buf_deinit(&update);
-  if (has_structs && !self->may_write) note_surplus(self);
+  if (is_beyond && !self->may_write) note_surplus(self);
 }
 
 static void on_y_message(doc_user *self, const lk_y_message *m) {
