@@ -112,14 +112,23 @@ async function agree(pages, isRight = () => true) {
   }
 }
 
-async function write(page, what) {
+/**
+ * Puts the cursor into the text. An editor that gets the focus sets the browser's selection to its own 20 ms later, and
+ * so undoes what somebody who is quicker than people moved meanwhile.
+ */
+async function focus(page) {
   await text(page).focus()
+  await page.waitForTimeout(100)
+}
+
+async function write(page, what) {
+  await focus(page)
   await page.keyboard.type(what)
 }
 
 /** Moves the cursor. The editor hears of it from the browser, a moment later. */
 async function go(page, key) {
-  await text(page).focus()
+  await focus(page)
   await page.keyboard.press(key)
   await page.waitForTimeout(200)
 }
