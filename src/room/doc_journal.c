@@ -4,6 +4,7 @@
 typedef struct record {
   lk_link link;
   uint64_t ticket;
+  uint64_t turn_last; /* before it was followed by another one; 0: none follows */
   lk_buf bytes;
   lk_buf authors; /* the members that its updates are by, u64 each, in their order */
 } record;
@@ -33,7 +34,7 @@ void lk_doc_journal_deinit(lk_doc_journal *self) {
 
 /* ---- records ---- */
 
-static lk_err open_record(lk_doc_journal *self, record **out) {
+static lk_err open_record(lk_doc_journal *self, record *before, record **out) {
   record *r = lk_alloc_bytes(self->alloc, sizeof *r);
   if (r == NULL) return LK_ERR_NOMEM;
   *r = (record){ .ticket = self->ticket_next };
@@ -45,6 +46,7 @@ static lk_err open_record(lk_doc_journal *self, record **out) {
     return err;
   }
   self->ticket_next++;
+  if (before != NULL) before->turn_last = self->turn - 1;
   lk_list_push_last(&self->records, &r->link);
   *out = r;
   return LK_OK;
@@ -59,25 +61,28 @@ static lk_err note_author(lk_doc_journal *self, record *r, uint64_t from) {
 
 lk_err lk_doc_journal_append(lk_doc_journal *self, const lk_doc_item *item, uint64_t from) {
   uint32_t flying = self->in_flight ? 1 : 0;
-  record *r = NULL;
+  record *r = NULL, *before = NULL;
   if (self->records.count > flying) r = LK_CONTAINER(self->records.last, record, link);
   if (r != NULL && r->bytes.len + lk_doc_record_size(item) > LK_DOC_JOURNAL_RECORD_MAX) {
     LK_COVERED(doc_journal_gathers_in_another_record);
+    before = r;
     r = NULL;
   }
 #ifdef LK_BUG_DOC_FORGETS /* planted for the simulator, which must find it: sim/README.md */
   if (r != NULL) lk_buf_truncate(&r->bytes, 1);
 #endif
-  lk_err err = r == NULL ? open_record(self, &r) : LK_OK;
+  lk_err err = r == NULL ? open_record(self, before, &r) : LK_OK;
   if (err == LK_OK) err = lk_doc_record_append(&r->bytes, item);
   return err == LK_OK && item->kind == LK_DOC_ITEM_UPDATE ? note_author(self, r, from) : err;
 }
 
-bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes) {
+bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, uint64_t *turn_last,
+                          lk_slice *bytes) {
   if (self->in_flight || self->records.count == 0) return false;
   const record *r = LK_CONTAINER(self->records.first, record, link);
   self->in_flight = true;
   *ticket = r->ticket;
+  *turn_last = r->turn_last;
   *bytes = lk_buf_slice(&r->bytes);
   return true;
 }

@@ -25,6 +25,7 @@ typedef struct lk_doc_waiter {
 typedef struct lk_doc_journal {
   const lk_alloc *alloc;
   bool in_flight;
+  uint64_t turn;        /* of the input that the room is given: it is to say so before it appends */
   uint64_t ticket_next; /* of the next record that is begun */
   uint64_t ticket_kept; /* every record up to it is durable */
   lk_list records;
@@ -63,8 +64,9 @@ static inline bool lk_doc_journal_is_idle(const lk_doc_journal *self) {
 }
 
 /* Begins the next record where none is under way; its bytes are good until it is durable. False where there is
- * nothing to begin. */
-bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, lk_slice *bytes);
+ * nothing to begin. |turn_last|: it and those before it have all of this turn and of what came before; 0: of every one. */
+bool lk_doc_journal_begin(lk_doc_journal *self, uint64_t *ticket, uint64_t *turn_last,
+                          lk_slice *bytes);
 
 /* The record under way is durable. */
 void lk_doc_journal_landed(lk_doc_journal *self, uint64_t ticket);

@@ -139,6 +139,7 @@ lk_err lk_doc_room_on_snapshot(lk_room *self) {
   if (err == LK_OK && self->versions != NULL) err = lk_doc_versions_append(self->versions, out);
   if (err == LK_OK) err = lk_doc_record_append(out, &update);
   if (err != LK_OK) return err;
-  return lk_doc_room_push(
-      self, (lk_room_effect){ .kind = LK_ROOM_SNAPSHOT_DONE, .payload = lk_buf_slice(out) });
+  return lk_doc_room_push(self, (lk_room_effect){ .kind = LK_ROOM_SNAPSHOT_DONE,
+                                                  .payload = lk_buf_slice(out),
+                                                  .is_ahead = true });
 }

@@ -147,6 +147,7 @@ static bool asks_for_all(const lk_room_input *input) {
 
 lk_err lk_doc_room_step(lk_room *self, const lk_room_input *input) {
   lk_err err = lk_doc_room_begin_work(self);
+  if (err == LK_OK) self->work->journal.turn = input->turn;
   if (err == LK_OK && lk_doc_room_is_busy(self) && asks_for_all(input))
     err = lk_doc_room_refuse(self, input, "busy", LK_ERR_LIMIT, LK_SLICE_EMPTY);
   else if (err == LK_OK) err = run(self, input);

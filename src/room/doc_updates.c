@@ -9,7 +9,9 @@
 
 lk_err lk_doc_room_begin_journal(lk_room *self) {
   lk_room_effect effect = { .kind = LK_ROOM_JOURNAL };
-  if (!lk_doc_journal_begin(&self->work->journal, &effect.ticket, &effect.payload)) return LK_OK;
+  lk_doc_journal *journal = &self->work->journal;
+  if (!lk_doc_journal_begin(journal, &effect.ticket, &effect.turn_last, &effect.payload))
+    return LK_OK;
   return lk_doc_room_push(self, effect);
 }
 

@@ -185,6 +185,7 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
                       .storage = options->storage,
                       .memory = options->memory,
                       .policy = options->policy != NULL ? options->policy : &preset,
+                      .turns = 1,
                       .journal_state = JOURNAL_ENDED,
                       .journal_err = LK_ERR_CANCELED,
                       .generation = options->generation,

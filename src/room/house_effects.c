@@ -16,6 +16,7 @@ static uint64_t date(const lk_house *self) {
 static lk_err step_room(entry *e, lk_room_input input) {
   input.now_ms = e->house->now_ms;
   input.wall_ms = date(e->house);
+  if (input.turn == TURN_NONE) input.turn = e->house->turns + 1;
   input.entropy = lk_prng_u64(&e->house->ids);
   return e->kind->step(e->room, &input);
 }
@@ -208,16 +209,19 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
   lk_house_send_to_all(e, &now);
 }
 
-/* Every open request that no record covered yet is in this one. The marks are the last of e->applied. */
-static lk_err cover(entry *e, uint64_t ticket) {
+static lk_mark mark_of(const entry *e, const asked *a) {
+  uint32_t edge = edge_of(a->member);
+  return (lk_mark){ e->house->edges[edge].generation, a->request, edge };
+}
+
+/* Every open request that no record covered yet is in this one, but those after |turn_last|, of which a later one tells
+ * something. The marks are the last of e->applied. */
+static lk_err cover(entry *e, uint64_t ticket, uint64_t turn_last) {
   for (lk_link *at = e->asked.last; at != NULL; at = at->prev) {
     asked *a = LK_CONTAINER(at, asked, link);
-    if (!a->is_handed) continue;
-    if (a->ticket != 0) break; /* and so all before it */
+    if (a->turn == TURN_NONE || a->turn > turn_last || a->ticket != 0) continue;
     a->ticket = ticket;
-    const lk_mark mark = { e->house->edges[edge_of(a->member)].generation, a->request,
-                           edge_of(a->member) };
-    lk_err err = lk_house_note_applied(e, (applied){ .mark = mark });
+    lk_err err = lk_house_note_applied(e, (applied){ .mark = mark_of(e, a) });
     if (err != LK_OK) return err;
   }
   return LK_OK;
@@ -251,7 +255,7 @@ static lk_err write_record(entry *e, uint64_t ticket) {
 static lk_err do_journal(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   LK_ASSERT(e->flight == FLIGHT_NONE && e->kind->is_kept);
-  lk_err err = cover(e, effect->ticket);
+  lk_err err = cover(e, effect->ticket, effect->turn_last == 0 ? UINT64_MAX : effect->turn_last);
   if (err != LK_OK) return err;
   lk_buf_truncate(&house->kept, 0);
   encode_marks(e, durable_marks(e), e->applied_count, &house->kept);
@@ -266,14 +270,33 @@ static lk_err do_journal(entry *e, const lk_room_effect *effect) {
   return LK_OK;
 }
 
-/* Its marks are those of durable records only: the change of another one is not in it. */
+/* The room was given it, and no record covers it yet. */
+static bool is_uncovered(const asked *a) { return a->turn != TURN_NONE && a->ticket == 0; }
+
+/* The marks of all that the room was ever given. */
+static void encode_all_marks(const entry *e, lk_buf *out) {
+  uint32_t count = e->applied_count;
+  for (lk_link *at = e->asked.first; at != NULL; at = at->next)
+    count += is_uncovered(LK_CONTAINER(at, asked, link));
+  (void)lk_varuint_encode(out, count);
+  for (uint32_t i = 0; i < e->applied_count; i++)
+    (void)lk_kept_encode_mark(out, &e->applied[i].mark);
+  for (lk_link *at = e->asked.first; at != NULL; at = at->next) {
+    const asked *a = LK_CONTAINER(at, asked, link);
+    const lk_mark mark = mark_of(e, a);
+    if (is_uncovered(a)) (void)lk_kept_encode_mark(out, &mark);
+  }
+}
+
+/* Its marks are those of the changes that are in it: of durable records, or of all. */
 static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   LK_ASSERT(e->is_snapshotting && !lk_keeper_is_busy(&e->keeper));
   lk_house_prune_applied(e);
   lk_buf_truncate(&house->kept, 0);
   (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled);
-  encode_marks(e, 0, durable_marks(e), &house->kept);
+  if (effect->is_ahead) encode_all_marks(e, &house->kept);
+  else encode_marks(e, 0, durable_marks(e), &house->kept);
   lk_err err = lk_buf_append(&house->kept, effect->payload);
   if (err == LK_OK) err = lk_keeper_keep(&e->keeper, lk_buf_slice(&house->kept));
   if (err != LK_OK) return err;
@@ -351,7 +374,7 @@ static lk_profile profile_of(const lk_house *self, uint64_t number) {
 void lk_house_ask_room(entry *e, lk_room_input input) {
   asked *a = lk_window_get(&e->house->edges[edge_of(input.member)].asked, input.request);
   if (a == NULL || a->entry != e) return; /* the edge has used its number for something else */
-  a->is_handed = true;
+  input.turn = a->turn = ++e->house->turns;
   input.is_full = lk_house_is_full(e);
   e->house->stats.requests++;
   if (input.kind == LK_ROOM_JOIN) input.profile = profile_of(e->house, input.member);

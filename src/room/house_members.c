@@ -137,7 +137,7 @@ void lk_house_forget_handed(entry *e, bool all) {
   for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
     asked *a = LK_CONTAINER(at, asked, link);
     next = at->next;
-    if (!all && !a->is_handed) continue;
+    if (!all && a->turn == TURN_NONE) continue;
     const member *m = lk_house_find_member(e->house, a->member);
     if (m != NULL && m->state == MEMBER_JOINS) {
       lk_house_refuse_join(e->house, a->member, a->request,

@@ -45,11 +45,12 @@ typedef struct member {
   entry *entry;
   uint64_t number; /* the edge in the top byte, below it the edge's own number */
   member_state state;
-  uint8_t profile;      /* lk_profile: how it is served */
-  uint8_t own_profile;  /* and how it would be if it kept up */
-  uint8_t lag;          /* lk_bus_lag, as its edge sees it */
-  bool is_skipped;      /* its edge passes it by */
-  bool is_behind;       /* it has what was refused for want of space: it must come again when there is some */
+  uint8_t profile;     /* lk_profile: how it is served */
+  uint8_t own_profile; /* and how it would be if it kept up */
+  uint8_t lag;         /* lk_bus_lag, as its edge sees it */
+  bool is_skipped;     /* its edge passes it by */
+  bool
+      is_behind; /* it has what was refused for want of space: it must come again when there is some */
   uint32_t asked_count; /* of its requests, those that are not answered */
 } member;
 
@@ -67,6 +68,8 @@ typedef struct edge {
   bool greeted;     /* its messages are meant for us */
 } edge;
 
+#define TURN_NONE 0
+
 /* A request that a room has not answered. */
 typedef struct asked {
   lk_link link; /* of the entry's requests */
@@ -74,7 +77,7 @@ typedef struct asked {
   uint64_t member;
   uint64_t request;
   uint64_t ticket; /* of the journal that covers it; 0: none yet */
-  bool is_handed;  /* the room has it; else it waits for the room */
+  uint64_t turn;   /* when the room was given it; TURN_NONE: it waits for the room */
   uint32_t params_len;
   uint8_t *params; /* owned: of a join that the room answers later; else NULL */
 } asked;
@@ -204,6 +207,7 @@ struct lk_house {
   const lk_room_policy *policy;
   revival revival;
   uint64_t generation;
+  uint64_t turns; /* one for each request that its rooms were given */
   lk_prng ids;    /* what inputs call entropy: clients see it as ids */
   lk_prng seeds;  /* of hashes: nobody may guess them */
   lk_map entries; /* topic -> entry * */
@@ -225,8 +229,8 @@ struct lk_house {
   uint64_t space_at_ms;  /* where one of the two is: when to look again */
   uint64_t keep_at_ms;   /* no snapshot before that: the last one found no space */
   ballast ballast;
-  lk_list unsent;        /* entries, in the order of their JOURNAL effects */
-  lk_list flying;        /* entries, in the order of their indexes */
+  lk_list unsent; /* entries, in the order of their JOURNAL effects */
+  lk_list flying; /* entries, in the order of their indexes */
   lk_tails tails;
   house_news news;
   edge *edges;

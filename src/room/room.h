@@ -47,6 +47,7 @@ typedef struct lk_room_input {
   uint64_t now_ms;  /* of a clock that never goes back */
   uint64_t wall_ms; /* milliseconds since 1970, as the machine believes; 0: it does not say */
   uint64_t entropy; /* fresh random bits: ids that the room gives out come from here */
+  uint64_t turn;    /* the number of a JOIN, MESSAGE, QUERY; they ascend. Others: of the next one */
   uint64_t member;
   uint64_t request;
   lk_slice event;
@@ -70,7 +71,8 @@ typedef enum lk_room_effect_kind {
   LK_ROOM_BROADCAST, /* event, payload, binary: to every member, but |member| where it is not 0 */
   LK_ROOM_JOURNAL, /* ticket, payload: a record of what changed. No other one before its JOURNALED */
   /* payload: the state with the records that were JOURNALED, and with nothing else: what is not
-   * durable yet might be taken back, or come a second time. */
+   * durable yet might be taken back, or come a second time. Where that does no harm it may have all that the room was
+   * given: then is_ahead. */
   LK_ROOM_SNAPSHOT_DONE,
   LK_ROOM_TIMER,  /* at_ms: send a TICK then; replaces an earlier one */
   LK_ROOM_SKIP,   /* member: BROADCASTs from here on are not for it */
@@ -88,9 +90,11 @@ typedef struct lk_room_effect {
   lk_slice event;
   lk_slice payload;
   uint64_t ticket;
+  uint64_t turn_last; /* JOURNAL: changes of later turns are in records behind it; 0: in none */
   uint64_t at_ms;
   lk_err
       result; /* STOP, REFUSE; REPLY: LK_ERR_NO_SPACE where the input said is_full, and that is why it is refused */
+  bool is_ahead;   /* SNAPSHOT_DONE: with what is not durable yet */
   bool is_reading; /* REPLY: to somebody who only asked, however late the answer comes */
   bool
       is_behind; /* and the member goes on from a state that has what was refused: it is sent out when there is space again,

@@ -33,6 +33,7 @@ typedef struct world {
   uint32_t records_count;
   lk_buf flying; /* the record under way */
   uint64_t ticket;
+  uint64_t turn_last; /* and what it covers */
   bool is_flying;
   lk_slice level;
   uint64_t erased_after_ms;
@@ -61,6 +62,7 @@ static void hear(world *w) {
       lk_buf_truncate(&w->flying, 0);
       CHECK_OK(lk_buf_append(&w->flying, effect.payload));
       w->ticket = effect.ticket;
+      w->turn_last = effect.turn_last;
       w->is_flying = true;
     }
     if (effect.kind == LK_ROOM_SNAPSHOT_DONE) {
@@ -122,6 +124,7 @@ static void close_world(world *w) {
 static void step(world *w, lk_room_input input) {
   forget_heard(w);
   input.now_ms = w->now_ms;
+  input.turn = w->request + (input.request == 0);
   CHECK_OK(lk_doc_room_kind.step(w->room, &input));
   hear(w);
 }
@@ -1016,6 +1019,8 @@ TEST(records_that_have_grown_long_are_followed_by_others) {
   CHECK_COVERED(doc_journal_gathers_in_another_record);
   for (uint64_t i = 0; i < 4; i++) {
     CHECK(w.flying.len > 700000 && w.flying.len < 700100);
+    CHECK_U64(w.turn_last,
+              i == 0 || i == 3 ? 0 : 2 + i); /* the first one flew before there were others */
     land(&w);
     const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
     CHECK(e != NULL && e->request == 2 + i);

@@ -199,6 +199,68 @@ static void write_doc(world *w, uint64_t request) {
                             .payload = LK_LIT("{\"bin\":[1,1,5,0,4,1,1,116,1,120,0]}") });
 }
 
+/* An update of 700,000 characters by a client of its own. */
+static void write_much(world *w, uint64_t request, bool again) {
+  static uint8_t bytes[700015] = { 1, 1, 0, 0, 4, 1, 1, 't', 0xe0, 0xdc, 0x2a };
+  lk_buf out;
+  memset(bytes + 11, 'x', 700000);
+  bytes[2] = (uint8_t)request;
+  lk_buf_init(&out, test_alloc(), 1 << 20);
+  const lk_bus_message m = { .kind = LK_BUS_MESSAGE,
+                             .request = request,
+                             .again = again,
+                             .member = MEMBER,
+                             .event = LK_LIT("client_update"),
+                             .rights = LK_RIGHTS_WRITE,
+                             .payload = lk_slice_of(bytes, 700012),
+                             .binary = true };
+  CHECK_OK(lk_bus_encode(&m, 1 << 20, &out));
+  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
+  lk_buf_deinit(&out);
+}
+
+/* Of how many clients there is something, by the answer to a join. */
+static uint32_t count_clients(const world *w) {
+  lk_slice out = lk_house_output(w->house, 0), key = LK_LIT("\"state_vector\":[");
+  size_t at = lk_slice_find(out, key);
+  CHECK(at != LK_SLICE_NONE);
+  return out.ptr[at + key.len] - '0';
+}
+
+/* Goal: a request counts as applied when the record is durable that has its change, not the one before.
+ * Method: changes of which each has a record of its own, and a process that dies after each number of operations of its
+ * storage. Afterwards as many requests are known as there are changes in the state. */
+TEST(a_request_whose_change_is_in_a_later_record_is_not_applied_yet) {
+  for (uint32_t operations = 0, found = 0; found < 4; operations++) {
+    world w;
+    CHECK(operations < 100);
+    test_note("after %u operations", (unsigned)operations);
+    init(&w);
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+    join_doc(&w, MEMBER, 1);
+    lk_house_step(w.house, w.now);
+    w.storage.hold = true;
+    for (uint64_t request = 2; request <= 5; request++) write_much(&w, request, false);
+    for (uint32_t i = 0; i < operations; i++) {
+      lk_memory_storage_release(&w.storage, 1);
+      lk_house_step(w.house, w.now);
+    }
+    lk_house_close(w.house);
+    w.storage.submitted = w.storage.done = (lk_list){ 0 };
+    w.storage.hold = false;
+    begin(&w, 0);
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+    join_doc(&w, MEMBER, 1);
+    lk_house_step(w.house, w.now);
+    found = count_clients(&w);
+    lk_house_consume(w.house, 0, lk_house_output(w.house, 0).len);
+    for (uint64_t request = 2; request <= 5; request++) write_much(&w, request, true);
+    lk_house_step(w.house, w.now);
+    CHECK_U64(lk_house_get_stats(w.house).repeated, found);
+    deinit(&w);
+  }
+}
+
 /* A member is in, its first change is under way, and another one asks to come in. */
 static void begin_late_join(world *w) {
   init(w);
