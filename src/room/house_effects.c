@@ -210,8 +210,8 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
 }
 
 static lk_mark mark_of(const entry *e, const asked *a) {
-  uint32_t edge = edge_of(a->member);
-  return (lk_mark){ e->house->edges[edge].generation, a->request, edge };
+  uint32_t index = edge_of(a->member);
+  return (lk_mark){ e->house->edges[index].generation, a->request, index };
 }
 
 /* Every open request that no record covered yet is in this one, but those after |turn_last|, of which a later one tells
