@@ -68,6 +68,7 @@ typedef enum drain_step { DRAIN_NOT, DRAIN_SPREAD, DRAIN_EDGE, DRAIN_CLOSE } dra
 typedef struct edge_process {
   const lk_edge_process_options *options;
   lk_limits limits;
+  lk_slabs slabs;
   lk_budget budget; /* of all that strangers make us keep */
   lk_env env;
   lk_loop loop;
@@ -880,7 +881,8 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
   *self = (edge_process){
     .options = options, .limits = options->limits, .loop.epoll = -1, .loop.signals = -1
   };
-  lk_budget_init(&self->budget, lk_posix_heap(), self->limits.edge_memory_bytes);
+  const lk_alloc *heap = lk_process_heap(&self->slabs, false);
+  lk_budget_init(&self->budget, heap, self->limits.edge_memory_bytes);
   self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
   self->listen_watch.fd = self->bell_watch.fd = -1;
   self->bell = lk_links_edge_bell(links, options->index);
@@ -963,6 +965,7 @@ static void close_process(edge_process *self) {
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->frames);
   lk_free_array(self->env.alloc, (void *)self->places, self->places_cap, sizeof(lk_connection *));
+  lk_slabs_deinit(&self->slabs);
 }
 
 int lk_edge_process_run(const lk_edge_process_options *options) {

@@ -1,6 +1,8 @@
 /* server/process.c -- signals that are not for us, and the first word to everybody. */
 #include "server/process.h"
 
+#include "platform/posix/heap.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -30,4 +32,13 @@ void lk_process_tell_ready(const lk_links *links, lk_links_numbers *row, int rea
   ssize_t ignored = write(ready_fd, &one, sizeof one);
   (void)ignored; /* then the supervisor's words are late, and nothing else */
   ring_all(links);
+}
+
+const lk_alloc *lk_process_heap(lk_slabs *slabs, bool is_clean) {
+  lk_slabs_init(slabs, is_clean);
+#ifdef LK_UNDER_SANITIZER
+  return is_clean ? lk_posix_clean_heap() : lk_posix_heap();
+#else
+  return &slabs->alloc;
+#endif
 }

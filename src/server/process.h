@@ -2,6 +2,7 @@
 #ifndef LK_SERVER_PROCESS_H
 #define LK_SERVER_PROCESS_H
 
+#include "platform/posix/slabs.h"
 #include "server/links.h"
 #include "server/loop.h"
 
@@ -17,5 +18,9 @@ lk_err lk_process_watch_signals(lk_loop *loop, lk_loop_signal on_signal, void *c
 
 /* The process does its work from now on: says so in its |row| and to the supervisor, and wakes all others. */
 void lk_process_tell_ready(const lk_links *links, lk_links_numbers *row, int ready_fd);
+
+/* What the state of the process is in: |slabs|, which begin with this; under a sanitizer the C library's heap, where it
+ * sees more. */
+const lk_alloc *lk_process_heap(lk_slabs *slabs, bool is_clean);
 
 #endif

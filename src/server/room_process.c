@@ -28,7 +28,7 @@
 typedef struct room_process {
   const lk_room_process_options *options;
   lk_limits limits;
-  const lk_alloc *heap; /* for all threads */
+  lk_slabs slabs;
   lk_budget budget;     /* of what clients make us keep */
   lk_env env;
   lk_loop loop;
@@ -238,7 +238,9 @@ static lk_err open_storages(room_process *self) {
   if (options->memory.at != NULL)
     err = lk_shared_storage_open(self->env.alloc, &options->memory, &self->memory);
   if (err != LK_OK || options->directory == NULL) return err;
-  err = lk_posix_storage_open(self->heap, options->directory, &measured_calls, &self->storage);
+  /* Its thread allocates, too: not from our slabs. */
+  err = lk_posix_storage_open(lk_posix_clean_heap(), options->directory, &measured_calls,
+                              &self->storage);
   if (err != LK_OK) return err;
   return lk_loop_add(&self->loop, &self->storage_watch, lk_posix_storage_fd(self->storage), EPOLLIN,
                      on_storage);
@@ -252,8 +254,8 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
                           .loop = { .epoll = -1, .signals = -1 },
                           .stop_ms = LK_LOOP_NEVER };
   /* What is erased is to be gone from our own memory, too. */
-  self->heap = options->memory.at != NULL ? lk_posix_clean_heap() : lk_posix_heap();
-  lk_budget_init(&self->budget, self->heap, self->limits.house_memory_bytes);
+  const lk_alloc *heap = lk_process_heap(&self->slabs, options->memory.at != NULL);
+  lk_budget_init(&self->budget, heap, self->limits.house_memory_bytes);
   self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
   self->bell = lk_links_room_bell(links, options->index);
   self->bell_watch.fd = self->storage_watch.fd = -1;
@@ -282,6 +284,7 @@ static void close_process(room_process *self) {
   lk_posix_storage_close(self->storage);
   lk_shared_storage_close(self->memory);
   lk_loop_deinit(&self->loop);
+  lk_slabs_deinit(&self->slabs);
 }
 
 int lk_room_process_run(const lk_room_process_options *options) {
