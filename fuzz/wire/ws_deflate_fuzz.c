@@ -59,11 +59,12 @@ typedef struct record {
   lk_ws ws;
   lk_buf events;
   lk_err err;
+  lk_ws_mask mask;
 } record;
 
 static void record_init(record *r, const lk_limits *limits, const lk_ws_deflate_policy *policy,
                         const lk_ws_deflate_params *params) {
-  lk_ws_options options = { .role = LK_WS_CLIENT };
+  lk_ws_options options = { .role = LK_WS_CLIENT, .mask = &r->mask };
   *r = (record){ .err = LK_OK };
   lk_buf_init(&r->events, test_alloc(), 1u << 22);
   CHECK_OK(lk_ws_deflate_open(test_alloc(), policy, params, false, &options.deflate));

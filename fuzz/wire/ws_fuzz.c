@@ -22,12 +22,15 @@ typedef struct record {
   lk_buf events;
   lk_err err;
   uint32_t ends;
+  lk_ws_mask mask;
 } record;
 
 static void record_init(record *r, const lk_limits *limits, const lk_ws_options *options) {
+  lk_ws_options own = *options;
   *r = (record){ 0 };
+  if (own.role == LK_WS_CLIENT) own.mask = &r->mask;
   lk_buf_init(&r->events, test_alloc(), 1u << 22);
-  lk_ws_init(&r->ws, test_alloc(), limits, options, 0);
+  lk_ws_init(&r->ws, test_alloc(), limits, &own, 0);
 }
 
 static void record_deinit(record *r) {

@@ -45,6 +45,7 @@ typedef struct tail {
   lk_env env;
   lk_watcher watcher;
   lk_ws ws;
+  lk_ws_mask mask;
   lk_buf in; /* the head of the answer, and what came behind it */
   lk_buf line;
   lk_buf shown;
@@ -295,8 +296,10 @@ static void read_some(tail *self) {
 }
 
 static int watch(tail *self) {
-  lk_ws_options options = { .role = LK_WS_CLIENT, .idle_ms = IDLE_MS, .close_ms = CONNECT_MS };
-  if (lk_posix_random(options.mask_seed, sizeof options.mask_seed) != LK_OK)
+  const lk_ws_options options = {
+    .role = LK_WS_CLIENT, .idle_ms = IDLE_MS, .close_ms = CONNECT_MS, .mask = &self->mask
+  };
+  if (lk_posix_random(self->mask.seed, sizeof self->mask.seed) != LK_OK)
     return fail(self, "the system gives no random bytes");
   lk_ws_init(&self->ws, lk_posix_heap(), &self->limits, &options, lk_posix_monotonic_ms());
   self->heartbeat_ms = lk_posix_monotonic_ms() + HEARTBEAT_MS;

@@ -25,8 +25,8 @@
  * Clients of a document (LK_MESSAGE_Y) have a clock of their own: y-websocket leaves a server of which it has
  * heard no message for 30 s, and pings are none. So it is sent an awareness update of nobody when nothing else was said.
  *
- * Ten thousand connections idle, each of them a WebSocket. So the two machines share their memory: a connection
- * becomes the other one when its upgrade is answered, and the answer is the first that the new one has to write.
+ * Ten thousand connections idle, each of them a WebSocket. So what HTTP needs is put away
+ * when the upgrade is answered, and the answer is the first that the WebSocket has to write.
  *
  * Always: on_end is called once for each on_open that succeeded; what is dead is in no loop. */
 #include "server/connection.h"
@@ -60,9 +60,9 @@ static void unsettle(lk_connection *self) { self->host->on_unsettled(self); }
 
 static void on_events(lk_watch *watch, uint32_t events);
 
-/* Heads, small bodies, the messages of a long-poll client, and what a room says to one of the API. */
+/* |out| has heads, small bodies, the messages of a long-poll client, and what a room says to one of the API. */
 static void init_out(lk_connection *self) {
-  lk_buf_init(&self->out, self->host->alloc,
+  lk_buf_init(&self->exchange->out, self->host->alloc,
               (size_t)HTTP_OUT_MAX + lk_max_u32(self->host->limits->longpoll_output_bytes,
                                                 self->host->limits->bus_frame_bytes));
 }
@@ -86,21 +86,40 @@ static void drop_unread(lk_connection *self) {
   self->unread = NULL;
 }
 
+static lk_err open_exchange(lk_connection *self) {
+  const lk_connection_host *host = self->host;
+  const lk_http1_options options = { .body_rules = host->routes->bodies,
+                                     .body_rules_count = host->routes->bodies_count,
+                                     .request_ms = host->times->http_request,
+                                     .idle_ms = host->times->http_idle };
+  self->exchange = lk_alloc_bytes(host->alloc, sizeof *self->exchange);
+  if (self->exchange == NULL) return LK_ERR_NOMEM;
+  *self->exchange = (lk_exchange){ .connection = self };
+  lk_http1_init(&self->exchange->http, host->alloc, host->limits, &options, self->heard_ms);
+  init_out(self);
+  return LK_OK;
+}
+
+/* A request that was polled is gone with it. */
+static void close_exchange(lk_connection *self) {
+  if (self->exchange == NULL) return;
+  lk_http1_deinit(&self->exchange->http);
+  lk_buf_deinit(&self->exchange->out);
+  lk_free_bytes(self->host->alloc, self->exchange, sizeof *self->exchange);
+  self->exchange = NULL;
+}
+
 lk_err lk_connection_open(lk_connection_host *host, int fd, lk_connection **out) {
-  const lk_http1_options http_options = { .body_rules = host->routes->bodies,
-                                          .body_rules_count = host->routes->bodies_count,
-                                          .request_ms = host->times->http_request,
-                                          .idle_ms = host->times->http_idle };
   lk_connection *self = lk_alloc_bytes(host->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_connection){ .host = host, .timer = LK_HEAP_ITEM_INIT, .watch = { .fd = -1 } };
   self->heard_ms = self->stalled_ms = now_of(self);
-  lk_http1_init(&self->http, host->alloc, host->limits, &http_options, self->heard_ms);
-  init_out(self);
-  lk_err err = host->tls != NULL ? lk_tls_open(host->tls, self->heard_ms, &self->tls) : LK_OK;
+  lk_err err = open_exchange(self);
+  if (err == LK_OK && host->tls != NULL) err = lk_tls_open(host->tls, self->heard_ms, &self->tls);
   if (err == LK_OK) err = lk_loop_add(host->loop, &self->watch, fd, EPOLLIN, on_events);
   if (err != LK_OK) {
     lk_tls_close(self->tls);
+    close_exchange(self);
     lk_free_bytes(host->alloc, self, sizeof *self);
     return err;
   }
@@ -116,9 +135,9 @@ static void leave_hub(lk_connection *self) {
 }
 
 static void end_query(lk_connection *self) {
-  void *query = self->query;
+  void *query = self->is_ws ? NULL : self->exchange->query;
   if (query == NULL) return;
-  self->query = NULL;
+  self->exchange->query = NULL;
   self->parked = false;
   self->host->on_query_end(self, query);
 }
@@ -153,12 +172,8 @@ static void die(lk_connection *self) {
 void lk_connection_close(lk_connection *self) {
   die(self);
   lk_tls_close(self->tls);
-  if (self->is_ws) {
-    lk_ws_deinit(&self->ws);
-  } else {
-    lk_http1_deinit(&self->http);
-    lk_buf_deinit(&self->out);
-  }
+  if (self->is_ws) lk_ws_deinit(&self->ws);
+  else close_exchange(self);
   drop_unread(self);
   lk_free_bytes(self->host->alloc, self, sizeof *self);
 }
@@ -173,7 +188,8 @@ static lk_slice sealed_output(const lk_connection *self) {
 }
 
 static bool has_response(const lk_connection *self) {
-  if (!self->is_ws && (self->out_off < self->out.len || self->body.len > 0)) return true;
+  const lk_exchange *x = self->is_ws ? NULL : self->exchange;
+  if (x != NULL && (x->out_off < x->out.len || x->body.len > 0)) return true;
   return !is_socket(self) && sealed_output(self).len > 0;
 }
 
@@ -208,7 +224,7 @@ static bool wants_input(const lk_connection *self) {
 static void respond_failed(lk_connection *self, uint16_t status) {
   self->last_response = true;
   self->stalled_ms = now_of(self); /* it may be long since anything was written */
-  if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->out) != LK_OK) die(self);
+  if (lk_routes_refuse(status, lk_posix_wall_ms(), &self->exchange->out) != LK_OK) die(self);
 }
 
 static lk_ws_options socket_options(const lk_connection *self) {
@@ -226,8 +242,9 @@ static uint32_t long_bytes(const lk_connection *self) {
 /* |out| has the answer to the upgrade. The request is gone afterwards. */
 static void become_socket(lk_connection *self, const lk_limits *limits,
                           const lk_ws_options *options) {
-  lk_buf answer = self->out;
-  lk_http1_deinit(&self->http);
+  lk_buf answer = self->exchange->out;
+  init_out(self);
+  close_exchange(self);
   lk_ws_init(&self->ws, self->host->alloc, limits, options, now_of(self));
   self->is_ws = true;
   self->state = LK_CONNECTION_SOCKET;
@@ -245,7 +262,7 @@ static void begin_echo(lk_connection *self, const lk_http1_request *request,
     respond_failed(self, 503);
     return;
   }
-  if (lk_upgrade_accept_deflate(request, NULL, 0, agreed, &self->out, NULL) != LK_OK) {
+  if (lk_upgrade_accept_deflate(request, NULL, 0, agreed, &self->exchange->out, NULL) != LK_OK) {
     lk_ws_deflate_close(options.deflate);
     die(self);
     return;
@@ -260,15 +277,15 @@ static const lk_slice protocols[] = { LK_LIT_INIT("phoenix") };
  * it sends meanwhile is thrown away. */
 static void turn_away(lk_connection *self, const lk_http1_request *request, lk_err why) {
   self->last_response = true;
-  if (lk_upgrade_accept(request, protocols, 1, &self->out, NULL) != LK_OK ||
+  if (lk_upgrade_accept(request, protocols, 1, &self->exchange->out, NULL) != LK_OK ||
       lk_ws_close_encode(lk_connection_code_of(why), lk_slice_cstr(lk_err_name(why)),
-                         &self->out) != LK_OK)
+                         &self->exchange->out) != LK_OK)
     die(self);
 }
 
 static void begin_socket(lk_connection *self, const lk_http1_request *request,
                          const lk_answer *answer) {
-  self->form = answer->form;
+  self->form = (uint8_t)answer->form;
   lk_err err = self->host->on_open(self, request, answer);
   if (err != LK_OK) {
     respond_failed(self, 503);
@@ -276,7 +293,7 @@ static void begin_socket(lk_connection *self, const lk_http1_request *request,
   }
   self->is_open = true;
   self->told_ms = now_of(self);
-  if (lk_upgrade_accept(request, protocols, 1, &self->out, NULL) != LK_OK) {
+  if (lk_upgrade_accept(request, protocols, 1, &self->exchange->out, NULL) != LK_OK) {
     die(self);
     return;
   }
@@ -291,38 +308,38 @@ static void park(lk_connection *self, const lk_http1_request *request, const lk_
   if (err == LK_OK) return;
   self->parked = false;
   respond_failed(self, 503);
-  if (self->state != LK_CONNECTION_DEAD) lk_http1_next(&self->http, now_of(self));
+  if (self->state != LK_CONNECTION_DEAD) lk_http1_next(&self->exchange->http, now_of(self));
 }
 
 void lk_connection_answer_poll(lk_connection *self, lk_slice json, bool has_messages) {
   lk_http1_request request;
-  bool is_there = lk_http1_poll(&self->http, &request);
+  bool is_there = lk_http1_poll(&self->exchange->http, &request);
   LK_ASSERT(self->parked && is_there);
   bool keep_alive = request.keep_alive && !self->draining;
   self->parked = false;
   self->has_messages = has_messages;
   self->last_response = !keep_alive;
   self->stalled_ms = now_of(self);
-  if (lk_routes_answer_poll(json, lk_posix_wall_ms(), keep_alive, &self->out) != LK_OK) die(self);
-  else lk_http1_next(&self->http, now_of(self));
+  if (lk_routes_answer_poll(json, lk_posix_wall_ms(), keep_alive, &self->exchange->out) != LK_OK) die(self);
+  else lk_http1_next(&self->exchange->http, now_of(self));
   unsettle(self);
 }
 
 void lk_connection_answered(lk_connection *self, lk_err err, bool keep_alive) {
   lk_http1_request request;
   self->parked = false;
-  self->query = NULL;
+  self->exchange->query = NULL;
   self->last_response = !keep_alive || self->draining;
   self->stalled_ms = now_of(self);
   if (err != LK_OK) die(self);
-  else if (lk_http1_poll(&self->http, &request)) lk_http1_next(&self->http, now_of(self));
+  else if (lk_http1_poll(&self->exchange->http, &request)) lk_http1_next(&self->exchange->http, now_of(self));
   unsettle(self); /* else it was refused before its body, and nothing is read any more */
 }
 
 static void ask(lk_connection *self, const lk_http1_request *request, const lk_answer *answer) {
   self->parked = true;
   lk_err err = self->host->on_query(self, request, answer);
-  if (err == LK_OK && self->query != NULL) return;
+  if (err == LK_OK && self->exchange->query != NULL) return;
   lk_connection_answered(self, err, answer->keep_alive);
 }
 
@@ -358,9 +375,9 @@ static void note_stranger(lk_connection *self, lk_err why) {
   const lk_limits *limits = self->host->limits;
   if (why == LK_OK || why == LK_ERR_DIALECT) return;
   if (self->is_strange) self->host->strangers++;
-  if (self->strange_count < UINT8_MAX) self->strange_count++;
-  self->is_strange = self->strange_count + 1u >= lk_min_u32(limits->edge_stranger_count, UINT8_MAX) ||
-                     self->strange_bytes > limits->edge_stranger_bytes;
+  if (self->exchange->strange_count < UINT8_MAX) self->exchange->strange_count++;
+  self->is_strange = self->exchange->strange_count + 1u >= lk_min_u32(limits->edge_stranger_count, UINT8_MAX) ||
+                     self->exchange->strange_bytes > limits->edge_stranger_bytes;
 }
 
 static lk_client client_of(lk_connection *self, const lk_http1_request *request) {
@@ -385,12 +402,12 @@ static void tell_of_token(const lk_connection *self, lk_client client, lk_err wh
 static void answer_request(lk_connection *self) {
   lk_http1_request request;
   lk_answer answer;
-  if (!lk_http1_poll(&self->http, &request)) return;
+  if (!lk_http1_poll(&self->exchange->http, &request)) return;
   self->is_admitted = false; /* the next one's sender is not */
   if (self->is_strange) request.keep_alive = false;
   const lk_client client = client_of(self, &request);
   lk_err err = lk_routes_answer(self->host->routes, &request, client.scheme, lk_posix_wall_ms(),
-                                &self->out, &answer);
+                                &self->exchange->out, &answer);
   if (err != LK_OK) {
     die(self);
     return;
@@ -412,18 +429,18 @@ static void answer_request(lk_connection *self) {
   } else if (answer.upgrade) {
     begin_socket(self, &request, &answer);
   } else {
-    self->body = answer.body;
+    self->exchange->body = answer.body;
     self->last_response = !answer.keep_alive || self->draining;
   }
   self->stalled_ms = now_of(self);
-  if (self->state == LK_CONNECTION_HTTP) lk_http1_next(&self->http, now_of(self));
+  if (self->state == LK_CONNECTION_HTTP) lk_http1_next(&self->exchange->http, now_of(self));
 }
 
 /* A long body is read from those alone who have a good token, where one is asked for. True where it was refused. */
 static bool refuse_body(lk_connection *self) {
   lk_http1_request head;
   uint64_t body_len;
-  if (self->is_admitted || !lk_http1_poll_head(&self->http, &head, &body_len)) return false;
+  if (self->is_admitted || !lk_http1_poll_head(&self->exchange->http, &head, &body_len)) return false;
   if (body_len <= BODY_OF_STRANGERS_MAX) return false;
   lk_answer answer = { .api = true };
   answer.why = lk_routes_admit_body(self->host->routes, &head, self->host->alloc);
@@ -438,16 +455,16 @@ static bool refuse_body(lk_connection *self) {
 
 /* Leaves in |in| what stands behind the first request. */
 static void take_http(lk_connection *self, lk_slice *in) {
-  lk_err err = lk_http1_feed(&self->http, now_of(self), in);
+  lk_err err = lk_http1_feed(&self->exchange->http, now_of(self), in);
   if (err == LK_ERR_NOMEM) {
     die(self);
   } else if (err != LK_OK) {
     *in = LK_SLICE_EMPTY;
-    respond_failed(self, lk_http1_status(&self->http));
+    respond_failed(self, lk_http1_status(&self->exchange->http));
   } else if (!refuse_body(self)) {
-    if (lk_http1_poll_continue(&self->http)) {
-      (void)lk_http1_respond_begin(&self->out, 100);
-      if (lk_http1_respond_end(&self->out) != LK_OK) die(self);
+    if (lk_http1_poll_continue(&self->exchange->http)) {
+      (void)lk_http1_respond_begin(&self->exchange->out, 100);
+      if (lk_http1_respond_end(&self->exchange->out) != LK_OK) die(self);
     }
     answer_request(self);
   }
@@ -611,8 +628,8 @@ static void on_hang_up(lk_connection *self) {
 /* It does not speak TLS as we do. Where that is all there is to say, it is told at leisure, as with a last response:
  * closing at once could destroy it on its way. */
 static void on_tls_failed(lk_connection *self) {
-  bool is_idle = self->state == LK_CONNECTION_HTTP && !self->parked && self->body.len == 0 &&
-                 self->out_off == self->out.len;
+  bool is_idle = self->state == LK_CONNECTION_HTTP && !self->parked && self->exchange->body.len == 0 &&
+                 self->exchange->out_off == self->exchange->out.len;
   if (!is_idle) {
     on_hang_up(self);
     return;
@@ -639,7 +656,8 @@ static void receive(lk_connection *self) {
   }
   self->heard_ms = now_of(self);
   self->pinged = false;
-  if (!self->is_ws) self->strange_bytes += lk_min_u32((uint32_t)n, UINT32_MAX - self->strange_bytes);
+  if (!self->is_ws)
+    self->exchange->strange_bytes += lk_min_u32((uint32_t)n, UINT32_MAX - self->exchange->strange_bytes);
   const lk_slice in = lk_slice_of(self->host->scratch, (size_t)n);
   if (self->tls == NULL) take_and_keep(self, in);
   else if (self->state != LK_CONNECTION_LINGER) take_sealed(self, in);
@@ -660,8 +678,8 @@ static int gather(const lk_connection *self, struct iovec pieces[2]) {
   lk_slice slices[2] = { socket_output(self), LK_SLICE_EMPTY };
   int count = 0;
   if (!self->is_ws) {
-    slices[0] = lk_slice_skip(lk_buf_slice(&self->out), self->out_off);
-    slices[1] = self->body;
+    slices[0] = lk_slice_skip(lk_buf_slice(&self->exchange->out), self->exchange->out_off);
+    slices[1] = self->exchange->body;
   }
   for (int i = 0; i < 2; i++) {
     if (slices[i].len == 0) continue;
@@ -676,16 +694,16 @@ static void consume(lk_connection *self, size_t count) {
     lk_ws_consume(&self->ws, count);
     return;
   }
-  size_t n = lk_min_size(count, self->out.len - self->out_off);
-  self->out_off += n;
+  size_t n = lk_min_size(count, self->exchange->out.len - self->exchange->out_off);
+  self->exchange->out_off += n;
   count -= n;
-  if (self->out_off == self->out.len) {
-    lk_buf_deinit(&self->out);
+  if (self->exchange->out_off == self->exchange->out.len) {
+    lk_buf_deinit(&self->exchange->out);
     init_out(self);
-    self->out_off = 0;
+    self->exchange->out_off = 0;
     if (self->tls == NULL && self->has_messages) end_poll(self, true);
   }
-  self->body = lk_slice_skip(self->body, count);
+  self->exchange->body = lk_slice_skip(self->exchange->body, count);
 }
 
 /* From the queues into records, as much as may be there. */
@@ -781,7 +799,7 @@ static uint64_t silence_deadline(const lk_connection *self) {
 static uint64_t machine_deadline(const lk_connection *self) {
   if (is_socket(self)) return is_held(self) ? LK_LOOP_NEVER : lk_ws_deadline(&self->ws);
   bool reads = self->state == LK_CONNECTION_HTTP && !has_response(self);
-  return reads ? lk_http1_deadline(&self->http) : LK_LOOP_NEVER;
+  return reads ? lk_http1_deadline(&self->exchange->http) : LK_LOOP_NEVER;
 }
 
 static uint64_t handshake_deadline(const lk_connection *self) {
@@ -799,10 +817,10 @@ uint64_t lk_connection_deadline(const lk_connection *self) {
 
 static void tick_http(lk_connection *self) {
   if (has_response(self) || self->last_response) return;
-  bool idle = lk_http1_is_idle(&self->http);
-  if (lk_http1_tick(&self->http, now_of(self)) == LK_OK) return;
+  bool idle = lk_http1_is_idle(&self->exchange->http);
+  if (lk_http1_tick(&self->exchange->http, now_of(self)) == LK_OK) return;
   if (idle) die(self);
-  else respond_failed(self, lk_http1_status(&self->http));
+  else respond_failed(self, lk_http1_status(&self->exchange->http));
 }
 
 static void tick_socket(lk_connection *self) {
@@ -841,7 +859,7 @@ static void watch_lag(lk_connection *self) {
   if (!is_socket(self) || !self->is_open || self->is_echo) return;
   lk_bus_lag lag = lag_of(self);
   if (lag == self->lag) return;
-  self->lag = lag;
+  self->lag = (uint8_t)lag;
   self->host->on_lag(self, lag);
 }
 

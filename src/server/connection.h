@@ -86,6 +86,19 @@ typedef enum lk_connection_state {
   LK_CONNECTION_DEAD,
 } lk_connection_state;
 
+/* What a connection is while it speaks HTTP. */
+typedef struct lk_exchange {
+  lk_connection *connection;
+  lk_http1 http;
+  lk_buf out; /* heads of responses, and small bodies */
+  size_t out_off;
+  lk_slice body;          /* of a response, behind |out|; not ours */
+  void *query;            /* the host's, while a request of the HTTP API is parked; else NULL */
+  uint32_t strange_bytes; /* that came from somebody without a token */
+  uint8_t strange_count;  /* requests that were refused for want of one */
+  lk_poller poller;       /* the host's, while it is parked or has messages */
+} lk_exchange;
+
 struct lk_connection {
   lk_connection_host *host;
   lk_watch watch;
@@ -95,38 +108,29 @@ struct lk_connection {
   uint64_t edge_number; /* the host's, from on_open to on_end */
   lk_tls *tls;          /* NULL: plain */
   union {
-    struct { /* until |is_ws| */
-      lk_http1 http;
-      lk_buf out; /* heads of responses, and small bodies */
-      size_t out_off;
-      lk_slice body; /* of a response, behind |out|; not ours */
-    };
-    lk_ws ws; /* from then on */
+    lk_exchange *exchange; /* owned: until |is_ws| */
+    lk_ws ws;              /* from then on */
   };
   lk_buf *unread;      /* came behind what waits for output to be written; NULL: nothing */
   uint64_t stalled_ms; /* since when the client has not read, or we linger */
   uint64_t heard_ms;   /* when bytes came last */
   uint64_t told_ms;    /* when a message was queued last */
-  lk_connection_state state;
-  lk_message_form form; /* what the client asked for, from on_open on */
-  lk_bus_lag lag;       /* what on_lag was told last */
-  bool is_unsettled;
-  bool is_ws;   /* it is a WebSocket, or was one */
-  bool is_open; /* between on_open and on_end */
-  bool is_echo;
-  bool last_response; /* close behind what is in |out| and |body| */
-  bool pinged;        /* since heard_ms */
-  bool draining;      /* reads nothing new */
-  bool resumes;       /* what was kept unread is to be looked at */
-  bool paused;        /* by on_message, until lk_connection_resume() */
-  bool parked;        /* its request waits for lk_connection_answer_poll() */
-  void *query;        /* the host's, while a request of the HTTP API is parked; else NULL */
-  bool is_strange;    /* it was refused for want of a token as often as it may be, but once: the next response is the last */
-  uint8_t strange_count;  /* requests that were */
-  uint32_t strange_bytes; /* that came while it was HTTP */
-  bool is_admitted;   /* whoever sends the request that is being read may send a long body */
-  bool has_messages;  /* the response that is being written has messages of a long-poll session */
-  lk_poller poller;   /* the host's, while it is parked or has messages */
+  uint8_t state;          /* lk_connection_state */
+  uint8_t form;           /* lk_message_form: what the client asked for, from on_open on */
+  uint8_t lag;            /* lk_bus_lag: what on_lag was told last */
+  bool is_unsettled : 1;
+  bool is_ws : 1;         /* it is a WebSocket, or was one */
+  bool is_open : 1;       /* between on_open and on_end */
+  bool is_echo : 1;
+  bool last_response : 1; /* close behind what is in |out| and |body| */
+  bool pinged : 1;        /* since heard_ms */
+  bool draining : 1;      /* reads nothing new */
+  bool resumes : 1;       /* what was kept unread is to be looked at */
+  bool paused : 1;        /* by on_message, until lk_connection_resume() */
+  bool parked : 1;        /* its request waits for lk_connection_answer_poll() */
+  bool is_admitted : 1;   /* whoever sends the request that is being read may send a long body */
+  bool has_messages : 1;  /* the response that is being written has messages of a long-poll session */
+  bool is_strange : 1;    /* it was refused for want of a token as often as it may be, but once: the next response is the last */
 };
 
 /* Takes over |fd|, which is non-blocking. After LK_ERR_NOMEM or LK_ERR_LIMIT it is the caller's. */

@@ -215,7 +215,7 @@ static lk_err poll_here(edge_process *self, lk_connection *c, lk_longpoll_reques
   if (err != LK_OK) return err;
   lk_relay_mark(&self->relay, random);
   asked->random = random;
-  c->poller.is_relayed = false;
+  c->exchange->poller.is_relayed = false;
   lk_buf_init(&json, self->env.alloc, 4096);
   err = ask_longpoll(self, asked, is_post, &json, &c->edge_number);
   if (err == LK_OK && c->edge_number == 0) lk_connection_answer_poll(c, lk_buf_slice(&json), false);
@@ -227,7 +227,7 @@ static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const l
   edge_process *self = of_connection(c);
   lk_longpoll_request asked = { .now_ms = lk_loop_now(&self->loop),
                                 .token = answer->token,
-                                .waiter = &c->poller,
+                                .waiter = &c->exchange->poller,
                                 .form = answer->form,
                                 .body = request->body,
                                 .is_batch = answer->is_batch,
@@ -244,17 +244,18 @@ static lk_err on_poll(lk_connection *c, const lk_http1_request *request, const l
   lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   if (is_ours) return poll_here(self, c, &asked, answer->is_post);
   self->relayed++;
-  c->poller.is_relayed = true;
+  c->exchange->poller.is_relayed = true;
   return lk_relay_ask(&self->relay, edge, &asked, answer->is_post, &c->edge_number);
 }
 
 static void on_poll_end(lk_connection *c, bool is_written) {
   edge_process *self = of_connection(c);
   uint64_t now = lk_loop_now(&self->loop);
-  if (c->poller.is_relayed && is_written) lk_relay_written(&self->relay, c->edge_number);
-  else if (c->poller.is_relayed) lk_relay_lost(&self->relay, c->edge_number);
-  else if (is_written) lk_longpoll_written(&self->longpoll, c->edge_number, &c->poller, now);
-  else lk_longpoll_lost(&self->longpoll, c->edge_number, &c->poller, now);
+  if (c->exchange->poller.is_relayed && is_written) lk_relay_written(&self->relay, c->edge_number);
+  else if (c->exchange->poller.is_relayed) lk_relay_lost(&self->relay, c->edge_number);
+  else if (is_written)
+    lk_longpoll_written(&self->longpoll, c->edge_number, &c->exchange->poller, now);
+  else lk_longpoll_lost(&self->longpoll, c->edge_number, &c->exchange->poller, now);
 }
 
 /* A call of the HTTP API: it waits, or has its response. */
@@ -268,9 +269,10 @@ static lk_err on_query(lk_connection *c, const lk_http1_request *request, const 
   lk_api_pending *pending = NULL;
   lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   lk_err err = lk_api_desk_take(&self->desk, &options, request, answer->why, answer->grant, c,
-                                lk_loop_now(&self->loop), lk_posix_wall_ms(), &c->out, &pending);
+                                lk_loop_now(&self->loop), lk_posix_wall_ms(), &c->exchange->out,
+                                &pending);
   lk_grant_free(answer->grant, self->env.alloc);
-  c->query = pending;
+  c->exchange->query = pending;
   return err;
 }
 
@@ -281,8 +283,9 @@ static void on_query_end(lk_connection *c, void *query) {
 static void answer_query(edge_process *self, lk_api_pending *pending) {
   lk_connection *c = pending->asker;
   bool keep_alive = !c->draining;
-  c->query = NULL;
-  lk_err err = lk_api_desk_finish(&self->desk, pending, lk_posix_wall_ms(), &keep_alive, &c->out);
+  c->exchange->query = NULL;
+  lk_err err = lk_api_desk_finish(&self->desk, pending, lk_posix_wall_ms(), &keep_alive,
+                                  &c->exchange->out);
   lk_connection_answered(c, err, keep_alive);
 }
 
@@ -466,6 +469,10 @@ static size_t give_to_room(edge_process *self, uint32_t room) {
   return sent;
 }
 
+static lk_connection *who_polls(lk_poller *waiter) {
+  return LK_CONTAINER(waiter, lk_exchange, poller)->connection;
+}
+
 /* Messages of the edge become answers to polls, and what a poll goes on with gives the edge messages. */
 static void run_longpoll(edge_process *self) {
   lk_longpoll_answer answer;
@@ -475,8 +482,7 @@ static void run_longpoll(edge_process *self) {
       lk_poller *waiter = answer.waiter;
       if (waiter->is_relayed) lk_relay_take(&self->relay, &answer);
       else
-        lk_connection_answer_poll(LK_CONTAINER(waiter, lk_connection, poller), answer.body,
-                                  answer.has_messages);
+        lk_connection_answer_poll(who_polls(waiter), answer.body, answer.has_messages);
     }
     while (lk_edge_poll(self->edge, &output)) take_output(self, &output);
   }
@@ -486,8 +492,7 @@ static void run_longpoll(edge_process *self) {
  * was for its old one. It asks without a token next. */
 static void take_relayed(const lk_relay_answer *answer) {
   lk_slice body = answer->is_gone ? LK_LIT("{\"status\":410}") : answer->body;
-  lk_connection_answer_poll(LK_CONTAINER(answer->waiter, lk_connection, poller), body,
-                            answer->has_messages);
+  lk_connection_answer_poll(who_polls(answer->waiter), body, answer->has_messages);
 }
 
 static lk_channel_ring *way_from(const edge_process *self, uint32_t edge) {

@@ -72,6 +72,7 @@ static size_t output_max(const lk_limits *limits) {
 
 void lk_ws_init(lk_ws *self, const lk_alloc *alloc, const lk_limits *limits,
                 const lk_ws_options *options, uint64_t now_ms) {
+  LK_ASSERT((options->role == LK_WS_CLIENT) == (options->mask != NULL));
   *self = (lk_ws){ .limits = limits, .options = *options, .since_ms = now_ms };
   lk_buf_init(&self->message, alloc, limits->ws_message_bytes);
   lk_buf_init(&self->output, alloc, output_max(limits));
@@ -125,8 +126,9 @@ static void mask_copy(uint8_t *to, const uint8_t *from, size_t len, const uint8_
  * know the seed. */
 static void draw_key(lk_ws *self, uint8_t key[4]) {
   uint8_t text[LK_WS_MASK_SEED_LEN + 8], digest[LK_SHA256_LEN];
-  memcpy(text, self->options.mask_seed, LK_WS_MASK_SEED_LEN);
-  lk_store_le64(text + LK_WS_MASK_SEED_LEN, self->mask_count++);
+  lk_ws_mask *mask = self->options.mask;
+  memcpy(text, mask->seed, LK_WS_MASK_SEED_LEN);
+  lk_store_le64(text + LK_WS_MASK_SEED_LEN, mask->count++);
   lk_err err = lk_crypto_sha256(lk_crypto_portable(), lk_slice_of(text, sizeof text), digest);
   LK_ASSERT(err == LK_OK); /* the portable provider always has SHA-256 */
   memcpy(key, digest, 4);

@@ -81,16 +81,21 @@ typedef enum lk_ws_role { LK_WS_SERVER, LK_WS_CLIENT } lk_ws_role;
 typedef enum lk_ws_state { LK_WS_OPEN, LK_WS_CLOSING, LK_WS_CLOSED } lk_ws_state;
 typedef enum lk_ws_kind { LK_WS_TEXT = 1, LK_WS_BINARY = 2 } lk_ws_kind;
 
+/* What a client's masking keys are drawn from: fresh bytes of the platform's entropy, so that a page that chooses the
+ * messages cannot choose the bytes on the wire (§10.3). */
+typedef struct lk_ws_mask {
+  uint8_t seed[LK_WS_MASK_SEED_LEN];
+  uint64_t count; /* of keys that were drawn */
+} lk_ws_mask;
+
 typedef struct lk_ws_options {
   lk_ws_role role;
   uint32_t idle_ms;  /* without a sign of life from the peer; 0: no end */
   uint32_t close_ms; /* for the peer to answer a Close and to close the connection; 0: no end */
-  /* Clients only: fresh bytes from the platform's entropy. Masking keys are drawn from them, so
-   * that a page that chooses the messages cannot choose the bytes on the wire (§10.3). */
-  uint8_t mask_seed[LK_WS_MASK_SEED_LEN];
   /* Messages above ws_message_bytes and up to this are read, checked and thrown away but for their beginning, which is
    * polled; 0: there are none. Packed ones are never. */
   uint32_t long_bytes;
+  lk_ws_mask *mask;       /* clients only: must outlive the machine, and serve no other one */
   lk_ws_deflate *deflate; /* NULL: no compression. The machine takes it over, and closes it */
 } lk_ws_options;
 
@@ -103,7 +108,6 @@ typedef struct lk_ws {
   uint8_t *control;    /* NULL, or room for a control frame and behind it for a waiting pong */
   uint64_t sent;       /* output consumed since the beginning */
   uint64_t pong_mark;  /* |sent| when the last queued pong will be gone */
-  uint64_t mask_count; /* masking keys drawn */
   uint64_t frame_len;  /* payload of the frame that is being read */
   uint64_t frame_left; /* of which so much has not come */
   uint64_t since_ms;   /* when the running time-out began */
@@ -139,7 +143,8 @@ typedef struct lk_ws_event {
   uint16_t code;    /* ENDED: the peer's code, or ours where we failed the connection, or
                      * LK_WS_CODE_NONE, LK_WS_CODE_ABNORMAL */
   lk_slice payload; /* MESSAGE: the message; ENDED: the peer's reason, valid UTF-8 */
-  uint32_t dropped; /* MESSAGE: so many bytes of it stood behind |payload|, which is the beginning; 0: it is all */
+  uint32_t
+      dropped; /* MESSAGE: so many bytes of it stood behind |payload|, which is the beginning; 0: it is all */
 } lk_ws_event;
 
 /* Allocates nothing, and takes over options->deflate. |alloc| and |limits| must outlive the

@@ -553,7 +553,7 @@ TEST(a_client_of_a_document_without_a_token_is_upgraded_and_closed_at_once) {
   CHECK_U64(settle_and_count(&f, closed), 1);
   CHECK(f.connection->state == LK_CONNECTION_LINGER && !f.connection->is_ws);
   for (int i = 0; i < 20; i++) say(&f, 1100, lk_slice_of(much, sizeof much));
-  CHECK(f.connection->unread == NULL && f.connection->out.ptr == NULL);
+  CHECK(f.connection->unread == NULL && f.connection->exchange->out.ptr == NULL);
   CHECK_U64(settle_and_count(&f, "H"), 0);
   f.loop.now_ms = lk_connection_deadline(f.connection);
   CHECK(f.loop.now_ms <= 4000);

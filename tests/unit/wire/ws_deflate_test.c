@@ -15,6 +15,7 @@ static const lk_ws_deflate_params no_takeover = { .server_no_takeover = true,
 typedef struct bench {
   lk_limits limits;
   lk_ws_deflate_policy policy;
+  lk_ws_mask mask;
   lk_ws ws;
   lk_buf in;
   lk_buf log;
@@ -23,7 +24,7 @@ typedef struct bench {
 
 static void bench_open(bench *b, lk_ws_role role, const lk_ws_deflate_params *params,
                        const lk_alloc *alloc) {
-  lk_ws_options options = { .role = role };
+  lk_ws_options options = { .role = role, .mask = role == LK_WS_CLIENT ? &b->mask : NULL };
   *b = (bench){ .limits = lk_limits_default(),
                 .policy = LK_WS_DEFLATE_POLICY_INIT(lk_deflate_zlib()) };
   b->policy.send_takeover = b->policy.receive_takeover = true;

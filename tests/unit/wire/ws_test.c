@@ -9,6 +9,7 @@ enum { INPUT_MAX = 4096 };
 
 typedef struct bench {
   lk_limits limits;
+  lk_ws_mask mask;
   lk_ws ws;
   lk_buf in;  /* frames to feed */
   lk_buf log; /* what came out: events as text */
@@ -16,13 +17,21 @@ typedef struct bench {
 } bench;
 
 static const lk_ws_options server = { .role = LK_WS_SERVER, .idle_ms = 1000, .close_ms = 200 };
-static const lk_ws_options client = { .role = LK_WS_CLIENT, .idle_ms = 1000, .close_ms = 200 };
+static lk_ws_mask plain_mask;
+static const lk_ws_options client = {
+  .role = LK_WS_CLIENT, .idle_ms = 1000, .close_ms = 200, .mask = &plain_mask
+};
 
 static void bench_init(bench *b, const lk_ws_options *options) {
   *b = (bench){ .limits = lk_limits_default() };
   lk_buf_init(&b->in, test_alloc(), 1u << 20);
   lk_buf_init(&b->log, test_alloc(), 1u << 20);
-  lk_ws_init(&b->ws, test_alloc(), &b->limits, options, 0);
+  lk_ws_options own = *options;
+  if (own.mask != NULL) {
+    b->mask = *own.mask;
+    own.mask = &b->mask;
+  }
+  lk_ws_init(&b->ws, test_alloc(), &b->limits, &own, 0);
 }
 
 static void bench_deinit(bench *b) {
@@ -598,7 +607,8 @@ TEST(of_a_message_beyond_the_limit_the_beginning_is_kept_where_the_host_wants_it
     lk_ws_init(&ws, &counted.alloc, &limits, &options, 0);
     lk_slice piece;
     for (size_t at = 0; at < LONG; at += piece.len) {
-      size_t len = pieces[i] == 1 && at >= 9 ? LONG : pieces[i]; /* a few small ones, then the rest */
+      size_t len = pieces[i] == 1 && at >= 9 ? LONG
+                                             : pieces[i]; /* a few small ones, then the rest */
       piece = lk_slice_first(lk_slice_of(text + at, LONG - at), len);
       bool is_last = at + piece.len == LONG;
       add_frame(&in, (uint8_t)((is_last ? 0x80 : 0) | (at == 0 ? 1 : 0)), piece);
@@ -627,7 +637,8 @@ TEST(of_a_message_beyond_the_limit_the_beginning_is_kept_where_the_host_wants_it
     }
     CHECK_U64(messages, 2);
     test_note("%zu", most);
-    CHECK(most < (pieces[i] == LONG ? 12000 : 40000)); /* more where it was not known to be long at first */
+    CHECK(most < (pieces[i] == LONG ? 12000
+                                    : 40000)); /* more where it was not known to be long at first */
     lk_buf_deinit(&in);
     lk_ws_deinit(&ws);
   }
@@ -801,7 +812,8 @@ TEST(a_frame_that_was_encoded_once_is_the_frame_that_is_sent) {
 TEST(a_client_masks_each_frame_with_another_key) {
   bench b[2];
   lk_ws_options seeded = client;
-  seeded.mask_seed[0] = 1;
+  lk_ws_mask mask = { { 1 }, 0 };
+  seeded.mask = &mask;
   bench_init(&b[0], &client);
   bench_init(&b[1], &seeded);
   for (int i = 0; i < 2; i++) {
