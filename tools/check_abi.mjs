@@ -7,8 +7,8 @@
 //   abi/symbols.txt        liblaniakea.so exports these, and liblaniakea.a defines these globally
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
-//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt
-//                          laniakea-doc.wasm and laniakea-update.wasm export these
+//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt, abi/wasm-history-exports.txt
+//                          laniakea-doc.wasm, laniakea-update.wasm and laniakea-history.wasm export these
 //   abi/wasm-doc-imports.txt
 //                          laniakea-doc.wasm wants these from its host; without such a list a module may want nothing
 //   abi/wasm-gzip-max.txt  a module has no more bytes than that, compressed as by gzip -9
@@ -124,9 +124,14 @@ const HEADS = {
   'abi/wasm-doc-exports.txt': 'what laniakea-doc.wasm offers',
   'abi/wasm-doc-imports.txt': 'what laniakea-doc.wasm wants from its host',
   'abi/wasm-update-exports.txt': 'what laniakea-update.wasm offers',
+  'abi/wasm-history-exports.txt': 'what laniakea-history.wasm offers',
 }
 /** Modules of their own, by their lists. */
-const ALONE = { 'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm', 'abi/wasm-update-exports.txt': 'laniakea-update.wasm' }
+const ALONE = {
+  'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm',
+  'abi/wasm-update-exports.txt': 'laniakea-update.wasm',
+  'abi/wasm-history-exports.txt': 'laniakea-history.wasm',
+}
 const SIZES = 'abi/wasm-gzip-max.txt'
 
 function readList(root, path) {

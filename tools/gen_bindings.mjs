@@ -1,4 +1,4 @@
-// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def, doc.def and update.def.
+// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def, doc.def, update.def and history.def.
 //
 //   node tools/gen_bindings.mjs           writes js/packages/sdk/src/internal/bindings.gen.ts
 //   node tools/gen_bindings.mjs --check   writes nothing; exits 1 if the file is stale
@@ -69,6 +69,11 @@ ${docCalls()}
 /** What laniakea-update.wasm offers beside them. */
 export interface UpdateExports {
 ${of('EXPORT', readOther('wasm/update.def')).map(signature).join('\n')}
+}
+
+/** What laniakea-history.wasm offers beside them. */
+export interface HistoryExports {
+${of('EXPORT', readOther('wasm/history.def')).map(signature).join('\n')}
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

@@ -23,6 +23,7 @@
 
 #include "codec/lib0.h"
 #include "codec/utf.h"
+#include "doc/position.h"
 #include "doc/read.h"
 #include "doc/read_tree.h"
 
@@ -184,7 +185,46 @@ static lk_err show_parent(const lk_doc *self, lk_node node) {
   return LK_OK;
 }
 
-/* WebAssembly is little endian, as are the numbers that go out. */
+/* WebAssembly is little endian, as are the numbers that go in and out. */
+
+static void append_id(const lk_doc *self, uint32_t number, uint32_t unit, u32 bit, lk_buf *out) {
+  if (number == LK_NONE) return;
+  const lk_item *item = &self->items[number];
+  (void)lk_buf_append_le64(out, self->clients.at[item->client].id);
+  (void)lk_buf_append_le64(out, item->clock + unit);
+  lk_wasm_doc_board.count |= bit;
+}
+
+/* Of the unit at |at|, if there is one, and of the node's own item, if it is no root. */
+static lk_err append_ids(lk_doc *self, lk_node node, u32 at, lk_buf *out) {
+  uint32_t type, before;
+  lk_err err = lk_node_resolve(self, node, 0, &type);
+  if (err != LK_OK) return err;
+  lk_wasm_doc_board.count = 0;
+  uint32_t item = lk_list_find(self, type, at, &before);
+  append_id(self, item, at - before, 1, out);
+  append_id(self, self->types.at[type].item, 0, 2, out);
+  return lk_buf_err(out);
+}
+
+#define PLACE_OF_NODE 2u
+
+/* |what|: before or behind that unit, or the node that it is. */
+static lk_err show_place(lk_doc *self, u32 what, lk_slice input) {
+  uint32_t type;
+  uint64_t index = 0;
+  lk_doc_id id;
+  if (input.len != sizeof id) return LK_ERR_INVALID;
+  memcpy(&id, input.ptr, sizeof id);
+  lk_err err = what == PLACE_OF_NODE ? lk_position_node(self, id, &type)
+                                     : lk_position_index(self, id, what != 0, &type, &index);
+  if (err != LK_OK) return err;
+  if (lk_type_deleted(self, type)) return LK_ERR_NOT_FOUND;
+  lk_wasm_show_node(self, lk_node_of(self, type));
+  lk_wasm_doc_board.count = (u32)index;
+  return LK_OK;
+}
+
 static lk_err put(lk_doc *self, lk_node node, u32 what, u32 at, lk_slice input, lk_buf *out) {
   switch (what) {
   case LK_WASM_READ_CLIENT: return lk_buf_append_le64(out, lk_doc_client(self));
@@ -199,6 +239,9 @@ static lk_err put(lk_doc *self, lk_node node, u32 what, u32 at, lk_slice input, 
   case LK_WASM_READ_TEXT: return append_text(self, node, out);
   case LK_WASM_READ_ELEMENT: return lk_doc_tree_element(self, node, at, out);
   case LK_WASM_READ_VALUE: return lk_doc_tree_value(self, node, input, out);
+  case LK_WASM_READ_DELETES: return lk_doc_encode_state(self, LK_UPDATE_V1, input, out);
+  case LK_WASM_READ_IDS: return append_ids(self, node, at, out);
+  case LK_WASM_READ_PLACE: return show_place(self, at, input);
   default: return LK_ERR_INVALID;
   }
 }

@@ -6,6 +6,8 @@
  *   record  := kind:u32 token:u32 origin:u32 len:u32 body            padded to four bytes
  *   kind    := 1 an update            token: its format              body: the update
  *            | 2 an item of an undo stack     token: the manager     body: redo:u8 popped:u8 meta:u32
+ *            | 3 subdocuments                 token: how many came   body: (guid:varString options:any)*, which
+ *                                                                    came, then those that went
  *              each of them | 256 where the change was made here
  *
  * The board says how many bytes wait and where; the host sets that to 0 when it has taken them. Where there was no
@@ -37,6 +39,7 @@
 
 #define KIND_UPDATE 1u
 #define KIND_ITEM 2u
+#define KIND_SUBDOCS 3u
 #define LOCAL 256u
 #define HEAD_LEN 16u
 
@@ -85,6 +88,21 @@ static void tell_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin
   /* empty: there was no memory to write it */
   if (update.len == 0 || put_record(kind, (u32)(uintptr_t)ctx, origin, update) != LK_OK)
     lk_wasm_doc_board.lost = 1;
+}
+
+static void tell_subdocs(void *ctx, lk_doc *doc, const lk_value *added, size_t added_count,
+                         const lk_value *removed, size_t removed_count) {
+  lk_buf body;
+  (void)ctx, (void)doc;
+  lk_buf_init(&body, lk_wasm_alloc(), LK_WASM_DOC_BYTES_MAX);
+  for (size_t i = 0; i < added_count + removed_count; i++) {
+    const lk_value *value = i < added_count ? &added[i] : &removed[i - added_count];
+    (void)lk_lib0_string_encode(&body, value->bytes);
+    (void)lk_buf_append(&body, value->options);
+  }
+  if (lk_buf_err(&body) == LK_OK)
+    (void)put_record(KIND_SUBDOCS, (u32)added_count, 0, lk_buf_slice(&body));
+  lk_buf_deinit(&body);
 }
 
 /* ---- events ---- */
@@ -159,6 +177,7 @@ u32 lk_wasm_doc_observe(u32 doc, u32 slot, u32 check, u32 what, u32 token) {
   if (self == NULL) return LK_ERR_INVALID;
   if (what == LK_WASM_OBSERVE_UPDATES)
     return lk_doc_on_update(self, (lk_update_format)token, tell_update, ctx, id);
+  if (what == LK_WASM_OBSERVE_SUBDOCS) return lk_doc_on_subdocs(self, tell_subdocs, NULL, id);
   if (what == LK_WASM_OBSERVE_DEEP) return lk_doc_observe_deep(self, node, tell_events, ctx, id);
   return lk_doc_observe(self, node, tell_event, ctx, id);
 }

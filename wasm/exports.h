@@ -1,4 +1,4 @@
-/* wasm/exports.h -- the words of exports.def, doc.def, update.def and vectors.def in C, and what all modules share. */
+/* wasm/exports.h -- the words of exports.def, doc.def, update.def, history.def and vectors.def in C, and what all modules share. */
 #ifndef LK_WASM_EXPORTS_H
 #define LK_WASM_EXPORTS_H
 
@@ -18,6 +18,7 @@ typedef double ms;
 #include "wasm/exports.def"
 #include "wasm/doc.def"
 #include "wasm/update.def"
+#include "wasm/history.def"
 #undef EXPORT
 #undef ABI
 #undef PEER_EVENT

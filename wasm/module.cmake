@@ -3,6 +3,7 @@
 #   build/laniakea.wasm           what browsers load: the exports of wasm/exports.def, no imports
 #   build/laniakea-doc.wasm       documents, the exports of wasm/doc.def: who has none of them loads none of it
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
+#   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
 #   build/laniakea-vectors.wasm   tests only: the same core behind wasm/vectors.def
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
@@ -109,4 +110,5 @@ endfunction()
 lk_add_module(laniakea core wasm/exports.c wasm/crdts.c)
 lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
+lk_add_module(laniakea-history documents wasm/history.c)
 lk_add_module(laniakea-vectors core wasm/vectors.c)

@@ -8,11 +8,12 @@
  *
  * An undo manager that brings deleted text back writes it anew and notes, here and on no other replica, which item
  * came of which. Who resolves a position follows these notes. They lead to ever later items, so the way ends. */
+#include "doc/position.h"
+
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 #include "codec/lib0.h"
 #include "codec/varint.h"
-#include "doc/engine.h"
 #include "laniakea/doc_history.h"
 
 typedef enum place_kind { PLACE_ITEM = 0, PLACE_ROOT = 1, PLACE_NODE = 2 } place_kind;
@@ -202,22 +203,23 @@ static lk_err find_item(lk_doc *doc, lk_doc_id id, uint32_t *out, uint32_t *unit
   return LK_OK;
 }
 
-static lk_err resolve_item(lk_doc *doc, const place *at, uint32_t *type, uint64_t *index) {
-  uint32_t number, unit;
-  lk_err err = find_item(doc, at->item, &number, &unit);
+lk_err lk_position_index(lk_doc *doc, lk_doc_id unit, bool behind, uint32_t *type,
+                         uint64_t *index) {
+  uint32_t number, at;
+  lk_err err = find_item(doc, unit, &number, &at);
   if (err != LK_OK) return err;
   const lk_item *item = &doc->items[number];
   bool visible = lk_item_units(item) > 0;
   *type = item->parent;
   *index = 0;
   if ((item->flags & LK_ITEM_SUB) != 0) return LK_OK; /* a value of a map has no place in a list */
-  *index = lk_list_index(doc, number) + (visible ? (uint64_t)unit + (at->assoc < 0) : 0);
+  *index = lk_list_index(doc, number) + (visible ? (uint64_t)at + behind : 0);
   return LK_OK;
 }
 
-static lk_err resolve_node(lk_doc *doc, const place *at, uint32_t *type) {
+lk_err lk_position_node(lk_doc *doc, lk_doc_id node, uint32_t *type) {
   uint32_t number, unit;
-  lk_err err = find_item(doc, at->node, &number, &unit);
+  lk_err err = find_item(doc, node, &number, &unit);
   if (err != LK_OK) return err;
   if (doc->items[number].kind != LK_CONTENT_TYPE) return LK_ERR_NOT_FOUND;
   *type = doc->items[number].content;
@@ -237,8 +239,11 @@ lk_err lk_doc_resolve_position(lk_doc *doc, lk_slice position, lk_node *node, ui
   uint64_t found = 0;
   lk_err err = decode(position, &at);
   if (err != LK_OK) return err;
-  if (at.kind == PLACE_ITEM) err = resolve_item(doc, &at, &type, &found);
-  else err = at.kind == PLACE_ROOT ? resolve_root(doc, &at, &type) : resolve_node(doc, &at, &type);
+  switch ((place_kind)at.kind) {
+  case PLACE_ITEM: err = lk_position_index(doc, at.item, at.assoc < 0, &type, &found); break;
+  case PLACE_ROOT: err = resolve_root(doc, &at, &type); break;
+  case PLACE_NODE: err = lk_position_node(doc, at.node, &type); break;
+  }
   if (err == LK_OK && lk_type_deleted(doc, type)) err = LK_ERR_NOT_FOUND;
   if (err != LK_OK) return err;
   if (at.kind != PLACE_ITEM && at.assoc >= 0) found = doc->types.at[type].length;

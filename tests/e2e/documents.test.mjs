@@ -35,9 +35,11 @@ const PAGE = `<!doctype html><title>documents</title>
 <script type="module" src="/app.js"></script>`
 
 const OURS = `
-import { createDocs } from '@laniakea/sdk'
+import { Awareness, createDocs, createHistory, RelativePosition } from '@laniakea/sdk'
 
 const docs = await createDocs()
+
+export const sdk = { Awareness, createHistory, RelativePosition }
 
 export function ours(client, area) {
   const doc = docs.open({ client })
@@ -77,7 +79,7 @@ export function theirs(client, area) {
 `
 
 const APP = `
-import { ours } from './ours.js'
+import { ours, sdk } from './ours.js'
 import { theirs, Y } from './theirs.js'
 
 /** What an input field needs: its changes go into the text, and those of others into it. */
@@ -121,7 +123,7 @@ document.getElementById('redo').onclick = () => people[0].undo.redo()
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 window.app = {
-  people, Y,
+  people, Y, sdk,
   part() { isOnline = false },
   /** What was held back comes now, the last first. */
   meet() {
@@ -156,7 +158,7 @@ async function bundle() {
   writeFileSync(join(project, 'theirs.js'), hasYjs ? THEIRS : 'export const theirs = undefined, Y = undefined')
   writeFileSync(join(project, 'app.js'), APP)
   await build({ entryPoints: [join(project, 'app.js')], outfile: join(www, 'app.js'), bundle: true, format: 'esm', target: 'es2022', alias: { yjs }, logLevel: 'error' })
-  copyFileSync(join(installed, 'laniakea-doc.wasm'), join(www, 'laniakea-doc.wasm'))
+  for (const name of ['laniakea-doc.wasm', 'laniakea-history.wasm']) copyFileSync(join(installed, name), join(www, name))
 }
 
 const server = createServer((request, response) => {
@@ -303,6 +305,27 @@ test('text with formats, arrays, maps and XML are the same on both sides', async
   assert.deepEqual(heard.map(([path]) => path), [[], [], ['items'], ['items', 0]])
   assert.deepEqual(heard[0][1], ['title', 'items'])
   assert.deepEqual(heard[3][2], [{ retain: 6 }, { insert: ' and ours' }])
+})
+
+test('cursors stay in their places, versions are compared, and everybody shows who they are', async () => {
+  await type('ada', 'Hello world')
+  const seen = await page.evaluate(async () => {
+    const { people: [ada, ben, cy], Y, sdk: { Awareness, createHistory, RelativePosition } } = window.app
+    const history = await createHistory()
+    const [here, there] = [new Awareness(ada.doc), new Awareness(ben.doc)]
+    here.on('update', ({ added, updated, removed }) => there.apply(here.encode([...added, ...updated, ...removed])))
+    const before = ada.encode()
+    here.setLocalState({ name: 'Ada', cursor: ada.text.position(6) })
+    ben.text.insert(0, 'Oh. ')
+    const { name, cursor } = there.getStates().get(1)
+    const theirs = Y ? Y.createAbsolutePositionFromRelativePosition(Y.createRelativePositionFromJSON(cursor), cy.doc).index : 10
+    const { users } = history.compare(before, ada.encode(), { userOf: (client) => ['', 'Ada', 'Ben'][client] })
+    here.destroy()
+    const left = [...there.getStates().keys()]
+    there.destroy()
+    return { name, ours: ben.doc.resolve(RelativePosition.fromJSON(cursor)).index, theirs, users, left }
+  })
+  assert.deepEqual(seen, { name: 'Ada', ours: 10, theirs: 10, users: [{ user: 'Ben', added: 4, deleted: 0, formats: 0 }], left: [2] })
 })
 
 /* Goal: a page that opens document after document does not grow. Method: far more documents than memory has room for,

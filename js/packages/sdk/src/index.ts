@@ -4,9 +4,11 @@ import { loadCore, type Core } from './internal/core.ts'
 import type { Counter } from './internal/counter.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 import { createDocsWith } from './internal/doc.ts'
-import type { Docs, Updates } from './internal/doc_types.ts'
+import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
+import { createHistoryWith } from './internal/history.ts'
 import { createUpdatesWith } from './internal/updates.ts'
 
+export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './internal/awareness.ts'
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
 export { LaniakeaError } from './internal/errors.ts'
 export type { ErrorCode } from './internal/errors.gen.ts'
@@ -17,6 +19,8 @@ export type { Crdt, CrdtOptions, Crdts } from './internal/crdt.ts'
 export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './internal/crdt_object.ts'
 export type * from './internal/crdt_types.gen.ts'
 export { Subdocument, type Value } from './internal/doc_any.ts'
+export { RelativePosition } from './internal/doc_position.ts'
+export { Snapshot } from './internal/doc_snapshot.ts'
 export type * from './internal/doc_types.ts'
 export type { Json } from './internal/json.ts'
 export type { Status } from './internal/protocol.ts'
@@ -50,9 +54,17 @@ export async function createUpdates(options: { readonly core?: Core } = {}): Pro
   return createUpdatesWith(module)
 }
 
+/** Looks at documents as they were, and at what changed since. Its core is another one again, laniakea-history.wasm. Rejects
+ * with what loadCore() says. */
+export async function createHistory(options: { readonly core?: Core } = {}): Promise<DocHistory> {
+  const { module } = options.core ?? (await loadHistoryCore())
+  return createHistoryWith(module)
+}
+
 let ownCore: Promise<Core> | undefined
 let docCore: Promise<Core> | undefined
 let updateCore: Promise<Core> | undefined
+let historyCore: Promise<Core> | undefined
 
 function loadOwnCore(): Promise<Core> {
   ownCore ??= loadCore({ url: new URL('./laniakea.wasm', import.meta.url) })
@@ -70,6 +82,12 @@ function loadUpdateCore(): Promise<Core> {
   updateCore ??= loadCore({ url: new URL('./laniakea-update.wasm', import.meta.url) })
   updateCore.catch(() => (updateCore = undefined))
   return updateCore
+}
+
+function loadHistoryCore(): Promise<Core> {
+  historyCore ??= loadCore({ url: new URL('./laniakea-history.wasm', import.meta.url) })
+  historyCore.catch(() => (historyCore = undefined))
+  return historyCore
 }
 
 function createWorker(): Worker {

@@ -940,12 +940,21 @@ test('a trap under an observer ends the call that the observer was called from',
 
 // ---- what is promised elsewhere ----
 
-test("the README's example runs", async (t) => {
+test("the README's examples run", async (t) => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const example = [...readme.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code]) => code!).find((code) => code.includes('createDocs'))!
+  const examples = [...readme.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code]) => code!).filter((code) => code.includes('createDocs'))
   const said: unknown[] = []
   t.mock.method(console, 'log', (...values: unknown[]) => said.push(...values))
-  const code = example.replace("'@laniakea/sdk'", JSON.stringify(import.meta.resolve('@laniakea/sdk')))
-  await import(`data:text/javascript,${encodeURIComponent(code)}`)
-  assert.deepEqual(said, [[{ insert: 'Hello' }], 'Hello', { title: 'Notes', items: ['one', { done: true }] }, 'Hello', ''])
+  const expected = [
+    [[{ insert: 'Hello' }], 'Hello', { title: 'Notes', items: ['one', { done: true }] }, 'Hello', ''],
+    ['Ada', 10, false],
+    ['Hello', [{ user: 'Ada', added: 1, deleted: 4, formats: 0 }], [{ retain: 1 }, { delete: 'ello', client: 1 }, { insert: 'i', client: 1 }]],
+    [1, 0, 0, 1, ['guid of the notes']],
+  ]
+  for (const example of examples) {
+    const code = example.replace("'@laniakea/sdk'", JSON.stringify(import.meta.resolve('@laniakea/sdk')))
+    await import(`data:text/javascript,${encodeURIComponent(code)}`)
+    assert.deepEqual(said.splice(0), expected.shift())
+  }
+  assert.deepEqual(expected, [])
 })

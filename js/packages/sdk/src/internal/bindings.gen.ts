@@ -164,6 +164,12 @@ export const docRead = {
   element: 10,
   /** the value of a key; scratch: key; LK_ERR_NOT_FOUND where it has none */
   value: 11,
+  /** scratch: the state vector; an update of V1 without structs: what is deleted, and nothing that waits */
+  deletes: 12,
+  /** client and clock (u64, little endian) of the unit at |at| of a list, if there is one, and of the node's item, if it is no root; 1 and 2 in count on the board say which of them */
+  ids: 13,
+  /** scratch: client, clock; nothing; on the board the node, and as count the index before that unit, behind it where |at| is 1; the node that this item is where |at| is 2 */
+  place: 14,
 } as const
 
 /** What doc_change() is told to do. */
@@ -202,6 +208,8 @@ export const docObserve = {
   deep: 1,
   /** updates in the format |token| are queued; of the whole document */
   updates: 2,
+  /** subdocuments that come and go are queued; of the whole document */
+  subdocs: 3,
 } as const
 
 /** What doc_event() is told to do. */
@@ -250,6 +258,16 @@ export interface UpdateExports {
   readonly update_state_vector: (format: number, len: number) => number
   /** scratch: an update; an lk_err; hands it out in the other format */
   readonly update_convert: (from: number, len: number, to: number) => number
+}
+
+/** What laniakea-history.wasm offers beside them. */
+export interface HistoryExports {
+  /** scratch: a document, a snapshot; an lk_err, LK_ERR_COLLECTED where the document has not all any more that it showed then; hands out the document as it was */
+  readonly history_at: (format: number, documentLen: number, snapshotLen: number, seed: bigint, seed2: bigint) => number
+  /** scratch: two versions of a document, of which either may be empty; an lk_err; hands out what changed, as JSON */
+  readonly history_compare: (format: number, beforeLen: number, afterLen: number) => number
+  /** scratch: a document, two snapshots of it, the first empty for an empty document, the second for now; likewise */
+  readonly history_compare_snapshots: (format: number, documentLen: number, beforeLen: number, afterLen: number, seed: bigint, seed2: bigint) => number
 }
 
 /** What peer_poll() returns; 0 is "nothing". */

@@ -3,12 +3,15 @@
 // What they hold and how they merge is the core's business. Here are handles: a Document is a number in the core, a
 // node two numbers that the core checks. Each change is one call, within which observers of nodes are called (tell()). What
 // was queued for other listeners meanwhile is read and told when that call is over (#drain).
-import { docObserve, docRead, docUndo } from './bindings.gen.ts'
-import { Reader, textOf } from './doc_any.ts'
+import { docAsk, docObserve, docRead, docUndo } from './bindings.gen.ts'
+import { Reader, textOf, type Subdocument } from './doc_any.ts'
 import { CHECK, COUNT, DocCore, KIND, LOST, LOST_UPDATE, MORE, QUEUE, QUEUED, SLOT, copyOf, type Bytes } from './doc_core.ts'
 import { NodeHandle, kindOf, makeNode, numberOf, type NodeOwner } from './doc_nodes.ts'
+import type { RelativePosition } from './doc_position.ts'
+import { Snapshot } from './doc_snapshot.ts'
+import { Subdocuments, subdocumentsIn, type SubdocumentOwner } from './doc_subdocuments.ts'
 import type {
-  ArrayNode, Doc, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, TextNode, UndoManager, UndoOptions, UpdateFormat,
+  ArrayNode, Doc, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, Place, SubdocumentEvent, TextNode, UndoManager, UndoOptions, UnitId, UpdateFormat,
   UpdateListener, XmlFragment,
 } from './doc_types.ts'
 import { setOwn } from './doc_tree.ts'
@@ -18,14 +21,20 @@ import { LaniakeaError } from './errors.ts'
 
 const RECORD_UPDATE = 1
 const RECORD_ITEM = 2
+const RECORD_SUBDOCUMENTS = 3
 const RECORD_LOCAL = 256
 const RECORD_HEAD = 16
 /** The first number of an origin that stays. */
 const PINNED = 0x1000000
 const CAPTURE_MS = 500
 const NOWHERE = { slot: 0, check: 0 }
+const NOT_FOUND = 10
+/** Of docRead.place: in front of the unit, or behind it, or the node that it is. */
+const BEFORE = 0
+const BEHIND = 1
+const ITSELF = 2
 
-class Document implements Doc, NodeOwner, UndoOwner {
+class Document implements Doc, NodeOwner, UndoOwner, SubdocumentOwner {
   readonly core: DocCore
   handle: number
   readonly #nodes = new Map<number, NodeHandle>()
@@ -40,6 +49,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
   readonly #pinnedOf = new Map<number, unknown>()
   readonly #watches = new Map<number, NodeWatch>()
   readonly #undos = new Map<number, Undo>()
+  #subdocuments: Subdocuments | undefined
   #watchLast = 0
   #pinLast = PINNED
   #depth = 0
@@ -166,6 +176,59 @@ class Document implements Doc, NodeOwner, UndoOwner {
     }
   }
 
+  resolve({ item, tname, type, assoc }: RelativePosition): Place | undefined {
+    if (item !== null) return this.#place(item, assoc < 0 ? BEHIND : BEFORE)
+    const node = tname !== null ? this.#findRoot(tname) : (this.#place(type as UnitId, ITSELF)?.node as unknown as NodeHandle | undefined)
+    if (node === undefined) return undefined
+    const { slot, check } = node
+    return { node: node as unknown as DocNode, index: assoc < 0 ? 0 : this.core.call((core) => core.doc_ask(this.handle, slot, check, docAsk.length)) }
+  }
+
+  #findRoot(name: string): NodeHandle | undefined {
+    const reader = new Reader(this.#ask(docRead.roots).result(), (slot, check, kind) => () => this.node(slot, check, kind))
+    while (reader.more) {
+      const isIt = reader.string() === name
+      const node = reader.node()
+      if (isIt) return node()
+    }
+    return undefined
+  }
+
+  #place({ client, clock }: UnitId, what: number): Place | undefined {
+    const length = this.core.put(new Uint8Array(BigUint64Array.of(BigInt(client), BigInt(clock)).buffer))
+    const result = this.read(0, 0, docRead.place, what, length)
+    if (result === NOT_FOUND) return undefined
+    if (result !== 0) this.settle(result)
+    const node = this.boardNode() as unknown as DocNode
+    return { node, index: this.core.board[COUNT] as number }
+  }
+
+  snapshot(): Snapshot {
+    const states = this.stateVector()
+    const length = this.core.put(states)
+    const deletes = this.#ask(docRead.deletes, 0, length).result().subarray(1) // behind the count of structs, which is 0
+    const bytes = new Uint8Array(deletes.length + states.length)
+    bytes.set(deletes)
+    bytes.set(states, deletes.length)
+    return Snapshot.decode(bytes)
+  }
+
+  subdocuments(): Subdocument[] {
+    return subdocumentsIn(this.#roots().map(([, node]) => node))
+  }
+
+  load(guid: string): Doc {
+    return this.#subdocs.load(guid)
+  }
+
+  onSubdocuments(listener: (event: SubdocumentEvent) => void): () => void {
+    return this.#subdocs.listen(listener)
+  }
+
+  get #subdocs(): Subdocuments {
+    return (this.#subdocuments ??= new Subdocuments(this))
+  }
+
   undo(scope?: DocNode | readonly DocNode[], { captureTimeout = CAPTURE_MS, trackedOrigins, ignoreRemoteMapChanges = false }: UndoOptions = {}): UndoManager {
     const nodes = scope instanceof NodeHandle ? [scope] : ((scope ?? []) as readonly DocNode[])
     if (scope !== undefined && nodes.length === 0) throw new LaniakeaError('LK_ERR_INVALID', 'no node to undo in; the whole document is what no scope means')
@@ -188,12 +251,18 @@ class Document implements Doc, NodeOwner, UndoOwner {
     return undo
   }
 
-  toJSON(): { [name: string]: unknown } {
+  /** Handles of their own: nobody needs those that are looked into. */
+  #roots(): [string, NodeHandle][] {
     const reader = new Reader(this.#ask(docRead.roots).result().slice(), (slot, check, kind) => new NodeHandle(this, slot, check, kindOf(kind)))
+    const roots: [string, NodeHandle][] = []
+    while (reader.more) roots.push([reader.string(), reader.node()])
+    return roots
+  }
+
+  toJSON(): { [name: string]: unknown } {
     const object: { [name: string]: unknown } = {}
-    while (reader.more) {
-      const name = reader.string()
-      const value = reader.node().toJSON()
+    for (const [name, node] of this.#roots()) {
+      const value = node.toJSON()
       if (value !== null) setOwn(object, name, value)
     }
     return object
@@ -206,12 +275,35 @@ class Document implements Doc, NodeOwner, UndoOwner {
     this.handle = 0
     if (this.#inside > 0) queueMicrotask(() => freeDocument(core, handle)) // the core is in the middle of it
     else freeDocument(core, handle)
+    this.#subdocuments?.close()
     this.#nodes.clear()
     this.#named.clear()
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  // ---- for documents in it ----
+
+  get isOpen(): boolean {
+    return this.handle !== 0 && !this.core.closed
+  }
+
+  openBeside(options: DocOptions): Document {
+    return openDocument(this.core, options)
+  }
+
+  watchSubdocuments(): () => void {
+    const id = this.#observe(0, 0, docObserve.subdocs, 0)
+    return () => {
+      if (this.isOpen) this.core.call((core) => core.doc_off(this.handle, id))
+    }
+  }
+
+  tellNow(telling: Telling): void {
+    this.#waiting.push(telling)
+    this.settle(0)
   }
 
   // ---- for undo managers ----
@@ -478,6 +570,7 @@ class Document implements Doc, NodeOwner, UndoOwner {
   /** `undefined` where nobody listens any more. */
   #tellingOf(kind: number, token: number, origin: unknown, local: boolean, bytes: Bytes): Telling | undefined {
     if (kind === RECORD_UPDATE) return new UpdateTelling((this.#updates[token - 1] as UpdateWatch).listeners, bytes, origin, local)
+    if (kind === RECORD_SUBDOCUMENTS) return this.#subdocs.read(bytes, token)
     const undo = this.#undos.get(token)
     return kind === RECORD_ITEM ? undo && readItem(bytes, undo) : undefined
   }
@@ -526,6 +619,15 @@ function freeDocument(core: DocCore, handle: number): void {
   if (!core.closed) core.call((exports) => exports.doc_free(handle))
 }
 
+function openDocument(core: DocCore, { client, keepDeleted = false }: DocOptions): Document {
+  const id = client ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
+  if (!Number.isSafeInteger(id) || id < 0) throw new LaniakeaError('LK_ERR_RANGE', 'a client is an integer from 0 to 2^53 - 1')
+  const [seed = 0n, seed2 = 0n] = crypto.getRandomValues(new BigUint64Array(2))
+  const result = core.call((exports) => exports.doc_new(BigInt(id), seed, seed2, keepDeleted ? 1 : 0))
+  if (result !== 0) throw core.error(result, 0)
+  return new Document(core, core.exports.out_ptr())
+}
+
 // ---- all of them ----
 
 class Documents implements Docs {
@@ -535,13 +637,8 @@ class Documents implements Docs {
     this.#core = core
   }
 
-  open({ client, keepDeleted = false }: DocOptions = {}): Doc {
-    const id = client ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
-    if (!Number.isSafeInteger(id) || id < 0) throw new LaniakeaError('LK_ERR_RANGE', 'a client is an integer from 0 to 2^53 - 1')
-    const [seed = 0n, seed2 = 0n] = crypto.getRandomValues(new BigUint64Array(2))
-    const result = this.#core.call((core) => core.doc_new(BigInt(id), seed, seed2, keepDeleted ? 1 : 0))
-    if (result !== 0) throw this.#core.error(result, 0)
-    return new Document(this.#core, this.#core.exports.out_ptr())
+  open(options: DocOptions = {}): Doc {
+    return openDocument(this.#core, options)
   }
 
   close(): void {

@@ -143,9 +143,15 @@ export class Writer {
   }
 
   #integer(value: number): void {
+    this.#byte(INTEGER)
+    this.int(value)
+  }
+
+  /** With its sign in its first byte. */
+  int(value: number): void {
+    this.#reserve(10)
     const sign = value < 0 || Object.is(value, -0) ? 0x40 : 0
     let left = Math.abs(value)
-    this.#byte(INTEGER)
     this.#byte((left > 0x3f ? 0x80 : 0) | sign | (left & 0x3f))
     if (left <= 0x3f) return
     left = Math.floor(left / 64)
@@ -291,13 +297,17 @@ export class Reader<N> {
       case BYTES: return this.plain ? base64Of(this.piece()) : this.piece().slice()
       case JSON_TEXT: return parsed(this.string())
       case NODE: return this.node()
-      case SUBDOCUMENT: return new Subdocument(this.string(), this.value() as Subdocument['options'])
+      case SUBDOCUMENT: return this.subdocument()
       default: throw new LaniakeaError('LK_ERR_CORRUPT')
     }
   }
 
   node(): N {
     return this.#node(this.#word(), this.#word(), this.byte())
+  }
+
+  subdocument(): Subdocument {
+    return new Subdocument(this.string(), this.value() as Subdocument['options'])
   }
 
   /** Over bytes behind their length. */

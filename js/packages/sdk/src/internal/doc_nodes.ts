@@ -1,9 +1,10 @@
 // Texts, arrays, maps and XML nodes: handles, and the calls that each kind knows.
-import { Placed, textOf, type Reader, type Subdocument, type Value, type Writer } from './doc_any.ts'
+import { Placed, Reader, Subdocument, textOf, type Value, type Writer } from './doc_any.ts'
 import { docAsk, docChange, docRead } from './bindings.gen.ts'
-import { CHECK, LOST, QUEUED, SLOT, type DocCore, type Teller } from './doc_core.ts'
-import type { Attributes, Content, DeltaOperation, Doc, DocEvent, DocNode, NodeKind, NodeTypes, XmlElement, XmlText } from './doc_types.ts'
+import { CHECK, COUNT, LOST, QUEUED, SLOT, type DocCore, type Teller } from './doc_core.ts'
+import type { Attributes, Content, DeltaOperation, Doc, DocEvent, DocNode, NodeKind, NodeTypes, UnitId, XmlElement, XmlText } from './doc_types.ts'
 import { readElements, readEntries, readTree } from './doc_tree.ts'
+import { RelativePosition } from './doc_position.ts'
 import type { NodeWatch } from './doc_watch.ts'
 import { LaniakeaError } from './errors.ts'
 
@@ -39,6 +40,10 @@ export function numberOf(kind: NodeKind): number {
 const TREE_DELTA = 1
 const TREE_ELEMENTS = 2
 const TREE_ENTRIES = 3
+
+/** What docRead.ids says. */
+const HAS_UNIT = 1
+const HAS_NODE = 2
 
 const INVALID = 2
 const NOT_FOUND = 10
@@ -78,6 +83,18 @@ export class NodeHandle extends Placed {
   protected tree(asDelta = false): unknown {
     this.ask(docRead.tree, asDelta ? TREE_DELTA : 0)
     return readTree(this.doc.reader(), asDelta)
+  }
+
+  position(index: number, assoc = 0): RelativePosition {
+    const at = indexOf(index)
+    const core = this.ask(docRead.ids, assoc < 0 ? at - 1 : at)
+    const [first, second] = readIds(core.result())
+    const has = core.board[COUNT] as number
+    const item = has & HAS_UNIT ? first : null
+    const isWithin = item !== null || at === (assoc < 0 ? 0 : this.nodeLength)
+    if (!isWithin) throw new LaniakeaError('LK_ERR_RANGE', `${at} is behind the end`)
+    if (has & HAS_NODE) return new RelativePosition({ item, type: item === null ? first : second, assoc })
+    return new RelativePosition({ item, tname: this.nodeName, assoc })
   }
 
   observe(listener: (event: DocEvent) => void): () => void {
@@ -168,6 +185,18 @@ export class NodeHandle extends Placed {
   protected elements(): Content[] {
     this.ask(docRead.tree, TREE_ELEMENTS)
     return readElements(this.doc.reader())
+  }
+
+  /** Puts nodes in this one to the first, and subdocuments to the second. */
+  sortContent(nodes: NodeHandle[], subdocuments: Subdocument[]): void {
+    const reader = (what: number): Reader<NodeHandle> => {
+      return new Reader(this.ask(docRead.tree, what).result(), (slot, check, kind) => new NodeHandle(this.doc, slot, check, kindOf(kind)))
+    }
+    const values = readEntries(reader(TREE_ENTRIES)).map(([, value]) => value)
+    for (const value of [...readElements(reader(TREE_ELEMENTS)), ...values]) {
+      if (value instanceof NodeHandle) nodes.push(value)
+      else if (value instanceof Subdocument) subdocuments.push(value)
+    }
   }
 
   protected insertElements(what: number, at: number, values: readonly unknown[]): void {
@@ -444,6 +473,13 @@ const CLASSES: { readonly [K in NodeKind | 'unknown']: typeof NodeHandle } = {
 
 export function makeNode(doc: NodeOwner & Doc, slot: number, check: number, kind: NodeKind | 'unknown'): NodeHandle {
   return new CLASSES[kind](doc, slot, check, kind)
+}
+
+/** Up to two. */
+function readIds(bytes: Uint8Array): readonly [UnitId | null, UnitId | null] {
+  const numbers = Array.from(new BigUint64Array(bytes.slice().buffer), Number)
+  const idAt = (i: number): UnitId | null => (i < numbers.length ? { client: numbers[i] as number, clock: numbers[i + 1] as number } : null)
+  return [idAt(0), idAt(2)]
 }
 
 /** What WebAssembly would silently make another number of. */

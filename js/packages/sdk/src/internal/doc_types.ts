@@ -1,5 +1,7 @@
 // Documents as their users see them.
 import type { Subdocument, Value } from './doc_any.ts'
+import type { RelativePosition } from './doc_position.ts'
+import type { Snapshot } from './doc_snapshot.ts'
 
 /** The way in which updates are written: 2 is shorter for large ones. Yjs' V1 and V2. */
 export type UpdateFormat = 1 | 2
@@ -51,6 +53,103 @@ export interface Updates extends Disposable {
 
   /** Gives the memory back; every call throws LK_ERR_STATE from now on. Also by `using`. */
   close(): void
+}
+
+/** Looks at documents as they were, and at what changed in them. What is no update is refused with what is wrong with it.
+ *
+ * A document is what its encode() gave. It shows what it was as long as it keeps what is deleted (`keepDeleted`); of documents
+ * that do not, keep versions themselves, each as encode() gives it, and compare() those. */
+export interface DocHistory extends Disposable {
+  /** The document as it was at a snapshot, as an update for a new one: Yjs' createDocFromSnapshot. LK_ERR_COLLECTED where it
+   * has not all any more that it showed then, LK_ERR_NOT_FOUND where it never had it. */
+  at(document: Uint8Array, snapshot: Snapshot, format?: UpdateFormat): Uint8Array<ArrayBuffer>
+  /** What changed from one version of a document to another, and who wrote it. */
+  compare(before: Uint8Array, after: Uint8Array, options?: CompareOptions): Changes
+  /** The same from one snapshot to another: without `before` from nothing, without `after` to the document as it is. */
+  compareSnapshots(document: Uint8Array, before: Snapshot | undefined, after?: Snapshot, options?: CompareOptions): Changes
+
+  /** Gives the memory back; every call throws LK_ERR_STATE from now on. Also by `using`. */
+  close(): void
+}
+
+export interface CompareOptions {
+  readonly format?: UpdateFormat
+  /** Whose client that is, as far as somebody knows. */
+  readonly userOf?: (client: number) => string | undefined
+}
+
+/** How much somebody wrote: units of text, elements and values that are there since; of what is gone since, what they had
+ * written (nobody knows who deleted it); marks of formatting. */
+export interface ChangeCounts {
+  readonly added: number
+  readonly deleted: number
+  readonly formats: number
+}
+
+export interface Changes {
+  readonly clients: readonly (ChangeCounts & { readonly client: number; readonly user?: string })[]
+  readonly users: readonly (ChangeCounts & { readonly user: string })[]
+  /** Nodes in which something changed, by root, each before those in it. */
+  readonly roots: { readonly [name: string]: readonly NodeChanges[] }
+}
+
+export interface NodeChanges {
+  /** From the root, in the later version; in the earlier one where the node is gone. */
+  readonly path: readonly (string | number)[]
+  readonly kind: 'array' | 'map' | 'text' | 'xml_element' | 'xml_fragment' | 'xml_hook' | 'xml_text' | 'unknown'
+  readonly name?: string
+  /** Where one of the versions has no such node. */
+  readonly state?: 'added' | 'deleted'
+  readonly delta?: readonly ChangeOperation[]
+  readonly entries?: { readonly [key: string]: EntryChange }
+}
+
+/** What is inserted or deleted is text, or a list of values, or a node, of which there is more in a change of its own.
+ * `client` wrote it. */
+export interface ChangeOperation {
+  readonly retain?: number
+  readonly formats?: { readonly [key: string]: { readonly old?: unknown; readonly new?: unknown; readonly client?: number } }
+  readonly insert?: unknown
+  readonly delete?: unknown
+  readonly attributes?: { readonly [key: string]: unknown }
+  readonly client?: number
+}
+
+export interface EntryChange {
+  readonly action: 'add' | 'update' | 'delete'
+  readonly old?: unknown
+  readonly new?: unknown
+  readonly old_node?: unknown
+  readonly new_node?: unknown
+  readonly client: number
+}
+
+/** Who wrote a unit, and which of theirs it is. */
+export interface UnitId {
+  readonly client: number
+  readonly clock: number
+}
+
+/** A relative position as Yjs has it in JSON: a unit, or the end of a root or a node. */
+export interface PositionJson {
+  readonly type?: UnitId | null
+  readonly tname?: string | null
+  readonly item?: UnitId | null
+  readonly assoc?: number | null
+}
+
+/** Where a relative position is now. */
+export interface Place {
+  readonly node: DocNode
+  readonly index: number
+}
+
+/** What became of documents in a document. */
+export interface SubdocumentEvent {
+  readonly added: readonly Subdocument[]
+  readonly removed: readonly Subdocument[]
+  /** Somebody wants what they hold, by load() or by their option `autoLoad`: bring it. */
+  readonly loaded: readonly Subdocument[]
 }
 
 /** `local` is false for what came by apply(). The bytes are the listener's. */
@@ -153,6 +252,22 @@ export interface Doc extends Disposable {
    * returns is called. Listeners may change the document: that is a transaction of its own. */
   onUpdate(listener: UpdateListener, format?: UpdateFormat): () => void
 
+  /** Where a position is now. `undefined` where what it refers to is not here (yet), was garbage-collected, or is in a node
+   * that was deleted. Follows what an undo manager of this replica brought back. */
+  resolve(position: RelativePosition): Place | undefined
+
+  /** What is known now, and what of it is deleted. */
+  snapshot(): Snapshot
+
+  /** The documents in this one. Takes a look at all of it. */
+  subdocuments(): Subdocument[]
+  /** The replica of the document of that guid in this one: opened empty by the first call, which is told as `loaded`, and closed
+   * with this one, or when it is removed from it. LK_ERR_NOT_FOUND where there is no such document in this one. */
+  load(guid: string): Doc
+  /** Calls `listener` after transactions with which documents came or went, behind listeners of updates, and when one is
+   * loaded; until the function that it returns is called. One that came and went in the same transaction is not told. */
+  onSubdocuments(listener: (event: SubdocumentEvent) => void): () => void
+
   /** An undo manager for some nodes and all in them, or, without a scope, for the whole document. LK_ERR_INVALID for a
    * scope that has none: that is more likely to be meant as nothing than as everything. */
   undo(scope?: DocNode | readonly DocNode[], options?: UndoOptions): UndoManager
@@ -188,6 +303,9 @@ export interface NodeBase {
   /** `undefined` for a root. */
   readonly parent: DocNode | undefined
   toJSON(): unknown
+  /** The position at an index of a text or list, which stays with what follows, or, where `assoc` is below 0, with what stands
+   * before. LK_ERR_RANGE behind the end. */
+  position(index: number, assoc?: number): RelativePosition
   /** Calls `listener` after transactions that changed this node, until the function that it returns is called. Listeners may
    * change the document: that is a transaction of its own, told about behind this one. What one throws comes out of
    * the call that changed the node, when all were told. */

@@ -1,24 +1,13 @@
 // Work on updates without a document, in a module of its own: programs that only edit do not load it.
-import type { CoreExports, UpdateExports } from './bindings.gen.ts'
+import type { UpdateExports } from './bindings.gen.ts'
 import { bytesOf } from './doc_any.ts'
 import type { UpdateFormat, Updates } from './doc_types.ts'
-import { LaniakeaError, checkResult } from './errors.ts'
-import { Instance, Trap } from './instance.ts'
+import { LaniakeaError } from './errors.ts'
+import { StatelessWork } from './stateless.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
-type Call = (core: UpdateExports) => number
 
-class UpdateWork implements Updates {
-  readonly #module: WebAssembly.Module
-  /** A trap ends an instance; as nothing is kept in it, the next call makes another one. */
-  #instance: Instance | undefined
-  #isClosed = false
-
-  constructor(module: WebAssembly.Module) {
-    this.#module = module
-    this.#open()
-  }
-
+class UpdateWork extends StatelessWork implements Updates {
   merge(updates: readonly Uint8Array[], format: UpdateFormat = 1): Bytes {
     return this.#join(updates, (core, length) => core.update_merge(format, updates.length, length))
   }
@@ -28,30 +17,15 @@ class UpdateWork implements Updates {
   }
 
   diff(update: Uint8Array, stateVector: Uint8Array, format: UpdateFormat = 1): Bytes {
-    return this.#bytes([update, stateVector], (core) => core.update_diff(format, update.length, stateVector.length))
+    return this.bytes([update, stateVector], (core: UpdateExports) => core.update_diff(format, update.length, stateVector.length))
   }
 
   stateVectorOf(update: Uint8Array, format: UpdateFormat = 1): Bytes {
-    return this.#bytes([update], (core) => core.update_state_vector(format, update.length))
+    return this.bytes([update], (core: UpdateExports) => core.update_state_vector(format, update.length))
   }
 
   convert(update: Uint8Array, from: UpdateFormat, to: UpdateFormat): Bytes {
-    return this.#bytes([update], (core) => core.update_convert(from, update.length, to))
-  }
-
-  close(): void {
-    this.#isClosed = true
-    this.#instance = undefined
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  #open(): Instance {
-    if (this.#isClosed) throw new LaniakeaError('LK_ERR_STATE', 'it was closed')
-    this.#instance ??= new Instance(new WebAssembly.Instance(this.#module))
-    return this.#instance
+    return this.bytes([update], (core: UpdateExports) => core.update_convert(from, update.length, to))
   }
 
   /** Each update behind its length, in one piece: many small pieces would each cost a call. */
@@ -66,23 +40,7 @@ class UpdateWork implements Updates {
       records.set(update, at + 4)
       at += 4 + update.length
     }
-    return this.#bytes([records], (core) => call(core, length))
-  }
-
-  #bytes(input: readonly Uint8Array[], call: Call): Bytes {
-    const instance = this.#open()
-    input.forEach(bytesOf)
-    try {
-      return instance.call((core) => {
-        instance.write(input)
-        checkResult(call(core as CoreExports & UpdateExports))
-        return instance.read().slice()
-      })
-    } catch (cause) {
-      if (!(cause instanceof Trap)) throw cause
-      this.#instance = undefined
-      throw new LaniakeaError('LK_ERR_TRAP', cause.message)
-    }
+    return this.bytes([records], (core: UpdateExports) => call(core, length))
   }
 }
 
