@@ -10,9 +10,9 @@
  *
  * The size of a block is known when it is freed, and its address names its area and its slab; so nothing is stored beside
  * it, and a free block is its own list entry. Classes are 16 bytes apart up to 1 KiB, and an eighth of a power of two
- * above: little is lost to rounding, and blocks of different purposes have mostly slabs of their own. That is what lets a
- * slab become empty: what a document needs while somebody writes is freed at once for all of them, while what it is
- * when nobody does stays.
+ * above: little is lost to rounding, and blocks of different purposes have mostly slabs of their own; and what its owner
+ * calls brief has slabs apart. That is what lets a slab become empty: what a document needs while somebody writes is freed,
+ * while what it is when nobody does stays.
  *
  * A slab that had no free block and gets one is used next, so that few slabs are partly used. One that becomes empty
  * waits with LK_SLABS_SPARE_MAX others, in case that its class wants it back; then its pages are given back, and its
@@ -48,6 +48,7 @@ typedef struct slab {
   uint16_t fresh; /* where the part that was never used begins */
   uint16_t size;  /* of its blocks; 0: the place is vacant */
   uint8_t class;
+  uint8_t side;
 } slab;
 
 typedef struct area {
@@ -162,20 +163,23 @@ static void put_spare(lk_slabs *self, slab *s) {
 
 static bool is_full(const slab *s) { return s->free == NULL && s->fresh + s->size > SLAB_LEN; }
 
-static slab *need_slab(lk_slabs *self, uint32_t class) {
-  lk_list *list = &self->classes[class];
+static lk_list *list_of(lk_slabs *self, const slab *s) { return &self->classes[s->side][s->class]; }
+
+static slab *need_slab(lk_slabs *self, uint8_t side, uint32_t class) {
+  lk_list *list = &self->classes[side][class];
   if (list->first != NULL) return LK_CONTAINER(list->first, slab, link);
   slab *s = take_spare(self, class);
   if (s == NULL) s = open_slab(self, class);
-  if (s != NULL) lk_list_push_last(list, &s->link);
+  if (s == NULL) return NULL;
+  s->side = side;
+  lk_list_push_last(list, &s->link);
   return s;
 }
 
 /* ---- blocks ---- */
 
-static void *take_small(lk_slabs *self, size_t size) {
-  uint32_t class = class_of(size);
-  slab *s = need_slab(self, class);
+static void *take_small(lk_slabs_face *face, size_t size) {
+  slab *s = need_slab(face->slabs, face->side, class_of(size));
   if (s == NULL) return NULL;
   void *block = s->free;
   if (block != NULL) s->free = s->free->next;
@@ -184,67 +188,70 @@ static void *take_small(lk_slabs *self, size_t size) {
     s->fresh = (uint16_t)(s->fresh + s->size);
   }
   s->used++;
-  if (is_full(s)) lk_list_remove(&self->classes[class], &s->link);
+  if (is_full(s)) lk_list_remove(list_of(face->slabs, s), &s->link);
   return block;
 }
 
-static void give_small(lk_slabs *self, void *ptr, size_t size) {
+static void give_small(const lk_slabs_face *face, void *ptr, size_t size) {
+  lk_slabs *self = face->slabs;
   slab *s = slab_of(ptr);
   free_block *block = ptr;
-  LK_ASSERT(s->used > 0 && s->class == class_of(size));
+  LK_ASSERT(s->used > 0 && s->class == class_of(size) && s->side == face->side);
   if (self->is_clean) memset(ptr, 0, size); /* it is read again, as far as a compiler can know */
-  if (is_full(s)) lk_list_push_first(&self->classes[s->class], &s->link);
+  if (is_full(s)) lk_list_push_first(list_of(self, s), &s->link);
   block->next = s->free;
   s->free = block;
   if (--s->used > 0) return;
-  lk_list_remove(&self->classes[s->class], &s->link);
+  lk_list_remove(list_of(self, s), &s->link);
   put_spare(self, s);
 }
 
 static bool is_small(size_t size) { return size <= LK_SLABS_SMALL_MAX; }
 
-static void *take(lk_slabs *self, size_t size) {
-  return is_small(size) ? take_small(self, size) : malloc(size);
+static void *take(lk_slabs_face *face, size_t size) {
+  return is_small(size) ? take_small(face, size) : malloc(size);
 }
 
-static void give(lk_slabs *self, void *ptr, size_t size) {
+static void give(const lk_slabs_face *face, void *ptr, size_t size) {
   if (is_small(size)) {
-    give_small(self, ptr, size);
+    give_small(face, ptr, size);
     return;
   }
-  if (self->is_clean) explicit_bzero(ptr, size);
+  if (face->slabs->is_clean) explicit_bzero(ptr, size);
   free(ptr);
 }
 
-static void *move(lk_slabs *self, void *ptr, size_t old_size, size_t new_size) {
-  void *moved = take(self, new_size);
+static void *move(lk_slabs_face *face, void *ptr, size_t old_size, size_t new_size) {
+  void *moved = take(face, new_size);
   if (moved == NULL) return NULL;
   memcpy(moved, ptr, old_size < new_size ? old_size : new_size);
-  give(self, ptr, old_size);
+  give(face, ptr, old_size);
   return moved;
 }
 
 static void *resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
-  lk_slabs *self = ctx;
-  if (ptr == NULL) return new_size > 0 ? take(self, new_size) : NULL;
+  lk_slabs_face *face = ctx;
+  bool is_clean = face->slabs->is_clean;
+  if (ptr == NULL) return new_size > 0 ? take(face, new_size) : NULL;
   if (new_size == 0) {
-    give(self, ptr, old_size);
+    give(face, ptr, old_size);
     return NULL;
   }
   bool stays_small = is_small(old_size) && is_small(new_size);
   if (stays_small && class_of(old_size) == class_of(new_size)) {
-    if (self->is_clean && new_size < old_size)
-      memset((uint8_t *)ptr + new_size, 0, old_size - new_size);
+    if (is_clean && new_size < old_size) memset((uint8_t *)ptr + new_size, 0, old_size - new_size);
     return ptr;
   }
   /* realloc() may leave the old place as it is */
   bool stays_large = !is_small(old_size) && !is_small(new_size);
-  if (stays_large && !self->is_clean) return realloc(ptr, new_size);
-  return move(self, ptr, old_size, new_size);
+  if (stays_large && !is_clean) return realloc(ptr, new_size);
+  return move(face, ptr, old_size, new_size);
 }
 
 void lk_slabs_init(lk_slabs *self, bool is_clean) {
-  *self = (lk_slabs){ .alloc = { resize, self }, .is_clean = is_clean };
+  *self = (lk_slabs){ .is_clean = is_clean };
+  self->lasting = (lk_slabs_face){ { resize, &self->lasting }, self, 0 };
+  self->brief = (lk_slabs_face){ { resize, &self->brief }, self, 1 };
 }
 
 void lk_slabs_deinit(lk_slabs *self) {

@@ -14,14 +14,26 @@
 #define LK_SLABS_CLASSES 80
 #define LK_SLABS_SPARE_MAX 8
 
-typedef struct lk_slabs {
-  lk_alloc alloc; /* what it is for; good as long as the struct stays where it is */
-  bool is_clean;  /* what is freed is zero before: nothing of it is found in the process any more */
-  lk_list classes[LK_SLABS_CLASSES]; /* slabs that have a free block, of each size */
+typedef struct lk_slabs lk_slabs;
+
+/* One of the two allocators. */
+typedef struct lk_slabs_face {
+  lk_alloc alloc;
+  lk_slabs *slabs;
+  uint8_t side;
+} lk_slabs_face;
+
+struct lk_slabs {
+  /* Good as long as the struct stays where it is. What is freed soon stands apart, so that it leaves no holes between what
+   * stays; each is freed where it was allocated. */
+  lk_slabs_face lasting;
+  lk_slabs_face brief;
+  bool is_clean; /* what is freed is zero before: nothing of it is found in the process any more */
+  lk_list classes[2][LK_SLABS_CLASSES]; /* slabs that have a free block, of each size */
   lk_list spare;  /* slabs that have nothing but free blocks, and wait for use; the oldest first */
   lk_list areas;  /* all of them */
   lk_list vacant; /* those with a place for a slab */
-} lk_slabs;
+};
 
 /* Asks the system for nothing yet. */
 void lk_slabs_init(lk_slabs *self, bool is_clean);

@@ -16,6 +16,14 @@ typedef struct lk_budget {
   uint64_t refused; /* requests that went beyond |max| */
 } lk_budget;
 
+/* Another allocator that counts on the same budget; what comes from it goes back to it. */
+typedef struct lk_budget_share {
+  lk_alloc alloc; /* hand this on; the struct stays where it is */
+  const lk_alloc *inner;
+  lk_budget *budget;
+} lk_budget_share;
+
 void lk_budget_init(lk_budget *self, const lk_alloc *inner, size_t max);
+void lk_budget_share_init(lk_budget_share *self, lk_budget *budget, const lk_alloc *inner);
 
 #endif

@@ -91,6 +91,7 @@ lk_err lk_doc_room_open_room(const lk_room_options *options, lk_room **out) {
   lk_room *self = lk_alloc_bytes(alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_room){ .env = options->env,
+                     .awake = options->awake != NULL ? options->awake : options->env,
                      .limits = options->limits,
                      .level = options->level,
                      .erased_after_ms = options->erased_after_ms,

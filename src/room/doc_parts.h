@@ -54,6 +54,7 @@ typedef struct lk_doc_people {
 
 struct lk_room {
   const lk_env *env;
+  const lk_env *awake; /* of |doc| and |work| */
   const lk_limits *limits;
   lk_slice level;
   uint64_t erased_after_ms; /* as its options say */
@@ -64,8 +65,8 @@ struct lk_room {
   uint64_t timer_at;   /* the TICK that is due; NEVER: none */
   uint64_t generation;
   bool generation_is_kept;
-  size_t encoded_most; /* the whole document is no longer than that, encoded */
   bool keeps_deleted;  /* no garbage collection: there are versions, or may be */
+  size_t encoded_most; /* the whole document is no longer than that, encoded */
   lk_doc_work *work;
   lk_doc_people *people; /* NULL where there are none */
   lk_doc_encoded encoded;

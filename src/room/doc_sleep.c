@@ -18,7 +18,7 @@ lk_err lk_doc_room_open_doc(lk_room *self) {
   options.seed[0] = self->seed[0];
   options.seed[1] = self->seed[1];
   options.keep_deleted = self->keeps_deleted;
-  lk_err err = lk_doc_open(self->env, &options, &self->doc);
+  lk_err err = lk_doc_open(self->awake, &options, &self->doc);
   if (err != LK_OK) return err;
   lk_doc_set_limits(self->doc, self->limits);
   lk_doc_encoded_attach(&self->encoded, self->doc);
@@ -52,7 +52,7 @@ void lk_doc_room_fall_asleep(lk_room *self) {
 /* ---- work ---- */
 
 lk_err lk_doc_room_begin_work(lk_room *self) {
-  const lk_alloc *alloc = self->env->alloc;
+  const lk_alloc *alloc = self->awake->alloc;
   lk_doc_work *w = self->work;
   if (w != NULL) {
     lk_arena_reset(&w->scratch);
@@ -80,7 +80,7 @@ void lk_doc_room_free_work(lk_room *self) {
   lk_buf_deinit(&w->bytes);
   lk_buf_deinit(&w->text);
   lk_doc_journal_deinit(&w->journal);
-  lk_free_bytes(self->env->alloc, w, sizeof *w);
+  lk_free_bytes(self->awake->alloc, w, sizeof *w);
   self->work = NULL;
 }
 

@@ -181,6 +181,7 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   lk_house *self = lk_alloc_bytes(alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_house){ .env = options->env,
+                      .awake = options->awake,
                       .limits = options->limits,
                       .storage = options->storage,
                       .memory = options->memory,

@@ -39,6 +39,7 @@ typedef struct lk_house lk_house;
 /* All of it outlives the house. */
 typedef struct lk_house_options {
   const lk_env *env;
+  const lk_env *awake; /* likewise, for what rooms need while somebody writes or reads; NULL: |env| */
   const lk_limits *limits;
   lk_storage *storage; /* of level durable: acknowledged when synced. NULL: no topic has it */
   lk_storage *

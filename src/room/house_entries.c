@@ -520,6 +520,7 @@ static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
   }
   if (err == LK_OK) {
     lk_room_options options = { .env = house->env,
+                                .awake = house->awake,
                                 .limits = house->limits,
                                 .topic = entry_topic(e),
                                 .recovered = state,

@@ -201,6 +201,7 @@ typedef struct ballast {
 
 struct lk_house {
   const lk_env *env;
+  const lk_env *awake; /* the rooms': or NULL */
   const lk_limits *limits;
   lk_storage *storage; /* of level durable, or NULL */
   lk_storage *memory;  /* of level memory, or NULL */

@@ -108,6 +108,7 @@ typedef struct lk_room lk_room;
 
 typedef struct lk_room_options {
   const lk_env *env;
+  const lk_env *awake; /* for what is there while somebody writes or reads, and no longer; NULL: |env| */
   const lk_limits *limits;
   lk_slice topic;          /* copied */
   lk_slice recovered;      /* the last snapshot; empty where there is none */

@@ -886,7 +886,8 @@ static lk_err open_process(edge_process *self, const lk_edge_process_options *op
   *self = (edge_process){
     .options = options, .limits = options->limits, .loop.epoll = -1, .loop.signals = -1
   };
-  const lk_alloc *heap = lk_process_heap(&self->slabs, false);
+  const lk_alloc *heap;
+  lk_process_heap(&self->slabs, false, &heap, NULL);
   lk_budget_init(&self->budget, heap, self->limits.edge_memory_bytes);
   self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
   self->listen_watch.fd = self->bell_watch.fd = -1;

@@ -34,11 +34,14 @@ void lk_process_tell_ready(const lk_links *links, lk_links_numbers *row, int rea
   ring_all(links);
 }
 
-const lk_alloc *lk_process_heap(lk_slabs *slabs, bool is_clean) {
+void lk_process_heap(lk_slabs *slabs, bool is_clean, const lk_alloc **lasting,
+                     const lk_alloc **brief) {
   lk_slabs_init(slabs, is_clean);
 #ifdef LK_UNDER_SANITIZER
-  return is_clean ? lk_posix_clean_heap() : lk_posix_heap();
+  *lasting = is_clean ? lk_posix_clean_heap() : lk_posix_heap();
+  if (brief != NULL) *brief = *lasting;
 #else
-  return &slabs->alloc;
+  *lasting = &slabs->lasting.alloc;
+  if (brief != NULL) *brief = &slabs->brief.alloc;
 #endif
 }

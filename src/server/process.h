@@ -20,7 +20,8 @@ lk_err lk_process_watch_signals(lk_loop *loop, lk_loop_signal on_signal, void *c
 void lk_process_tell_ready(const lk_links *links, lk_links_numbers *row, int ready_fd);
 
 /* What the state of the process is in: |slabs|, which begin with this; under a sanitizer the C library's heap, where it
- * sees more. */
-const lk_alloc *lk_process_heap(lk_slabs *slabs, bool is_clean);
+ * sees more. |brief| may be NULL. */
+void lk_process_heap(lk_slabs *slabs, bool is_clean, const lk_alloc **lasting,
+                     const lk_alloc **brief);
 
 #endif

@@ -30,7 +30,9 @@ typedef struct room_process {
   lk_limits limits;
   lk_slabs slabs;
   lk_budget budget;     /* of what clients make us keep */
+  lk_budget_share awake_budget;
   lk_env env;
+  lk_env awake; /* of what rooms need while somebody writes or reads */
   lk_loop loop;
   lk_watch bell_watch;
   lk_watch storage_watch;
@@ -217,6 +219,7 @@ static lk_err open_house(room_process *self) {
   lk_err err = lk_posix_random(seeds, sizeof seeds);
   if (err != LK_OK) return err;
   return lk_house_open(&(lk_house_options){ .env = &self->env,
+                                            .awake = &self->awake,
                                             .limits = &self->limits,
                                             .storage = self->storage == NULL
                                                            ? NULL
@@ -254,9 +257,12 @@ static lk_err open_process(room_process *self, const lk_room_process_options *op
                           .loop = { .epoll = -1, .signals = -1 },
                           .stop_ms = LK_LOOP_NEVER };
   /* What is erased is to be gone from our own memory, too. */
-  const lk_alloc *heap = lk_process_heap(&self->slabs, options->memory.at != NULL);
-  lk_budget_init(&self->budget, heap, self->limits.house_memory_bytes);
+  const lk_alloc *lasting, *brief;
+  lk_process_heap(&self->slabs, options->memory.at != NULL, &lasting, &brief);
+  lk_budget_init(&self->budget, lasting, self->limits.house_memory_bytes);
+  lk_budget_share_init(&self->awake_budget, &self->budget, brief);
   self->env = (lk_env)LK_ENV_INIT(&self->budget.alloc, NULL);
+  self->awake = (lk_env)LK_ENV_INIT(&self->awake_budget.alloc, NULL);
   self->bell = lk_links_room_bell(links, options->index);
   self->bell_watch.fd = self->storage_watch.fd = -1;
   for (uint32_t i = 0; i < links->edges_count; i++) {

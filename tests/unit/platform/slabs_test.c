@@ -21,6 +21,7 @@ typedef struct block {
   uint8_t *ptr;
   size_t size;
   uint8_t fill;
+  bool is_brief;
 } block;
 
 static void fill_block(const block *b) {
@@ -33,12 +34,13 @@ static void check_block(const block *b) {
 
 static void resize_block(lk_slabs *slabs, block *b, size_t size, uint8_t fill) {
   if (b->size == 0 && size == 0) return;
-  uint8_t *moved = slabs->alloc.resize(slabs->alloc.ctx, b->ptr, b->size, size);
+  lk_slabs_face *face = b->is_brief ? &slabs->brief : &slabs->lasting;
+  uint8_t *moved = face->alloc.resize(face, b->ptr, b->size, size);
   if (moved == NULL && size > 0) return; /* no memory: the old block is as it was */
   CHECK(((uintptr_t)moved & (GRAIN - 1)) == 0);
-  block kept = { moved, b->size < size ? b->size : size, b->fill };
+  block kept = { moved, b->size < size ? b->size : size, b->fill, false };
   check_block(&kept);
-  *b = (block){ size > 0 ? moved : NULL, size, fill };
+  *b = (block){ size > 0 ? moved : NULL, size, fill, b->is_brief };
   fill_block(b);
 }
 
@@ -65,10 +67,11 @@ static void check_lists(const lk_slabs *slabs) {
       if (!is_vacant && !is_full(s)) open++;
     }
   }
-  for (uint32_t class = 0; class < LK_SLABS_CLASSES; class ++) {
-    for (lk_link *at = slabs->classes[class].first; at != NULL; at = at->next) {
+  for (uint32_t i = 0; i < 2 * LK_SLABS_CLASSES; i++) {
+    uint32_t side = i / LK_SLABS_CLASSES, class = i % LK_SLABS_CLASSES;
+    for (lk_link *at = slabs->classes[side][class].first; at != NULL; at = at->next) {
       const slab *s = LK_CONTAINER(at, slab, link);
-      CHECK(s->used > 0 && !is_full(s) && s->class == class);
+      CHECK(s->used > 0 && !is_full(s) && s->class == class && s->side == side);
       listed++;
     }
   }
@@ -100,6 +103,7 @@ PROPERTY(slabs_give_blocks_that_do_not_touch_and_take_all_of_them_back) {
   lk_slabs slabs;
   memset(blocks, 0, sizeof blocks);
   lk_slabs_init(&slabs, gen_bool(g));
+  for (uint32_t i = 0; i < BLOCKS; i++) blocks[i].is_brief = gen_bool(g);
   mappings_left = gen_chance(g, 1, 4) ? (int)gen_below(g, 3) : -1;
   for (uint32_t n = gen_below(g, 600), i = 0; i < n; i++) {
     block *b = &blocks[gen_below(g, BLOCKS)];
@@ -129,14 +133,14 @@ static size_t resident_bytes(const lk_slabs *slabs) {
 }
 
 static void *take_block(lk_slabs *slabs, size_t size) {
-  void *ptr = slabs->alloc.resize(slabs->alloc.ctx, NULL, 0, size);
+  void *ptr = slabs->lasting.alloc.resize(&slabs->lasting, NULL, 0, size);
   CHECK(ptr != NULL);
   memset(ptr, 0x5a, size);
   return ptr;
 }
 
 static void give_block(lk_slabs *slabs, void *ptr, size_t size) {
-  (void)slabs->alloc.resize(slabs->alloc.ctx, ptr, size, 0);
+  (void)slabs->lasting.alloc.resize(&slabs->lasting, ptr, size, 0);
 }
 
 /* Goal: what stays takes little more than it is, however it is mixed with what goes.
@@ -157,6 +161,28 @@ TEST(slabs_give_back_the_pages_of_what_is_freed) {
   size_t left = resident_bytes(&slabs);
   test_note("%zu bytes, then %zu for %zu", most, left, stays);
   CHECK(left < stays + stays / 20 + (LK_SLABS_SPARE_MAX + 4) * SLAB_LEN);
+  lk_slabs_deinit(&slabs);
+}
+
+/* The same where all have the same size: what is there for a moment says so. */
+TEST(slabs_keep_what_is_brief_apart) {
+  enum { ROUNDS = 4000, TIMES = 5 };
+  static void *taken[ROUNDS][TIMES];
+  lk_slabs slabs;
+  lk_slabs_init(&slabs, false);
+  for (int i = 0; i < ROUNDS; i++) {
+    (void)take_block(&slabs, 64);
+    for (int k = 0; k < TIMES; k++) {
+      taken[i][k] = slabs.brief.alloc.resize(&slabs.brief, NULL, 0, 64);
+      CHECK(taken[i][k] != NULL);
+      memset(taken[i][k], 1, 64);
+    }
+  }
+  CHECK(resident_bytes(&slabs) >= (size_t)ROUNDS * (1 + TIMES) * 64);
+  for (int i = 0; i < ROUNDS; i++)
+    for (int k = 0; k < TIMES; k++)
+      (void)slabs.brief.alloc.resize(&slabs.brief, taken[i][k], 64, 0);
+  CHECK(resident_bytes(&slabs) < (size_t)ROUNDS * 64 + (LK_SLABS_SPARE_MAX + 3) * SLAB_LEN);
   lk_slabs_deinit(&slabs);
 }
 
@@ -183,7 +209,7 @@ TEST(clean_slabs_keep_nothing_of_what_was_freed) {
   lk_slabs slabs;
   lk_slabs_init(&slabs, true);
   for (int i = 0; i < COUNT; i++) taken[i] = take_block(&slabs, 200);
-  uint8_t *shrunk = slabs.alloc.resize(slabs.alloc.ctx, take_block(&slabs, 512), 512, 500);
+  uint8_t *shrunk = slabs.lasting.alloc.resize(&slabs.lasting, take_block(&slabs, 512), 512, 500);
   for (int i = 0; i < COUNT; i += 2) give_block(&slabs, taken[i], 200);
   for (int i = 0; i < COUNT; i += 2)
     for (size_t k = sizeof(free_block); k < 200; k++) CHECK(((uint8_t *)taken[i])[k] == 0);
@@ -197,11 +223,11 @@ TEST(slabs_without_memory_say_so_and_keep_what_there_is) {
   mappings_left = 1;
   uint8_t *kept = take_block(&slabs, 100);
   uint32_t count = 1;
-  while (slabs.alloc.resize(slabs.alloc.ctx, NULL, 0, 4000) != NULL) CHECK(count++ < 1000);
+  while (slabs.lasting.alloc.resize(&slabs.lasting, NULL, 0, 4000) != NULL) CHECK(count++ < 1000);
   CHECK_U64(count, 1 + 62 * 4); /* the first slab of the area has the small one */
-  CHECK(slabs.alloc.resize(slabs.alloc.ctx, kept, 100, 4000) == NULL);
+  CHECK(slabs.lasting.alloc.resize(&slabs.lasting, kept, 100, 4000) == NULL);
   for (int i = 0; i < 100; i++) CHECK(kept[i] == 0x5a);
   mappings_left = -1;
-  CHECK(slabs.alloc.resize(slabs.alloc.ctx, kept, 100, 4000) != NULL);
+  CHECK(slabs.lasting.alloc.resize(&slabs.lasting, kept, 100, 4000) != NULL);
   lk_slabs_deinit(&slabs);
 }

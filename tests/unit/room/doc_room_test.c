@@ -22,6 +22,7 @@ typedef struct heard {
 
 typedef struct world {
   lk_env env;
+  lk_env awake;
   lk_limits limits;
   lk_room *room;
   heard heard;
@@ -79,6 +80,7 @@ static void hear(world *w) {
 static lk_err open_room(world *w) {
   for (uint32_t i = 0; i < w->records_count; i++) w->slices[i] = lk_buf_slice(&w->records[i]);
   lk_room_options options = { .env = &w->env,
+                              .awake = &w->awake,
                               .limits = &w->limits,
                               .topic = LK_LIT("doc:a"),
                               .recovered = lk_buf_slice(&w->snapshot),
@@ -91,19 +93,22 @@ static lk_err open_room(world *w) {
   return lk_doc_room_kind.open(&options, &w->room);
 }
 
-/* Counts what the room has. */
-static size_t room_bytes;
+/* Counts what the room has, and what of it is there while somebody writes. */
+static size_t room_bytes, awake_bytes;
 static void *count_resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
   const lk_alloc *inner = test_alloc();
-  (void)ctx;
+  size_t *part = ctx;
   room_bytes += new_size - old_size;
+  if (part != NULL) *part += new_size - old_size;
   return inner->resize(inner->ctx, ptr, old_size, new_size);
 }
 static const lk_alloc counting = { count_resize, NULL };
+static const lk_alloc counting_awake = { count_resize, &awake_bytes };
 
 static void init(world *w) {
-  room_bytes = 0;
+  room_bytes = awake_bytes = 0;
   *w = (world){ .env = LK_ENV_INIT(&counting, NULL),
+                .awake = LK_ENV_INIT(&counting_awake, NULL),
                 .limits = lk_limits_default(),
                 .level = LK_LIT("durable"),
                 .now_ms = 1000 };
@@ -116,6 +121,7 @@ static void init(world *w) {
 static void close_world(world *w) {
   forget_heard(w);
   if (w->room != NULL) lk_doc_room_kind.close(w->room);
+  CHECK_U64(awake_bytes, 0);
   lk_buf_deinit(&w->snapshot);
   lk_buf_deinit(&w->flying);
   for (uint32_t i = 0; i < 64; i++) lk_buf_deinit(&w->records[i]);
@@ -942,6 +948,7 @@ TEST(a_room_without_memory_ends_and_leaves_nothing) {
   show(here, "{}", &awareness);
   FAULT_LOOP(faults, test_alloc()) {
     world w = { .env = LK_ENV_INIT(faulty_alloc(&faults), NULL),
+                .awake = LK_ENV_INIT(faulty_alloc(&faults), NULL),
                 .limits = lk_limits_default(),
                 .level = LK_LIT("memory") };
     lk_err err = live(&w, update, lk_buf_slice(&awareness));
@@ -1052,6 +1059,7 @@ TEST(a_document_that_nobody_changes_sleeps_and_wakes) {
   step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
   CHECK(find(&w, LK_ROOM_TIMER) == NULL);
   CHECK(room_bytes + 3000 < awake);
+  CHECK_U64(awake_bytes, 0);
   say(&w, 1, LK_LIT("client_update"), lk_buf_slice(&a.last), LK_RIGHTS_WRITE); /* known */
   CHECK_COVERED(doc_room_wakes);
   CHECK(find(&w, LK_ROOM_REPLY)->ok);
