@@ -2,33 +2,24 @@
 //
 //   node --test tests/e2e/browser.test.mjs
 //
-// Needs build/laniakea (or LK_PROGRAM) with the page of build/web inside, and a Chromium (/usr/bin/chromium,
-// or LK_CHROMIUM). Screenshots of the page go to build/e2e/.
+// Needs build/laniakea (or LK_PROGRAM) with the page of build/web inside, and what browser.mjs says.
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Socket } from 'phoenix'
-import { chromium } from 'playwright-core'
-import { Program, root } from './program.mjs'
+import { artifact, assertFits, everyLook, listen, openWindow, until } from './browser.mjs'
+import { Program } from './program.mjs'
 
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
-]
-const screenshots = join(root, 'build/e2e')
 const profile = mkdtempSync(join(tmpdir(), 'laniakea-chromium-'))
 const server = new Program()
 const complaints = []
 let browser
 
 before(async () => {
-  mkdirSync(screenshots, { recursive: true })
   await server.start()
-  const executablePath = process.env.LK_CHROMIUM ?? '/usr/bin/chromium'
-  browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, headless: true })
-  browser.setDefaultTimeout(15_000)
+  browser = await openWindow(profile)
 })
 
 after(async () => {
@@ -40,13 +31,7 @@ after(async () => {
 /** A tab that shows the counter `name`, ready to count. */
 async function openTab(name) {
   const page = await browser.newPage()
-  page.on('pageerror', (error) => complaints.push(`${name}: ${error}`))
-  page.on('console', (message) => {
-    // A connection that fails is told by the browser itself and is no fault of the page.
-    if (['error', 'warning'].includes(message.type()) && !/WebSocket connection to .* failed/.test(message.text())) {
-      complaints.push(`${name}: ${message.type()}: ${message.text()}`)
-    }
-  })
+  listen(page, name, complaints)
   await page.goto(`${server.url}/counter?counter=${name}`)
   await page.locator('#increment:enabled').waitFor()
   return page
@@ -68,6 +53,28 @@ function count(page, times) {
     for (let i = 0; i < times; i++) document.getElementById('increment').click()
     return document.getElementById('value').textContent
   }, times)
+}
+
+/** Every replica that the browser keeps. */
+const replicas = (page) => page.evaluate(() => new Promise((resolve, reject) => {
+  const opening = indexedDB.open('laniakea')
+  opening.onerror = () => reject(opening.error)
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction('replicas').objectStore('replicas').getAll()
+    reading.onsuccess = () => {
+      opening.result.close()
+      resolve(reading.result.map(({ scope, actor, applied }) => ({ scope, actor, applied })))
+    }
+  }
+}))
+
+/** Resolves when the browser keeps all `times` that its tabs clicked: a page says that something waits before it is kept. */
+async function kept(page, name, times) {
+  let found
+  await until(async () => {
+    found = await replicas(page)
+    return found.filter(({ scope }) => scope.includes(name)).reduce((sum, { applied }) => sum + applied, 0) === times
+  }, () => `the browser keeps ${times}: ${JSON.stringify(found)}`)
 }
 
 /** Joins as any application of Phoenix would, by its own unchanged client. */
@@ -130,8 +137,7 @@ test('what closed tabs kept arrives once', async () => {
   await Promise.all([offline(one), offline(two)])
   await count(one, 5)
   await count(two, 10)
-  // The page says that something waits as soon as it does; until it is on disk takes a moment more.
-  await one.waitForTimeout(300)
+  await kept(one, 'closed', 16)
   await Promise.all([one.close(), two.close()])
   await server.start()
   const again = await openTab('closed')
@@ -207,27 +213,22 @@ test('the button works by keyboard', async () => {
 
 test('the page fits a desk and a phone, by day and by night', async () => {
   let total = 0
-  for (const colorScheme of ['light', 'dark']) {
-    for (const [name, width, height] of [['desktop', 1280, 900], ['phone', 360, 740]]) {
-      const page = await openTab('look')
-      await page.emulateMedia({ colorScheme })
-      await page.setViewportSize({ width, height })
-      await waitForAll(page, total)
-      await page.screenshot({ path: join(screenshots, `${name}-${colorScheme}.png`), fullPage: true, animations: 'disabled' })
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-      assert.ok(wide <= 0, `${name} scrolls sideways by ${wide}`)
-      await count(page, 1)
-      await waitForAll(page, ++total)
-      await page.close()
-    }
-  }
+  const one = await openTab('look')
+  await everyLook(one, async (device, colorScheme) => {
+    await waitForAll(one, total)
+    await one.screenshot({ path: artifact(`${device}-${colorScheme}.png`), fullPage: true, animations: 'disabled' })
+    await assertFits(one, `the page on a ${device}`)
+    await count(one, 1)
+    await waitForAll(one, ++total)
+  })
+  await one.close()
   const page = await openTab('look')
   await page.setViewportSize({ width: 1280, height: 900 })
   await online(page)
   await server.stop()
   await offline(page)
   await count(page, 3)
-  await page.screenshot({ path: join(screenshots, 'desktop-offline.png') })
+  await page.screenshot({ path: artifact('desktop-offline.png') })
   await server.start()
   await waitForAll(page, total + 3)
   await page.close()

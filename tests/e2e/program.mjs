@@ -46,7 +46,7 @@ export class Program {
     this.#child = child
     this.#output = ''
     await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${program} did not begin to listen: ${this.#output}`)), 10_000)
+      const timer = setTimeout(() => reject(new Error(`${program} did not begin to listen: ${this.#output}`)), 30_000)
       const hear = (bytes) => {
         this.#output += bytes
         const [, port] = /http:\/\/127\.0\.0\.1:(\d+)/.exec(this.#output) ?? []

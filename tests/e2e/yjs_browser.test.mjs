@@ -4,7 +4,7 @@
 //
 // Goal: people type into CodeMirror, Tiptap and BlockNote and see each other; what a page wrote outlives it, without a server and
 // with one. Method: a page with all three editors, bundled by esbuild; real key strokes, real IndexedDB, the real program that
-// comes and goes. Needs a Chromium (/usr/bin/chromium, or LK_CHROMIUM).
+// comes and goes. Needs what browser.mjs says.
 import { after, afterEach, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,10 +12,8 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
+import { focusEditor, listen, openWindow, turn, until } from './browser.mjs'
 import { Program, root } from './program.mjs'
-
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
 const APP = `
 import { Socket } from 'phoenix'
@@ -97,9 +95,7 @@ before(async () => {
   script = outputFiles[0].contents
   await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
   await program.start()
-  const executablePath = process.env.LK_CHROMIUM ?? '/usr/bin/chromium'
-  browser = await chromium.launchPersistentContext(folder, { executablePath, args: FLAGS, headless: true })
-  browser.setDefaultTimeout(15_000)
+  browser = await openWindow(folder)
 })
 afterEach(async () => {
   for (const page of browser.pages().slice(1)) await page.close()
@@ -114,10 +110,7 @@ after(async () => {
 /** A tab with a document, as `options` of the page's open() have it. */
 async function tab(options) {
   const page = await browser.newPage()
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/WebSocket connection to .* failed/.test(message.text())) complaints.push(message.text())
-  })
+  listen(page, options.name, complaints)
   await page.goto(`http://127.0.0.1:${pages.address().port}/`)
   await page.waitForFunction(() => window.app !== undefined)
   await page.evaluate((options) => window.app.open(options), { server: program.url, ...options })
@@ -149,30 +142,54 @@ async function startAgain() {
 
 // ---- editors ----
 
+async function bring(page) {
+  await page.bringToFront()
+  await focusEditor(page, page.locator('#editor'))
+}
+
+/** Whether the cursor stands at the `edge` of all that is written, cursors of others left out. */
+const isAt = (page, edge) => page.evaluate((edge) => {
+  const editor = document.getElementById('editor')
+  const { focusNode, focusOffset } = getSelection()
+  if (!editor.contains(focusNode)) return false
+  const beyond = document.createRange()
+  beyond.selectNodeContents(editor)
+  if (edge === 'start') beyond.setEnd(focusNode, focusOffset)
+  else beyond.setStart(focusNode, focusOffset)
+  const copy = beyond.cloneContents()
+  for (const cursor of copy.querySelectorAll('.bn-collaboration-cursor__base, .cm-ySelectionCaret')) cursor.remove()
+  return copy.textContent.trim() === ''
+}, edge)
+
+/** Moves the cursor. An editor that shows what comes from others may put it back meanwhile: then it is moved again. */
+async function go(page, edge) {
+  await until(async () => {
+    await page.keyboard.press(edge === 'start' ? 'Control+Home' : 'Control+End')
+    await turn(page, 20)
+    return isAt(page, edge)
+  }, () => `the cursor goes to the ${edge}`)
+}
+
 for (const editor of ['codemirror', 'tiptap', 'blocknote']) {
   test(`two people type into ${editor} at once`, async () => {
     const [ada, ben] = [await tab({ name: editor, editor, user: 'Ada' }), await tab({ name: editor, editor, user: 'Ben' })]
     await online(ada, ben)
     const both = async (text) => {
-      const [one, two] = await Promise.all([ada, ben].map((page) => page.waitForFunction((text) => window.app.read() === text, text, { timeout: 5000 }).then(() => text, () => page.evaluate(() => window.app.read()))))
+      const [one, two] = await Promise.all([ada, ben].map((page) => page.waitForFunction((text) => window.app.read() === text, text).then(() => text, () => page.evaluate(() => window.app.read()))))
       assert.deepEqual([one, two], [text, text])
     }
-    await ada.bringToFront()
-    await ada.locator('#editor').focus()
+    await bring(ada)
     await ada.keyboard.type('Hello')
     await both('Hello')
-    await ben.bringToFront()
-    await ben.locator('#editor').focus()
-    await ben.keyboard.press('Control+Home')
-    await ben.keyboard.press('End')
+    await bring(ben)
+    await go(ben, 'end')
     await ben.keyboard.type(', world')
     await both('Hello, world')
     await program.stop('SIGKILL')
     await ben.keyboard.press('Enter')
     await ben.keyboard.type('second')
-    await ada.bringToFront()
-    await ada.locator('#editor').focus()
-    await ada.keyboard.press('Control+Home')
+    await bring(ada)
+    await go(ada, 'start')
     await ada.keyboard.type('Oh. ')
     await startAgain()
     await both('Oh. Hello, world\nsecond')
@@ -274,7 +291,7 @@ test('tabs of the provider with y-websocket\'s constructor tell each other witho
 
 test('who closes a tab is gone at once', async () => {
   const [one, two, three] = [await tab({ name: 'gone' }), await tab({ name: 'gone' }), await tab({ name: 'gone', kind: 'websocket' })]
-  const count = (page, count) => page.waitForFunction((count) => window.app.provider.awareness.getStates().size === count, count, { timeout: 5000 })
+  const count = (page, count) => page.waitForFunction((count) => window.app.provider.awareness.getStates().size === count, count)
   await Promise.all([one, two, three].map((page) => count(page, 3)))
   await two.close({ runBeforeUnload: true })
   await count(one, 2)
