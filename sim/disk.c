@@ -186,6 +186,12 @@ static lk_err do_read(sim_disk *self, sim_file *f, lk_io *io) {
   return LK_OK;
 }
 
+static lk_err do_peek(sim_disk *self, lk_io *io) {
+  if (!lk_storage_name_ok(io->name)) return LK_ERR_INVALID;
+  sim_file *f = find(self, io->name);
+  return f == NULL ? LK_ERR_NOT_FOUND : do_read(self, f, io);
+}
+
 static lk_err do_write(sim_disk *self, sim_file *f, lk_io *io) {
   uint64_t end;
   io->done = 0;
@@ -303,7 +309,9 @@ static lk_err carry_out(sim_disk *self, lk_io *io) {
   case LK_IO_SIZE: io->off = h->file->cached.len; return LK_OK;
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
+  case LK_IO_WALK:
   case LK_IO_LIST: do_list(self, io); return LK_OK;
+  case LK_IO_PEEK: return do_peek(self, io);
   }
   LK_UNREACHABLE();
 }
@@ -406,6 +414,8 @@ static void half_do(sim_disk *self, lk_io *io) {
   case LK_IO_CLOSE:
   case LK_IO_READ:
   case LK_IO_LIST:
+  case LK_IO_WALK:
+  case LK_IO_PEEK:
   case LK_IO_RESERVE:
   case LK_IO_SIZE: break;
   }

@@ -1,7 +1,8 @@
 /* sim/doc_ledger.c -- letters and what became of them.
  *
  * A letter must be there where it was acknowledged or its author's replica lives, unless somebody deleted it; it must not be
- * there where a living replica deleted it, or its deletion was acknowledged. In between it may. */
+ * there where a living replica deleted it, or its deletion was acknowledged. In between it may. Who restores a version
+ * rewrites the text: of letters that were there before, doc_shelf.c knows what must hold. */
 #include "codec/utf.h"
 #include "sim/doc_world.h"
 
@@ -26,8 +27,10 @@ bool doc_letters_of(lk_slice utf8, uint32_t *out, size_t max, size_t *count) {
 void doc_ledger_typed(doc_ledger *self, uint32_t user, bool is_forbidden, uint32_t *index) {
   LK_ASSERT(self->count < DOC_LETTERS_MAX);
   *index = self->count++;
-  self->letters[*index] =
-      (doc_letter){ .author = (uint16_t)user, .is_alive = true, .is_forbidden = is_forbidden };
+  self->letters[*index] = (doc_letter){ .author = (uint16_t)user,
+                                        .is_alive = true,
+                                        .is_forbidden = is_forbidden,
+                                        .is_rewritten = self->rewritings > 0 };
 }
 
 void doc_ledger_deleted(doc_ledger *self, uint32_t user, uint32_t index) {
@@ -54,6 +57,13 @@ void doc_ledger_void(doc_ledger *self) {
     self->letters[i].is_acked = self->letters[i].deletion_is_acked = false;
 }
 
+void doc_ledger_rewriting(doc_ledger *self) {
+  self->rewritings++;
+  for (uint32_t i = 0; i < self->count; i++) self->letters[i].is_rewritten = true;
+}
+
+void doc_ledger_rewritten(doc_ledger *self) { self->rewritings--; }
+
 /* ---- what must hold ---- */
 
 static void count_letters(doc_ledger *self, const char *who, lk_slice text,
@@ -79,9 +89,14 @@ static void check_letter(doc_ledger *self, const char *who, uint32_t i, uint8_t 
   if (times > 0 && letter->is_forbidden)
     sim_world_fail(self->world, "forbidden: %s of %s has letter %u of user %u, who may only read",
                    who, self->topic, i, letter->author);
-  if (times > 0 && letter->deletion_is_acked)
+  if (times > 0 && letter->deletion_is_acked && !letter->is_rewritten)
     sim_world_fail(self->world, "lost: %s of %s has letter %u, whose deletion was acknowledged",
                    who, self->topic, i);
+}
+
+/* Where it is due at all. */
+static bool may_not_miss(const doc_letter *letter) {
+  return !letter->was_deleted && !letter->is_rewritten;
 }
 
 void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text) {
@@ -91,7 +106,7 @@ void doc_ledger_check(doc_ledger *self, const char *who, lk_slice text) {
   for (uint32_t i = 0; i < self->count && !self->world->failed; i++) {
     const doc_letter *letter = &self->letters[i];
     check_letter(self, who, i, times[i]);
-    if (times[i] == 0 && letter->is_acked && !letter->was_deleted)
+    if (times[i] == 0 && letter->is_acked && may_not_miss(letter))
       sim_world_fail(self->world, "lost: %s of %s misses letter %u of user %u, acknowledged", who,
                      self->topic, i, letter->author);
   }
@@ -106,10 +121,10 @@ void doc_ledger_check_complete(doc_ledger *self, const char *who, lk_slice text)
     bool is_alive = letter->is_alive && !letter->is_forbidden;
     bool is_due = is_alive || letter->is_acked;
     check_letter(self, who, i, times[i]);
-    if (times[i] == 0 && is_due && !letter->was_deleted)
+    if (times[i] == 0 && is_due && may_not_miss(letter))
       sim_world_fail(self->world, "lost: %s of %s misses letter %u of user %u in the end", who,
                      self->topic, i, letter->author);
-    if (times[i] > 0 && letter->deleters != 0)
+    if (times[i] > 0 && letter->deleters != 0 && !letter->is_rewritten)
       sim_world_fail(self->world, "diverged: %s of %s has letter %u, which somebody deleted", who,
                      self->topic, i);
   }

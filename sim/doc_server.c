@@ -38,10 +38,11 @@ static bool is_revoked(void *ctx, const lk_grant *grant) {
   return false;
 }
 
-static lk_err make_grant(doc_server *self, bool may_write, lk_grant **out) {
+static lk_err make_grant(doc_server *self, char rights, lk_grant **out) {
   static const lk_grant_options options = { LK_GRANT_FOREVER, LK_RIGHTS_NONE };
-  lk_slice claims = may_write ? LK_LIT("{\"sub\":\"writer\",\"topics\":{\"doc:*\":\"write\"}}")
-                              : LK_LIT("{\"sub\":\"reader\",\"topics\":{\"doc:*\":\"read\"}}");
+  lk_slice claims = LK_LIT("{\"sub\":\"reader\",\"topics\":{\"doc:*\":\"read\"}}");
+  if (rights == 'w') claims = LK_LIT("{\"sub\":\"writer\",\"topics\":{\"doc:*\":\"write\"}}");
+  if (rights == 'a') claims = LK_LIT("{\"sub\":\"admin\",\"topics\":{\"doc:*\":\"admin\"}}");
   return lk_grant_parse(claims, &options, &self->limits, self->node.env.alloc, out);
 }
 
@@ -190,6 +191,13 @@ bool doc_server_lags(const doc_server *self, sim_end end) {
   return false;
 }
 
+/* Its memory cannot grow while it is full. Whatever gives some back makes place for what comes. */
+static void bound_memory(doc_server *self) {
+  const sim_world *world = self->world->world;
+  bool is_full = self->memory_full_until_us > world->now_us && !world->calm;
+  self->memory.size_max = is_full ? self->memory_full_bytes : DOC_STORE_MAX;
+}
+
 static void note_erased(doc_server *self) {
   uint64_t erased = lk_house_get_stats(self->house).erased;
   if (erased != self->erased) doc_ledger_void(&self->world->ledgers[DOC_BRIEF]);
@@ -199,6 +207,7 @@ static void note_erased(doc_server *self) {
 /* Does what edges want and sets the alarm for what the house will want. */
 static void pump(doc_server *self) {
   lk_edge_output out;
+  bound_memory(self);
   sim_world *world = self->world->world;
   uint64_t now_ms = sim_node_now_ms(&self->node), wake_ms = self->sweep_at_ms;
   for (uint32_t i = 0; i < DOC_EDGES; i++) lk_edge_step(self->edges[i], now_ms);
@@ -268,6 +277,7 @@ static void renew_memory(doc_server *self) {
   lk_house_close(self->house);
   lk_memory_storage_deinit(&self->memory);
   self->memory = fresh;
+  bound_memory(self);
 }
 
 static bool may_kill(const doc_server *self) {
@@ -302,12 +312,20 @@ bool doc_server_kill_edge(doc_server *self) {
   return true;
 }
 
+void doc_server_fill_memory(doc_server *self, uint64_t until_us) {
+  if (!self->node.is_up) return;
+  self->memory_full_until_us = lk_max_u64(self->memory_full_until_us, until_us);
+  self->memory_full_bytes = self->memory.size_used;
+  bound_memory(self);
+}
+
 /* ---- what the node is told ---- */
 
 static void start(sim_node *node) {
   doc_server *self = of(node);
   node->memory.may_fail = false; /* a daemon that cannot even start is somebody else's test */
   lk_memory_storage_init(&self->memory, self->world->world->alloc, DOC_STORE_MAX);
+  self->memory_full_until_us = 0;
   open_house(self);
   for (uint32_t i = 0; i < DOC_EDGES; i++) open_edge(self, i);
   node->memory.may_fail = true;
@@ -348,13 +366,13 @@ static void accepted(sim_node *node, sim_end end, sim_node *from) {
   };
 }
 
-/* 'h', 'y' or 'v', 'w' or 'r', and for y the topic. */
+/* 'h', 'y' or 'v', 'r', 'w' or 'a', and for y the topic. */
 static lk_err open_link(doc_server *self, doc_link *link, lk_slice text) {
   lk_grant *grant;
   lk_edge *edge = self->edges[link->edge];
   if (text.len < 3 || text.ptr[0] != 'h') return LK_ERR_BAD_MESSAGE; /* it was lost with a cut */
   bool is_y = text.ptr[1] == 'y';
-  lk_err err = make_grant(self, text.ptr[2] == 'w', &grant);
+  lk_err err = make_grant(self, (char)text.ptr[2], &grant);
   if (err != LK_OK) return err;
   err = lk_edge_connect(edge, is_y ? LK_MESSAGE_Y : LK_MESSAGE_V2, grant, &link->connection);
   if (err != LK_OK) return err;
@@ -394,6 +412,16 @@ static const sim_node_kind kind = { .name = "server",
 /* Completions are looked at in a step of their own, and not during a pause. */
 static void on_ready(void *ctx) { sim_node_poke(ctx); }
 
+static void draw_versions(doc_server *self) {
+  const sim_options *options = self->world->world->options;
+  if (options->versions_percent == 0) return;
+  self->versions[0] = (lk_version_rule){
+    doc_topic(DOC_KEPT), { true, options->versions_interval_ms, LK_VERSIONS_AUTOMATIC_PRESET }
+  };
+  self->policy.versions = self->versions;
+  self->policy.versions_count = 1;
+}
+
 static void draw_policy(doc_server *self) {
   self->ephemeral[0] = doc_topic(DOC_BRIEF);
   self->idle[0] = (lk_idle_rule){ doc_topic(DOC_BRIEF), sim_draw_log(&self->prng, 5000, 300000) };
@@ -402,6 +430,7 @@ static void draw_policy(doc_server *self) {
                                    .idle = self->idle,
                                    .idle_count = 1,
                                    .idle_ms = sim_draw_log(&self->prng, 1000, 900000) };
+  draw_versions(self);
   self->bus_us = lk_prng_chance(&self->prng, 1, 2) ? sim_draw_log(&self->prng, 10, 20000) : 0;
 }
 
@@ -433,16 +462,32 @@ void doc_server_deinit(doc_server *self) {
 /* ---- looking past them ---- */
 
 static lk_err take_kept(void *ctx, lk_slice bytes) {
+  doc_kept *kept = ctx;
   lk_reader in;
   lk_doc_item item;
   lk_err err = lk_doc_record_open(bytes, &in);
   while (err == LK_OK && (err = lk_doc_record_next(&in, &item)) == LK_OK) {
-    if (item.kind == LK_DOC_ITEM_UPDATE) err = lk_doc_load(ctx, LK_UPDATE_V1, item.bytes, 0);
+    if (item.kind == LK_DOC_ITEM_UPDATE) err = lk_doc_load(kept->doc, LK_UPDATE_V1, item.bytes, 0);
+    if (lk_doc_versions_knows(item.kind)) err = lk_doc_versions_take(&kept->versions, &item);
   }
   return err == LK_ERR_END ? LK_OK : err;
 }
 
-lk_err doc_server_recover(doc_server *self, uint32_t topic, sim_view view, lk_doc *out) {
+void doc_kept_init(doc_kept *self, doc_world *world) {
+  static const lk_version_policy policy = { true, 0, LK_VERSIONS_AUTOMATIC_PRESET };
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  options.keep_deleted = true;
+  lk_err err = lk_doc_open(&world->env, &options, &self->doc);
+  LK_ASSERT(err == LK_OK); /* the simulator's own memory */
+  lk_doc_versions_init(&self->versions, world->env.alloc, &world->server.limits, &policy);
+}
+
+void doc_kept_deinit(doc_kept *self) {
+  lk_doc_close(self->doc);
+  lk_doc_versions_deinit(&self->versions);
+}
+
+lk_err doc_server_recover(doc_server *self, uint32_t topic, sim_view view, doc_kept *out) {
   if (topic == DOC_KEPT)
     return sim_recover_durable(&self->disk, view, doc_topic(topic), take_kept, out);
   return self->node.is_up ? sim_recover_memory(&self->memory, doc_topic(topic), take_kept, out)

@@ -30,31 +30,24 @@ static sim_node *server_node(doc_world *self) { return &self->server.node; }
 
 /* ---- what the server has ---- */
 
-lk_doc *doc_world_open_doc(doc_world *self) {
-  lk_doc *doc;
-  lk_doc_options options = LK_DOC_OPTIONS_INIT;
-  lk_err err = lk_doc_open(&self->env, &options, &doc);
-  LK_ASSERT(err == LK_OK);
-  return doc;
-}
-
-static lk_doc *recover(doc_world *self, uint32_t topic, sim_view view) {
-  lk_doc *doc = doc_world_open_doc(self);
-  lk_err err = doc_server_recover(&self->server, topic, view, doc);
+static void recover(doc_world *self, uint32_t topic, sim_view view, doc_kept *out) {
+  doc_kept_init(out, self);
+  lk_err err = doc_server_recover(&self->server, topic, view, out);
   if (err != LK_OK)
     sim_world_fail(self->world, "lost: the server cannot recover %s: %s", topic_names[topic],
                    lk_err_name(err));
-  return doc;
 }
 
 static void check_topic(doc_world *self, uint32_t topic, sim_view view) {
   lk_buf text;
-  lk_doc *doc = recover(self, topic, view);
+  doc_kept kept;
+  recover(self, topic, view, &kept);
   lk_buf_init(&text, self->world->alloc, SIZE_MAX / 2);
-  doc_write_text(doc, &text);
+  doc_write_text(kept.doc, &text);
   doc_ledger_check(&self->ledgers[topic], "the server", lk_buf_slice(&text));
+  if (topic == DOC_KEPT && !self->world->failed) doc_shelf_check(&self->shelf, &kept, self);
   lk_buf_deinit(&text);
-  lk_doc_close(doc);
+  doc_kept_deinit(&kept);
 }
 
 void doc_world_check_server(doc_world *self, sim_view view) {
@@ -92,6 +85,11 @@ static bool kill_edge(void *ctx) {
   return doc_server_kill_edge(&self->server);
 }
 
+static void fill_memory(void *ctx, uint64_t until_us) {
+  doc_world *self = ctx;
+  doc_server_fill_memory(&self->server, until_us);
+}
+
 /* ---- making and ending ---- */
 
 static doc_user *add_user(doc_world *self, uint32_t topic, doc_wire wire, bool may_write) {
@@ -107,11 +105,14 @@ static void draw_user(doc_world *self) {
   uint32_t topic = lk_prng_chance(&self->prng, 2, 3) ? DOC_KEPT : DOC_BRIEF;
   bool may_write = lk_prng_chance(&self->prng, 4, 5);
   if (number < 2) topic = number;
+  bool may_delete = lk_prng_chance(&self->prng, 1, 2);
   doc_user *user = add_user(self, topic, wire, may_write || number < 2);
+  user->may_delete = user->may_write && may_delete;
   sim_nemesis_add(&self->nemesis, &user->node, NULL, false);
 }
 
 static void init_ledgers(doc_world *self) {
+  self->shelf.ledger = &self->ledgers[DOC_KEPT];
   for (uint32_t i = 0; i < DOC_TOPICS; i++) {
     self->ledgers[i].world = self->world;
     self->ledgers[i].topic = topic_names[i];
@@ -130,6 +131,7 @@ static void init(doc_world *self, sim_world *world) {
   self->nemesis.rot = rot;
   self->nemesis.kill_rooms = kill_rooms;
   self->nemesis.kill_edge = kill_edge;
+  self->nemesis.fill_memory = fill_memory;
   init_ledgers(self);
   doc_server_init(&self->server, self);
   sim_nemesis_add(&self->nemesis, server_node(self), &self->server.disk, true);
@@ -156,32 +158,29 @@ static void heal(doc_world *self) {
   for (uint32_t i = 0; i < self->user_count; i++) doc_user_rest(&self->users[i]);
 }
 
-static bool reads_like(doc_world *self, lk_doc *doc, const lk_buf *state) {
-  lk_buf other;
-  lk_buf_init(&other, self->world->alloc, SIZE_MAX / 2);
-  doc_write_state(doc, &other);
-  bool same = lk_slice_equal(lk_buf_slice(&other), lk_buf_slice(state));
-  lk_buf_deinit(&other);
+/* Of a reader that has tidied up the formatting for itself, only the text counts. */
+static bool reads_like(doc_world *self, const doc_user *user, lk_doc *doc) {
+  lk_buf mine, theirs;
+  lk_buf_init(&mine, self->world->alloc, SIZE_MAX / 2);
+  lk_buf_init(&theirs, self->world->alloc, SIZE_MAX / 2);
+  void (*write)(lk_doc *, lk_buf *) = user->has_tidied ? doc_write_text : doc_write_state;
+  write(user->doc, &mine);
+  write(doc, &theirs);
+  bool same = lk_slice_equal(lk_buf_slice(&mine), lk_buf_slice(&theirs));
+  lk_buf_deinit(&mine);
+  lk_buf_deinit(&theirs);
   return same;
 }
 
-static bool users_read_like(doc_world *self, uint32_t topic, const lk_buf *state) {
-  for (uint32_t i = 0; i < self->user_count; i++) {
-    const doc_user *user = &self->users[i];
-    if (user->topic == topic && user->node.is_up && !reads_like(self, user->doc, state))
-      return false;
-  }
-  return true;
-}
-
 static bool topic_is_settled(doc_world *self, uint32_t topic) {
-  lk_buf state;
-  lk_doc *doc = recover(self, topic, SIM_VIEW_CACHED);
-  lk_buf_init(&state, self->world->alloc, SIZE_MAX / 2);
-  doc_write_state(doc, &state);
-  bool is_settled = users_read_like(self, topic, &state);
-  lk_buf_deinit(&state);
-  lk_doc_close(doc);
+  doc_kept kept;
+  bool is_settled = true;
+  recover(self, topic, SIM_VIEW_CACHED, &kept);
+  for (uint32_t i = 0; i < self->user_count && is_settled; i++) {
+    const doc_user *user = &self->users[i];
+    if (user->topic == topic && user->node.is_up) is_settled = reads_like(self, user, kept.doc);
+  }
+  doc_kept_deinit(&kept);
   return is_settled;
 }
 
@@ -209,21 +208,22 @@ static void wait_until_settled(doc_world *self) {
   }
 }
 
-static void check_complete(doc_world *self, uint32_t topic, const char *who, lk_doc *doc) {
+static void check_complete(doc_world *self, uint32_t topic, const char *who) {
   lk_buf text;
+  doc_kept kept;
+  recover(self, topic, SIM_VIEW_CACHED, &kept);
   lk_buf_init(&text, self->world->alloc, SIZE_MAX / 2);
-  doc_write_text(doc, &text);
+  doc_write_text(kept.doc, &text);
   doc_ledger_check_complete(&self->ledgers[topic], who, lk_buf_slice(&text));
+  if (topic == DOC_KEPT && !self->world->failed) doc_shelf_check(&self->shelf, &kept, self);
   sim_world_note(self->world, "world", "text", topic, text.len, LK_SLICE_EMPTY);
   lk_buf_deinit(&text);
+  doc_kept_deinit(&kept);
 }
 
 static void check_all(doc_world *self) {
-  for (uint32_t i = 0; i < DOC_TOPICS && !self->world->failed; i++) {
-    lk_doc *doc = recover(self, i, SIM_VIEW_CACHED);
-    check_complete(self, i, "the server", doc);
-    lk_doc_close(doc);
-  }
+  for (uint32_t i = 0; i < DOC_TOPICS && !self->world->failed; i++)
+    check_complete(self, i, "the server");
 }
 
 /* ---- leaving, and newcomers ---- */
@@ -295,9 +295,7 @@ static void meet_newcomers(doc_world *self) {
 /* The plug is pulled: what was durable is all there. */
 static void check_the_end(doc_world *self) {
   sim_nemesis_crash(&self->nemesis, &self->nemesis.targets[0], true);
-  lk_doc *doc = recover(self, DOC_KEPT, SIM_VIEW_CACHED);
-  check_complete(self, DOC_KEPT, "the disk", doc);
-  lk_doc_close(doc);
+  check_complete(self, DOC_KEPT, "the disk");
 }
 
 static void tell(doc_world *self) {

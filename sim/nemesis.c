@@ -146,6 +146,13 @@ static void strike_edge(sim_nemesis *self) {
   }
 }
 
+static void strike_memory(sim_nemesis *self) {
+  uint64_t until_us = self->world->now_us + draw_outage(self);
+  if (self->fill_memory == NULL) return;
+  self->fill_memory(self->ctx, until_us);
+  sim_world_count(self->world, SIM_FAULT_memory_full, 0, 0);
+}
+
 /* ---- alarms ---- */
 
 static void strike(sim_nemesis *self, sim_fault fault) {
@@ -161,6 +168,7 @@ static void strike(sim_nemesis *self, sim_fault fault) {
   case SIM_FAULT_disk_rot: strike_rot(self); return;
   case SIM_FAULT_rooms_kill: strike_rooms(self); return;
   case SIM_FAULT_edge_kill: strike_edge(self); return;
+  case SIM_FAULT_memory_full: strike_memory(self); return;
   default: LK_UNREACHABLE(); /* a new line of faults.def with EVERY needs a case */
   }
 }

@@ -39,6 +39,7 @@ struct sim_nemesis {
   bool (*rot)(void *ctx, lk_prng *prng);      /* lets something rot that is spare; may be NULL */
   bool (*kill_rooms)(void *ctx);              /* ends one of a server's processes; may be NULL */
   bool (*kill_edge)(void *ctx);               /* likewise */
+  void (*fill_memory)(void *ctx, uint64_t until_us); /* until then it cannot grow; may be NULL */
 };
 
 void sim_nemesis_init(sim_nemesis *self, sim_world *world, sim_net *net);

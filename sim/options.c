@@ -31,6 +31,14 @@ static void draw_span(lk_prng *prng, uint32_t low, uint32_t high, uint32_t *from
   *to = sim_draw_log(prng, *from, high);
 }
 
+static void draw_versions(sim_options *self, lk_prng *prng) {
+  uint32_t percent = sim_draw_log(prng, 3, 40);
+  uint32_t interval_ms = sim_draw_log(prng, 500, 60000);
+  self->versions_percent = lk_prng_chance(prng, 2, 3) ? percent : 0;
+  self->versions_interval_ms = lk_prng_chance(prng, 1, 2) ? interval_ms : 0;
+  self->restores = lk_prng_chance(prng, 1, 2);
+}
+
 void sim_options_draw(sim_options *self, uint64_t seed) {
   static const uint32_t effects[] = { 4096, 256, 32 };
   static const uint32_t outputs[] = { 1u << 20, 1u << 17, 1u << 15 };
@@ -56,6 +64,7 @@ void sim_options_draw(sim_options *self, uint64_t seed) {
     uint32_t rate = sim_draw_log(&prng, sim_fault_rows[i].low, sim_fault_rows[i].high);
     self->rate[i] = lk_prng_chance(&prng, 1, 2) ? rate : 0;
   }
+  draw_versions(self, &prng);
 }
 
 void sim_options_calm(sim_options *self) {
@@ -116,6 +125,9 @@ void sim_options_print(const sim_options *self, FILE *to) {
                 self->sync_high_us);
   (void)fprintf(to, "  tails to %u bytes, segments to %u\n", self->tail_bytes_max,
                 self->segment_bytes_max);
+  (void)fprintf(to, "  versions %u %%, every %u ms, %s restores (documents)\n",
+                self->versions_percent, self->versions_interval_ms,
+                self->restores ? "with" : "without");
   for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
     if (self->rate[i] == 0) continue;
     (void)fprintf(to, "  %-18s %u %s\n", sim_fault_rows[i].name, self->rate[i],

@@ -65,6 +65,9 @@ typedef struct sim_options {
   uint32_t tail_bytes_max;    /* limits.room_tail_bytes */
   uint32_t segment_bytes_max; /* limits.log_segment_bytes */
   uint32_t rate[SIM_FAULT_COUNT]; /* 0: this fault is off */
+  uint32_t versions_percent;      /* of what users do; 0: documents keep no versions */
+  uint32_t versions_interval_ms;  /* between those that are made by themselves; 0: none is */
+  bool restores;                  /* users go back to versions */
   sim_plant plant;
 } sim_options;
 

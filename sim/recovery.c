@@ -157,13 +157,13 @@ static lk_err take_snapshot(const files *self, lk_slice topic, uint64_t *index, 
                             void *ctx) {
   uint8_t names[2][SIM_SLOT_NAME_LEN];
   lk_buf bytes;
-  lk_slice rest;
+  lk_slice named, rest;
   lk_buf_init(&bytes, self->alloc, SIZE_MAX / 2);
   *index = 0;
   lk_err err = look_at_slots(self, sim_slot_name(topic, 0, names[0]),
                              sim_slot_name(topic, 1, names[1]), &bytes);
   if (err == LK_OK && bytes.len > 0) {
-    err = lk_kept_decode_snapshot(lk_buf_slice(&bytes), index, &rest);
+    err = lk_kept_decode_snapshot(lk_buf_slice(&bytes), index, &named, &rest);
     if (err == LK_OK) err = take_kept(rest, each, ctx);
   }
   lk_buf_deinit(&bytes);

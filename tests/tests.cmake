@@ -25,7 +25,11 @@ if(sim_sources)
     # is found. The file's symbols come from here, so that the library's copy is left out.
     foreach(bug "merge-adds|MERGE_ADDS|src/crdt/gcounter.c" "ack-early|ACK_EARLY|src/room/crdt_replies.c"
             "same-slot|SAME_SLOT|src/room/keeper.c" "ack-appended|ACK_APPENDED|src/room/house_journal.c"
-            "doc-ack-early|DOC_ACK_EARLY|src/room/doc_journal.c" "doc-forgets|DOC_FORGETS|src/room/doc_journal.c")
+            "doc-ack-early|DOC_ACK_EARLY|src/room/doc_journal.c" "doc-forgets|DOC_FORGETS|src/room/doc_journal.c"
+            "doc-full-ack|DOC_FULL_ACK|src/room/doc_updates.c"
+            "version-ack-early|VERSION_ACK_EARLY|src/room/doc_version_commands.c"
+            "version-undead|VERSION_UNDEAD|src/room/doc_version_commands.c"
+            "restore-twice|RESTORE_TWICE|src/room/doc_version_commands.c")
       string(REPLACE "|" ";" bug "${bug}")
       list(GET bug 0 name)
       list(GET bug 1 define)
@@ -33,14 +37,14 @@ if(sim_sources)
       add_executable(laniakea-sim-${name} sim/main.c ${source})
       target_compile_definitions(laniakea-sim-${name} PRIVATE _GNU_SOURCE LK_BUG_${define})
       target_link_libraries(laniakea-sim-${name} PRIVATE lk_sim lk_platform_posix)
+      list(APPEND planted laniakea-sim-${name})
     endforeach()
   endif()
 endif()
 
 add_custom_target(sims)
 if(TARGET laniakea-sim)
-  add_dependencies(sims laniakea-sim laniakea-sim-merge-adds laniakea-sim-ack-early laniakea-sim-same-slot
-                   laniakea-sim-ack-appended laniakea-sim-doc-ack-early laniakea-sim-doc-forgets)
+  add_dependencies(sims laniakea-sim ${planted})
 endif()
 
 pkg_check_modules(LK_TEST_TLS REQUIRED IMPORTED_TARGET libssl) # clients by another library than the server's

@@ -2,7 +2,7 @@
 
 #include "harness/test.h"
 
-/* also fuzzes: lk_slot_recover */
+/* also fuzzes: lk_slot_recover, lk_slot_peek */
 FUZZ(lk_slot_decode) {
   lk_buf sample;
   uint8_t scratch[128];
@@ -14,6 +14,7 @@ FUZZ(lk_slot_decode) {
   lk_slice samples[] = { lk_buf_slice(&sample) };
   lk_slice in = gen_hostile(g, samples, 1, scratch, sizeof scratch);
   if (lk_slot_decode(in, &number, &body) == LK_OK) CHECK(body.len + LK_SLOT_HEADER_LEN <= in.len);
+  if (lk_slot_peek(in, &body) == LK_OK) CHECK(body.len + LK_SLOT_HEADER_LEN <= in.len);
   (void)!lk_slot_recover(in, lk_buf_slice(&sample), &number, &body, &intact);
   (void)!lk_slot_recover(lk_buf_slice(&sample), in, &number, &body, &intact);
   lk_buf_deinit(&sample);

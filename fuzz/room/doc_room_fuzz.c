@@ -120,6 +120,7 @@ FUZZ(lk_doc_room_step) {
     LK_LIT_INIT("{\"encoding\":\"binary\"}"),
     LK_LIT_INIT("{\"id\":1,\"request_id\":\"r\",\"as\":\"html\"}"),
     LK_LIT_INIT("{\"name\":\"n\",\"from\":1,\"to\":2,\"id\":2}"),
+    LK_LIT_INIT("{\"encoding\":\"binary\",\"dialect\":\"y\"}"),
   };
   uint8_t scratch[200];
   lk_env env = LK_ENV_INIT(test_alloc(), NULL);
@@ -136,16 +137,18 @@ FUZZ(lk_doc_room_step) {
                               .entropy = 3 };
   CHECK_OK(lk_doc_room_kind.open(&options, &room));
   for (uint32_t i = 0; i < 24; i++) {
-    lk_room_input input = { .kind = gen_below(g, 8) == 0   ? LK_ROOM_LEAVE
-                                    : gen_below(g, 4) == 0 ? LK_ROOM_JOIN
-                                                           : LK_ROOM_MESSAGE,
+    lk_room_input input = { .kind = gen_below(g, 8) == 0    ? LK_ROOM_LEAVE
+                                    : gen_below(g, 4) == 0  ? LK_ROOM_JOIN
+                                    : gen_below(g, 8) == 0  ? LK_ROOM_SEEN
+                                    : gen_below(g, 16) == 0 ? LK_ROOM_LOOK
+                                                            : LK_ROOM_MESSAGE,
                             .member = 1 + gen_below(g, 3),
                             .request = i,
                             .now_ms = i * 20,
                             .wall_ms = i * 20,
                             .entropy = 77 + i,
                             .event = events[gen_below(g, 12)],
-                            .payload = gen_hostile(g, samples, 8, scratch, sizeof scratch),
+                            .payload = gen_hostile(g, samples, 9, scratch, sizeof scratch),
                             .binary = gen_bool(g),
                             .rights = (lk_rights)(LK_RIGHTS_READ + gen_below(g, 3)),
                             .subject = gen_bool(g) ? LK_LIT("ada") : LK_SLICE_EMPTY };

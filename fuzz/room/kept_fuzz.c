@@ -7,9 +7,11 @@
 FUZZ(lk_kept_decode) {
   static const lk_slice samples[] = { LK_LIT_INIT("\x06"
                                                   "crdt:a\x01\x00\x05\x03state"),
-                                      LK_LIT_INIT("\x02\x09\x01\x00\x05\x03state") };
+                                      LK_LIT_INIT("\x02\x09\x01\x00\x05\x03state"),
+                                      LK_LIT_INIT("\x03\x09\x06"
+                                                  "crdt:a\x01\x00\x05\x03state") };
   uint8_t scratch[200];
-  lk_slice in = g->from_bytes ? g->bytes : gen_hostile(g, samples, 2, scratch, sizeof scratch);
+  lk_slice in = g->from_bytes ? g->bytes : gen_hostile(g, samples, 3, scratch, sizeof scratch);
   lk_slice topic, rest = in;
   uint64_t index;
   lk_kept kept;
@@ -20,7 +22,8 @@ FUZZ(lk_kept_decode) {
     CHECK(topic.len + rest.len < in.len);
     break;
   case 1:
-    if (lk_kept_decode_snapshot(in, &index, &rest) != LK_OK) return;
+    if (lk_kept_decode_snapshot(in, &index, &topic, &rest) != LK_OK) return;
+    CHECK(topic.len + rest.len < in.len);
     break;
   }
   if (lk_kept_decode(rest, &kept) != LK_OK) return;

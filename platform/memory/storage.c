@@ -144,14 +144,19 @@ static lk_err do_write(lk_memory_storage *self, lk_io *io) {
   return LK_OK;
 }
 
-static lk_err do_read(lk_memory_storage *self, lk_io *io) {
-  lk_memory_file *file = of_handle(self, io->file);
+static lk_err do_read(const lk_memory_file *file, lk_io *io) {
   size_t off;
   io->done = 0;
   if (!lk_u64_to_size(io->off, &off) || off >= file->bytes.len) return LK_OK;
   io->done = lk_min_size(io->into_len, file->bytes.len - off);
   if (io->done > 0) memcpy(io->into, file->bytes.ptr + off, io->done);
   return LK_OK;
+}
+
+static lk_err do_peek(lk_memory_storage *self, lk_io *io) {
+  if (!lk_storage_name_ok(io->name)) return LK_ERR_INVALID;
+  const lk_memory_file *file = named(self, io->name);
+  return file == NULL ? LK_ERR_NOT_FOUND : do_read(file, io);
 }
 
 static lk_err do_remove(lk_memory_storage *self, lk_slice name) {
@@ -190,11 +195,13 @@ static void do_list(const lk_memory_storage *self, lk_io *io) {
 static lk_err carry_out(lk_memory_storage *self, lk_io *io) {
   switch (io->kind) {
   case LK_IO_OPEN: return do_open(self, io);
-  case LK_IO_READ: return do_read(self, io);
+  case LK_IO_READ: return do_read(of_handle(self, io->file), io);
+  case LK_IO_PEEK: return do_peek(self, io);
   case LK_IO_WRITE: return do_write(self, io);
   case LK_IO_TRUNCATE: return resize(self, of_handle(self, io->file), io->off);
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
+  case LK_IO_WALK:
   case LK_IO_LIST: do_list(self, io); return LK_OK;
   case LK_IO_SYNC: (void)of_handle(self, io->file); return LK_OK;
   case LK_IO_RESERVE: return reserve(self, of_handle(self, io->file), io->off);

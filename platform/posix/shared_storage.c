@@ -467,6 +467,16 @@ static lk_err do_read(lk_shared_storage *self, lk_io *io) {
   return LK_OK;
 }
 
+static lk_err do_peek(lk_shared_storage *self, lk_io *io) {
+  lk_io open = { .kind = LK_IO_OPEN, .name = io->name };
+  lk_err err = do_open(self, &open);
+  if (err != LK_OK) return err;
+  io->file = open.file;
+  err = do_read(self, io);
+  do_close(self, open.file);
+  return err;
+}
+
 static lk_err do_truncate(lk_shared_storage *self, const lk_io *io) {
   uint32_t index = row_of(self, io->file);
   row *r = &self->rows[index];
@@ -541,6 +551,8 @@ static lk_err carry_out(lk_shared_storage *self, lk_io *io) {
   case LK_IO_SIZE: io->off = atomic_load(&self->rows[row_of(self, io->file)].size); return LK_OK;
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io->name);
+  case LK_IO_PEEK: return do_peek(self, io);
+  case LK_IO_WALK:
   case LK_IO_LIST: do_list(self, io); return LK_OK;
   }
   LK_UNREACHABLE();

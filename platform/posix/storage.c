@@ -72,8 +72,11 @@ struct lk_posix_storage {
   lk_list submitted;
   lk_list done;
   bool stopping;
-  bool running; /* the worker is to be joined */
-  bool spoiled; /* the directory */
+  bool running;                      /* the worker is to be joined */
+  bool spoiled;                      /* the directory */
+  DIR *walk;                         /* a walk over its names; NULL: there is none */
+  uint8_t walk_last[LK_IO_NAME_MAX]; /* the name that it gave out last */
+  size_t walk_last_len;
   handle *open;
   uint32_t open_cap;
 };
@@ -92,6 +95,7 @@ static lk_err err_of_errno(int code) {
   case ELOOP:
   case ENOTDIR:
   case EISDIR:
+  case ESPIPE:
   case ENXIO: return LK_ERR_PERMISSION;
   case EMFILE:
   case ENFILE:
@@ -236,6 +240,51 @@ static lk_err do_list(const lk_posix_storage *self, lk_io *io) {
   return err;
 }
 
+static void end_walk(lk_posix_storage *self) {
+  if (self->walk != NULL) (void)closedir(self->walk);
+  self->walk = NULL;
+}
+
+static lk_err begin_walk(lk_posix_storage *self) {
+  end_walk(self);
+  int fd = openat(self->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  self->walk = fd < 0 ? NULL : fdopendir(fd);
+  if (self->walk != NULL) return LK_OK;
+  lk_err err = err_of_errno(errno);
+  if (fd >= 0) (void)close(fd);
+  return err;
+}
+
+static bool walk_stands_at(const lk_posix_storage *self, lk_slice name) {
+  return self->walk != NULL &&
+         lk_slice_equal(name, lk_slice_of(self->walk_last, self->walk_last_len));
+}
+
+/* Goes on in one pass over the directory, which stays open between pages, so that a walk takes as long as there are names. A
+ * page is full when the longest name would not go in. */
+static lk_err do_walk(lk_posix_storage *self, lk_io *io) {
+  struct dirent *e;
+  LK_ASSERT(io->into_len > LK_IO_NAME_MAX);
+  io->done = 0;
+  lk_err err = LK_OK;
+  if (io->name.len == 0) err = begin_walk(self);
+  else if (!walk_stands_at(self, io->name)) err = LK_ERR_INVALID;
+  if (err != LK_OK) return err;
+  errno = 0;
+  while (io->into_len - io->done > LK_IO_NAME_MAX && (e = readdir(self->walk)) != NULL) {
+    lk_slice name = lk_slice_of((const uint8_t *)e->d_name, strlen(e->d_name));
+    if (!lk_storage_name_ok(name)) continue;
+    memcpy(io->into + io->done, name.ptr, name.len);
+    io->into[io->done + name.len] = '\n';
+    io->done += name.len + 1;
+    memcpy(self->walk_last, name.ptr, name.len);
+    self->walk_last_len = name.len;
+  }
+  err = errno == 0 ? LK_OK : LK_ERR_IO;
+  if (err != LK_OK || io->done == 0) end_walk(self);
+  return err;
+}
+
 /* ---- bytes ---- */
 
 /* Whether |len| bytes at |off| are within what an off_t can name. */
@@ -270,6 +319,20 @@ static lk_err do_read(lk_posix_storage *self, int fd, lk_io *io) {
     io->done += (size_t)n;
   }
   return LK_OK;
+}
+
+/* What is no plain file cannot be read at a place, or says so itself. */
+static lk_err do_peek(lk_posix_storage *self, lk_io *io) {
+  char name[NAME_SIZE];
+  int fd;
+  if (!copy_name(io->name, name)) return LK_ERR_INVALID;
+  do {
+    fd = openat(self->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return err_of_errno(errno);
+  lk_err err = do_read(self, fd, io);
+  (void)close(fd);
+  return err;
 }
 
 static lk_err do_truncate(int fd, uint64_t size) {
@@ -339,6 +402,8 @@ static lk_err carry_out(lk_posix_storage *self, lk_io *io) {
   case LK_IO_RENAME: return do_rename(self, io);
   case LK_IO_REMOVE: return do_remove(self, io);
   case LK_IO_LIST: return do_list(self, io);
+  case LK_IO_WALK: return do_walk(self, io);
+  case LK_IO_PEEK: return do_peek(self, io);
   default: return on_file(self, io);
   }
 }
@@ -485,6 +550,7 @@ void lk_posix_storage_close(lk_posix_storage *self) {
   }
   lk_free_array(self->alloc, self->open, self->open_cap, sizeof *self->open);
   if (self->event >= 0) (void)close(self->event);
+  end_walk(self);
   if (self->directory >= 0) (void)close(self->directory);
   (void)pthread_cond_destroy(&self->wake);
   (void)pthread_mutex_destroy(&self->lock);

@@ -45,13 +45,20 @@ typedef enum lk_io_kind {
    * truncating gives back what is behind it. LK_ERR_NO_SPACE: nothing was reserved, or a part. LK_ERR_UNSUPPORTED: this
    * storage cannot. A promise that a storage may break: a write may say NO_SPACE all the same. */
   LK_IO_RESERVE,
+  /* As LIST, in whatever order is cheapest: |name| is the last name of the page before, empty for the first. A file that is
+   * there all the while comes once. One walk at a time; LK_ERR_INVALID: this is not where the storage stands, begin anew. */
+  LK_IO_WALK,
+  /* name, off, into/len -> done: READ of a file that need not be open. NOT_FOUND. What it shows may never have been synced, and
+   * come and go with a crash: it is a hint. */
+  LK_IO_PEEK,
 } lk_io_kind;
 
 #define LK_IO_NAME_MAX 200
 
 /* Whether an operation is about a file that is open. */
 static inline bool lk_io_has_file(lk_io_kind kind) {
-  return kind != LK_IO_OPEN && kind != LK_IO_RENAME && kind != LK_IO_REMOVE && kind != LK_IO_LIST;
+  return kind != LK_IO_OPEN && kind != LK_IO_RENAME && kind != LK_IO_REMOVE &&
+         kind != LK_IO_LIST && kind != LK_IO_WALK && kind != LK_IO_PEEK;
 }
 
 /* A file is a small number that the storage gave out. */
@@ -66,10 +73,10 @@ typedef struct lk_io {
   bool create;
   uint64_t off;
   lk_slice from;    /* WRITE */
-  uint8_t *into;    /* READ, LIST */
-  size_t into_len;  /* READ, LIST */
-  size_t done;      /* READ, WRITE, LIST */
-  lk_slice name;    /* OPEN, RENAME, REMOVE, LIST: [A-Za-z0-9._-]+, no leading dot, at most LK_IO_NAME_MAX bytes */
+  uint8_t *into;    /* READ, LIST, WALK, PEEK */
+  size_t into_len;  /* the same */
+  size_t done;      /* the same, and WRITE */
+  lk_slice name;    /* of those without a file: [A-Za-z0-9._-]+, no leading dot, at most LK_IO_NAME_MAX bytes */
   lk_slice name_to; /* RENAME */
   void *user;       /* the submitter's, never looked at */
   lk_link link;     /* the storage's while the operation is under way */

@@ -44,6 +44,17 @@ uint64_t lk_allowance_take(lk_allowance *self, const lk_allowance_rate *rate, ui
   return lk_max_u64(at, lk_bucket_take(&self->joins, rate->joins, burst_ns, cost->joins, now_ns));
 }
 
+uint64_t lk_bucket_wait(const lk_bucket *self, uint64_t burst_ns, uint64_t now_ns) {
+  uint64_t empty_ns = add_up(now_ns, burst_ns);
+  return self->full_at_ns < empty_ns ? 0 : self->full_at_ns - empty_ns + 1;
+}
+
+uint64_t lk_allowance_wait(const lk_allowance *self, uint64_t burst_ns, uint64_t now_ns) {
+  uint64_t wait = lk_bucket_wait(&self->messages, burst_ns, now_ns);
+  wait = lk_max_u64(wait, lk_bucket_wait(&self->bytes, burst_ns, now_ns));
+  return lk_max_u64(wait, lk_bucket_wait(&self->joins, burst_ns, now_ns));
+}
+
 uint64_t lk_allowance_full_at(const lk_allowance *self) {
   return lk_max_u64(lk_max_u64(self->messages.full_at_ns, self->bytes.full_at_ns),
                     self->joins.full_at_ns);

@@ -26,6 +26,9 @@ typedef struct lk_bucket {
 uint64_t lk_bucket_take(lk_bucket *self, uint64_t per_second, uint64_t burst_ns, uint64_t count,
                         uint64_t now_ns);
 
+/* How long until something of |burst_ns| is in it; 0: there is. Nothing is taken. */
+uint64_t lk_bucket_wait(const lk_bucket *self, uint64_t burst_ns, uint64_t now_ns);
+
 /* ---- what a client takes ---- */
 
 typedef struct lk_allowance {
@@ -49,6 +52,9 @@ static inline bool lk_allowance_rate_is_none(const lk_allowance_rate *self) {
 uint64_t lk_allowance_take(lk_allowance *self, const lk_allowance_rate *rate, uint64_t burst_ns,
                            const lk_allowance_rate *cost, uint64_t now_ns);
 
+/* How long until there is something in each of them; 0: there is. */
+uint64_t lk_allowance_wait(const lk_allowance *self, uint64_t burst_ns, uint64_t now_ns);
+
 /* When all of them are full again: from then on it is as if it were new, and may be forgotten. */
 uint64_t lk_allowance_full_at(const lk_allowance *self);
 
@@ -58,6 +64,7 @@ typedef struct lk_rates {
   lk_allowance_rate connection; /* each */
   lk_allowance_rate subject;    /* all connections of one subject; who has none is not held to it */
   lk_allowance_rate topic;      /* all members of one topic, whatever they call it */
+  lk_allowance_rate api;        /* requests of one client of the HTTP API: server/api_rates.h */
 } lk_rates;
 
 #endif

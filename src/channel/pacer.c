@@ -137,6 +137,17 @@ void lk_pacer_take(lk_pacer *self, const lk_pacer_turn *turn, lk_hold **place, v
   if (is_new && *place != NULL) count(&self->stats, by_connection, by_subject, by_topic);
 }
 
+uint64_t lk_pacer_admit(const lk_pacer *self, lk_spender *who, const lk_allowance_rate *cost,
+                        uint64_t now_us) {
+  const lk_rates *rates = &self->rates;
+  uint64_t now_ns;
+  if (who == NULL || !lk_pacer_is_on(self, now_us) || !lk_mul_u64(1000, now_us, &now_ns)) return 0;
+  uint64_t wait_ns = lk_allowance_wait(&who->allowance, rates->burst_ns, now_ns);
+  if (wait_ns > 0) return wait_ns / 1000 + 1;
+  (void)lk_allowance_take(&who->allowance, &rates->subject, rates->burst_ns, cost, now_ns);
+  return 0;
+}
+
 /* ---- waiting ---- */
 
 void *lk_pacer_due(const lk_pacer *self, uint64_t now_us) {

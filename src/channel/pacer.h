@@ -69,6 +69,11 @@ typedef struct lk_pacer_turn {
 void lk_pacer_take(lk_pacer *self, const lk_pacer_turn *turn, lk_hold **hold, void *who,
                    uint64_t now_us);
 
+/* For who cannot be made to wait: |cost| is taken out of |who|'s buckets where there is something in each of them. Else nothing is,
+ * and there will be in so many microseconds. 0: it was taken, or |who| is NULL, or nobody tells the time. */
+uint64_t lk_pacer_admit(const lk_pacer *self, lk_spender *who, const lk_allowance_rate *cost,
+                        uint64_t now_us);
+
 /* Somebody whose hold is over, or NULL. */
 void *lk_pacer_due(const lk_pacer *self, uint64_t now_us);
 

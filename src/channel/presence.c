@@ -53,6 +53,7 @@ struct tracked {
   uint8_t ref[LK_PRESENCE_REF_LEN];
   uint8_t prev[LK_PRESENCE_REF_LEN];
   bool has_prev;
+  uint8_t lent; /* which fields of |value| are lent, by their places in the list */
   uint32_t key_len;
   uint32_t value_len;
   uint8_t bytes[]; /* key, value */
@@ -422,8 +423,27 @@ static bool is_ours(lk_slice name) {
   return lk_slice_equal(name, LK_LIT("phx_ref")) || lk_slice_equal(name, LK_LIT("phx_ref_prev"));
 }
 
+/* The place of |name| among |fields|, or |count|. */
+static uint32_t place_of(lk_slice name, const lk_presence_field *fields, uint32_t count) {
+  uint32_t place = 0;
+  while (place < count && !lk_slice_equal(fields[place].name, name)) place++;
+  return place;
+}
+
+/* Some fields of a list of up to LK_PRESENCE_LENT_MAX. */
+typedef struct some_fields {
+  const lk_presence_field *fields;
+  uint32_t count;
+  uint8_t which; /* a bit for each */
+} some_fields;
+
+static bool is_among(const some_fields *self, lk_slice name) {
+  uint32_t place = place_of(name, self->fields, self->count);
+  return place < self->count && (self->which >> place & 1) != 0;
+}
+
 /* The members of |meta| without ours and without |but|, each behind a comma. */
-static lk_err copy_members(lk_presence *self, lk_slice meta, lk_slice but, lk_buf *out) {
+static lk_err copy_members(lk_presence *self, lk_slice meta, const some_fields *but, lk_buf *out) {
   lk_json_reader in;
   lk_json_event event;
   lk_slice raw;
@@ -433,7 +453,7 @@ static lk_err copy_members(lk_presence *self, lk_slice meta, lk_slice but, lk_bu
   if (event.kind != LK_JSON_OBJECT_BEGIN) return LK_ERR_PAYLOAD;
   while ((err = lk_json_next(&in, &event)) == LK_OK && event.kind == LK_JSON_KEY) {
     if ((err = lk_json_skip_value(&in, &raw)) != LK_OK) return err;
-    if (is_ours(event.text) || (but.len > 0 && lk_slice_equal(event.text, but))) continue;
+    if (is_ours(event.text) || is_among(but, event.text)) continue;
     lk_buf_append_u8(out, ',');
     lk_buf_append(out, event.raw);
     lk_buf_append_u8(out, ':');
@@ -456,7 +476,7 @@ static lk_err make_value(lk_presence *self, lk_slice meta, const uint8_t *ref,
     lk_buf_append(out, lk_slice_of(prev, LK_PRESENCE_REF_LEN));
   }
   lk_buf_append_u8(out, '"');
-  lk_err err = copy_members(self, meta, LK_SLICE_EMPTY, out);
+  lk_err err = copy_members(self, meta, &(some_fields){ 0 }, out);
   lk_arena_reset(&self->scratch);
   return err == LK_OK ? lk_buf_append_u8(out, '}') : err;
 }
@@ -539,52 +559,143 @@ lk_err lk_presence_track(lk_presence *self, uint64_t member, lk_slice key, lk_sl
   return err;
 }
 
+/* |member| shows |meta| under the key of |*at| from now on; |lent| says what of it is. */
+static lk_err show_anew(lk_presence *self, uint64_t member, tracked **at, lk_slice meta,
+                        uint8_t lent, uint64_t entropy, uint64_t now_ms) {
+  tracked *t;
+  lk_slice key = lk_slice_of((*at)->bytes, (*at)->key_len);
+  lk_err err = make_tracked(self, key, meta, entropy, *at, &t);
+  if (err != LK_OK) return err;
+  t->lent = lent;
+  return show(self, member, at, t, now_ms);
+}
+
 lk_err lk_presence_update(lk_presence *self, uint64_t member, lk_slice key, lk_slice meta,
                           uint64_t entropy, uint64_t now_ms) {
   record *r = find_member(self, member);
-  tracked *t, **at = r == NULL || r->left ? NULL : find_tracked(r, key);
+  tracked **at = r == NULL || r->left ? NULL : find_tracked(r, key);
   if (at == NULL || *at == NULL) return LK_ERR_NOT_FOUND;
-  lk_err err = make_tracked(self, key, meta, entropy, *at, &t);
-  return err == LK_OK ? show(self, member, at, t, now_ms) : err;
+  return show_anew(self, member, at, meta, 0, entropy, now_ms);
 }
 
-/* Appends what |t| shows, with |value| for |name|, and no ref. */
-static lk_err make_meta(lk_presence *self, const tracked *t, lk_slice name, lk_slice value,
-                        lk_buf *out) {
+static lk_slice value_of(const tracked *t) {
+  return lk_slice_of(t->bytes + t->key_len, t->value_len);
+}
+
+/* Appends a member behind a comma. */
+static lk_err append_member(lk_buf *out, const lk_presence_field *field) {
   lk_json_writer w;
-  lk_buf_append_u8(out, '{');
+  lk_buf_append_u8(out, ',');
   lk_json_writer_init(&w, out);
-  (void)lk_json_write_string(&w, name);
+  (void)lk_json_write_string(&w, field->name);
   lk_err err = lk_json_writer_finish(&w);
   lk_buf_append_u8(out, ':');
-  lk_buf_append(out, value);
-  if (err == LK_OK)
-    err = copy_members(self, lk_slice_of(t->bytes + t->key_len, t->value_len), name, out);
+  lk_buf_append(out, field->value);
+  return err == LK_OK ? lk_buf_err(out) : err;
+}
+
+/* What |t| shows without |but| and without a ref, and |with| instead, in |meta|. */
+static lk_err make_meta(lk_presence *self, const tracked *t, const some_fields *but,
+                        const some_fields *with, lk_buf *meta) {
+  lk_err err = LK_OK;
+  lk_buf_truncate(meta, 0);
+  for (uint32_t i = 0; err == LK_OK && i < with->count; i++) {
+    if ((with->which >> i & 1) != 0) err = append_member(meta, &with->fields[i]);
+  }
+  if (err == LK_OK) err = copy_members(self, value_of(t), but, meta);
   lk_arena_reset(&self->scratch);
-  return err == LK_OK ? lk_buf_append_u8(out, '}') : err;
+  if (err == LK_OK && meta->len == 0) lk_buf_append_u8(meta, ',');
+  if (err == LK_OK) err = lk_buf_append_u8(meta, '}');
+  if (err == LK_OK) meta->ptr[0] = '{'; /* in the place of the first comma */
+  return err;
 }
 
 lk_err lk_presence_set_field(lk_presence *self, uint64_t member, lk_slice name, lk_slice value,
                              uint64_t entropy, uint64_t now_ms) {
-  const record *r = find_member(self, member);
-  lk_buf key, meta;
+  const lk_presence_field field = { name, value };
+  const some_fields its = { &field, 1, 1 };
+  record *r = find_member(self, member);
+  lk_buf meta;
   lk_err err = r == NULL || r->left || r->first == NULL ? LK_ERR_NOT_FOUND : LK_OK;
   if (err != LK_OK) return err;
-  lk_buf_init(&key, self->env->alloc, self->limits->channel_name_bytes);
   lk_buf_init(&meta, self->env->alloc, SIZE_MAX / 4);
-  for (const tracked *t = r->first, *next; t != NULL && err == LK_OK; t = next) {
-    next = t->next; /* |t| goes */
-    lk_buf_truncate(&key, 0);
-    lk_buf_truncate(&meta, 0);
-    err = lk_buf_append(&key, lk_slice_of(t->bytes, t->key_len));
-    if (err == LK_OK) err = make_meta(self, t, name, value, &meta);
+  for (tracked **at = &r->first; *at != NULL && err == LK_OK; at = &(*at)->next) {
+    err = make_meta(self, *at, &its, &its, &meta);
     if (err == LK_OK)
-      err = lk_presence_update(self, member, lk_buf_slice(&key), lk_buf_slice(&meta), entropy++,
-                               now_ms);
+      err = show_anew(self, member, at, lk_buf_slice(&meta), (*at)->lent, entropy++, now_ms);
   }
-  lk_buf_deinit(&key);
   lk_buf_deinit(&meta);
   return err;
+}
+
+/* ---- fields that are lent ---- */
+
+/* Which of |fields| |t| shows, and which of these just so. */
+static lk_err look_at(lk_presence *self, const tracked *t, const lk_presence_field *fields,
+                      uint32_t count, uint8_t *has, uint8_t *alike) {
+  lk_json_reader in;
+  lk_json_member members[LK_PRESENCE_LENT_MAX];
+  *has = *alike = 0;
+  for (uint32_t i = 0; i < count; i++) members[i] = (lk_json_member){ .name = fields[i].name };
+  lk_err err = lk_json_reader_init(&in, value_of(t), self->limits, &self->scratch);
+  if (err == LK_OK) err = lk_json_read_members(&in, members, count);
+  for (uint32_t i = 0; err == LK_OK && i < count; i++) {
+    if (members[i].value.kind == LK_JSON_ABSENT) continue;
+    *has = (uint8_t)(*has | 1u << i);
+    if (lk_slice_equal(members[i].raw, fields[i].value)) *alike = (uint8_t)(*alike | 1u << i);
+  }
+  lk_arena_reset(&self->scratch);
+  return err;
+}
+
+static lk_err lend(lk_presence *self, uint64_t member, tracked **at,
+                   const lk_presence_field *fields, uint32_t count, lk_buf *meta, uint64_t entropy,
+                   uint64_t now_ms) {
+  uint8_t has, alike, wanted = 0;
+  const uint8_t lent = (*at)->lent;
+  lk_err err = look_at(self, *at, fields, count, &has, &alike);
+  if (err != LK_OK) return err;
+  for (uint32_t i = 0; i < count; i++) {
+    bool is_its_own = ((has & ~lent) >> i & 1) != 0;
+    if (!is_its_own && fields[i].value.len > 0) wanted = (uint8_t)(wanted | 1u << i);
+  }
+  if (wanted == lent && (wanted & ~alike) == 0) return LK_OK;
+  const some_fields but = { fields, count, lent }, with = { fields, count, wanted };
+  err = make_meta(self, *at, &but, &with, meta);
+  if (err != LK_OK) return err;
+  return show_anew(self, member, at, lk_buf_slice(meta), wanted, entropy, now_ms);
+}
+
+lk_err lk_presence_lend(lk_presence *self, uint64_t member, const lk_presence_field *fields,
+                        uint32_t count, uint64_t entropy, uint64_t now_ms) {
+  record *r = find_member(self, member);
+  lk_buf meta;
+  lk_err err = r == NULL || r->left || r->first == NULL ? LK_ERR_NOT_FOUND : LK_OK;
+  LK_ASSERT(count <= LK_PRESENCE_LENT_MAX);
+  if (err != LK_OK) return err;
+  lk_buf_init(&meta, self->env->alloc, SIZE_MAX / 4);
+  for (tracked **at = &r->first; *at != NULL && err == LK_OK; at = &(*at)->next)
+    err = lend(self, member, at, fields, count, &meta, entropy++, now_ms);
+  lk_buf_deinit(&meta);
+  return err;
+}
+
+bool lk_presence_first_of(const lk_presence *self, uint64_t member, lk_slice *key, lk_slice *meta) {
+  const record *r = find_member(self, member);
+  if (r == NULL || r->left || r->first == NULL) return false;
+  *key = lk_slice_of(r->first->bytes, r->first->key_len);
+  *meta = value_of(r->first);
+  return true;
+}
+
+bool lk_presence_next_member(const lk_presence *self, uint32_t *cursor, uint64_t *member) {
+  lk_slice key;
+  void *value;
+  while (lk_map_next(&self->members, cursor, &key, &value)) {
+    *member = lk_load_be64(key.ptr);
+    if (!((const record *)value)->left) return true;
+  }
+  return false;
 }
 
 lk_err lk_presence_untrack(lk_presence *self, uint64_t member, lk_slice key, uint64_t now_ms) {

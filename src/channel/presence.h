@@ -117,12 +117,33 @@ lk_err lk_presence_update(lk_presence *self, uint64_t member, lk_slice key, lk_s
 lk_err lk_presence_set_field(lk_presence *self, uint64_t member, lk_slice name, lk_slice value,
                              uint64_t entropy, uint64_t now_ms) LK_MUST_USE;
 
+/* A field that is added to what a member shows by somebody else, such as a room. */
+typedef struct lk_presence_field {
+  lk_slice name;
+  lk_slice value; /* JSON; empty: none */
+} lk_presence_field;
+
+#define LK_PRESENCE_LENT_MAX 8
+
+/* Adds |fields|, up to LK_PRESENCE_LENT_MAX, the same names each time, to what |member| shows under each key whose meta has none
+ * of that name by itself. They take the place of those that were lent before; an update of its own meta takes them away. Where
+ * nothing would change, nothing does. Errors as of set_field. */
+lk_err lk_presence_lend(lk_presence *self, uint64_t member, const lk_presence_field *fields,
+                        uint32_t count, uint64_t entropy, uint64_t now_ms) LK_MUST_USE;
+
 /* Shows it under |key| no more; LK_OK also where it was not. LK_ERR_NOMEM: nothing has changed. */
 lk_err lk_presence_untrack(lk_presence *self, uint64_t member, lk_slice key,
                            uint64_t now_ms) LK_MUST_USE;
 
 /* The member is gone, under all its keys. Where memory is out, it goes at a later tick. */
 void lk_presence_leave(lk_presence *self, uint64_t member, uint64_t now_ms);
+
+/* What |member| of this node shows under the first of its keys, its meta with our members as JSON: both live until it is
+ * changed. False where it shows nothing. */
+bool lk_presence_first_of(const lk_presence *self, uint64_t member, lk_slice *key, lk_slice *meta);
+
+/* The members of this node, in the order in which they came: |*cursor| 0 at first; false at the end. */
+bool lk_presence_next_member(const lk_presence *self, uint32_t *cursor, uint64_t *member);
 
 /* True where nobody of this node is here, and nobody of another one is shown: the object may go. */
 bool lk_presence_is_empty(const lk_presence *self);

@@ -63,6 +63,15 @@ lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) {
   return LK_OK;
 }
 
+lk_err lk_slot_peek(lk_slice bytes, lk_slice *body) {
+  if (bytes.len < LK_SLOT_HEADER_LEN) return LK_ERR_TRUNCATED;
+  if (memcmp(bytes.ptr, magic, sizeof magic) != 0) return LK_ERR_CORRUPT;
+  if (lk_load_le16(bytes.ptr + 4) != VERSION) return LK_ERR_VERSION;
+  lk_slice rest = lk_slice_skip(bytes, LK_SLOT_HEADER_LEN);
+  *body = lk_slice_first(rest, lk_min_size(rest.len, lk_load_le32(bytes.ptr + OFF_LEN)));
+  return LK_OK;
+}
+
 lk_err lk_slot_recover(lk_slice slot0, lk_slice slot1, uint64_t *number, lk_slice *body,
                        bool *intact) {
   const lk_slice slots[2] = { slot0, slot1 };

@@ -21,6 +21,10 @@ lk_err lk_slot_encode(uint64_t number, lk_slice body, lk_buf *out);
  * a longer one and are ignored. */
 lk_err lk_slot_decode(lk_slice bytes, uint64_t *number, lk_slice *body) LK_MUST_USE;
 
+/* The beginning of the body, of which |bytes|, the beginning of a slot file, have a part: nothing says whether it is whole, or the
+ * newest. LK_ERR_TRUNCATED, LK_ERR_CORRUPT: it is no slot; LK_ERR_VERSION. */
+lk_err lk_slot_peek(lk_slice bytes, lk_slice *body) LK_MUST_USE;
+
 /* The newest of the two slot files; an empty or damaged one counts as not there. |*intact| tells
  * whether nothing was damaged: then this is the latest state that was ever written, else there may have
  * been a later one. Where neither is there: LK_ERR_NOT_FOUND if one of them is empty, since a first write

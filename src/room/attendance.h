@@ -13,7 +13,10 @@
  *   presence_diff      to those who have had a state
  *
  * These are the messages of Phoenix.Presence, so that the Presence object of phoenix.js understands them; see
- * channel/presence.h. Who is present is not journaled: members that come back say it again. */
+ * channel/presence.h. Who is present is not journaled: members that come back say it again.
+ *
+ * A room may know of its members in another way, as a document knows what they show in awareness (room/doc_bridge.h). What it says
+ * of them is added to what they show here, and it can be told what they show here: lk_attendance_show() and _take_fresh(). */
 #ifndef LK_ROOM_ATTENDANCE_H
 #define LK_ROOM_ATTENDANCE_H
 
@@ -36,6 +39,7 @@ typedef struct lk_attendance_context {
   uint64_t node[2]; /* never the same for two rooms, nor for one that is opened again */
   uint64_t entropy; /* fresh */
   uint64_t now_ms;
+  bool is_watched; /* the room wants to know what members show */
 } lk_attendance_context;
 
 /* A member comes in with |payload|; |*hears| is whether it asked for presence. The errors of
@@ -57,7 +61,33 @@ bool lk_attendance_knows(lk_slice event, bool has_cursors);
 lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *context,
                             uint64_t member, lk_slice event, lk_slice payload) LK_MUST_USE;
 
-/* When lk_attendance_tick() has something to tell; LK_PRESENCE_NEVER. */
+/* ---- what the room knows ---- */
+
+/* True once, when the first has asked: the room should say what it knows. */
+bool lk_attendance_begins(lk_attendance *self);
+
+/* The room knows |who| of |member|: an object whose fields `user` and `cursor` it shows from now on beside its own; those that
+ * its own meta has stay as they are. Somebody who shows nothing of its own is shown by them alone, under |key|. Empty: the room
+ * knows nothing any more. Nothing happens where nobody has asked for presence. What goes beyond a limit is not shown; without
+ * memory it is shown with the next change. */
+void lk_attendance_show(lk_attendance *self, const lk_attendance_context *context, uint64_t member,
+                        lk_slice key, lk_slice who);
+
+/* The room wants to know what all show by themselves. */
+void lk_attendance_recall(lk_attendance *self, const lk_attendance_context *context);
+
+/* Members that show something else than the room was told, or nothing, in a set by their numbers, 8 bytes, little endian; the
+ * caller deinitialises |*out|. False where there are none, or it is not time. */
+bool lk_attendance_take_fresh(lk_attendance *self, const lk_attendance_context *context,
+                              lk_map *out);
+
+/* What |member| shows by itself; good until the next call. False: nothing. */
+bool lk_attendance_shown_by(const lk_attendance *self, uint64_t member, lk_slice *key,
+                            lk_slice *meta);
+
+/* ---- what to tell ---- */
+
+/* When lk_attendance_tick() or _take_fresh() has something; LK_PRESENCE_NEVER. */
 uint64_t lk_attendance_deadline(const lk_attendance *self);
 
 /* |*diff| is for those who have had a state, |*state| for those who wait for one; empty: nothing. Both live until the

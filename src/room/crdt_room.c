@@ -124,6 +124,8 @@ static lk_err take_input(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_RENDER: return lk_crdt_room_tell_page(self, 0);
   case LK_ROOM_LAG: return lk_crdt_room_on_lag(self, input);
   case LK_ROOM_CATCH_UP: return lk_crdt_room_on_catch_up(self, input);
+  case LK_ROOM_LOOK:
+  case LK_ROOM_SEEN: return LK_OK; /* it knows nobody from elsewhere */
   }
   LK_UNREACHABLE();
 }

@@ -1,7 +1,9 @@
 /* room/doc_awareness.c -- who speaks for whom, and what waits to be told.
  *
  * An update is cut down to what its sender may say before it is taken in: entries are copied one by one into another
- * update, which is mostly the same one. What changed are the events of that. */
+ * update, which is mostly the same one. What changed are the events of that.
+ *
+ * Stand-ins are clients of nobody: members cannot speak for them, so what a bridge made is never bridged back. */
 #include "room/doc_awareness.h"
 
 #include "codec/lib0.h"
@@ -12,6 +14,7 @@ typedef struct clients {
   uint64_t *ids;
   uint32_t count;
   uint32_t cap;
+  uint64_t own; /* its own one, plus 1; 0: none */
 } clients;
 
 static lk_slice key_of(uint64_t number, uint8_t bytes[8]) {
@@ -46,6 +49,14 @@ void lk_doc_awareness_deinit(lk_doc_awareness *self) {
     const clients *c = value;
     lk_free_array(self->alloc, c->ids, c->cap, sizeof *c->ids);
   }
+  if (self->fresh != NULL) {
+    lk_map_deinit(self->fresh);
+    lk_free_bytes(self->alloc, self->fresh, sizeof *self->fresh);
+  }
+  if (self->stand_ins != NULL) {
+    lk_doc_stand_ins_deinit(self->stand_ins);
+    lk_free_bytes(self->alloc, self->stand_ins, sizeof *self->stand_ins);
+  }
   lk_map_deinit(&self->owners);
   lk_map_deinit(&self->members);
   lk_map_deinit(&self->changed);
@@ -65,6 +76,62 @@ static lk_err make_states(lk_doc_awareness *self, uint64_t now_ms) {
   return LK_OK;
 }
 
+/* ---- whose own client shows something else ---- */
+
+static lk_err note_fresh(lk_doc_awareness *self, uint64_t member) {
+  uint8_t bytes[8];
+  void *value;
+  bool is_new;
+  if (self->fresh == NULL) return LK_OK;
+  return lk_map_put(self->fresh, key_of(member, bytes), &value, &is_new);
+}
+
+/* Where |client| is its own. */
+static lk_err note_fresh_own(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+  uint8_t bytes[8];
+  if (self->fresh == NULL) return LK_OK;
+  const clients *c = lk_map_get(&self->members, key_of(member, bytes));
+  return c != NULL && c->own == client + 1 ? note_fresh(self, member) : LK_OK;
+}
+
+lk_err lk_doc_awareness_follow(lk_doc_awareness *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  lk_err err = LK_OK;
+  if (self->fresh == NULL) {
+    self->fresh = lk_alloc_bytes(self->alloc, sizeof *self->fresh);
+    if (self->fresh == NULL) return LK_ERR_NOMEM;
+    lk_map_init(self->fresh, self->alloc, 0, UINT32_MAX / 4, self->seed);
+  }
+  while (err == LK_OK && lk_map_next(&self->members, &cursor, &key, &value))
+    err = note_fresh(self, number_of(key));
+  return err;
+}
+
+bool lk_doc_awareness_take_fresh(lk_doc_awareness *self, uint32_t *cursor, uint64_t *member) {
+  lk_slice key;
+  void *value;
+  if (self->fresh == NULL || !lk_map_next(self->fresh, cursor, &key, &value)) return false;
+  *member = number_of(key);
+  (void)lk_map_remove(self->fresh, key);
+  return true;
+}
+
+bool lk_doc_awareness_has_spoken(const lk_doc_awareness *self, uint64_t member) {
+  uint8_t bytes[8];
+  return lk_map_get(&self->members, key_of(member, bytes)) != NULL;
+}
+
+bool lk_doc_awareness_own(const lk_doc_awareness *self, uint64_t member, uint64_t *client,
+                          lk_slice *state) {
+  uint8_t bytes[8];
+  const clients *c = lk_map_get(&self->members, key_of(member, bytes));
+  if (c == NULL || c->own == 0) return false;
+  *client = c->own - 1;
+  return lk_awareness_get(self->states, *client, state);
+}
+
 /* ---- owners ---- */
 
 /* 0: nobody. */
@@ -80,16 +147,19 @@ static void drop_client(lk_doc_awareness *self, uint64_t member, uint64_t client
   for (uint32_t i = 0; c != NULL && i < c->count; i++) {
     if (c->ids[i] != client) continue;
     c->ids[i] = c->ids[--c->count];
+    if (c->own == client + 1) c->own = 0;
     return;
   }
 }
 
-static void disown(lk_doc_awareness *self, uint64_t client) {
+static lk_err disown(lk_doc_awareness *self, uint64_t client) {
   uint8_t bytes[8];
   uint64_t owner = owner_of(self, client);
-  if (owner == 0) return;
+  if (owner == 0) return LK_OK;
+  lk_err err = note_fresh_own(self, owner, client);
   drop_client(self, owner, client);
   (void)lk_map_remove(&self->owners, key_of(client, bytes));
+  return err;
 }
 
 static lk_err add_client(lk_doc_awareness *self, uint64_t member, uint64_t client) {
@@ -118,8 +188,8 @@ static lk_err own(lk_doc_awareness *self, uint64_t member, uint64_t client) {
   void *value;
   bool is_new;
   if (owner_of(self, client) == member) return LK_OK;
-  disown(self, client);
-  lk_err err = add_client(self, member, client);
+  lk_err err = disown(self, client);
+  if (err == LK_OK) err = add_client(self, member, client);
   if (err != LK_OK) return err;
   err = lk_map_put(&self->owners, key_of(client, bytes), &value, &is_new);
   if (err == LK_OK) *(uint64_t *)value = member;
@@ -132,21 +202,39 @@ static lk_err own(lk_doc_awareness *self, uint64_t member, uint64_t client) {
 typedef struct filter {
   lk_doc_awareness *self;
   uint64_t member;
-  uint32_t count;
-  lk_buf *out; /* entries, without their count */
+  uint32_t said;  /* entries */
+  uint32_t count; /* of those, what it may say */
+  lk_buf *out;    /* entries, without their count */
 } filter;
 
 static bool is_gone(lk_slice state) { return lk_slice_equal(state, LK_LIT("null")); }
 
+static clients *clients_of(const lk_doc_awareness *self, uint64_t member) {
+  uint8_t bytes[8];
+  return lk_map_get(&self->members, key_of(member, bytes));
+}
+
+/* When a room comes back, everybody is asked, and who answers first names all. So |owner| may only have repeated what is the
+ * sender's own: that is what the sender names first, if it has not spoken before. */
+static bool has_repeated(const filter *f, uint64_t owner, uint64_t client) {
+  const clients *its = clients_of(f->self, owner), *ours = clients_of(f->self, f->member);
+  bool is_our_own = f->said == 1 && (ours == NULL || ours->own == 0 || ours->own == client + 1);
+  return is_our_own && its != NULL && its->own != client + 1;
+}
+
 static bool may_say(const filter *f, const lk_awareness_entry *entry) {
   uint64_t known, owner = owner_of(f->self, entry->client);
+  if (lk_doc_stand_ins_owns(entry->client)) return false;
   if (owner == 0 || owner == f->member) return true;
   if (is_gone(entry->state)) return false;
-  return !lk_awareness_clock(f->self->states, entry->client, &known) || entry->clock > known;
+  if (!lk_awareness_clock(f->self->states, entry->client, &known) || entry->clock > known)
+    return true;
+  return entry->clock == known && has_repeated(f, owner, entry->client);
 }
 
 static lk_err filter_entry(void *ctx, const lk_awareness_entry *entry) {
   filter *f = ctx;
+  f->said++;
   if (!may_say(f, entry)) {
     LK_COVERED(doc_awareness_of_others_is_passed_over);
     return LK_OK;
@@ -157,25 +245,40 @@ static lk_err filter_entry(void *ctx, const lk_awareness_entry *entry) {
   return lk_lib0_string_encode(f->out, entry->state);
 }
 
+/* An editor that speaks of one client speaks of its own. Where the first thing that is heard of it is a list, its own is the first
+ * of that. */
+static void note_own(const filter *f, uint64_t client) {
+  clients *c = clients_of(f->self, f->member);
+  if (f->said == 1 || c->own == 0) c->own = client + 1;
+}
+
 /* Whoever speaks for a client owns it; of those that went, nobody. */
 static lk_err own_entry(void *ctx, const lk_awareness_entry *entry) {
   const filter *f = ctx;
-  if (!is_gone(entry->state)) return own(f->self, f->member, entry->client);
-  disown(f->self, entry->client);
-  return LK_OK;
+  if (is_gone(entry->state)) return disown(f->self, entry->client);
+  bool has_moved = owner_of(f->self, entry->client) != f->member;
+  lk_err err = own(f->self, f->member, entry->client);
+  if (err != LK_OK) return err;
+  note_own(f, entry->client);
+  return has_moved ? note_fresh_own(f->self, f->member, entry->client) : LK_OK;
+}
+
+static lk_err note_change(lk_doc_awareness *self, const lk_awareness_event *event) {
+  uint8_t bytes[8];
+  void *value;
+  bool is_new;
+  lk_err err = lk_map_put(&self->changed, key_of(event->client, bytes), &value, &is_new);
+  if (err != LK_OK) return err;
+  if (event->change == LK_AWARENESS_REMOVED) return disown(self, event->client);
+  if (self->fresh == NULL) return LK_OK;
+  return note_fresh_own(self, owner_of(self, event->client), event->client);
 }
 
 static lk_err note_changes(lk_doc_awareness *self) {
   size_t count;
   const lk_awareness_event *events = lk_awareness_events(self->states, &count);
   lk_err err = LK_OK;
-  for (size_t i = 0; err == LK_OK && i < count; i++) {
-    uint8_t bytes[8];
-    void *value;
-    bool is_new;
-    err = lk_map_put(&self->changed, key_of(events[i].client, bytes), &value, &is_new);
-    if (events[i].change == LK_AWARENESS_REMOVED) disown(self, events[i].client);
-  }
+  for (size_t i = 0; err == LK_OK && i < count; i++) err = note_change(self, &events[i]);
   return err;
 }
 
@@ -186,6 +289,8 @@ static lk_err take_filtered(filter *f, lk_buf *whole, uint64_t now_ms) {
   if (err == LK_OK) err = lk_awareness_apply(self->states, lk_buf_slice(whole), now_ms);
   if (err == LK_OK) err = lk_awareness_update_read(lk_buf_slice(whole), own_entry, f);
   if (err == LK_OK) err = note_changes(self);
+  if (err == LK_OK && self->stand_ins != NULL && lk_doc_awareness_has_spoken(self, f->member))
+    err = lk_doc_awareness_stand_down(self, f->member, now_ms);
   return err;
 }
 
@@ -209,24 +314,127 @@ lk_err lk_doc_awareness_take(lk_doc_awareness *self, uint64_t member, lk_slice u
 
 lk_err lk_doc_awareness_leave(lk_doc_awareness *self, uint64_t member, uint64_t now_ms) {
   uint8_t bytes[8], other[8];
+  lk_err err = lk_doc_awareness_stand_down(self, member, now_ms);
+  if (self->fresh != NULL) (void)lk_map_remove(self->fresh, key_of(member, bytes));
   clients *at = lk_map_get(&self->members, key_of(member, bytes));
-  if (at == NULL) return LK_OK;
+  if (at == NULL || err != LK_OK) return err;
   clients c = *at;
   (void)lk_map_remove(&self->members, key_of(member, bytes));
   for (uint32_t i = 0; i < c.count; i++)
     (void)lk_map_remove(&self->owners, key_of(c.ids[i], other));
-  lk_err err = lk_awareness_remove(self->states, c.ids, c.count, now_ms);
+  err = lk_awareness_remove(self->states, c.ids, c.count, now_ms);
   if (err == LK_OK) err = note_changes(self);
   lk_free_array(self->alloc, c.ids, c.cap, sizeof *c.ids);
   return err;
 }
 
+/* ---- stand-ins ---- */
+
+static lk_err need_stand_in(lk_doc_awareness *self, uint64_t member, lk_doc_stand_in **out) {
+  if (self->stand_ins == NULL) {
+    self->stand_ins = lk_alloc_bytes(self->alloc, sizeof *self->stand_ins);
+    if (self->stand_ins == NULL) return LK_ERR_NOMEM;
+    lk_doc_stand_ins_init(self->stand_ins, self->alloc, self->limits->presence_stand_ins_count,
+                          self->seed);
+  }
+  return lk_doc_stand_ins_need(self->stand_ins, member, out);
+}
+
+static void append_entry(lk_buf *out, uint64_t client, uint64_t clock, lk_slice state) {
+  (void)lk_varuint_encode(out, client);
+  (void)lk_varuint_encode(out, clock);
+  (void)lk_lib0_string_encode(out, state);
+}
+
+static lk_err apply(lk_doc_awareness *self, const lk_buf *update, uint64_t now_ms) {
+  lk_err err = lk_buf_err(update);
+  if (err == LK_OK) err = lk_awareness_apply(self->states, lk_buf_slice(update), now_ms);
+  return err == LK_OK ? note_changes(self) : err;
+}
+
+/* The id may have been another member's before. */
+static uint64_t next_clock(const lk_doc_awareness *self, const lk_doc_stand_in *s,
+                           uint64_t date_ms) {
+  uint64_t known = 0, least = lk_doc_stand_in_clock(date_ms);
+  bool is_known = lk_awareness_clock(self->states, s->client, &known);
+  return is_known ? lk_max_u64(least, known + 1) : least;
+}
+
+lk_err lk_doc_awareness_stand_in(lk_doc_awareness *self, uint64_t member, lk_slice state,
+                                 uint64_t date_ms, uint64_t now_ms) {
+  lk_doc_stand_in *s = NULL;
+  lk_buf update;
+  LK_ASSERT(!lk_doc_awareness_has_spoken(self, member));
+  lk_err err = make_states(self, now_ms);
+  if (err == LK_OK) err = need_stand_in(self, member, &s);
+  if (err != LK_OK) return err;
+  uint64_t clock = next_clock(self, s, date_ms);
+  lk_buf_init(&update, self->alloc, self->limits->awareness_bytes);
+  (void)lk_varuint_encode(&update, 1);
+  append_entry(&update, s->client, clock, state);
+  err = apply(self, &update, now_ms);
+  lk_buf_deinit(&update);
+  if (err == LK_OK) s->clock = clock;
+  else if (s->clock == 0) lk_doc_stand_ins_remove(self->stand_ins, member);
+  if (err == LK_OK && self->renew_ms == 0) self->renew_ms = now_ms + LK_AWARENESS_RENEW_MS;
+  return err;
+}
+
+lk_err lk_doc_awareness_stand_down(lk_doc_awareness *self, uint64_t member, uint64_t now_ms) {
+  const lk_doc_stand_in *s = self->stand_ins == NULL
+                                 ? NULL
+                                 : lk_doc_stand_ins_find(self->stand_ins, member);
+  if (s == NULL) return LK_OK;
+  lk_err err = lk_awareness_remove(self->states, &s->client, 1, now_ms);
+  if (err != LK_OK) return err;
+  lk_doc_stand_ins_remove(self->stand_ins, member);
+  if (lk_map_count(&self->stand_ins->members) == 0) self->renew_ms = 0;
+  return note_changes(self);
+}
+
+lk_err lk_doc_awareness_stand_down_all(lk_doc_awareness *self, uint64_t now_ms) {
+  uint32_t cursor = 0;
+  uint64_t member;
+  lk_doc_stand_in *s;
+  lk_err err = LK_OK;
+  while (err == LK_OK && self->stand_ins != NULL &&
+         lk_doc_stand_ins_next(self->stand_ins, &cursor, &member, &s))
+    err = lk_doc_awareness_stand_down(self, member, now_ms);
+  return err;
+}
+
+static lk_err renew(lk_doc_awareness *self, uint64_t now_ms) {
+  uint32_t cursor = 0;
+  uint64_t member;
+  lk_doc_stand_in *s;
+  lk_slice state;
+  lk_buf update;
+  if (self->renew_ms == 0 || now_ms < self->renew_ms) return LK_OK;
+  LK_COVERED(doc_awareness_renews);
+  lk_buf_init(&update, self->alloc, self->limits->awareness_bytes);
+  (void)lk_varuint_encode(&update, lk_map_count(&self->stand_ins->members));
+  while (lk_doc_stand_ins_next(self->stand_ins, &cursor, &member, &s)) {
+    bool is_shown = lk_awareness_get(self->states, s->client, &state);
+    append_entry(&update, s->client, ++s->clock, is_shown ? state : LK_LIT("null"));
+  }
+  lk_err err = apply(self, &update, now_ms);
+  lk_buf_deinit(&update);
+  self->renew_ms = now_ms + LK_AWARENESS_RENEW_MS;
+  return err == LK_ERR_NOMEM ? err : LK_OK;
+}
+
 /* ---- telling ---- */
+
+bool lk_doc_awareness_is_due(const lk_doc_awareness *self, uint64_t now_ms) {
+  return self->told_ms == 0 || now_ms >= self->told_ms + LK_DOC_AWARENESS_MS;
+}
 
 uint64_t lk_doc_awareness_deadline(const lk_doc_awareness *self) {
   if (self->states == NULL) return UINT64_MAX;
   uint64_t deadline = lk_awareness_deadline(self->states);
-  if (lk_map_count(&self->changed) == 0) return deadline;
+  if (self->renew_ms != 0) deadline = lk_min_u64(deadline, self->renew_ms);
+  if (lk_map_count(&self->changed) == 0 && (self->fresh == NULL || lk_map_count(self->fresh) == 0))
+    return deadline;
   return lk_min_u64(deadline, self->told_ms == 0 ? 0 : self->told_ms + LK_DOC_AWARENESS_MS);
 }
 
@@ -250,10 +458,11 @@ static lk_err encode_changed(lk_doc_awareness *self, lk_buf *out) {
 
 lk_err lk_doc_awareness_tick(lk_doc_awareness *self, uint64_t now_ms, lk_buf *out) {
   if (self->states == NULL) return LK_OK;
-  lk_err err = lk_awareness_tick(self->states, now_ms);
+  lk_err err = renew(self, now_ms);
+  if (err == LK_OK) err = lk_awareness_tick(self->states, now_ms);
   if (err == LK_OK) err = note_changes(self);
   if (err != LK_OK || lk_map_count(&self->changed) == 0) return err;
-  if (self->told_ms != 0 && now_ms < self->told_ms + LK_DOC_AWARENESS_MS) return LK_OK;
+  if (!lk_doc_awareness_is_due(self, now_ms)) return LK_OK;
   if ((err = encode_changed(self, out)) != LK_OK) return err;
   self->told_ms = lk_max_u64(now_ms, 1);
   lk_map_deinit(&self->changed);

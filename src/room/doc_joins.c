@@ -180,7 +180,8 @@ static lk_err accept(lk_room *self, const lk_room_input *input, lk_slice payload
 static lk_err join_y(lk_room *self, const lk_room_input *input) {
   lk_err err = accept(self, input, LK_LIT("{}"), LK_DIALECT_YJS);
   if (err == LK_OK) err = lk_doc_room_ask_for_rest(self, input);
-  return err == LK_OK ? lk_doc_room_push_awareness(self, input->member) : err;
+  if (err == LK_OK) err = lk_doc_room_push_awareness(self, input->member);
+  return err == LK_OK ? lk_doc_room_note_hearer(self, input->member) : err;
 }
 
 /* The client comes with another generation. What it has may be content of another document: to merge the two would give text
@@ -260,8 +261,9 @@ lk_err lk_doc_room_on_restore(lk_room *self, const lk_room_input *input) {
   if (lk_slice_find(input->payload, LK_LIT("\"dialect\"")) == LK_SLICE_NONE)
     return lk_doc_room_push_bytes(self, input->member, LK_LIT("awareness"),
                                   lk_slice_of(nobody, sizeof nobody), LK_DIALECT_PLAIN);
-  return lk_doc_room_push_bytes(self, input->member, LK_LIT("yjs"),
-                                lk_slice_of(query, sizeof query), LK_DIALECT_YJS);
+  err = lk_doc_room_push_bytes(self, input->member, LK_LIT("yjs"),
+                               lk_slice_of(query, sizeof query), LK_DIALECT_YJS);
+  return err == LK_OK ? lk_doc_room_note_hearer(self, input->member) : err;
 }
 
 /* ---- who reads too slowly ---- */

@@ -17,6 +17,7 @@
 
 #include "base/map.h"
 #include "room/doc_awareness.h"
+#include "room/doc_bridge.h"
 #include "room/doc_encoded.h"
 #include "room/doc_journal.h"
 #include "room/doc_render.h"
@@ -30,6 +31,7 @@
 typedef struct note {
   bool is_refused; /* its replica has what ours has not */
   bool was_asked;  /* it was sent our state vector */
+  bool hears;      /* it speaks y-protocols, and so hears of awareness */
   uint32_t vector_len;
   uint8_t *vector; /* owned: of the state that it was last told of, while it is behind; else NULL */
   uint32_t subject_len;
@@ -48,8 +50,9 @@ typedef struct lk_doc_work {
 
 /* Who did what: only where somebody has a name, or speaks y-protocols. */
 typedef struct lk_doc_people {
-  lk_map notes;   /* member -> note */
-  lk_map writers; /* client -> its first writer's subject, an owned lk_slice */
+  lk_map notes;     /* member -> note */
+  lk_map writers;   /* client -> its first writer's subject, an owned lk_slice */
+  uint32_t hearers; /* notes of those who hear */
 } lk_doc_people;
 
 struct lk_room {
@@ -66,6 +69,8 @@ struct lk_room {
   uint64_t generation;
   bool generation_is_kept;
   bool keeps_deleted;  /* no garbage collection: there are versions, or may be */
+  bool is_looked_at;   /* LK_ROOM_LOOK */
+  bool is_watching;    /* LK_ROOM_WATCH */
   size_t encoded_most; /* the whole document is no longer than that, encoded */
   lk_doc_work *work;
   lk_doc_people *people; /* NULL where there are none */
@@ -177,6 +182,13 @@ lk_err lk_doc_room_take_awareness(lk_room *self, const lk_room_input *input, lk_
 lk_err lk_doc_room_on_awareness(lk_room *self, const lk_room_input *input);
 /* What all show, to one. */
 lk_err lk_doc_room_push_awareness(lk_room *self, uint64_t member);
+/* |member| speaks y-protocols. */
+lk_err lk_doc_room_note_hearer(lk_room *self, uint64_t member);
+/* Presence: what it wants to know, and what it says. */
+lk_err lk_doc_room_on_look(lk_room *self, const lk_room_input *input);
+lk_err lk_doc_room_on_seen(lk_room *self, const lk_room_input *input);
+/* A member has left, and was forgotten. */
+lk_err lk_doc_room_unsee(lk_room *self, const lk_room_input *input);
 /* What changed, to all, where it is time. */
 lk_err lk_doc_room_tell_awareness(lk_room *self, uint64_t now_ms);
 /* One awareness update of several. */

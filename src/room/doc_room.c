@@ -11,7 +11,7 @@
  * when it is durable, and who joins meanwhile, or asks what there is, is answered when that is (room/held.h).
  *
  * What is written down and who waits for it: doc_journal.h. What who joins is given: doc_encoded.h. What members show
- * each other: doc_awareness.h. The other files of this room: doc_parts.h.
+ * each other: doc_awareness.h, and doc_shown.c, where that meets presence. The other files of this room: doc_parts.h.
  *
  * Effects point to what lives as long as they: the input, the journal's records, |text|. Each step puts at most one
  * payload into |text|; other things that are made for one effect are copied. */
@@ -30,8 +30,9 @@ static lk_err arm_timer(lk_room *self) {
 static lk_err on_leave(lk_room *self, const lk_room_input *input) {
   lk_doc_room_forget_note(self, input->member);
   lk_held_forget(&self->work->held, input->member);
-  if (self->awareness == NULL) return LK_OK;
+  if (self->awareness == NULL) return lk_doc_room_unsee(self, input);
   lk_err err = lk_doc_awareness_leave(self->awareness, input->member, input->now_ms);
+  if (err == LK_OK) err = lk_doc_room_unsee(self, input);
   return err == LK_OK ? lk_doc_room_tell_awareness(self, input->now_ms) : err;
 }
 
@@ -104,12 +105,35 @@ static lk_err on_create(lk_room *self, const lk_room_input *input) {
   return lk_doc_room_on_client_update(self, input);
 }
 
+/* Which document this is, and how far it has come: its generation in eight bytes, big endian, and its state vector. */
+static lk_err on_position(lk_room *self, const lk_room_input *input) {
+  uint8_t generation[8];
+  if (!self->generation_is_kept)
+    return lk_doc_room_refuse(self, input, NULL, LK_ERR_NOT_FOUND, LK_LIT("topic"));
+  lk_err err = lk_doc_room_wake(self, input);
+  lk_buf *out = &self->work->text;
+  if (err != LK_OK) return err;
+  lk_store_be64(generation, self->generation);
+  lk_buf_truncate(out, 0);
+  (void)lk_buf_append(out, lk_slice_of(generation, sizeof generation));
+  err = lk_doc_state_vector(self->doc, out);
+  if (err != LK_OK) return err;
+  return lk_doc_room_push_kept(self, (lk_room_effect){ .kind = LK_ROOM_REPLY,
+                                                       .is_reading = true,
+                                                       .member = input->member,
+                                                       .request = input->request,
+                                                       .ok = true,
+                                                       .binary = true,
+                                                       .payload = lk_buf_slice(out) });
+}
+
 /* Who is in no room can ask what it says, and add to it. */
 static lk_err on_query(lk_room *self, const lk_room_input *input) {
   if (lk_slice_equal(input->event, LK_LIT("create"))) return on_create(self, input);
   if (lk_slice_equal(input->event, LK_LIT("client_update")))
     return lk_doc_room_on_client_update(self, input);
   if (lk_slice_equal(input->event, LK_LIT("read"))) return on_read(self, input);
+  if (lk_slice_equal(input->event, LK_LIT("position"))) return on_position(self, input);
   if (lk_doc_room_is_of_versions(input->event)) return lk_doc_room_on_version(self, input);
   return lk_doc_room_refuse(self, input, NULL, LK_ERR_UNKNOWN_EVENT, LK_SLICE_EMPTY);
 }
@@ -132,6 +156,8 @@ static lk_err run(lk_room *self, const lk_room_input *input) {
   case LK_ROOM_TICK: return on_tick(self, input);
   case LK_ROOM_LAG: return lk_doc_room_on_lag(self, input);
   case LK_ROOM_CATCH_UP: return lk_doc_room_on_catch_up(self, input);
+  case LK_ROOM_LOOK: return lk_doc_room_on_look(self, input);
+  case LK_ROOM_SEEN: return lk_doc_room_on_seen(self, input);
   case LK_ROOM_RENDER: return lk_doc_room_tell_page(self, input);
   }
   LK_UNREACHABLE();
@@ -194,6 +220,7 @@ const lk_room_kind lk_doc_room_kind = {
   .has_cursors = true,
   .has_replicas = true,
   .catches_up = true,
+  .knows_people = true,
   .renders = true,
   .merge = merge,
 };

@@ -14,9 +14,12 @@
  *   server_update  to the others, dressed as each of them reads bytes
  *   sync           {state_vector}                            ok {history, state_vector}, as a join
  *   read           {as, root?}: room/doc_query.h; also asked by who is not in the room
+ *   position       asked by who is not in the room alone: ok, bytes: the generation, big endian, and the state vector;
+ *                  LK_ERR_NOT_FOUND where nobody has written yet
  *   awareness      {bin} or {b64} or bytes, both ways: y-protocols' awareness
  *   versions, version_save, version_read, version_compare, version_restore, version_delete: docs/reference/channels.md; also
  *                  asked by who is not in the room
+ *   versions_changed {change, id, ...}    to all, when that is durable
  *   yjs, yjs_sync  y-protocols' messages as bytes, both ways: who sends one is answered in kind from then on
  *
  * Each update is taken into the document before it is acknowledged or passed on, so nobody hears of one that is

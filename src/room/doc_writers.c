@@ -7,6 +7,7 @@ static lk_err make_people(lk_room *self) {
   if (self->people != NULL) return LK_OK;
   self->people = lk_alloc_bytes(self->env->alloc, sizeof *self->people);
   if (self->people == NULL) return LK_ERR_NOMEM;
+  *self->people = (lk_doc_people){ 0 };
   lk_map_init(&self->people->notes, self->env->alloc, sizeof(note), UINT32_MAX / 4, self->seed);
   lk_map_init(&self->people->writers, self->env->alloc, sizeof(lk_slice),
               self->limits->doc_clients_count, self->seed);
@@ -46,6 +47,7 @@ void lk_doc_room_forget_note(lk_room *self, uint64_t member) {
   if (n == NULL) return;
   lk_free_bytes(self->env->alloc, n->subject, n->subject_len);
   lk_free_bytes(self->env->alloc, n->vector, n->vector_len);
+  if (n->hears) self->people->hearers--;
   (void)lk_map_remove(&self->people->notes, key_of(member, bytes));
 }
 

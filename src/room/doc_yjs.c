@@ -117,5 +117,6 @@ lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input) {
  * read. */
 lk_err lk_doc_room_on_yjs_sync(lk_room *self, const lk_room_input *input) {
   lk_err err = lk_doc_room_on_yjs(self, input);
-  return err == LK_OK ? lk_doc_room_push_awareness(self, input->member) : err;
+  if (err == LK_OK) err = lk_doc_room_push_awareness(self, input->member);
+  return err == LK_OK ? lk_doc_room_note_hearer(self, input->member) : err;
 }

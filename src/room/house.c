@@ -186,6 +186,8 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
                       .storage = options->storage,
                       .memory = options->memory,
                       .policy = options->policy != NULL ? options->policy : &preset,
+                      .index = options->index,
+                      .houses_count = options->houses_count,
                       .turns = 1,
                       .journal_state = JOURNAL_ENDED,
                       .journal_err = LK_ERR_CANCELED,
@@ -205,6 +207,7 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   lk_buf_init(&self->kept, alloc, lk_house_kept_bytes_max(options->limits));
   lk_house_draw_seed(self, seed);
   lk_tails_init(&self->tails, alloc, seed);
+  lk_house_init_names(self);
   lk_house_init_news(self);
   lk_house_init_journal(self, options->index);
   for (uint32_t i = 0; i < self->edges_count; i++) {
@@ -232,6 +235,7 @@ void lk_house_close(lk_house *self) {
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->kept);
   lk_tails_deinit(&self->tails);
+  lk_house_deinit_names(self);
   lk_house_deinit_news(self);
   lk_journal_deinit(&self->journal);
   lk_free_bytes(self->env->alloc, self, sizeof *self);

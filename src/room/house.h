@@ -52,6 +52,7 @@ typedef struct lk_house_options {
   uint32_t
       index; /* of this house among those that share the storage. A topic must always be the same
                            one's: its records are in that house's journal */
+  uint32_t houses_count; /* that do. 0: it has it for itself */
 } lk_house_options;
 
 /* Each edge is greeted: that is in its output. LK_ERR_NOMEM. */

@@ -127,7 +127,26 @@ static void answer_deletions(entry *e, lk_err err) {
   }
 }
 
-/* All that is kept of |e| is gone, or |err| says why not. */
+void lk_house_tell_deletion(entry *e, uint64_t index) {
+  lk_house *house = e->house;
+  lk_house_note_deletion(house, entry_topic(e), index, e->scroll != NULL);
+  house->news.is_landing = lk_room_policy_is_watched(house->policy, entry_topic(e));
+  for (lk_link *at = e->waiting.first; at != NULL; at = at->next) {
+    const waiting_input *w = LK_CONTAINER(at, const waiting_input, link);
+    if (is_deletion(w)) lk_house_note_author(e, w->member, w->request);
+  }
+  house->news.is_landing = false;
+}
+
+static bool was_asked_to_delete(const entry *e) {
+  for (lk_link *at = e->waiting.first; at != NULL; at = at->next) {
+    if (is_deletion(LK_CONTAINER(at, const waiting_input, link))) return true;
+  }
+  return false;
+}
+
+/* All that is kept of |e| is gone, or |err| says why not. What was durable is told of since its tombstone is; what was in memory
+ * and idle went as it was bound to, and nobody is told. */
 static void end_erasing(entry *e, lk_err err) {
   lk_house *house = e->house;
   const lk_tail *tail = lk_tails_find(&house->tails, entry_topic(e));
@@ -135,6 +154,9 @@ static void end_erasing(entry *e, lk_err err) {
     lk_tails_drop(&house->tails, entry_topic(e), tail->doomed);
     lk_house_retire(house);
   }
+  if (err == LK_OK && e->scroll != NULL && e->index > 0 && was_asked_to_delete(e))
+    lk_house_tell_deletion(e, e->index + 1);
+  if (err == LK_OK && e->scroll == NULL) lk_house_name_is_erased(house, entry_topic(e));
   if (err == LK_OK) house->stats.erased++;
   if (err == LK_OK) lk_trace_emit(house->env, LK_TRACE_room_erased, 0, 0, entry_topic(e));
   e->is_doomed = e->is_erasing = false;
@@ -161,6 +183,7 @@ static void finish_closing(entry *e) {
   }
   e->state = ENTRY_GONE;
   (void)lk_map_remove(&e->house->entries, entry_topic(e));
+  lk_house_settle_name(e->house, entry_topic(e));
   lk_list_push_last(&e->house->gone, &e->idle_link);
 }
 
@@ -200,6 +223,7 @@ void lk_house_drop_room(entry *e, lk_err why) {
   e->applied_count = 0;
   lk_house_forget_recovered(e);
   lk_attendance_deinit(&e->attendance);
+  e->is_watched = false;
   e->number = ++house->entries_made;
   lk_house_stop_timers(e);
   e->is_snapshotting = e->is_leaving = false;

@@ -42,7 +42,8 @@ static lk_attendance_context attendance_context(entry *e) {
                                   .limits = house->limits,
                                   .node = { house->generation, e->number },
                                   .entropy = lk_prng_u64(&house->ids),
-                                  .now_ms = house->now_ms };
+                                  .now_ms = house->now_ms,
+                                  .is_watched = e->is_watched };
 }
 
 /* What changed is told when the window ends. Without memory for the timer it is told with a later change. */
@@ -83,14 +84,60 @@ static void tell_presence(entry *e, lk_bus_audience audience, lk_slice event, lk
   }
 }
 
+/* What |number| shows by itself, or that it shows nothing. May drop the room. */
+static void tell_seen(entry *e, uint64_t number) {
+  const member *m = lk_house_find_member(e->house, number);
+  lk_room_input input = { .kind = LK_ROOM_SEEN, .member = number };
+  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
+  if (!lk_attendance_shown_by(&e->attendance, number, &input.event, &input.payload))
+    input.event = input.payload = LK_SLICE_EMPTY;
+  lk_house_run_room(e, input);
+}
+
+/* A room that knows people from elsewhere says what it knows, and is told what they show. May drop the room. */
+static void ask_who_is_there(entry *e) {
+  lk_map fresh;
+  lk_slice key;
+  void *value;
+  uint32_t cursor = 0;
+  if (!e->kind->knows_people) return;
+  if (lk_attendance_begins(&e->attendance))
+    lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  if (e->state != ENTRY_OPEN) return;
+  lk_attendance_context context = attendance_context(e);
+  if (!lk_attendance_take_fresh(&e->attendance, &context, &fresh)) return;
+  while (e->state == ENTRY_OPEN && lk_map_next(&fresh, &cursor, &key, &value))
+    tell_seen(e, lk_load_le64(key.ptr));
+  lk_map_deinit(&fresh);
+}
+
 /* First the changes, to those who know the rest; then the state, to those who know nothing. */
 void lk_house_tell_attendance(entry *e) {
   lk_slice diff, state;
+  ask_who_is_there(e);
+  if (e->state != ENTRY_OPEN) return;
   lk_err err = lk_attendance_tick(&e->attendance, e->house->now_ms, &diff, &state);
   if (err == LK_OK) {
     tell_presence(e, LK_BUS_HEARERS, LK_LIT("presence_diff"), diff);
     tell_presence(e, LK_BUS_WAITERS, LK_LIT("presence_state"), state);
   }
+  watch_presence(e);
+}
+
+/* What the room knows of a member, from elsewhere. */
+static void do_show(entry *e, const lk_room_effect *effect) {
+  const member *m = lk_house_find_member(e->house, effect->member);
+  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
+  lk_attendance_context context = attendance_context(e);
+  lk_attendance_show(&e->attendance, &context, effect->member, effect->event, effect->payload);
+  watch_presence(e);
+}
+
+static void do_watch(entry *e, const lk_room_effect *effect) {
+  e->is_watched = effect->ok;
+  if (!e->is_watched) return;
+  lk_attendance_context context = attendance_context(e);
+  lk_attendance_recall(&e->attendance, &context);
   watch_presence(e);
 }
 
@@ -210,8 +257,8 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
 }
 
 static lk_mark mark_of(const entry *e, const asked *a) {
-  uint32_t index = edge_of(a->member);
-  return (lk_mark){ e->house->edges[index].generation, a->request, index };
+  uint32_t from = edge_of(a->member);
+  return (lk_mark){ e->house->edges[from].generation, a->request, from };
 }
 
 /* Every open request that no record covered yet is in this one, but those after |turn_last|, of which a later one tells
@@ -294,7 +341,7 @@ static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
   LK_ASSERT(e->is_snapshotting && !lk_keeper_is_busy(&e->keeper));
   lk_house_prune_applied(e);
   lk_buf_truncate(&house->kept, 0);
-  (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled);
+  (void)lk_kept_encode_snapshot_head(&house->kept, e->journaled, entry_topic(e));
   if (effect->is_ahead) encode_all_marks(e, &house->kept);
   else encode_marks(e, 0, durable_marks(e), &house->kept);
   lk_err err = lk_buf_append(&house->kept, effect->payload);
@@ -330,6 +377,8 @@ static void entry_drain(entry *e) {
     case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
     case LK_ROOM_SKIP: lk_house_skip(e, effect.member); break;
     case LK_ROOM_RESUME: lk_house_resume(e, effect.member); break;
+    case LK_ROOM_SHOW: do_show(e, &effect); break;
+    case LK_ROOM_WATCH: do_watch(e, &effect); break;
     case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
     }
   }

@@ -142,6 +142,7 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
   lk_keeper_init(&e->keeper, alloc, storage, entry_topic(e), lk_house_kept_bytes_max(self->limits),
                  e);
   *(entry **)slot = e;
+  lk_house_name_is_there(self, topic);
   *out = e;
   return LK_OK;
 }
@@ -255,6 +256,8 @@ void lk_house_slots_are_loaded(entry *e) {
     e->house->busy_count++;
     lk_scroll_load(e->scroll);
   } else {
+    if (e->scroll == NULL && e->keeper.number > 0)
+      lk_house_name_is_kept(e->house, entry_topic(e));
     lk_house_open_and_let_in(e, lk_keeper_state(&e->keeper), e->keeper.intact, e->keeper.result);
   }
 }
@@ -435,12 +438,14 @@ static lk_err read_kept(entry *e, lk_slice rest, lk_slice *bytes) {
 
 /* Nothing was ever kept where |kept| is empty. */
 static lk_err read_snapshot(entry *e, lk_slice kept, lk_slice *state) {
-  lk_slice rest;
+  lk_slice topic = LK_SLICE_EMPTY, rest;
   uint64_t index = 0;
   *state = LK_SLICE_EMPTY;
   e->journaled = 0;
   if (kept.len == 0) return LK_OK;
-  lk_err err = lk_kept_decode_snapshot(kept, &index, &rest);
+  lk_err err = lk_kept_decode_snapshot(kept, &index, &topic, &rest);
+  if (err == LK_OK && topic.len > 0 && !lk_slice_equal(topic, entry_topic(e)))
+    err = LK_ERR_CORRUPT; /* somebody moved the file */
   if (err == LK_OK) err = read_kept(e, rest, state);
   /* Later than all that the journal has: it lost records, and would give their numbers to others, which this
    * room would then take for old. */

@@ -135,6 +135,7 @@ static void on_kept(entry *e) {
     if (e->scroll != NULL) {
       cut_scroll(e);
     } else {
+      lk_house_name_is_kept(e->house, entry_topic(e));
       lk_tails_drop(&e->house->tails, entry_topic(e), e->keeping);
       lk_house_retire(e->house);
     }
@@ -256,7 +257,8 @@ static void doom_tail(entry *e) {
 /* The record of |e| is durable. */
 static void land(entry *e) {
   if (e->is_tombstone) doom_tail(e);
-  if (!e->is_tombstone)
+  if (e->is_tombstone) lk_house_tell_deletion(e, e->index);
+  else
     lk_house_note_news(e->house, entry_topic(e), e->index, e->scroll != NULL);
   lk_house_forget_flight(e);
   e->house->stats.journals++;
@@ -294,7 +296,9 @@ static lk_err note_record(lk_house *self, const lk_journal_event *event) {
   if (err == LK_OK) err = lk_tails_make(&self->tails, topic, rest, &item);
   if (err != LK_OK) return err;
   lk_tails_put(&self->tails, item, event->index);
+  lk_house_name_is_there(self, topic);
   if (is_tombstone) lk_tails_doom(&self->tails, item);
+  if (is_tombstone) lk_house_note_deletion(self, topic, event->index, false);
   else lk_house_note_news(self, topic, event->index, false);
   return LK_OK;
 }
@@ -324,6 +328,7 @@ static void on_journal_opened(lk_house *self, uint64_t index) {
     lk_house_journal_is_open(*(entry **)value);
   }
   finish_deletions(self);
+  lk_house_begin_scan(self);
 }
 
 /* |e| has to do with the journal, which is gone. */
@@ -423,6 +428,8 @@ static void take_completion(lk_house *self, lk_io *io) {
     lk_house_poll_journal(self);
   } else if (io == &self->revival.io) {
     lk_house_advance_revival(self);
+  } else if (lk_house_is_of_scan(self, io)) {
+    lk_house_advance_scan(self, io);
   } else if (io == &self->ballast.io) {
     lk_house_advance_ballast(self);
   } else {

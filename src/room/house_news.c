@@ -10,6 +10,7 @@
  *   "changes" {"after": 17, "serial": 4}      by an edge that may administer; at most one waits, and a new one sends the old one home
  *   ok {"serial": 5, "upto": 21, "more": false, "changes": [{"topic": "doc:a", "sequence": 21, "changes": 3, "first": MS,
  *       "last": MS, "memory": false, "by": ["ann"]}]}
+ *       and "deleted": true where that is what happened last, "anew": true where it happened before
  *
  * Nothing that was acknowledged to a client may be forgotten here before somebody else has it. For topics of level memory the
  * serial sees to that while this process lives, and their files do not outlive it by much. For durable ones |upto| is an index of the
@@ -36,7 +37,9 @@ typedef struct news {
   uint64_t first_ms; /* the date; 0: not known */
   uint64_t last_ms;
   bool is_memory;
-  lk_buf by; /* names, each with a byte of length in front */
+  bool is_deleted; /* that is what happened last */
+  bool is_anew;    /* it happened before that */
+  lk_buf by;       /* names, each with a byte of length in front */
   uint32_t topic_len;
   uint8_t topic[];
 } news;
@@ -118,7 +121,7 @@ static void add_name(news *n, lk_slice name) {
 
 static void answer_waiting(lk_house *self);
 
-void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_memory) {
+static void note(lk_house *self, lk_slice topic, uint64_t index, bool is_memory, bool is_deleted) {
   if (!is_watching(self) || !lk_room_policy_is_watched(self->policy, topic)) return;
   if (!is_memory && index <= self->news.after) return; /* whoever asks has it */
   news **found = lk_map_get(&self->news.topics, topic);
@@ -131,6 +134,16 @@ void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_
     n->first_index = index;
     n->first_ms = n->last_ms;
   }
+  if (!is_deleted) n->is_anew |= n->is_deleted;
+  n->is_deleted = is_deleted;
+}
+
+void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_memory) {
+  note(self, topic, index, is_memory, false);
+}
+
+void lk_house_note_deletion(lk_house *self, lk_slice topic, uint64_t index, bool is_memory) {
+  note(self, topic, index, is_memory, true);
 }
 
 /* ---- who ---- */
@@ -184,6 +197,7 @@ static void untell(lk_house *self, news *old) {
     n->first_index = lk_min_u64(n->first_index, old->first_index);
     n->first_ms = lk_min_u64(n->first_ms, old->first_ms);
     n->changes += old->changes;
+    n->is_anew |= !n->is_deleted && (old->is_anew || old->is_deleted);
     for (size_t at = 0; at < old->by.len; at += 1u + old->by.ptr[at])
       add_name(n, lk_slice_of(old->by.ptr + at + 1, old->by.ptr[at]));
     free_news(self, old);
@@ -219,6 +233,12 @@ static void write_text(lk_json_writer *w, const char *name, uint64_t value) {
   (void)lk_json_write_u64(w, value);
 }
 
+static void write_flag(lk_json_writer *w, const char *name, bool value) {
+  if (!value) return;
+  (void)lk_json_write_key(w, lk_slice_cstr(name));
+  (void)lk_json_write_bool(w, true);
+}
+
 static void write_news(const news *n, lk_json_writer *w) {
   (void)lk_json_begin_object(w);
   (void)lk_json_write_key(w, LK_LIT("topic"));
@@ -234,6 +254,8 @@ static void write_news(const news *n, lk_json_writer *w) {
   for (size_t at = 0; at < n->by.len; at += 1u + n->by.ptr[at])
     (void)lk_json_write_string(w, lk_slice_of(n->by.ptr + at + 1, n->by.ptr[at]));
   (void)lk_json_end_array(w);
+  write_flag(w, "deleted", n->is_deleted);
+  write_flag(w, "anew", n->is_anew && !n->is_deleted);
   (void)lk_json_end_object(w);
 }
 

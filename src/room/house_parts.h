@@ -7,6 +7,7 @@
  *   house_closing.c   and its end: dropping, closing, erasing
  *   house_revival.c   what a house of before had in memory
  *   house_queries.c   requests from nobody who is in a room
+ *   house_names.c     which topics there are, in memory or not
  *   house_pace.c      members that are served less often
  *   house_lag.c       members that read too slowly
  *   house_effects.c   inputs to a room, and what follows from them; presence
@@ -30,6 +31,7 @@
 #include "room/attendance.h"
 #include "room/kept.h"
 #include "room/keeper.h"
+#include "room/names.h"
 #include "room/scroll.h"
 #include "room/tails.h"
 
@@ -134,6 +136,7 @@ struct entry {
   bool is_erasing;      /* it is going */
   bool is_snapshotting; /* from SNAPSHOT to the keeper's completion */
   bool is_leaving;      /* and then it is put away */
+  bool is_watched;      /* the room wants to know what members show in presence */
   bool has_let_in;      /* somebody whose join was answered late: what it said meanwhile may wait */
   size_t kept_len;      /* of the last snapshot */
   lk_list waiting;      /* inputs, in order of arrival */
@@ -199,6 +202,10 @@ typedef struct ballast {
   bool is_held;
 } ballast;
 
+/* Names of what is kept are looked for in the storage: see house_names.c. */
+typedef struct lk_house_scan lk_house_scan;
+typedef enum scan_state { SCAN_NONE, SCAN_RUNS, SCAN_DONE } scan_state;
+
 struct lk_house {
   const lk_env *env;
   const lk_env *awake; /* the rooms': or NULL */
@@ -206,6 +213,12 @@ struct lk_house {
   lk_storage *storage; /* of level durable, or NULL */
   lk_storage *memory;  /* of level memory, or NULL */
   const lk_room_policy *policy;
+  uint32_t index; /* of this house among |houses_count| that share the storage */
+  uint32_t houses_count;
+  lk_names names;      /* of all topics that there are */
+  lk_house_scan *scan; /* SCAN_RUNS */
+  scan_state scan_state;
+  bool lacks_names; /* there was no space for one */
   revival revival;
   uint64_t generation;
   uint64_t turns; /* one for each request that its rooms were given */
@@ -364,6 +377,8 @@ void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err er
 void lk_house_sweep(lk_house *self);
 /* The room goes; its members are told why, so that they come back. */
 void lk_house_drop_room(entry *e, lk_err why);
+/* Nothing that was kept of |e| up to |index| counts any more: whoever asks hears that it was deleted, and by whom. */
+void lk_house_tell_deletion(entry *e, uint64_t index);
 /* |e| is closing, and what was under way has ended with |err|. */
 void lk_house_closing_goes_on(entry *e, lk_err err);
 
@@ -371,6 +386,26 @@ void lk_house_closing_goes_on(entry *e, lk_err err);
 
 void lk_house_begin_revival(lk_house *self);
 void lk_house_advance_revival(lk_house *self);
+
+/* ---- house_names.c ---- */
+
+void lk_house_init_names(lk_house *self);
+void lk_house_deinit_names(lk_house *self);
+/* There is an entry of |topic|, or a tail. */
+void lk_house_name_is_there(lk_house *self, lk_slice topic);
+/* The storage has a snapshot of it, of level durable. */
+void lk_house_name_is_kept(lk_house *self, lk_slice topic);
+/* It has none any more. */
+void lk_house_name_is_erased(lk_house *self, lk_slice topic);
+/* Its entry is gone: perhaps nothing is left of it. */
+void lk_house_settle_name(lk_house *self, lk_slice topic);
+/* Whether a topic that the index has, with |flags|, is there for others. */
+bool lk_house_has_topic(const lk_house *self, lk_slice topic, uint8_t flags);
+bool lk_house_knows_all_names(const lk_house *self);
+/* Unless it is under way or done; when the journal is open. */
+void lk_house_begin_scan(lk_house *self);
+bool lk_house_is_of_scan(const lk_house *self, const lk_io *io);
+void lk_house_advance_scan(lk_house *self, lk_io *io);
 
 /* ---- house_queries.c ---- */
 
@@ -383,6 +418,8 @@ void lk_house_init_news(lk_house *self);
 void lk_house_deinit_news(lk_house *self);
 /* A record of |topic| is kept, at |index| of its journal. */
 void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_memory);
+/* The same: it was deleted. */
+void lk_house_note_deletion(lk_house *self, lk_slice topic, uint64_t index, bool is_memory);
 /* Who |number| is, a member, or an edge that asks |request| for nobody who is in a room. Without memory he has no name. */
 void lk_house_note_subject(lk_house *self, uint64_t number, uint64_t request, lk_slice subject);
 void lk_house_forget_subject(lk_house *self, uint64_t number, uint64_t request);
@@ -438,6 +475,7 @@ void lk_house_send_to_all(entry *e, const lk_room_effect *effect);
 
 void lk_house_leave_attendance(entry *e, uint64_t number);
 void lk_house_repeat_attendance(entry *e, uint64_t number);
+/* May drop the room. */
 void lk_house_tell_attendance(entry *e);
 void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
                                 lk_slice payload);

@@ -3,11 +3,12 @@
  *   about a topic          its room answers; the room is opened for it and goes when it has been idle, like any other
  *   "delete" of a topic    the house itself, for those who may administer: all that is kept of it is erased, durably.
  *                          Members are out first, with the reason "deleted"; ok {}, or error {"reason": ...}
- *   "topics" of ""         the house itself, likewise: {"after": "doc:a", "limit": 100}, neither of which must be there
+ *   "topics" of ""         the house itself, likewise: {"after": "doc:a", "prefix": "doc:", "limit": 100}, none of which must
+ *                          be there
  *                          ok {"topics": [{"topic": "doc:b", "members": 2, "level": "durable", "open": true,
- *                          "bytes": 120}, ...], "more": true}
- *                          Those that are open, and those with records that no snapshot has. A storage finds topics by
- *                          their names and not the other way round: durable ones that were put away are not listed.
+ *                          "bytes": 120}, ...], "more": true, "complete": true}
+ *                          All that are open or kept, in order of name; not |complete| while names are still looked for
+ *                          (house_names.c). |bytes| is said of those that are open, or have records that no snapshot has.
  *   "changes" of ""      the house itself, likewise: which topics have changed (house_news.c)
  *
  * A query has no member: its number is that of its edge alone. It counts among the requests whose changes are marked in
@@ -24,47 +25,32 @@
 
 typedef struct listing {
   lk_slice after;
+  lk_slice prefix;
   uint64_t limit;
-  lk_slice *topics; /* in order; borrowed from entries and tails */
+  lk_slice *topics; /* in order; borrowed from the names */
   size_t count;
   bool more;
 } listing;
 
-/* |topic| comes in where it is among the first |limit| behind |after|. */
-static void offer(listing *self, lk_slice topic) {
-  size_t at = self->count;
-  if (lk_slice_compare(topic, self->after) <= 0) return;
-  while (at > 0 && lk_slice_compare(self->topics[at - 1], topic) > 0) at--;
-  if (at > 0 && lk_slice_equal(self->topics[at - 1], topic)) return;
-  if (at == self->limit) {
-    self->more = true;
-    return;
-  }
-  if (self->count == self->limit) self->more = true;
-  else self->count++;
-  memmove(&self->topics[at + 1], &self->topics[at], (self->count - at - 1) * sizeof *self->topics);
-  self->topics[at] = topic;
-}
-
-static void offer_all(lk_house *self, listing *out) {
-  uint32_t cursor = 0;
+/* The first |limit| that begin with |prefix|, behind |after|. */
+static void gather(const lk_house *self, listing *out) {
+  bool is_behind = lk_slice_compare(out->after, out->prefix) > 0;
+  lk_names_cursor at = lk_names_seek(&self->names, is_behind ? out->after : out->prefix);
   lk_slice topic;
-  void *value;
-  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
-    const entry *e = *(entry **)value;
-    if (e->state != ENTRY_GONE && !e->is_doomed) offer(out, topic);
-  }
-  cursor = 0;
-  while (lk_map_next(&self->tails.tails, &cursor, &topic, &value)) {
-    const lk_tail *tail = *(lk_tail **)value;
-    if (tail->doomed == 0 && tail->items.count > 0) offer(out, topic);
+  uint8_t flags;
+  while (lk_names_next(&self->names, &at, &topic, &flags)) {
+    if (!lk_slice_starts_with(topic, out->prefix)) return;
+    if (lk_slice_equal(topic, out->after) || !lk_house_has_topic(self, topic, flags)) continue;
+    out->more = out->count == out->limit;
+    if (out->more) return;
+    out->topics[out->count++] = topic;
   }
 }
 
 static void write_topic(const lk_house *self, lk_slice topic, lk_json_writer *out) {
   const entry *e = lk_house_find_entry(self, topic);
   const lk_tail *tail = lk_tails_find(&self->tails, topic);
-  bool is_memory = e != NULL ? e->scroll != NULL || self->storage == NULL : tail == NULL;
+  bool is_memory = e != NULL && (e->scroll != NULL || self->storage == NULL);
   uint64_t bytes = e != NULL ? e->kept_len : 0;
   if (e != NULL && e->scroll != NULL) bytes += lk_scroll_bytes(e->scroll);
   else if (tail != NULL) bytes += tail->bytes;
@@ -77,8 +63,10 @@ static void write_topic(const lk_house *self, lk_slice topic, lk_json_writer *ou
   lk_json_write_string(out, is_memory ? LK_LIT("memory") : LK_LIT("durable"));
   lk_json_write_key(out, LK_LIT("open"));
   lk_json_write_bool(out, e != NULL && e->state == ENTRY_OPEN);
-  lk_json_write_key(out, LK_LIT("bytes"));
-  lk_json_write_u64(out, bytes);
+  if (e != NULL || tail != NULL) {
+    lk_json_write_key(out, LK_LIT("bytes"));
+    lk_json_write_u64(out, bytes);
+  }
   lk_json_end_object(out);
 }
 
@@ -92,22 +80,28 @@ static lk_err write_listing(const lk_house *self, const listing *from, lk_buf *t
   lk_json_end_array(&out);
   lk_json_write_key(&out, LK_LIT("more"));
   lk_json_write_bool(&out, from->more);
+  lk_json_write_key(&out, LK_LIT("complete"));
+  lk_json_write_bool(&out, lk_house_knows_all_names(self));
   lk_json_end_object(&out);
   return lk_json_writer_finish(&out);
 }
 
 /* What the payload says; nothing is as good as {}. */
 static lk_err read_page(lk_house *self, lk_slice payload, lk_arena *scratch, listing *out) {
-  lk_json_member members[2] = { { .name = LK_LIT("after") }, { .name = LK_LIT("limit") } };
+  lk_json_member members[] = { { .name = LK_LIT("after") },
+                               { .name = LK_LIT("limit") },
+                               { .name = LK_LIT("prefix") } };
   lk_json_reader in;
   *out = (listing){ .limit = PAGE_PRESET };
   if (payload.len == 0) return LK_OK;
   lk_err err = lk_json_reader_init(&in, payload, self->limits, scratch);
-  if (err == LK_OK) err = lk_json_read_members(&in, members, 2);
+  if (err == LK_OK) err = lk_json_read_members(&in, members, 3);
   if (err == LK_OK && members[0].value.kind != LK_JSON_ABSENT)
     err = lk_json_get_string(&members[0].value, &out->after);
   if (err == LK_OK && members[1].value.kind != LK_JSON_ABSENT)
     err = lk_json_get_u64(&members[1].value, &out->limit);
+  if (err == LK_OK && members[2].value.kind != LK_JSON_ABSENT)
+    err = lk_json_get_string(&members[2].value, &out->prefix);
   if (err == LK_OK && (out->limit == 0 || out->limit > PAGE_MAX)) err = LK_ERR_RANGE;
   return err;
 }
@@ -124,7 +118,8 @@ static void answer_topics(lk_house *self, uint64_t number, const lk_bus_message 
     if (page.topics == NULL) err = LK_ERR_NOMEM;
   }
   if (err == LK_OK) {
-    offer_all(self, &page);
+    lk_house_begin_scan(self); /* where it found no memory, or failed */
+    gather(self, &page);
     err = write_listing(self, &page, &text);
     lk_free_array(self->env->alloc, page.topics, (size_t)page.limit, sizeof *page.topics);
   }

@@ -3,7 +3,8 @@
 
 #include "codec/varint.h"
 
-#define SNAPSHOT_VERSION 2 /* 1 had no index, and its state was all there was */
+#define SNAPSHOT_VERSION 3 /* 1 had no index, and its state was all there was */
+#define VERSION_WITHOUT_TOPIC 2
 
 lk_err lk_kept_encode_mark(lk_buf *out, const lk_mark *mark) {
   (void)lk_varuint_encode(out, mark->edge);
@@ -46,17 +47,23 @@ lk_err lk_kept_decode_record(lk_slice body, lk_slice *topic, lk_slice *rest) {
   return err;
 }
 
-lk_err lk_kept_encode_snapshot_head(lk_buf *out, uint64_t index) {
+lk_err lk_kept_encode_snapshot_head(lk_buf *out, uint64_t index, lk_slice topic) {
   (void)lk_buf_append_u8(out, SNAPSHOT_VERSION);
-  return lk_varuint_encode(out, index);
+  (void)lk_varuint_encode(out, index);
+  (void)lk_varuint_encode(out, topic.len);
+  return lk_buf_append(out, topic);
 }
 
-lk_err lk_kept_decode_snapshot(lk_slice bytes, uint64_t *index, lk_slice *rest) {
+lk_err lk_kept_decode_snapshot(lk_slice bytes, uint64_t *index, lk_slice *topic, lk_slice *rest) {
   lk_reader in = lk_reader_of(bytes);
+  uint64_t len = 0;
   uint8_t version;
   lk_err err = lk_reader_u8(&in, &version);
-  if (err == LK_OK && version != SNAPSHOT_VERSION) return LK_ERR_VERSION;
+  if (err == LK_OK && version != SNAPSHOT_VERSION && version != VERSION_WITHOUT_TOPIC)
+    return LK_ERR_VERSION;
   if (err == LK_OK) err = lk_varuint_decode(&in, UINT64_MAX, index);
+  if (err == LK_OK && version == SNAPSHOT_VERSION) err = lk_varuint_decode(&in, UINT64_MAX, &len);
+  if (err == LK_OK) err = lk_reader_bytes(&in, len, topic);
   if (err == LK_OK) *rest = lk_reader_rest(&in);
   return err;
 }

@@ -36,6 +36,10 @@ typedef enum lk_room_input_kind {
   LK_ROOM_QUERY, /* member, request, event, payload, binary: like MESSAGE, from nobody who is in the room */
   LK_ROOM_LAG,      /* member: kinds that catch up: SKIP for it, in this step or a later one */
   LK_ROOM_CATCH_UP, /* member: what it missed since the SKIP, and RESUME behind that */
+  LK_ROOM_LOOK, /* kinds that know people: somebody looks at presence now: SHOW for all whom it knows, and for each of whom it knows
+                   something else, as long as it is open */
+  LK_ROOM_SEEN, /* after WATCH; member, event, payload: what it shows in presence by itself, its key and meta; empty: nothing. For one member not twice within 100
+                   ms */
   LK_ROOM_RENDER, /* kinds that render: a BROADCAST to LK_PROFILE_MINIMAL with what changed since the last one */
 } lk_room_input_kind;
 
@@ -77,7 +81,11 @@ typedef enum lk_room_effect_kind {
   LK_ROOM_TIMER,  /* at_ms: send a TICK then; replaces an earlier one */
   LK_ROOM_SKIP,   /* member: BROADCASTs from here on are not for it */
   LK_ROOM_RESUME, /* member: and again they are */
-  LK_ROOM_STOP,   /* result: drop the room */
+  /* member, event, payload: what presence shows of it beside what it shows by itself: an object, `user` and `cursor`; empty:
+   * nothing. Under the key |event|, where it shows nothing by itself. To no purpose before LOOK. */
+  LK_ROOM_SHOW,
+  LK_ROOM_WATCH, /* ok: whether it wants SEEN, first for all */
+  LK_ROOM_STOP,  /* result: drop the room */
 } lk_room_effect_kind;
 
 /* Slices live until the next step or poll of the room. */
@@ -137,8 +145,9 @@ typedef struct lk_room_kind {
   bool has_cursors; /* members say cursor_pos to those who hear of presence */
   bool
       has_replicas; /* members go on from what they sent: it is told LK_EVENT_TOO_BIG; else the house answers that */
-  bool catches_up; /* it knows LAG and CATCH_UP: members that read too slowly are not sent all */
-  bool renders;    /* it knows RENDER; members that cannot do better get its HTML */
+  bool catches_up;   /* it knows LAG and CATCH_UP: members that read too slowly are not sent all */
+  bool knows_people; /* from elsewhere than from presence: it knows LOOK and SEEN */
+  bool renders;      /* it knows RENDER; members that cannot do better get its HTML */
   /* Appends one payload that says what |count| broadcasts of |event| said. LK_ERR_UNSUPPORTED where that cannot be: they
    * are sent one by one then, as for any other error. NULL: never. */
   lk_err (*merge)(const lk_env *env, lk_slice event, const lk_slice *payloads, size_t count,

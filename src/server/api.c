@@ -1,6 +1,6 @@
 /* server/api.c -- from a request to a question.
  *
- * The order of the checks is the order of trust: what the path names, which methods it has, who asks, what he may do
+ * The order of the checks is the order of trust: whether the client is too fast to be listened to, what the path names, which methods it has, who asks, what he may do
  * there, and only then what he sent. So who may not read a topic does not learn from us whether it would take his bytes.
  *
  * A call outlives its request: the room's answer takes its time, and a client that has gone meanwhile takes its request
@@ -384,10 +384,12 @@ static lk_err read_show(lk_api_call *self) {
 }
 
 static lk_err read_list(lk_api_call *self, const lk_http1_request *request) {
-  lk_slice after = LK_SLICE_EMPTY, limit = LK_SLICE_EMPTY;
+  lk_slice after = LK_SLICE_EMPTY, prefix = LK_SLICE_EMPTY, limit = LK_SLICE_EMPTY;
   uint64_t number = PAGE_PRESET;
   lk_json_writer w;
   lk_err err = read_option(self, request->query, LK_LIT("after"), &after);
+  if (err == LK_OK && !is_refused(self))
+    err = read_option(self, request->query, LK_LIT("prefix"), &prefix);
   if (err == LK_OK && !is_refused(self))
     err = read_option(self, request->query, LK_LIT("limit"), &limit);
   if (err != LK_OK || is_refused(self)) return err;
@@ -399,6 +401,7 @@ static lk_err read_list(lk_api_call *self, const lk_http1_request *request) {
   lk_json_writer_init(&w, &self->payload);
   (void)lk_json_begin_object(&w);
   write_text(&w, LK_LIT("after"), after);
+  if (prefix.len > 0) write_text(&w, LK_LIT("prefix"), prefix);
   (void)lk_json_write_key(&w, LK_LIT("limit"));
   (void)lk_json_write_u64(&w, number);
   (void)lk_json_end_object(&w);
@@ -690,6 +693,12 @@ static lk_err read_call(lk_api_call *self, const lk_api_options *options,
   self->is_page = target.action == LK_API_SHOW;
   lk_err err = note_headers(self, request);
   if (err != LK_OK) return err;
+  self->wait_s = options->wait_s;
+  if (self->wait_s > 0)
+    return refuse(
+        self, 429, LK_LIT("rate_limited"), LK_SLICE_EMPTY,
+        LK_LIT("so many requests came from you that this one was not looked at; nothing was "
+               "changed"));
   if (target.action == LK_API_NONE)
     return refuse_for(self, 404, LK_ERR_NOT_FOUND, LK_LIT("path"),
                       LK_LIT("there is nothing at this path; a slash in a topic is written %2F"));

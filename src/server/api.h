@@ -4,7 +4,7 @@
  *                             │                                  │
  *   response <──lk_api_answer─┴──────────── lk_edge's ANSWER <───┘
  *
- *   GET    /api/topics?after=NAME&limit=N        which topics there are: for who may administer all of them
+ *   GET    /api/topics?after=NAME&prefix=TEXT&limit=N   which topics there are: for who may administer all of them
  *   GET    /api/topics/TOPIC?as=FORM&root=NAME   what it says
  *   PUT    /api/topics/TOPIC                     its first content, where it has none
  *   POST   /api/topics/TOPIC                     more of it: an update, or a command
@@ -71,6 +71,8 @@ typedef struct lk_api_options {
   lk_aliases aliases;
   bool is_open;     /* nobody is asked for a token, and everybody may do everything */
   bool is_draining; /* the server stops: nothing new is taken */
+  uint32_t
+      wait_s; /* the client is too fast, and is to come again after so many seconds; 0: it is not */
 } lk_api_options;
 
 /* Why a call is not asked, or what was wrong with it: in a response. */
@@ -102,6 +104,7 @@ typedef struct lk_api_call {
   uint32_t limit;      /* of a list */
   uint64_t version;    /* of which the path speaks */
   lk_slice allowed;    /* with 405: the methods */
+  uint32_t wait_s;     /* with 429: how long to wait, in seconds; 0: not known */
   lk_api_refusal refusal;
 } lk_api_call;
 

@@ -9,6 +9,7 @@ typedef struct source {
   lk_slice raw;      /* the next topic; empty: there is none */
   lk_slice name;
   bool more; /* the house has others */
+  bool is_complete;
 } source;
 
 static lk_err advance(source *self, const lk_limits *limits, lk_arena *arena) {
@@ -28,14 +29,17 @@ static lk_err advance(source *self, const lk_limits *limits, lk_arena *arena) {
 }
 
 static lk_err open_source(source *self, lk_slice answer, const lk_limits *limits, lk_arena *arena) {
-  lk_json_member members[] = { { .name = LK_LIT("topics") }, { .name = LK_LIT("more") } };
+  lk_json_member members[] = { { .name = LK_LIT("topics") },
+                               { .name = LK_LIT("more") },
+                               { .name = LK_LIT("complete") } };
   lk_json_reader in;
   lk_json_event begin;
   lk_err err = lk_json_reader_init(&in, answer, limits, arena);
-  if (err == LK_OK) err = lk_json_read_members(&in, members, 2);
+  if (err == LK_OK) err = lk_json_read_members(&in, members, 3);
   if (err == LK_OK && members[0].value.kind != LK_JSON_ARRAY_BEGIN) err = LK_ERR_PAYLOAD;
   if (err != LK_OK) return err;
   self->more = members[1].value.kind == LK_JSON_TRUE;
+  self->is_complete = members[2].value.kind == LK_JSON_TRUE;
   err = lk_json_reader_init(&self->in, members[0].raw, limits, arena);
   if (err == LK_OK) err = lk_json_next(&self->in, &begin);
   return err == LK_OK ? advance(self, limits, arena) : err;
@@ -54,7 +58,7 @@ static lk_err merge(source *all, size_t count, uint32_t limit, const lk_limits *
                     lk_arena *arena, lk_buf *out) {
   lk_json_writer w;
   source *next;
-  bool more = false;
+  bool more = false, is_complete = true;
   lk_err err = LK_OK;
   size_t before = out->len;
   lk_json_writer_init(&w, out);
@@ -67,9 +71,14 @@ static lk_err merge(source *all, size_t count, uint32_t limit, const lk_limits *
     err = advance(next, limits, arena);
   }
   (void)lk_json_end_array(&w);
-  for (size_t i = 0; i < count; i++) more = more || all[i].more || all[i].raw.len > 0;
+  for (size_t i = 0; i < count; i++) {
+    more = more || all[i].more || all[i].raw.len > 0;
+    is_complete = is_complete && all[i].is_complete;
+  }
   (void)lk_json_write_key(&w, LK_LIT("more"));
   (void)lk_json_write_bool(&w, more);
+  (void)lk_json_write_key(&w, LK_LIT("complete"));
+  (void)lk_json_write_bool(&w, is_complete);
   (void)lk_json_end_object(&w);
   lk_err written = lk_json_writer_finish(&w);
   if (err != LK_OK && written == LK_OK) lk_buf_truncate(out, before);

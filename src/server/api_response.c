@@ -307,6 +307,14 @@ static lk_err write_policy(const response *self, lk_buf *out) {
   return err;
 }
 
+static void write_retry(const lk_api_call *call, lk_buf *out) {
+  uint8_t digits[10];
+  size_t at = sizeof digits;
+  uint32_t left = call->wait_s > 0 ? call->wait_s : 1;
+  for (; left > 0; left /= 10) digits[--at] = (uint8_t)('0' + left % 10);
+  header(out, "retry-after", lk_slice_of(digits + at, sizeof digits - at));
+}
+
 static lk_err write_head(const response *self, uint64_t wall_ms, lk_buf *out) {
   const lk_api_call *call = self->call;
   (void)lk_http1_respond_begin(out, self->status);
@@ -318,7 +326,7 @@ static lk_err write_head(const response *self, uint64_t wall_ms, lk_buf *out) {
   write_origin(call, out);
   if (self->status == 401) header(out, "www-authenticate", LK_LIT("Bearer"));
   if (self->status == 405) header(out, "allow", call->allowed);
-  if (self->status == 429 || self->status == 503) header(out, "retry-after", LK_LIT("1"));
+  if (self->status == 429 || self->status == 503) write_retry(call, out);
   if (self->status == 303) header(out, "location", call->location);
   return err;
 }

@@ -44,6 +44,7 @@
 #include "channel/longpoll.h"
 #include "channel/relay.h"
 #include "server/api_desk.h"
+#include "server/api_rates.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -79,6 +80,7 @@ typedef struct edge_process {
   lk_longpoll longpoll;
   lk_relay relay;
   lk_api_desk desk;
+  lk_api_rates api_rates;
   lk_http1_body_rule bodies[LK_ROUTES_BODIES_COUNT];
   lk_link_sender senders[LK_EDGE_HOUSES_MAX];
   lk_link_sender edge_senders[LK_RELAY_EDGES_MAX];
@@ -258,6 +260,19 @@ static void on_poll_end(lk_connection *c, bool is_written) {
   else lk_longpoll_lost(&self->longpoll, c->edge_number, &c->exchange->poller, now);
 }
 
+/* How many seconds the client of |request| has to wait, since it is too fast. */
+static uint32_t take_rate(edge_process *self, const lk_connection *c,
+                          const lk_http1_request *request, const lk_answer *answer) {
+  lk_client client = { .is_known = false };
+  lk_slice subject = answer->grant == NULL ? LK_SLICE_EMPTY : lk_grant_subject(answer->grant);
+  if (lk_api_rates_need_address(&self->api_rates, subject)) {
+    client.is_known = lk_address_of_peer(c->watch.fd, &client.address);
+    lk_forwarded_read(&self->host.proxies, request, &client);
+  }
+  return lk_api_rates_take(&self->api_rates, subject, client.is_known ? &client.address : NULL,
+                           request->body.len, lk_posix_monotonic_us());
+}
+
 /* A call of the HTTP API: it waits, or has its response. */
 static lk_err on_query(lk_connection *c, const lk_http1_request *request, const lk_answer *answer) {
   edge_process *self = of_connection(c);
@@ -265,7 +280,8 @@ static lk_err on_query(lk_connection *c, const lk_http1_request *request, const 
                                    .limits = &self->limits,
                                    .aliases = self->options->aliases,
                                    .is_open = self->routes.access == NULL,
-                                   .is_draining = self->routes.draining };
+                                   .is_draining = self->routes.draining,
+                                   .wait_s = take_rate(self, c, request, answer) };
   lk_api_pending *pending = NULL;
   lk_edge_set_time(self->edge, lk_posix_monotonic_us());
   lk_err err = lk_api_desk_take(&self->desk, &options, request, answer->why, answer->grant, c,
@@ -600,6 +616,7 @@ static void say_numbers(edge_process *self) {
   lk_links_say(row, LK_NUMBER_api_objects, self->desk.asked[LK_API_CRDT]);
   lk_links_say(row, LK_NUMBER_api_others, self->desk.asked[LK_API_OTHER]);
   lk_links_say(row, LK_NUMBER_api_refused, self->desk.refused);
+  lk_links_say(row, LK_NUMBER_api_throttled, self->api_rates.refused);
   lk_links_say(row, LK_NUMBER_longpoll_sessions, lk_longpoll_count(&self->longpoll));
   lk_links_say(row, LK_NUMBER_longpoll_relayed, self->relayed);
   lk_links_say(row, LK_NUMBER_tls_handshakes, self->tls.handshakes);
@@ -831,7 +848,7 @@ static lk_err reserve_timers(edge_process *self) {
 }
 
 static lk_err open_edge(edge_process *self) {
-  uint64_t seeds[8];
+  uint64_t seeds[10];
   lk_err err = lk_posix_random(seeds, sizeof seeds);
   if (err != LK_OK) return err;
   err = lk_edge_open(&(lk_edge_options){ .env = &self->env,
@@ -849,6 +866,8 @@ static lk_err open_edge(edge_process *self) {
   if (err != LK_OK) return err;
   lk_api_desk_init(&self->desk, self->env.alloc, &self->limits, self->edge,
                    lk_links_rooms(self->options->links));
+  lk_api_rates_init(&self->api_rates, self->env.alloc, &self->options->rates,
+                    self->limits.server_connections_count, seeds + 8);
   lk_longpoll_init(&self->longpoll,
                    &(lk_longpoll_options){ .alloc = self->env.alloc,
                                            .limits = &self->limits,
@@ -961,6 +980,7 @@ static void close_process(edge_process *self) {
     free_connection(self, LK_CONTAINER(self->connections.first, lk_connection, all));
   }
   lk_api_desk_deinit(&self->desk);
+  lk_api_rates_deinit(&self->api_rates);
   lk_relay_close(&self->relay);
   lk_longpoll_deinit(&self->longpoll);
   lk_edge_close(self->edge);

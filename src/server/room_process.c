@@ -231,7 +231,8 @@ static lk_err open_house(room_process *self) {
                                             .entropy = seeds[0],
                                             .generation = seeds[1] | 1,
                                             .edges_count = self->options->links->edges_count,
-                                            .index = self->options->index },
+                                            .index = self->options->index,
+                                            .houses_count = lk_links_rooms(self->options->links) },
                        &self->house);
 }
 

@@ -405,5 +405,7 @@ lk_rates lk_settings_rates(const lk_settings *self) {
   return (lk_rates){ .burst_ns = lk_settings_number(self, LK_SETTING_rate_burst) * 1000000,
                      .connection = RATE(connection),
                      .subject = RATE(subject),
-                     .topic = RATE(topic) };
+                     .topic = RATE(topic),
+                     .api = { .messages = lk_settings_number(self, LK_SETTING_rate_api_requests),
+                              .bytes = lk_settings_number(self, LK_SETTING_rate_api_bytes) } };
 }

@@ -85,7 +85,7 @@ typedef struct supervisor {
   lk_shared_memory
       memories[LK_SERVER_PROCESSES_MAX]; /* of room processes; zeroed where there are none */
   lk_shared_memory webhook_memory;
-  lk_webhook_secrets webhook_secrets;
+  lk_webhook_secret_files webhook_secrets;
   lk_slice gate[2 * LK_WEBHOOK_RULES_MAX];
   uint32_t gate_count;
   lk_tls_files tls;
@@ -191,8 +191,8 @@ static void let_go_of_memories(const supervisor *self, const child *who) {
 
 /* Only who signs with them keeps them. */
 static void forget_webhook_secrets(const supervisor *self) {
-  lk_webhook_secrets *mine = (lk_webhook_secrets *)(uintptr_t)&self->webhook_secrets;
-  lk_crypto_wipe(mine, sizeof *mine);
+  lk_webhook_secret_files *mine = (lk_webhook_secret_files *)(uintptr_t)&self->webhook_secrets;
+  lk_webhook_secret_files_close(mine);
 }
 
 static const char *kind_of(const child *who) {
@@ -454,9 +454,16 @@ static uint64_t tick_keys(supervisor *self) {
   return lk_keyring_deadline(self->keys);
 }
 
+static uint64_t tick_webhook_secrets(supervisor *self) {
+  if (!has_webhooks(self)) return LK_LOOP_NEVER;
+  (void)lk_webhook_secret_files_tick(&self->webhook_secrets, now_of(self));
+  return lk_webhook_secret_files_deadline(&self->webhook_secrets);
+}
+
 static uint64_t turn(void *ctx) {
   supervisor *self = ctx;
   uint64_t deadline = lk_min_u64(tick_tls(self), tick_keys(self));
+  deadline = lk_min_u64(deadline, tick_webhook_secrets(self));
   for (int i = 0; i < GROUPS; i++) {
     lk_supervise *machine = &self->groups[i].machine;
     if (lk_supervise_deadline(machine) <= now_of(self)) lk_supervise_tick(machine, now_of(self));
@@ -655,8 +662,8 @@ static lk_err open_webhooks(supervisor *self) {
   lk_buf why;
   if (!has_webhooks(self)) return LK_OK;
   lk_buf_init(&why, lk_posix_heap(), LK_CONSOLE_LINE_MAX);
-  lk_err err = lk_webhook_load_secrets(self->options->webhooks, lk_posix_heap(),
-                                       &self->webhook_secrets, &why);
+  lk_err err = lk_webhook_secret_files_open(&self->webhook_secrets, self->options->webhooks,
+                                            lk_posix_heap(), now_of(self), &why);
   if (err != LK_OK)
     lk_console_say("%.*s (%s)", (int)why.len, (const char *)why.ptr, lk_err_name(err));
   lk_buf_deinit(&why);

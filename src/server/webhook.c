@@ -193,10 +193,19 @@ static void write_bytes(lk_json_writer *w, const char *name, lk_slice bytes,
   lk_buf_deinit(&text);
 }
 
+static void write_generation(lk_json_writer *w, uint64_t generation) {
+  uint8_t bytes[8], digits[16];
+  lk_store_be64(bytes, generation);
+  lk_hex_store(digits, lk_slice_of(bytes, sizeof bytes));
+  write_text(w, "generation", lk_slice_of(digits, sizeof digits));
+}
+
+/* What a deleted topic says is nowhere. */
 lk_err lk_webhook_write_change(const lk_webhook_change *change, lk_buf *out) {
   lk_json_writer w;
-  begin_message(&w, out, "topic.changed", change->last_ms, change->topic);
-  write_path(&w, change->topic, out->alloc);
+  begin_message(&w, out, change->is_deleted ? "topic.deleted" : "topic.changed", change->last_ms,
+                change->topic);
+  if (!change->is_deleted) write_path(&w, change->topic, out->alloc);
   write_number(&w, "sequence", change->sequence);
   write_number(&w, "changes", change->changes);
   write_time(&w, "since", change->first_ms);
@@ -205,6 +214,11 @@ lk_err lk_webhook_write_change(const lk_webhook_change *change, lk_buf *out) {
   (void)lk_json_begin_array(&w);
   for (uint32_t i = 0; i < change->by_count; i++) (void)lk_json_write_string(&w, change->by[i]);
   (void)lk_json_end_array(&w);
+  if (change->is_anew && !change->is_deleted) {
+    (void)lk_json_write_key(&w, LK_LIT("anew"));
+    (void)lk_json_write_bool(&w, true);
+  }
+  if (change->has_generation) write_generation(&w, change->generation);
   if (change->state_vector.len > 0)
     write_bytes(&w, "state_vector", change->state_vector, out->alloc);
   return end_message(&w);

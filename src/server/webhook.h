@@ -1,7 +1,8 @@
 /* server/webhook.h -- what the server says to an application's webhooks, and how it understands what they answer.
  *
  *   kind        setting               when                                              what an answer means
- *   change      webhook.change        a topic has changed, and is quiet for a moment    2xx: taken; anything else: again, later
+ *   change      webhook.change        a topic has changed, or was deleted, and is       2xx: taken; anything else: again, later
+ *                                     quiet for a moment
  *   authorise   webhook.authorise     a client joins a topic, or asks the HTTP API      {"allow": true}, {"allow": false}
  *   load        webhook.load          a document that nobody has written yet is joined  its first content
  *
@@ -92,7 +93,12 @@ typedef struct lk_webhook_change {
   bool is_memory;    /* of the level */
   lk_slice by[LK_WEBHOOK_BY_MAX];
   uint32_t by_count;
+  bool is_deleted; /* there is nothing of the topic any more */
+  bool
+      is_anew; /* there was nothing in between, since the last message: this is another topic of the name */
   lk_slice state_vector; /* of a document; empty: not known */
+  bool has_generation;
+  uint64_t generation; /* of a document, as its room's joins say it */
 } lk_webhook_change;
 
 lk_err lk_webhook_write_change(const lk_webhook_change *change, lk_buf *out) LK_MUST_USE;

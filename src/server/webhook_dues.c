@@ -1,7 +1,8 @@
 /* server/webhook_dues.c -- one entry for each topic, in a map by its name and in a heap by its time.
  *
  *   written := version:u8 count entry*
- *   entry   := topic sequence changes first_ms last_ms failing_ms attempts by       texts with their length, varuints
+ *   entry   := topic sequence changes first_ms last_ms failing_ms attempts flags by       texts with their length, varuints
+ *   flags   := 1 deleted, 2 anew       version 1 had none
  *
  * Times that stand in what is written are of the calendar: the other clock begins anew with the machine. What was read is due
  * at once, or, where it had failed, after the wait that was due anyway; a receiver that comes back together with us shall not
@@ -14,7 +15,9 @@
 #include "codec/reader.h"
 #include "codec/varint.h"
 
-#define WRITTEN_VERSION 1u
+#define WRITTEN_VERSION 2u
+#define VERSION_WITHOUT_FLAGS 1u
+#define NUMBERS 7 /* of an entry */
 #define BY_BYTES_MAX (LK_WEBHOOK_BY_MAX * 256u)
 
 void lk_webhook_dues_init(lk_webhook_dues *self, const lk_alloc *alloc,
@@ -57,6 +60,8 @@ static void forget(lk_webhook_dues *self, lk_webhook_due *due) {
 /* Its place in the heap is kept for as long as it lives, so that this never fails. */
 static void wait_until(lk_webhook_dues *self, lk_webhook_due *due, uint64_t at_ms) {
   due->is_flying = false;
+  due->is_anew |= due->sent_anew; /* nobody has heard that */
+  due->sent_anew = false;
   lk_heap_move(&self->waiting, &due->timer, at_ms);
 }
 
@@ -112,17 +117,31 @@ static uint64_t quiet_at(const lk_webhook_dues *self, const lk_webhook_due *due,
                     due->since_ms + self->times->debounce_most_ms);
 }
 
+/* It grows, or the next message would have the id of the last one. A topic in memory begins again with 1 when
+ * it was erased. */
+static uint64_t next_sequence(const lk_webhook_due *due, const lk_webhook_change *change) {
+  if (change->sequence >= due->sequence) return change->sequence;
+  return due->sequence + (change->is_memory ? change->changes : 0);
+}
+
+/* What is told is how it is now; and that in between it was gone. */
+static void merge_deletion(lk_webhook_due *due, const lk_webhook_change *change) {
+  if (!change->is_deleted) due->is_anew |= change->is_anew || due->is_deleted;
+  due->is_deleted = change->is_deleted;
+}
+
 static void merge(lk_webhook_dues *self, lk_webhook_due *due, const lk_webhook_change *change,
                   uint64_t now_ms) {
   if (due->changes == 0) {
     due->first_ms = change->first_ms;
     due->since_ms = now_ms;
   }
-  due->sequence = lk_max_u64(due->sequence, change->sequence);
+  due->sequence = next_sequence(due, change);
   due->changes += change->changes;
   due->last_ms = lk_max_u64(due->last_ms, change->last_ms);
   if (due->is_memory != change->is_memory) touch(self, due); /* there it goes */
   due->is_memory = change->is_memory;
+  merge_deletion(due, change);
   for (uint32_t i = 0; i < change->by_count && i < LK_WEBHOOK_BY_MAX; i++)
     add_name(due, change->by[i]);
   touch(self, due);
@@ -157,6 +176,8 @@ lk_webhook_due *lk_webhook_dues_poll(lk_webhook_dues *self, uint64_t now_ms) {
   lk_webhook_due *due = LK_CONTAINER(lk_heap_first(&self->waiting), lk_webhook_due, timer);
   lk_heap_move(&self->waiting, &due->timer, UINT64_MAX); /* and keeps its place */
   due->is_flying = true;
+  due->sent_anew = due->is_anew;
+  due->is_anew = false;
   due->sent_sequence = due->sequence;
   due->sent_changes = due->changes;
   return due;
@@ -168,7 +189,9 @@ lk_webhook_change lk_webhook_due_change(const lk_webhook_due *due) {
                                .changes = due->changes,
                                .first_ms = due->first_ms,
                                .last_ms = due->last_ms,
-                               .is_memory = due->is_memory };
+                               .is_memory = due->is_memory,
+                               .is_deleted = due->is_deleted,
+                               .is_anew = due->is_anew || due->sent_anew };
   for (size_t at = 0; at < due->by.len && change.by_count < LK_WEBHOOK_BY_MAX;
        at += 1u + due->by.ptr[at])
     change.by[change.by_count++] = lk_slice_of(due->by.ptr + at + 1, due->by.ptr[at]);
@@ -182,6 +205,7 @@ void lk_webhook_dues_delivered(lk_webhook_dues *self, lk_webhook_due *due, uint6
     forget(self, due);
     return;
   }
+  due->sent_anew = false;
   due->changes -= due->sent_changes;
   due->first_ms = due->last_ms;
   due->since_ms = now_ms;
@@ -240,9 +264,15 @@ lk_err lk_webhook_dues_encode(const lk_webhook_dues *self, bool is_memory, lk_bu
     const lk_webhook_due *due = *(lk_webhook_due **)value;
     if (due->is_memory != is_memory) continue;
     encode_text(out, due->topic);
-    const uint64_t numbers[] = { due->sequence, due->changes,    due->first_ms,
-                                 due->last_ms,  due->failing_ms, due->attempts };
-    for (size_t i = 0; i < 6; i++) (void)lk_varuint_encode(out, numbers[i]);
+    const bool is_anew = due->is_anew || due->sent_anew;
+    const uint64_t numbers[NUMBERS] = { due->sequence,
+                                        due->changes,
+                                        due->first_ms,
+                                        due->last_ms,
+                                        due->failing_ms,
+                                        due->attempts,
+                                        (due->is_deleted ? 1u : 0u) | (is_anew ? 2u : 0u) };
+    for (size_t i = 0; i < NUMBERS; i++) (void)lk_varuint_encode(out, numbers[i]);
     encode_text(out, lk_buf_slice(&due->by));
   }
   return lk_buf_err(out);
@@ -264,12 +294,13 @@ static lk_err decode_names(lk_slice by, lk_webhook_change *out) {
   return LK_OK;
 }
 
-static lk_err decode_due(lk_webhook_dues *self, lk_reader *in, bool is_memory, uint64_t now_ms) {
+static lk_err decode_due(lk_webhook_dues *self, lk_reader *in, size_t numbers_count, bool is_memory,
+                         uint64_t now_ms) {
   lk_webhook_change change = { .is_memory = is_memory };
-  uint64_t numbers[6] = { 0 };
+  uint64_t numbers[NUMBERS] = { 0 };
   lk_slice by = LK_SLICE_EMPTY;
   lk_err err = decode_text(in, &change.topic);
-  for (size_t i = 0; i < 6 && err == LK_OK; i++)
+  for (size_t i = 0; i < numbers_count && err == LK_OK; i++)
     err = lk_varuint_decode(in, UINT64_MAX / 4, &numbers[i]);
   if (err == LK_OK) err = decode_text(in, &by);
   if (err == LK_OK) err = decode_names(by, &change);
@@ -279,6 +310,8 @@ static lk_err decode_due(lk_webhook_dues *self, lk_reader *in, bool is_memory, u
   change.changes = numbers[1];
   change.first_ms = numbers[2];
   change.last_ms = numbers[3];
+  change.is_deleted = (numbers[6] & 1) != 0;
+  change.is_anew = (numbers[6] & 2) != 0;
   err = lk_webhook_dues_note(self, &change, now_ms);
   lk_webhook_due *const *found = lk_map_get(&self->topics, change.topic);
   if (err != LK_OK || found == NULL) return err;
@@ -296,8 +329,10 @@ lk_err lk_webhook_dues_decode(lk_webhook_dues *self, bool is_memory, lk_slice by
   uint8_t version;
   uint64_t count;
   lk_err err = lk_reader_u8(&in, &version);
-  if (err == LK_OK && version != WRITTEN_VERSION) err = LK_ERR_VERSION;
+  bool is_old = err == LK_OK && version == VERSION_WITHOUT_FLAGS;
+  if (err == LK_OK && version != WRITTEN_VERSION && !is_old) err = LK_ERR_VERSION;
   if (err == LK_OK) err = lk_varuint_decode(&in, UINT32_MAX, &count);
-  for (; err == LK_OK && count > 0; count--) err = decode_due(self, &in, is_memory, now_ms);
+  for (; err == LK_OK && count > 0; count--)
+    err = decode_due(self, &in, is_old ? NUMBERS - 1 : NUMBERS, is_memory, now_ms);
   return err == LK_OK ? lk_reader_end(&in) : err;
 }

@@ -44,7 +44,10 @@ typedef struct lk_webhook_due {
   uint32_t attempts;
   bool is_memory;
   bool is_flying;
-  lk_buf by; /* names: a byte of length, and the name */
+  bool is_deleted; /* what happened last */
+  bool is_anew;    /* it was deleted before that, which has not been told */
+  bool sent_anew;  /* FLYING: what the message says of that */
+  lk_buf by;       /* names: a byte of length, and the name */
 } lk_webhook_due;
 
 typedef struct lk_webhook_dues {

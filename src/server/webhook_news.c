@@ -32,11 +32,12 @@ static lk_err read_names(lk_slice json, const lk_limits *limits, lk_arena *arena
 
 static lk_err read_change(lk_json_reader *in, const lk_limits *limits, lk_arena *arena,
                           uint64_t wall_ms, lk_webhook_change *out) {
-  enum { TOPIC, SEQUENCE, CHANGES, FIRST, LAST, MEMORY, BY, FIELDS };
+  enum { TOPIC, SEQUENCE, CHANGES, FIRST, LAST, MEMORY, BY, DELETED, ANEW, FIELDS };
   lk_json_member m[FIELDS] = { { .name = LK_LIT("topic") },   { .name = LK_LIT("sequence") },
                                { .name = LK_LIT("changes") }, { .name = LK_LIT("first") },
                                { .name = LK_LIT("last") },    { .name = LK_LIT("memory") },
-                               { .name = LK_LIT("by") } };
+                               { .name = LK_LIT("by") },      { .name = LK_LIT("deleted") },
+                               { .name = LK_LIT("anew") } };
   *out = (lk_webhook_change){ .topic = LK_SLICE_EMPTY };
   lk_err err = lk_json_read_members(in, m, FIELDS);
   if (err == LK_OK) err = lk_json_get_string(&m[TOPIC].value, &out->topic);
@@ -47,6 +48,8 @@ static lk_err read_change(lk_json_reader *in, const lk_limits *limits, lk_arena 
   if (err == LK_OK) err = lk_json_get_bool(&m[MEMORY].value, &out->is_memory);
   if (err == LK_OK && m[BY].value.kind != LK_JSON_ABSENT)
     err = read_names(m[BY].raw, limits, arena, out);
+  out->is_deleted = m[DELETED].value.kind == LK_JSON_TRUE;
+  out->is_anew = m[ANEW].value.kind == LK_JSON_TRUE;
   if (err == LK_OK && (out->topic.len == 0 || out->changes == 0)) err = LK_ERR_PAYLOAD;
   if (out->first_ms == 0) out->first_ms = wall_ms;
   if (out->last_ms == 0) out->last_ms = wall_ms;

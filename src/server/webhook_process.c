@@ -9,8 +9,8 @@
  * down, GATHER_MS later: so however busy rooms are, they are asked a few times a second. A question that has waited for REASK_MS is
  * asked anew, so that requests behind it can be forgotten (channel/window.h).
  *
- * At most DELIVERIES_MAX messages about changes are under way at once. Of documents they have the state vector, for which the
- * room is asked first.
+ * At most DELIVERIES_MAX messages about changes are under way at once. Of documents they have the generation and the state vector,
+ * for which the room is asked first.
  *
  * Told to stop, it begins nothing new, and ends when what is under way has ended and is written down, or when its time is over. What is
  * due then is due when the next server begins. */
@@ -43,7 +43,7 @@
 #define REQUEST_BYTES_MAX (1u << 20)
 
 /* What an answer belongs to, above what it is about. */
-enum { TAG_CHANGES = 1, TAG_VECTOR, TAG_DELIVERY, TAG_DESK };
+enum { TAG_CHANGES = 1, TAG_POSITION, TAG_DELIVERY, TAG_DESK };
 #define TAG_SHIFT 56
 #define TAG_REST ((UINT64_C(1) << TAG_SHIFT) - 1)
 
@@ -83,6 +83,7 @@ typedef struct webhook_process {
   lk_link_sender to_edges[LK_WEBHOOK_DESK_EDGES_MAX];
   lk_webhook_caller caller;
   lk_webhook_desk desk;
+  lk_webhook_secret_files secrets;
   lk_webhook_dues dues;
   lk_posix_storage *files;
   lk_shared_storage *memory;
@@ -218,26 +219,31 @@ static uint64_t index_of(const webhook_process *self, const delivery *d) {
   return (uint64_t)(d - self->deliveries);
 }
 
-static lk_err write_request(webhook_process *self, const delivery *d, lk_slice state_vector,
+/* |position| is what a document's room says to that; empty: it is not known. */
+static lk_err write_request(webhook_process *self, const delivery *d, lk_slice position,
                             lk_buf *out) {
   uint8_t id[LK_WEBHOOK_ID_LEN];
   lk_webhook_change change = lk_webhook_due_change(d->due);
   lk_buf body;
-  change.state_vector = state_vector;
-  lk_webhook_id(self->options->secrets, change.topic, change.sequence, change.first_ms, id);
+  change.has_generation = position.len >= 8;
+  if (change.has_generation) {
+    change.generation = lk_load_be64(position.ptr);
+    change.state_vector = lk_slice_skip(position, 8);
+  }
+  lk_webhook_id(&self->secrets.secrets, change.topic, change.sequence, change.first_ms, id);
   lk_buf_init(&body, self->env.alloc, REQUEST_BYTES_MAX);
   lk_err err = lk_webhook_write_change(&change, &body);
   if (err == LK_OK)
-    err = lk_webhook_request(&d->rule->url, self->options->secrets, lk_slice_of(id, sizeof id),
+    err = lk_webhook_request(&d->rule->url, &self->secrets.secrets, lk_slice_of(id, sizeof id),
                              lk_posix_wall_ms(), lk_buf_slice(&body), out);
   lk_buf_deinit(&body);
   return err;
 }
 
-static void call(webhook_process *self, delivery *d, lk_slice state_vector) {
+static void call(webhook_process *self, delivery *d, lk_slice position) {
   lk_buf request;
   lk_buf_init(&request, self->env.alloc, REQUEST_BYTES_MAX * 2);
-  lk_err err = write_request(self, d, state_vector, &request);
+  lk_err err = write_request(self, d, position, &request);
   d->began_us = lk_posix_monotonic_us();
   if (err == LK_OK)
     err = lk_webhook_caller_begin(&self->caller, &d->rule->url, lk_buf_slice(&request),
@@ -252,21 +258,21 @@ static void begin_delivery(webhook_process *self, delivery *d) {
   if (d->rule == NULL) { /* the rules were others when it was written down */
     lk_webhook_dues_delivered(&self->dues, d->due, now_of(self));
     d->due = NULL;
-  } else if (!lk_slice_starts_with(d->due->topic, LK_LIT("doc:"))) {
+  } else if (d->due->is_deleted || !lk_slice_starts_with(d->due->topic, LK_LIT("doc:"))) {
     call(self, d, LK_SLICE_EMPTY);
-  } else if (lk_edge_query(
-                 self->edge,
-                 &(lk_question){ .topic = d->due->topic,
-                                 .event = LK_LIT("read"),
-                                 .payload = LK_LIT("{\"as\":\"state_vector\",\"must_exist\":true}"),
-                                 .rights = LK_RIGHTS_READ,
-                                 .tag = tag_of(TAG_VECTOR, index_of(self, d)) }) != LK_OK) {
+  } else if (lk_edge_query(self->edge,
+                           &(lk_question){ .topic = d->due->topic,
+                                           .event = LK_LIT("position"),
+                                           .payload = LK_LIT("{}"),
+                                           .rights = LK_RIGHTS_READ,
+                                           .tag = tag_of(TAG_POSITION, index_of(self, d)) }) !=
+             LK_OK) {
     put_off(self, d);
   }
 }
 
 /* Who cannot be asked is told of without it: the topic may be gone. */
-static void take_vector(webhook_process *self, const lk_edge_output *output) {
+static void take_position(webhook_process *self, const lk_edge_output *output) {
   delivery *d = &self->deliveries[(output->tag & TAG_REST) % DELIVERIES_MAX];
   bool is_there = output->status == LK_ANSWER_OK && output->is_binary;
   LK_ASSERT(d->due != NULL);
@@ -347,7 +353,7 @@ static void take_answers(webhook_process *self) {
     if (output.kind != LK_EDGE_ANSWER) continue;
     switch (output.tag >> TAG_SHIFT) {
     case TAG_CHANGES: take_changes(self, &output); break;
-    case TAG_VECTOR: take_vector(self, &output); break;
+    case TAG_POSITION: take_position(self, &output); break;
     default: lk_webhook_desk_take_answer(&self->desk, &output, output.tag & TAG_REST); break;
     }
   }
@@ -494,6 +500,7 @@ static bool is_done(const webhook_process *self) {
 
 static uint64_t next_deadline(const webhook_process *self) {
   uint64_t deadline = lk_min_u64(self->stop_ms, lk_webhook_caller_deadline(&self->caller));
+  deadline = lk_min_u64(deadline, lk_webhook_secret_files_deadline(&self->secrets));
   deadline = lk_min_u64(deadline, self->keep_at_ms);
   deadline = lk_min_u64(deadline, lk_webhook_desk_deadline(&self->desk));
   for (int i = 0; i < 2; i++) {
@@ -523,6 +530,7 @@ static uint64_t step_edge(webhook_process *self) {
 static uint64_t turn(void *ctx) {
   webhook_process *self = ctx;
   wake(self);
+  (void)lk_webhook_secret_files_tick(&self->secrets, now_of(self));
   uint64_t edge_deadline = step_edge(self);
   for (int i = 0; i < TURN_ROUNDS && exchange(self); i++) continue;
   say_numbers(self);
@@ -577,7 +585,7 @@ static lk_err open_machines(webhook_process *self) {
                                &(lk_webhook_desk_options){ .alloc = self->env.alloc,
                                                            .limits = &self->limits,
                                                            .webhooks = options->webhooks,
-                                                           .secrets = options->secrets,
+                                                           .secrets = &self->secrets.secrets,
                                                            .edge = self->edge,
                                                            .caller = &self->caller,
                                                            .latency = &self->latency,
@@ -594,6 +602,8 @@ static lk_err open_process(webhook_process *self, const lk_webhook_process_optio
   memset(self, 0, sizeof *self);
   self->options = options;
   self->limits = options->limits;
+  self->secrets = *options->secrets;
+  self->secrets.is_quiet = true; /* the supervisor says it */
   self->loop.epoll = self->loop.signals = -1;
   self->stop_ms = self->keep_at_ms = LK_LOOP_NEVER;
   self->edges_count = links->edges_count - 1;
@@ -623,6 +633,7 @@ static void close_process(webhook_process *self) {
   if (self->files != NULL) lk_posix_storage_stop(self->files);
   lk_webhook_caller_deinit(&self->caller);
   lk_webhook_desk_deinit(&self->desk);
+  lk_webhook_secret_files_close(&self->secrets);
   lk_edge_close(self->edge);
   for (int i = 0; i < 2; i++) lk_webhook_store_deinit(&self->stores[i]);
   lk_webhook_dues_deinit(&self->dues);

@@ -15,7 +15,7 @@
 #include "platform/posix/shared_storage.h"
 #include "server/links.h"
 #include "server/times.h"
-#include "server/webhook_options.h"
+#include "server/webhook_secrets.h"
 
 /* For what is due of topics in memory. */
 #define LK_WEBHOOK_MEMORY_BYTES (UINT64_C(64) << 20)
@@ -26,7 +26,7 @@ typedef struct lk_webhook_process_options {
   const char *directory; /* NULL: there are no durable topics */
   lk_shared_memory memory;
   const lk_webhook_options *webhooks;
-  const lk_webhook_secrets *secrets;
+  const lk_webhook_secret_files *secrets; /* copied, and looked at from then on */
   lk_limits limits;
   lk_times times;
 } lk_webhook_process_options;

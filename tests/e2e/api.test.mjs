@@ -370,6 +370,51 @@ describe('a server with keys', () => {
   })
 })
 
+describe('a server with a rate', () => {
+  const secret = join(folder, 'secret-rate')
+  const server = new Program('--token-secret-file', secret, '--edges', '1', '--trusted-proxies', '127.0.0.1', '--hosts', '127.0.0.1',
+    '--rate-api-requests', '5', '--rate-burst', '2s')
+  const env = { ...process.env, SECRET_KEY_BASE: 'laniakea'.repeat(8) }
+  const mint = (subject) => execFileSync(program, ['token', 'mint', '--subject', subject, '--topic', '*=admin'], { env, encoding: 'utf8' }).trim()
+  const ask = (headers, options = {}) => fetch(`${server.url}/api/topics/crdt:r`, { ...options, headers: { ...options.headers, ...headers } })
+  const statuses = async (headers, count, options) => {
+    const all = []
+    for (let i = 0; i < count; i++) all.push((await ask(headers, options)).status)
+    return all
+  }
+  before(async () => {
+    writeFileSync(secret, 'laniakea'.repeat(8), { mode: 0o600 })
+    await server.start()
+  })
+  after(() => server.dispose())
+
+  test('refuses who is faster, says when to come again, and changes nothing', async () => {
+    const ann = { authorization: `Bearer ${mint('ann')}` }, ben = { authorization: `Bearer ${mint('ben')}` }
+    const began = performance.now()
+    const got = await Promise.all(Array.from({ length: 40 }, () => ask(ann, command('crdt.increment', { amount: 1 }))))
+    const most = 10 + Math.ceil((performance.now() - began) / 200)
+    const done = got.filter((each) => each.status === 200).length
+    assert.ok(done >= 10 && done <= most, `${done} of ${most}`)
+    const refused = got.find((each) => each.status !== 200)
+    await fails(refused, 429, 'rate_limited')
+    const wait = Number(refused.headers.get('retry-after'))
+    assert.ok(wait >= 1 && wait <= 3, String(wait))
+    assert.equal(await (await ask(ben)).json(), done)
+    await sleep(wait * 1000)
+    assert.equal((await ask(ann)).status, 200)
+  })
+
+  test('knows who brings no token by an address, which a proxy may say', async () => {
+    const from = (address) => ({ 'x-forwarded-for': address })
+    const first = await statuses(from('198.51.100.1'), 20)
+    assert.deepEqual([first[0], first.at(-1)], [401, 429])
+    assert.deepEqual(await statuses(from('198.51.100.2'), 3), [401, 401, 401])
+    assert.deepEqual(await statuses(from('1.2.3.4, 198.51.100.1'), 1), [429]) // what the client says counts for nothing
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    assert.ok(Number(/^laniakea_api_throttled_total (\d+)/m.exec(text)[1]) > 20)
+  })
+})
+
 /** The process called |name| below |parent|. */
 function processes(parent, name) {
   return readdirSync('/proc').filter((each) => /^\d+$/.test(each)).filter((each) => {
@@ -395,6 +440,22 @@ describe('a server in trouble', () => {
     const all = await (await fetch(`${server.url}/api/topics?after=crdt:m&limit=20`)).json()
     assert.deepEqual(all.topics.map((each) => each.topic), names.slice(0, 20))
     assert.equal(all.more, true)
+  })
+
+  test('a list has what was put away, after a restart too, and not what was deleted', async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `crdt:m${String(i).padStart(2, '0')}`)
+    assert.equal((await topic(names[3], { method: 'DELETE' })).status, 204)
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      await server.stop(signal)
+      await server.start()
+      let list
+      for (let tries = 0; tries < 100 && list?.complete !== true; tries++) {
+        list = await (await fetch(`${server.url}/api/topics?prefix=crdt:m`)).json()
+        await sleep(20)
+      }
+      assert.equal(list.complete, true)
+      assert.deepEqual(list.topics.map((each) => each.topic), names.filter((each) => each !== names[3]))
+    }
   })
 
   test('a room that is killed answers when it is back, and counts each once', async () => {

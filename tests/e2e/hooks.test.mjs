@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { createRequire } from 'node:module'
@@ -175,6 +175,32 @@ describe('a change', () => {
     assert.deepEqual(Buffer.from(app.heard[0].state_vector, 'base64'), Buffer.from(Y.encodeStateVectorFromUpdate(update)))
   })
 
+  test('of a document says which one it is, and its deletion is told', async () => {
+    const app = await new Application().start()
+    const program = await serve({ change: `doc:*=http://127.0.0.1:${app.port}/` })
+    const update = updateOf('one')
+    const put = () => fetch(`${program.url}/api/topics/doc:g`, { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: update })
+    const remove = () => fetch(`${program.url}/api/topics/doc:g`, { method: 'DELETE' })
+    assert.equal((await put()).status, 201)
+    await until(() => app.heard.length === 1, 'the change')
+    const { ok, socket } = await join_(program, 'doc:g')
+    assert.equal(app.heard[0].generation, ok.generation)
+    socket.disconnect()
+    assert.equal((await remove()).status, 204)
+    await until(() => app.heard.length === 2, 'the deletion')
+    const { type, topic, level, path, generation, state_vector: vector } = app.heard[1]
+    assert.deepEqual([type, topic, level, generation, vector], ['topic.deleted', 'doc:g', 'durable', undefined, undefined])
+    assert.equal(path, '/') // where it was heard; the message has none
+    app.answer = () => [503]
+    assert.equal((await put()).status, 201)
+    assert.equal((await remove()).status, 204)
+    assert.equal((await put()).status, 201)
+    app.answer = () => [204]
+    await until(() => app.heard.at(-1).anew, 'the change after another deletion')
+    assert.equal(app.heard.at(-1).type, 'topic.changed')
+    assert.notEqual(app.heard.at(-1).generation, ok.generation)
+  })
+
   test('says who made it, wherever the topic and he are', async () => {
     const app = await new Application().start()
     const jwtFile = join(folder, 'jwt')
@@ -258,6 +284,39 @@ describe('a change', () => {
     await increment(program, 'crdt:a')
     await until(async () => (await metric(program, 'laniakea_webhook_given_up_total')) === 1, 'it to be given up')
     assert.equal(await metric(program, 'laniakea_webhook_due'), 0)
+  })
+
+  test('is signed with what the file of the secret holds now', async () => {
+    const file = join(folder, 'secret-that-changes')
+    const next = Buffer.from('another secret of 24 bytes or more')
+    let used = key
+    writeFileSync(file, key, { mode: 0o600 })
+    const heard = []
+    const app = createServer(async (request, response) => {
+      let body = ''
+      for await (const bytes of request) body += bytes
+      heard.push(verify(request.headers, body, used))
+      response.writeHead(204).end()
+    })
+    await new Promise((resolve) => app.listen(0, '127.0.0.1', resolve))
+    disposables.add({ dispose: () => app.close() })
+    const program = new Program('--webhook-change', `crdt:*=http://127.0.0.1:${app.address().port}/`, '--webhook-secret-file', file, '--webhook-debounce=20ms', '--drain=0ms', '--log-level=info')
+    disposables.add(program)
+    await program.start()
+    await increment(program, 'crdt:s')
+    await until(() => heard.length > 0, 'the first message')
+    writeFileSync(`${file}.new`, next, { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+    used = next
+    await until(() => program.output.includes('webhooks are signed with what the files of secrets hold now'), 'the line in the log')
+    await sleep(600) // the process that signs looks by itself
+    await increment(program, 'crdt:s')
+    await until(() => heard.length > 1, 'the next message')
+    process.kill(hooksProcess(program), 'SIGKILL') // the next one begins with what was last good
+    writeFileSync(file, 'short', { mode: 0o600 })
+    await increment(program, 'crdt:s')
+    await until(() => heard.length > 2, 'the one behind a crash')
+    assert.ok(heard.every((each) => each), JSON.stringify(heard))
   })
 
   test('goes by https to who can prove to be the one', async () => {

@@ -145,6 +145,30 @@ async function checkVersion(member, id, want) {
 }
 
 describe('versions of a document', () => {
+  test('are told of to all members, whoever makes, restores or deletes one', async () => {
+    const a = new Member('v-told'), b = new Member('v-told'), c = new Member('v-told')
+    const heard = { a: [], b: [], c: [] }
+    for (const [name, member] of Object.entries({ a, b, c })) member.channel.on('versions_changed', (news) => heard[name].push(news))
+    await a.join()
+    await b.join()
+    await c.join()
+    assert.equal((await c.ask('capabilities', { connection_type: 'cellular', effective_type: '3g' })).profile, 'constrained_client')
+    const theirs = websocketDoc('v-told') // which knows no such message
+    a.doc.getText('text').insert(0, 'one')
+    await a.settle()
+    const { id } = await a.ask('version_save', { name: 'draft' })
+    await until('the others hear of it', () => heard.b.length > 0 && heard.c.length > 0 && heard.a.length > 0)
+    for (const news of Object.values(heard)) assert.deepEqual([news[0].change, news[0].id, news[0].name, news[0].automatic], ['made', id, 'draft', false])
+    a.doc.getText('text').insert(3, ' two')
+    await a.settle()
+    assert.equal((await api(`doc:v-told/versions/${id}/restore`, json({}))).status, 200)
+    await until('all hear that it was restored', () => heard.b.some(({ change }) => change === 'restored'))
+    assert.equal((await api(`doc:v-told/versions/${id}`, { method: 'DELETE' })).status, 204)
+    await until('all hear that it is gone', () => heard.b.at(-1).change === 'deleted')
+    assert.deepEqual(heard.b.at(-1), { change: 'deleted', id })
+    await until('the others have the text', () => theirs.getText('text').toString() === 'one')
+  })
+
   test('read what Yjs reads there, and all clients go back together', async () => {
     const a = new Member('v-all')
     const b = websocketDoc('v-all', { gc: true })

@@ -113,6 +113,8 @@ static void lose(faulty_storage *self, lk_io *io) {
   case LK_IO_CLOSE:
   case LK_IO_READ:
   case LK_IO_LIST:
+  case LK_IO_WALK:
+  case LK_IO_PEEK:
   case LK_IO_RESERVE:
   case LK_IO_SIZE: self->inner->submit(self->inner, io); break; /* nothing to lose */
   }

@@ -43,6 +43,19 @@ TEST(times_at_the_end_of_the_clock_do_not_go_round) {
   CHECK(lk_bucket_take(&b, 1, UINT64_MAX, 1, SECOND) <= SECOND);
 }
 
+TEST(a_bucket_says_how_long_until_there_is_something_in_it) {
+  lk_bucket b = { 0 };
+  uint64_t now = 7 * SECOND;
+  for (int i = 0; i < 20; i++) {
+    CHECK_U64(lk_bucket_wait(&b, 2 * SECOND, now), 0);
+    (void)lk_bucket_take(&b, 10, 2 * SECOND, 1, now);
+  }
+  CHECK_U64(lk_bucket_wait(&b, 2 * SECOND, now), 1);
+  (void)lk_bucket_take(&b, 10, 2 * SECOND, 5, now);
+  CHECK_U64(lk_bucket_wait(&b, 2 * SECOND, now), 500 * MS + 1);
+  CHECK_U64(lk_bucket_wait(&b, 2 * SECOND, now + 500 * MS + 1), 0);
+}
+
 TEST(an_allowance_is_as_late_as_the_latest_of_its_buckets) {
   const lk_allowance_rate rate = { .messages = 10, .bytes = 1000, .joins = 1 };
   const lk_allowance_rate heavy = { .messages = 1, .bytes = 3000 }, join = { 1, 10, 2 };
@@ -53,6 +66,8 @@ TEST(an_allowance_is_as_late_as_the_latest_of_its_buckets) {
   CHECK_U64(lk_allowance_full_at(&a), 4 * SECOND);
   CHECK_U64(lk_allowance_take(&a, &rate, SECOND, &join, SECOND), 3 * SECOND + 10 * MS);
   CHECK_U64(lk_allowance_take(&a, &rate, SECOND, &join, SECOND), 4 * SECOND);
+  CHECK_U64(lk_allowance_wait(&a, SECOND, SECOND), 3 * SECOND + 1);
+  CHECK_U64(lk_allowance_wait(&a, SECOND, 5 * SECOND), 0);
 }
 
 /* Goal: over any time no more is taken than a burst, the rate and one piece; and who waits gets no less than the rate.

@@ -303,6 +303,77 @@ TEST(one_field_of_what_a_member_shows_is_set_under_all_its_keys) {
   lk_presence_deinit(&f.p);
 }
 
+/* Lends `a` and `b`. */
+static lk_err lend(fixture *f, uint64_t member, const char *a, const char *b) {
+  const lk_presence_field fields[] = { { LK_LIT("a"), lk_slice_cstr(a) },
+                                       { LK_LIT("b"), lk_slice_cstr(b) } };
+  return lk_presence_lend(&f->p, member, fields, 2, 99, f->now);
+}
+
+TEST(fields_are_lent_where_a_meta_has_none_of_their_names_and_taken_back) {
+  fixture f;
+  setup(&f);
+  CHECK_OK(lk_presence_join(&f.p, 9, f.now));
+  CHECK_ERR(lend(&f, 1, "1", "2"), LK_ERR_NOT_FOUND);
+  track(&f, 1, "u1", "{\"a\":\"own\",\"x\":{}}");
+  track(&f, 1, "u2", "{}");
+  tick(&f);
+  CHECK_OK(lend(&f, 1, "1", "2"));
+  tick(&f);
+  CHECK_PLAIN(f.flush.diff,
+              "{\"joins\":{\"u1\":{\"metas\":[{\"a\":\"own\",\"b\":2,\"phx_ref\":\"R0\","
+              "\"phx_ref_prev\":\"R1\",\"x\":{}}]},\"u2\":{\"metas\":[{\"a\":1,\"b\":2,"
+              "\"phx_ref\":\"R2\",\"phx_ref_prev\":\"R3\"}]}},\"leaves\":{\"u1\":{\"metas\":[{"
+              "\"a\":\"own\",\"phx_ref\":\"R1\",\"x\":{}}]},\"u2\":{\"metas\":[{\"phx_ref\":"
+              "\"R3\"}]}}}");
+  CHECK_OK(lend(&f, 1, "1", "2")); /* the same: nobody is told */
+  CHECK_U64(lk_presence_deadline(&f.p), LK_PRESENCE_NEVER);
+  /* Other fields stay lent when one is set; its own meta takes the place of all. */
+  CHECK_OK(lk_presence_set_field(&f.p, 1, LK_LIT("y"), LK_LIT("0"), 5, f.now));
+  CHECK_OK(lend(&f, 1, "", "3"));
+  lk_presence_repeat(&f.p, 9, f.now);
+  tick(&f);
+  CHECK_PLAIN(f.flush.state,
+              "{\"u1\":{\"metas\":[{\"a\":\"own\",\"b\":3,\"phx_ref\":\"R0\",\"phx_ref_prev\":"
+              "\"R1\",\"x\":{},\"y\":0}]},\"u2\":{\"metas\":[{\"b\":3,\"phx_ref\":\"R2\","
+              "\"phx_ref_prev\":\"R3\",\"y\":0}]}}");
+  update(&f, 1, "u1", "{\"b\":\"mine\"}");
+  CHECK_OK(lend(&f, 1, "4", "4"));
+  CHECK_OK(lk_presence_untrack(&f.p, 1, LK_LIT("u2"), f.now));
+  lk_presence_repeat(&f.p, 9, f.now);
+  tick(&f);
+  CHECK_PLAIN(f.flush.state, "{\"u1\":{\"metas\":[{\"a\":4,\"b\":\"mine\",\"phx_ref\":\"R0\","
+                             "\"phx_ref_prev\":\"R1\"}]}}");
+  CHECK_OK(lend(&f, 1, "", ""));
+  tick(&f);
+  CHECK_PLAIN(f.flush.diff, "{\"joins\":{\"u1\":{\"metas\":[{\"b\":\"mine\",\"phx_ref\":\"R0\","
+                            "\"phx_ref_prev\":\"R1\"}]}},\"leaves\":{\"u1\":{\"metas\":[{\"a\":4,"
+                            "\"b\":\"mine\",\"phx_ref\":\"R1\",\"phx_ref_prev\":\"R2\"}]}}}");
+  f.limits.presence_meta_bytes = 20;
+  CHECK_ERR(lend(&f, 1, "\"01234567890123456789\"", ""), LK_ERR_TOO_BIG);
+  CHECK_U64(lk_presence_deadline(&f.p), LK_PRESENCE_NEVER);
+  lk_presence_deinit(&f.p);
+}
+
+TEST(what_a_member_shows_first_and_who_is_here_can_be_asked) {
+  fixture f;
+  lk_slice key, meta;
+  uint32_t cursor = 0;
+  uint64_t member;
+  setup(&f);
+  track(&f, 5, "u1", "{\"n\":1}");
+  track(&f, 5, "u2", "{}");
+  CHECK_OK(lk_presence_join(&f.p, 3, f.now));
+  CHECK(lk_presence_first_of(&f.p, 5, &key, &meta));
+  CHECK_TEXT(key, "u1");
+  CHECK(lk_slice_find(meta, LK_LIT("\"n\":1")) != LK_SLICE_NONE);
+  CHECK(!lk_presence_first_of(&f.p, 3, &key, &meta) && !lk_presence_first_of(&f.p, 4, &key, &meta));
+  CHECK(lk_presence_next_member(&f.p, &cursor, &member) && member == 5);
+  CHECK(lk_presence_next_member(&f.p, &cursor, &member) && member == 3);
+  CHECK(!lk_presence_next_member(&f.p, &cursor, &member));
+  lk_presence_deinit(&f.p);
+}
+
 TEST(metas_are_objects_whose_refs_are_ours) {
   static const struct {
     lk_slice meta;

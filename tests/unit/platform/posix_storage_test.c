@@ -313,10 +313,29 @@ TEST(posix_storage_follows_no_links_and_opens_no_directories_or_pipes) {
   (void)snprintf(path, sizeof path, "%s/pipe", f.directory);
   CHECK(mkfifo(path, 0600) == 0);
   static const char *const names[] = { "link", "directory", "pipe" };
+  uint8_t into[8];
   for (size_t i = 0; i < 3; i++) {
     lk_slice name = lk_slice_cstr(names[i]);
+    CHECK_ERR(RUN(f, .kind = LK_IO_PEEK, .name = name, .into = into, .into_len = sizeof into),
+              LK_ERR_PERMISSION);
     CHECK_ERR(RUN(f, .kind = LK_IO_OPEN, .name = name, .create = true), LK_ERR_PERMISSION);
   }
+  (void)end(&f);
+}
+
+/* Goal: two who walk at once would miss names; so one that is elsewhere is told to begin anew. */
+TEST(posix_storage_tells_a_walk_that_is_not_where_it_stands) {
+  uint8_t page[LK_IO_NAME_MAX + 10];
+  fixture f = begin(NULL);
+  (void)open_file(&f, LK_LIT("a"));
+  CHECK_ERR(RUN(f, .kind = LK_IO_WALK, .name = LK_LIT("a"), .into = page, .into_len = sizeof page),
+            LK_ERR_INVALID);
+  CHECK_OK(RUN(f, .kind = LK_IO_WALK, .into = page, .into_len = sizeof page));
+  CHECK_ERR(RUN(f, .kind = LK_IO_WALK, .name = LK_LIT("b"), .into = page, .into_len = sizeof page),
+            LK_ERR_INVALID);
+  CHECK_OK(RUN(f, .kind = LK_IO_WALK, .name = LK_LIT("a"), .into = page, .into_len = sizeof page));
+  CHECK_ERR(RUN(f, .kind = LK_IO_WALK, .name = LK_LIT("a"), .into = page, .into_len = sizeof page),
+            LK_ERR_INVALID); /* it had come to its end */
   (void)end(&f);
 }
 

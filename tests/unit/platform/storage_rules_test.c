@@ -146,12 +146,71 @@ static void check_listing(lk_storage *storage, storage_wait wait, void *ctx) {
   }
 }
 
+/* A walk gives each name once, in pages, and none that is gone; and one that is not where it says is told so. */
+static void check_walk(lk_storage *storage, storage_wait wait, void *ctx) {
+  uint8_t page[LK_IO_NAME_MAX + 51], last[LK_IO_NAME_MAX];
+  char name[] = "walk-00";
+  size_t last_len = 0;
+  uint64_t seen = 0;
+  for (uint32_t i = 0; i < 60; i++) {
+    name[5] = (char)('0' + i / 10);
+    name[6] = (char)('0' + i % 10);
+    CHECK_OK(RUN(.kind = LK_IO_CLOSE,
+                 .file = open_file(storage, wait, ctx, lk_slice_of(name, 7))));
+  }
+  for (uint32_t pages = 0;; pages++) {
+    lk_slice rest;
+    lk_io io = { .kind = LK_IO_WALK,
+                 .name = lk_slice_of(last, last_len),
+                 .into = page,
+                 .into_len = sizeof page };
+    CHECK_OK(storage_run(storage, wait, ctx, &io));
+    if (io.done == 0) {
+      CHECK(pages > 1);
+      break;
+    }
+    for (lk_slice left = lk_slice_of(page, io.done); left.len > 0; left = rest) {
+      lk_slice one = lk_slice_cut(left, '\n', &rest);
+      memcpy(last, one.ptr, one.len);
+      last_len = one.len;
+      if (!lk_slice_starts_with(one, LK_LIT("walk-"))) continue;
+      uint32_t i = (uint32_t)(one.ptr[5] - '0') * 10 + (uint32_t)(one.ptr[6] - '0');
+      CHECK((seen >> i & 1) == 0);
+      seen |= UINT64_C(1) << i;
+    }
+  }
+  CHECK(seen == (UINT64_C(1) << 60) - 1);
+  for (uint32_t i = 0; i < 60; i++) {
+    name[5] = (char)('0' + i / 10);
+    name[6] = (char)('0' + i % 10);
+    CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = lk_slice_of(name, 7)));
+  }
+}
+
+static void check_peek(lk_storage *storage, storage_wait wait, void *ctx) {
+  uint8_t bytes[4];
+  lk_io io = { .kind = LK_IO_PEEK, .name = LK_LIT("p"), .into = bytes, .into_len = sizeof bytes };
+  CHECK_ERR(storage_run(storage, wait, ctx, &io), LK_ERR_NOT_FOUND);
+  lk_file f = open_file(storage, wait, ctx, LK_LIT("p"));
+  CHECK_OK(RUN(.kind = LK_IO_WRITE, .file = f, .from = LK_LIT("peeked")));
+  CHECK_OK(storage_run(storage, wait, ctx, &io)); /* beside who has it open */
+  CHECK_TEXT(lk_slice_of(bytes, io.done), "peek");
+  CHECK_OK(RUN(.kind = LK_IO_SYNC, .file = f)); /* whose file is still his */
+  CHECK_OK(RUN(.kind = LK_IO_CLOSE, .file = f));
+  io.off = 4;
+  CHECK_OK(storage_run(storage, wait, ctx, &io));
+  CHECK_TEXT(lk_slice_of(bytes, io.done), "ed");
+  CHECK_OK(RUN(.kind = LK_IO_REMOVE, .name = LK_LIT("p")));
+}
+
 void storage_check_rules(lk_storage *storage, storage_wait wait, void *ctx) {
   CHECK(storage->poll(storage) == NULL);
   check_bytes(storage, wait, ctx);
   check_names(storage, wait, ctx);
   check_order(storage, wait, ctx);
   check_listing(storage, wait, ctx);
+  check_walk(storage, wait, ctx);
+  check_peek(storage, wait, ctx);
   CHECK(storage->poll(storage) == NULL);
 }
 

@@ -5,9 +5,7 @@
 
 #include <stdio.h>
 
-#include "channel/bus.h"
-#include "harness/test.h"
-#include "platform/memory/storage.h"
+#include "unit/room/house_world.h"
 
 typedef struct world {
   lk_env env;
@@ -36,13 +34,9 @@ static void hear(world *w) {
 }
 
 static void say(world *w, lk_bus_message m) {
-  lk_buf frame;
-  lk_buf_init(&frame, test_alloc(), 1 << 20);
   m.request = ++w->request;
   m.rights = LK_RIGHTS_WRITE;
-  CHECK_OK(lk_bus_encode(&m, 1 << 20, &frame));
-  lk_house_feed(w->house, 0, lk_buf_slice(&frame), true, 0);
-  lk_buf_deinit(&frame);
+  edge_says(w->house, &m, 0);
   hear(w);
 }
 

@@ -6,19 +6,14 @@
 #include <string.h>
 
 #include "channel/y_sync.h"
+#include "codec/hex.h"
 #include "codec/varint.h"
 #include "harness/faulty.h"
 #include "harness/test.h"
 #include "laniakea/awareness.h"
 #include "laniakea/doc.h"
-
-#define EFFECTS_MAX 600
-
-/* What one step gave, copied. */
-typedef struct heard {
-  lk_room_effect at[EFFECTS_MAX];
-  uint32_t count;
-} heard;
+#include "unit/room/doc_client.h"
+#include "unit/room/heard.h"
 
 typedef struct world {
   lk_env env;
@@ -40,21 +35,6 @@ typedef struct world {
   uint64_t erased_after_ms;
 } world;
 
-static lk_slice keep(lk_slice bytes) {
-  if (bytes.ptr == NULL) return bytes;
-  uint8_t *copy = malloc(bytes.len + 1);
-  if (bytes.len > 0) memcpy(copy, bytes.ptr, bytes.len);
-  return (lk_slice){ copy, bytes.len };
-}
-
-static void forget_heard(world *w) {
-  for (uint32_t i = 0; i < w->heard.count; i++) {
-    free((void *)(uintptr_t)w->heard.at[i].event.ptr);
-    free((void *)(uintptr_t)w->heard.at[i].payload.ptr);
-  }
-  w->heard.count = 0;
-}
-
 static void hear(world *w) {
   lk_room_effect effect;
   while (lk_doc_room_kind.poll(w->room, &effect)) {
@@ -70,10 +50,7 @@ static void hear(world *w) {
       lk_buf_truncate(&w->snapshot, 0);
       CHECK_OK(lk_buf_append(&w->snapshot, effect.payload));
     }
-    CHECK(w->heard.count < EFFECTS_MAX);
-    effect.event = keep(effect.event);
-    effect.payload = keep(effect.payload);
-    w->heard.at[w->heard.count++] = effect;
+    heard_keep(&w->heard, effect);
   }
 }
 
@@ -119,7 +96,7 @@ static void init(world *w) {
 }
 
 static void close_world(world *w) {
-  forget_heard(w);
+  heard_forget(&w->heard);
   if (w->room != NULL) lk_doc_room_kind.close(w->room);
   CHECK_U64(awake_bytes, 0);
   lk_buf_deinit(&w->snapshot);
@@ -128,7 +105,7 @@ static void close_world(world *w) {
 }
 
 static void step(world *w, lk_room_input input) {
-  forget_heard(w);
+  heard_forget(&w->heard);
   input.now_ms = w->now_ms;
   input.turn = w->request + (input.request == 0);
   CHECK_OK(lk_doc_room_kind.step(w->room, &input));
@@ -178,56 +155,16 @@ static void say(world *w, uint64_t member, lk_slice event, lk_slice bytes, lk_ri
 }
 
 static const lk_room_effect *find(const world *w, lk_room_effect_kind kind) {
-  for (uint32_t i = 0; i < w->heard.count; i++)
-    if (w->heard.at[i].kind == kind) return &w->heard.at[i];
-  return NULL;
+  return heard_find(&w->heard, kind);
 }
 
 static bool has(lk_slice text, lk_slice part) { return lk_slice_find(text, part) != LK_SLICE_NONE; }
 
 /* ---- clients ---- */
 
-typedef struct client {
-  lk_env env;
-  lk_doc *doc;
-  lk_node text;
-  lk_buf last; /* the last update that it made */
-} client;
-
-static void note_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
-  client *c = ctx;
-  (void)doc, (void)origin;
-  if (!local) return;
-  lk_buf_truncate(&c->last, 0);
-  CHECK_OK(lk_buf_append(&c->last, update));
-}
-
-static void client_init(client *c, uint64_t id) {
-  lk_doc_options options = LK_DOC_OPTIONS_INIT;
-  options.client = id;
-  c->env = (lk_env)LK_ENV_INIT(test_alloc(), NULL);
-  lk_buf_init(&c->last, test_alloc(), 1 << 24);
-  CHECK_OK(lk_doc_open(&c->env, &options, &c->doc));
-  CHECK_OK(lk_doc_root(c->doc, LK_LIT("t"), LK_NODE_TEXT, &c->text));
-  CHECK_OK(lk_doc_on_update(c->doc, LK_UPDATE_V1, note_update, c, NULL));
-}
-
-static void client_deinit(client *c) {
-  lk_doc_close(c->doc);
-  lk_buf_deinit(&c->last);
-}
-
 static lk_slice type(client *c, uint64_t at, const char *text) {
   CHECK_OK(lk_doc_text_insert(c->doc, c->text, at, lk_slice_cstr(text), NULL));
   return lk_buf_slice(&c->last);
-}
-
-static void check_text(client *c, const char *want) {
-  lk_buf text;
-  lk_buf_init(&text, test_alloc(), 1 << 20);
-  CHECK_OK(lk_doc_text_string(c->doc, c->text, &text));
-  CHECK_SLICE(lk_buf_slice(&text), lk_slice_cstr(want));
-  lk_buf_deinit(&text);
 }
 
 /* A newcomer that reads binary frames has |want|. */
@@ -1124,6 +1061,36 @@ TEST(a_document_is_read_by_who_is_not_in_its_room) {
     CHECK(e != NULL && e->ok == rows[i].ok && e->binary == rows[i].binary);
     CHECK(lk_slice_starts_with(e->payload, lk_slice_cstr(rows[i].want)));
   }
+  client_deinit(&a);
+  close_world(&w);
+}
+
+TEST(who_asks_where_a_document_stands_hears_which_one_it_is_and_how_far_it_has_come) {
+  world w;
+  client a;
+  uint8_t digits[16];
+  init(&w);
+  client_init(&a, 1);
+  const lk_room_input position = { .kind = LK_ROOM_QUERY,
+                                   .request = 1000,
+                                   .event = LK_LIT("position"),
+                                   .payload = LK_LIT("{}"),
+                                   .rights = LK_RIGHTS_READ };
+  step(&w, position);
+  CHECK(has(find(&w, LK_ROOM_REPLY)->payload, LK_LIT("LK_ERR_NOT_FOUND")));
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  lk_slice joined = find(&w, LK_ROOM_ACCEPT)->payload;
+  size_t at = lk_slice_find(joined, LK_LIT("\"generation\":\"")) + 14;
+  memcpy(digits, joined.ptr + at, sizeof digits);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "abc"), LK_RIGHTS_WRITE);
+  land(&w);
+  step(&w, position);
+  const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
+  uint8_t said[16];
+  CHECK(e->ok && e->binary);
+  lk_hex_store(said, lk_slice_first(e->payload, 8));
+  CHECK_SLICE(lk_slice_of(said, 16), lk_slice_of(digits, 16));
+  CHECK_TEXT(lk_slice_skip(e->payload, 8), "\x01\x01\x03");
   client_deinit(&a);
   close_world(&w);
 }

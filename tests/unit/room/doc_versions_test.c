@@ -12,8 +12,9 @@
 #include "laniakea/doc_history.h"
 #include "room/doc_journal.h"
 #include "room/doc_room.h"
+#include "unit/room/doc_client.h"
+#include "unit/room/heard.h"
 
-#define EFFECTS_MAX 64
 #define RECORDS_MAX 128
 
 typedef struct world {
@@ -22,8 +23,7 @@ typedef struct world {
   lk_limits limits;
   lk_version_policy policy;
   lk_room *room;
-  lk_room_effect heard[EFFECTS_MAX]; /* of the last step and what landed in it; copies */
-  uint32_t heard_count;
+  heard heard; /* of the last step and what landed in it */
   uint64_t now_ms, wall_ms, request;
   lk_buf snapshot;
   lk_buf records[RECORDS_MAX];
@@ -31,21 +31,6 @@ typedef struct world {
   uint32_t records_count;
   lk_err err; /* of the last step */
 } world;
-
-static lk_slice copy(lk_slice bytes) {
-  if (bytes.ptr == NULL) return bytes;
-  uint8_t *to = malloc(bytes.len + 1);
-  if (bytes.len > 0) memcpy(to, bytes.ptr, bytes.len);
-  return (lk_slice){ to, bytes.len };
-}
-
-static void forget_heard(world *w) {
-  for (uint32_t i = 0; i < w->heard_count; i++) {
-    free((void *)(uintptr_t)w->heard[i].event.ptr);
-    free((void *)(uintptr_t)w->heard[i].payload.ptr);
-  }
-  w->heard_count = 0;
-}
 
 static lk_err open_room(world *w) {
   for (uint32_t i = 0; i < w->records_count; i++) w->slices[i] = lk_buf_slice(&w->records[i]);
@@ -76,7 +61,7 @@ static void init(world *w) {
 }
 
 static void deinit(world *w) {
-  forget_heard(w);
+  heard_forget(&w->heard);
   if (w->room != NULL) lk_doc_room_kind.close(w->room);
   lk_buf_deinit(&w->snapshot);
   for (uint32_t i = 0; i < RECORDS_MAX; i++) lk_buf_deinit(&w->records[i]);
@@ -95,10 +80,7 @@ static bool hear(world *w, uint64_t *ticket) {
       lk_buf_truncate(&w->snapshot, 0);
       CHECK_OK(lk_buf_append(&w->snapshot, effect.payload));
     } else {
-      CHECK(w->heard_count < EFFECTS_MAX);
-      effect.event = copy(effect.event);
-      effect.payload = copy(effect.payload);
-      w->heard[w->heard_count++] = effect;
+      heard_keep(&w->heard, effect);
     }
   }
   return is_flying;
@@ -107,7 +89,7 @@ static bool hear(world *w, uint64_t *ticket) {
 /* One input, and its records land at once. */
 static void step(world *w, lk_room_input input) {
   uint64_t ticket = 0;
-  forget_heard(w);
+  heard_forget(&w->heard);
   input.now_ms = w->now_ms;
   input.wall_ms = w->wall_ms;
   input.entropy = w->now_ms * 7919 + w->request;
@@ -139,9 +121,7 @@ static void take_snapshot(world *w) {
 }
 
 static const lk_room_effect *find(const world *w, lk_room_effect_kind kind) {
-  for (uint32_t i = 0; i < w->heard_count; i++)
-    if (w->heard[i].kind == kind) return &w->heard[i];
-  return NULL;
+  return heard_find(&w->heard, kind);
 }
 
 /* The payload of the answer. */
@@ -180,36 +160,6 @@ static uint64_t id_of(lk_slice answer) {
 
 /* ---- who writes ---- */
 
-typedef struct client {
-  lk_env env;
-  lk_doc *doc;
-  lk_node text;
-  lk_buf last;
-} client;
-
-static void note_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
-  client *c = ctx;
-  (void)doc, (void)origin;
-  if (!local) return;
-  lk_buf_truncate(&c->last, 0);
-  CHECK_OK(lk_buf_append(&c->last, update));
-}
-
-static void client_init(client *c, uint64_t id) {
-  lk_doc_options options = LK_DOC_OPTIONS_INIT;
-  options.client = id;
-  c->env = (lk_env)LK_ENV_INIT(test_alloc(), NULL);
-  lk_buf_init(&c->last, test_alloc(), 1 << 20);
-  CHECK_OK(lk_doc_open(&c->env, &options, &c->doc));
-  CHECK_OK(lk_doc_root(c->doc, LK_LIT("t"), LK_NODE_TEXT, &c->text));
-  CHECK_OK(lk_doc_on_update(c->doc, LK_UPDATE_V1, note_update, c, NULL));
-}
-
-static void client_deinit(client *c) {
-  lk_doc_close(c->doc);
-  lk_buf_deinit(&c->last);
-}
-
 static void send(world *w, client *c) {
   step(w, (lk_room_input){ .kind = LK_ROOM_QUERY,
                            .request = ++w->request,
@@ -232,19 +182,11 @@ static void cut(world *w, client *c, uint64_t at, uint64_t len) {
 
 /* The client hears what the others were told. */
 static void listen(world *w, client *c) {
-  for (uint32_t i = 0; i < w->heard_count; i++) {
-    const lk_room_effect *e = &w->heard[i];
+  for (uint32_t i = 0; i < w->heard.count; i++) {
+    const lk_room_effect *e = &w->heard.at[i];
     if (e->kind == LK_ROOM_BROADCAST && lk_slice_equal(e->event, LK_LIT("server_update")))
       CHECK_OK(lk_doc_apply(c->doc, LK_UPDATE_V1, e->payload, 0));
   }
-}
-
-static void check_client(client *c, const char *want) {
-  lk_buf text;
-  lk_buf_init(&text, test_alloc(), 1 << 20);
-  CHECK_OK(lk_doc_text_string(c->doc, c->text, &text));
-  CHECK_SLICE(lk_buf_slice(&text), lk_slice_cstr(want));
-  lk_buf_deinit(&text);
 }
 
 static void check_version(world *w, uint64_t id, const char *want) {
@@ -287,6 +229,83 @@ TEST(a_version_shows_what_was_there_and_lists_who_saved_it) {
             "LK_ERR_NOT_FOUND");
   answer = ask(&w, "version_read", "{\"id\":1,\"as\":\"snapshot_v2\"}");
   CHECK_SLICE(answer, LK_LIT("\x00\x01\x05\x05"));
+  client_deinit(&c);
+  deinit(&w);
+}
+
+/* What all were told of versions in the last step; empty: nothing. */
+static lk_slice told(const world *w) {
+  for (uint32_t i = 0; i < w->heard.count; i++) {
+    const lk_room_effect *e = &w->heard.at[i];
+    if (e->kind == LK_ROOM_BROADCAST && lk_slice_equal(e->event, LK_LIT("versions_changed"))) {
+      CHECK(!e->binary && e->member == 0);
+      return e->payload;
+    }
+  }
+  return LK_SLICE_EMPTY;
+}
+
+TEST(members_hear_when_a_version_is_made_deleted_or_restored) {
+  world w;
+  client c;
+  init(&w);
+  client_init(&c, 5);
+  type(&w, &c, 0, "first");
+  CHECK_U64(told(&w).len, 0);
+  (void)ask(&w, "version_save", "{\"name\":\"a\",\"request_id\":\"x\"}");
+  CHECK(
+      lk_slice_starts_with(told(&w), LK_LIT("{\"change\":\"made\",\"id\":1,\"at\":1700000000000,"
+                                            "\"name\":\"a\",\"by\":\"ada\",\"automatic\":false,")));
+  (void)ask(&w, "version_save", "{\"name\":\"a\",\"request_id\":\"x\"}");
+  CHECK_U64(told(&w).len, 0); /* it was made before */
+  type(&w, &c, 5, "!");
+  (void)ask(&w, "version_restore", "{\"id\":1}");
+  CHECK(lk_slice_starts_with(told(&w), LK_LIT("{\"change\":\"restored\",\"id\":1,")));
+  check_has(told(&w), "\"before\":2}");
+  (void)ask(&w, "version_restore", "{\"id\":1}");
+  CHECK_U64(told(&w).len, 0); /* it shows that already */
+  (void)ask(&w, "version_delete", "{\"id\":1}");
+  CHECK_SLICE(told(&w), LK_LIT("{\"change\":\"deleted\",\"id\":1}"));
+  (void)ask(&w, "version_delete", "{\"id\":1}");
+  CHECK_U64(told(&w).len, 0);
+  (void)ask(&w, "versions", "{}");
+  CHECK_U64(told(&w).len, 0);
+  client_deinit(&c);
+  deinit(&w);
+}
+
+TEST(members_hear_of_a_version_that_makes_itself) {
+  world w;
+  client c;
+  init(&w);
+  w.policy.interval_ms = 1000;
+  crash(&w);
+  client_init(&c, 5);
+  type(&w, &c, 0, "first");
+  pass_time(&w, 2000);
+  type(&w, &c, 5, "!");
+  check_has(told(&w), "{\"change\":\"made\",\"id\":1,");
+  check_has(told(&w), "\"automatic\":true");
+  client_deinit(&c);
+  deinit(&w);
+}
+
+/* Nobody is told what a crash may take back. */
+TEST(of_a_version_that_is_not_kept_nobody_hears) {
+  world w;
+  client c;
+  lk_room_effect effect;
+  init(&w);
+  client_init(&c, 5);
+  type(&w, &c, 0, "first");
+  CHECK_OK(lk_doc_room_kind.step(w.room, &(lk_room_input){ .kind = LK_ROOM_QUERY,
+                                                           .request = ++w.request,
+                                                           .event = LK_LIT("version_save"),
+                                                           .payload = LK_LIT("{}"),
+                                                           .now_ms = w.now_ms,
+                                                           .wall_ms = w.wall_ms,
+                                                           .rights = LK_RIGHTS_ADMIN }));
+  while (lk_doc_room_kind.poll(w.room, &effect)) CHECK(effect.kind != LK_ROOM_BROADCAST);
   client_deinit(&c);
   deinit(&w);
 }
@@ -378,8 +397,8 @@ TEST(going_back_is_an_update_for_all_and_can_be_gone_back_on) {
   CHECK(e != NULL && e->member == 0 && e->binary);
   listen(&w, &other);
   listen(&w, &c);
-  check_client(&other, "old text");
-  check_client(&c, "old text");
+  check_text(&other, "old text");
+  check_text(&c, "old text");
   take_snapshot(&w);
   crash(&w);
   check_room(&w, "old text");
@@ -388,7 +407,7 @@ TEST(going_back_is_an_update_for_all_and_can_be_gone_back_on) {
   answer = ask(&w, "version_restore", "{\"id\":2}");
   listen(&w, &other);
   listen(&w, &c);
-  check_client(&other, "new text");
+  check_text(&other, "new text");
   /* Nobody has changed it since. */
   CHECK(!has(ask(&w, "version_restore", "{\"id\":2,\"request_id\":\"x\"}"), "before"));
   CHECK(find(&w, LK_ROOM_BROADCAST) == NULL);
@@ -397,7 +416,7 @@ TEST(going_back_is_an_update_for_all_and_can_be_gone_back_on) {
   check_has(ask(&w, "version_restore", "{\"id\":2}"), "\"before\":4");
   listen(&w, &other);
   listen(&w, &c);
-  check_client(&c, "new text");
+  check_text(&c, "new text");
   /* The document shows it already. */
   CHECK_U64(id_of(ask(&w, "version_save", "{}")), 5);
   CHECK(!has(ask(&w, "version_restore", "{\"id\":5}"), "before"));

@@ -1,85 +1,55 @@
 /* Who asks which topics have changed hears of each change at least once, whatever dies when. */
 #include "room/house.h"
 
-#include "channel/bus.h"
-#include "harness/test.h"
-#include "platform/memory/storage.h"
+#include "unit/room/house_world.h"
 
 static const lk_slice ephemeral[] = { LK_LIT_INIT("crdt:e*") };
 static const lk_slice watched[] = { LK_LIT_INIT("crdt:a*"), LK_LIT_INIT("crdt:e*") };
 
 typedef struct world {
-  lk_env env;
-  lk_limits limits;
-  lk_room_policy policy;
-  lk_memory_storage disk;
-  lk_memory_storage memory;
-  lk_house *house;
-  uint64_t generation;
-  uint64_t edge_generation;
-  uint64_t request;
+  house_world in;
   lk_buf said; /* the payloads of replies */
 } world;
 
 static void say(world *w, const lk_bus_message *m) {
-  lk_buf out;
-  lk_buf_init(&out, test_alloc(), 10000);
-  CHECK_OK(lk_bus_encode(m, 10000, &out));
-  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, 0);
-  lk_house_step(w->house, 0);
-  lk_buf_deinit(&out);
+  house_world_say(&w->in, m);
+  lk_house_step(w->in.house, 0);
 }
 
 static void hello(world *w) {
-  say(w, &(lk_bus_message){
-             .kind = LK_BUS_HELLO, .generation = w->edge_generation, .answers = w->generation });
+  house_world_hello(&w->in);
+  lk_house_step(w->in.house, 0);
 }
 
 static void begin(world *w) {
-  w->generation++;
-  CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
-                                              .limits = &w->limits,
-                                              .storage = &w->disk.table,
-                                              .memory = &w->memory.table,
-                                              .policy = &w->policy,
-                                              .entropy = w->generation,
-                                              .generation = w->generation,
-                                              .edges_count = 1 },
-                         &w->house));
-  lk_house_set_date(w->house, 1000, 0);
+  house_world_open(&w->in);
+  lk_house_set_date(w->in.house, 1000, 0);
   hello(w);
 }
 
 static void init(world *w) {
-  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
-                .limits = lk_limits_default(),
-                .policy = { .ephemeral = ephemeral,
-                            .ephemeral_count = 1,
-                            .watched = watched,
-                            .watched_count = 2,
-                            .idle_ms = 1000 },
-                .edge_generation = 5 };
-  lk_memory_storage_init(&w->disk, test_alloc(), 1 << 24);
-  lk_memory_storage_init(&w->memory, test_alloc(), 1 << 24);
+  house_world_init(&w->in, &(lk_room_policy){ .ephemeral = ephemeral,
+                                              .ephemeral_count = 1,
+                                              .watched = watched,
+                                              .watched_count = 2,
+                                              .idle_ms = 1000 });
   lk_buf_init(&w->said, test_alloc(), 100000);
   begin(w);
 }
 
 static void deinit(world *w) {
-  lk_house_close(w->house);
-  lk_memory_storage_deinit(&w->disk);
-  lk_memory_storage_deinit(&w->memory);
+  house_world_deinit(&w->in);
   lk_buf_deinit(&w->said);
 }
 
 static void restart(world *w) {
-  lk_house_close(w->house);
+  lk_house_close(w->in.house);
   begin(w);
 }
 
 static void query(world *w, lk_slice topic, lk_slice event, lk_slice payload) {
   say(w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
-                            .request = ++w->request,
+                            .request = ++w->in.request,
                             .topic = topic,
                             .event = event,
                             .payload = payload,
@@ -96,7 +66,7 @@ static void change(world *w, lk_slice topic) {
 static lk_slice hear(world *w) {
   lk_bus_reader reader;
   lk_bus_message m;
-  lk_slice in = lk_house_output(w->house, 0);
+  lk_slice in = lk_house_output(w->in.house, 0);
   size_t len = in.len;
   lk_buf_truncate(&w->said, 0);
   lk_bus_reader_init(&reader, test_alloc(), 1 << 20);
@@ -104,7 +74,7 @@ static lk_slice hear(world *w) {
   while (lk_bus_read(&reader, &in, &m) == LK_OK)
     if (m.kind == LK_BUS_REPLY) CHECK_OK(lk_buf_append(&w->said, m.payload));
   lk_bus_reader_deinit(&reader);
-  lk_house_consume(w->house, 0, len);
+  lk_house_consume(w->in.house, 0, len);
   return lk_buf_slice(&w->said);
 }
 
@@ -171,8 +141,8 @@ TEST(changes_are_told_again_until_they_are_known_to_have_come) {
   (void)hear(&w);
   change(&w, LK_LIT("crdt:a"));
   (void)hear(&w);
-  w.edge_generation++; /* another process, which has heard of nothing */
-  w.request = 0;
+  w.in.edge_generation++; /* another process, which has heard of nothing */
+  w.in.request = 0;
   hello(&w);
   ask(&w, 0, 0);
   lk_slice text = hear(&w);
@@ -199,9 +169,9 @@ TEST(a_new_question_sends_the_old_one_home) {
 TEST(changes_that_nobody_heard_of_are_told_behind_a_restart) {
   world w;
   init(&w);
-  w.limits.room_tail_bytes = w.limits.log_segment_bytes = 1;
+  w.in.limits.room_tail_bytes = w.in.limits.log_segment_bytes = 1;
   for (int i = 0; i < 4; i++) change(&w, LK_LIT("crdt:a"));
-  CHECK(lk_house_get_stats(w.house).snapshots > 0);
+  CHECK(lk_house_get_stats(w.in.house).snapshots > 0);
   change(&w, LK_LIT("crdt:e"));
   restart(&w);
   (void)hear(&w);
@@ -222,13 +192,71 @@ TEST(changes_that_nobody_heard_of_are_told_behind_a_restart) {
   deinit(&w);
 }
 
+/* Goal: whoever asks hears that a topic was deleted, by whom, and whether it was begun again. */
+TEST(a_deletion_is_told) {
+  const lk_slice topics[] = { LK_LIT("crdt:a"), LK_LIT("crdt:e") };
+  for (int i = 0; i < 2; i++) {
+    world w;
+    init(&w);
+    change(&w, topics[i]);
+    query(&w, topics[i], LK_LIT("delete"), LK_LIT("{}"));
+    (void)hear(&w);
+    ask(&w, 0, 0);
+    lk_slice text = hear(&w);
+    CHECK(has(text, "\"sequence\":2,\"changes\":2"));
+    CHECK(has(text, "\"by\":[\"ann\"],\"deleted\":true}"));
+    uint64_t upto = number_behind(text, "\"upto\":"), serial = number_behind(text, "\"serial\":");
+    change(&w, topics[i]);
+    (void)hear(&w);
+    ask(&w, upto, serial);
+    CHECK(has(hear(&w), "\"by\":[\"ann\"]}")); /* the deletion has been told */
+    query(&w, topics[i], LK_LIT("delete"), LK_LIT("{}"));
+    (void)hear(&w);
+    ask(&w, upto, serial);
+    CHECK(has(hear(&w), "\"by\":[\"ann\"],\"deleted\":true}"));
+    change(&w, topics[i]);
+    (void)hear(&w);
+    ask(&w, upto, serial); /* nobody has heard any of it, as far as we know */
+    CHECK(has(hear(&w), "\"by\":[\"ann\"],\"anew\":true}"));
+    deinit(&w);
+  }
+}
+
+TEST(a_deletion_that_nobody_heard_of_is_told_behind_a_restart) {
+  world w;
+  init(&w);
+  change(&w, LK_LIT("crdt:a"));
+  query(&w, LK_LIT("crdt:a"), LK_LIT("delete"), LK_LIT("{}"));
+  query(&w, LK_LIT("crdt:a1"), LK_LIT("delete"), LK_LIT("{}")); /* of which there was nothing */
+  restart(&w);
+  (void)hear(&w);
+  ask(&w, 0, 0);
+  lk_slice text = hear(&w);
+  CHECK(has(text, "\"topic\":\"crdt:a\",\"sequence\":2") && has(text, "\"deleted\":true"));
+  CHECK(!has(text, "crdt:a1"));
+  deinit(&w);
+}
+
+/* What is in memory goes when it is idle, as its clients were told it would. */
+TEST(what_is_erased_when_it_is_idle_is_not_told_as_deleted) {
+  world w;
+  init(&w);
+  change(&w, LK_LIT("crdt:e"));
+  lk_house_step(w.in.house, 5000);
+  CHECK_U64(lk_house_get_stats(w.in.house).erased, 1);
+  (void)hear(&w);
+  ask(&w, 0, 0);
+  CHECK(!has(hear(&w), "deleted"));
+  deinit(&w);
+}
+
 TEST(only_who_may_administer_hears_of_changes) {
   world w;
   init(&w);
   change(&w, LK_LIT("crdt:a"));
   (void)hear(&w);
   say(&w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
-                             .request = ++w.request,
+                             .request = ++w.in.request,
                              .event = LK_LIT("changes"),
                              .payload = LK_LIT("{\"after\":0,\"serial\":0}"),
                              .rights = LK_RIGHTS_WRITE });

@@ -1,9 +1,7 @@
 /* The house by itself: how it ends in order. */
 #include "room/house.h"
 
-#include "channel/bus.h"
-#include "harness/test.h"
-#include "platform/memory/storage.h"
+#include "unit/room/house_world.h"
 
 typedef struct world {
   lk_env env;
@@ -35,13 +33,7 @@ static void deinit(world *w) {
   lk_memory_storage_deinit(&w->storage);
 }
 
-static void say(world *w, const lk_bus_message *m) {
-  lk_buf out;
-  lk_buf_init(&out, test_alloc(), 10000);
-  CHECK_OK(lk_bus_encode(m, 10000, &out));
-  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
-  lk_buf_deinit(&out);
-}
+static void say(world *w, const lk_bus_message *m) { edge_says(w->house, m, w->now); }
 
 #define MEMBER (UINT64_C(1) << 32)
 
@@ -60,9 +52,7 @@ static void increment(world *w, bool again) {
                             .payload = LK_LIT("{\"payload\":{\"amount\":1}}") });
 }
 
-static bool has_said(world *w, lk_slice text) {
-  return lk_slice_find(lk_house_output(w->house, 0), text) != LK_SLICE_NONE;
-}
+static bool has_said(world *w, lk_slice text) { return house_has_said(w->house, text); }
 
 /* Flips the last bit of |name|. */
 static void damage(world *w, lk_slice name) {
@@ -202,10 +192,8 @@ static void write_doc(world *w, uint64_t request) {
 /* An update of 700,000 characters by a client of its own. */
 static void write_much(world *w, uint64_t request, bool again) {
   static uint8_t bytes[700015] = { 1, 1, 0, 0, 4, 1, 1, 't', 0xe0, 0xdc, 0x2a };
-  lk_buf out;
   memset(bytes + 11, 'x', 700000);
   bytes[2] = (uint8_t)request;
-  lk_buf_init(&out, test_alloc(), 1 << 20);
   const lk_bus_message m = { .kind = LK_BUS_MESSAGE,
                              .request = request,
                              .again = again,
@@ -214,9 +202,7 @@ static void write_much(world *w, uint64_t request, bool again) {
                              .rights = LK_RIGHTS_WRITE,
                              .payload = lk_slice_of(bytes, 700012),
                              .binary = true };
-  CHECK_OK(lk_bus_encode(&m, 1 << 20, &out));
-  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
-  lk_buf_deinit(&out);
+  say(w, &m);
 }
 
 /* Of how many clients there is something, by the answer to a join. */

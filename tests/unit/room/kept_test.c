@@ -31,16 +31,30 @@ TEST(a_record_says_its_topic_its_marks_and_the_bytes_of_its_room) {
 
 TEST(a_snapshot_of_another_version_is_refused_by_name) {
   lk_buf out;
-  lk_slice rest;
+  lk_slice topic, rest;
   uint64_t index;
   lk_buf_init(&out, test_alloc(), 1000);
-  CHECK_OK(lk_kept_encode_snapshot_head(&out, 300));
-  CHECK_OK(lk_kept_decode_snapshot(lk_buf_slice(&out), &index, &rest));
+  CHECK_OK(lk_kept_encode_snapshot_head(&out, 300, LK_LIT("doc:a")));
+  CHECK_OK(lk_kept_decode_snapshot(lk_buf_slice(&out), &index, &topic, &rest));
   CHECK_U64(index, 300);
+  CHECK_TEXT(topic, "doc:a");
   CHECK_U64(rest.len, 0);
+  CHECK_ERR(lk_kept_decode_snapshot(lk_slice_first(lk_buf_slice(&out), out.len - 1), &index, &topic,
+                                    &rest),
+            LK_ERR_TRUNCATED);
   out.ptr[0]++;
-  CHECK_ERR(lk_kept_decode_snapshot(lk_buf_slice(&out), &index, &rest), LK_ERR_VERSION);
+  CHECK_ERR(lk_kept_decode_snapshot(lk_buf_slice(&out), &index, &topic, &rest), LK_ERR_VERSION);
   lk_buf_deinit(&out);
+}
+
+/* Goal: what was kept before snapshots said whose they are can be read. */
+TEST(a_snapshot_that_does_not_say_whose_it_is_is_read) {
+  lk_slice topic, rest;
+  uint64_t index;
+  CHECK_OK(lk_kept_decode_snapshot(LK_LIT("\x02\x07rest"), &index, &topic, &rest));
+  CHECK_U64(index, 7);
+  CHECK_U64(topic.len, 0);
+  CHECK_TEXT(rest, "rest");
 }
 
 /* Goal: a count of marks that the bytes do not have is refused before anything is believed of it. */

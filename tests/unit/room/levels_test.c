@@ -1,10 +1,8 @@
 /* A house with two storages: topics of level durable and of level memory, what is erased, and requests from nobody. */
 #include "room/house.h"
 
-#include "channel/bus.h"
 #include "harness/faulty.h"
-#include "harness/test.h"
-#include "platform/memory/storage.h"
+#include "unit/room/house_world.h"
 
 #include <stdio.h>
 
@@ -14,77 +12,48 @@
 static const lk_slice ephemeral[] = { LK_LIT_INIT("crdt:e*") };
 static const lk_slice everything[] = { LK_LIT_INIT("*") };
 
-typedef struct world {
-  lk_env env;
-  lk_limits limits;
-  lk_room_policy policy;
-  lk_memory_storage disk;
-  lk_memory_storage memory;
-  lk_house *house;
-  uint64_t generation;
-  uint64_t request;
-  uint64_t now;
-} world;
+typedef house_world world;
 
-static void say(world *w, const lk_bus_message *m) {
-  lk_buf out;
-  lk_buf_init(&out, test_alloc(), 10000);
-  CHECK_OK(lk_bus_encode(m, 10000, &out));
-  lk_house_feed(w->house, 0, lk_buf_slice(&out), true, w->now);
-  lk_buf_deinit(&out);
-}
+static void say(world *w, const lk_bus_message *m) { house_world_say(w, m); }
 
 static void step(world *w) { lk_house_step(w->house, w->now); }
 
 static void begin(world *w) {
-  w->generation++;
-  CHECK_OK(lk_house_open(&(lk_house_options){ .env = &w->env,
-                                              .limits = &w->limits,
-                                              .storage = &w->disk.table,
-                                              .memory = &w->memory.table,
-                                              .policy = &w->policy,
-                                              .entropy = w->generation,
-                                              .generation = w->generation,
-                                              .edges_count = 1 },
-                         &w->house));
-  say(w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = w->generation });
+  house_world_open(w);
+  house_world_hello(w);
   step(w);
 }
 
 /* |reserve| and |ballast|: what is set aside of either storage. */
 static void init_with(world *w, uint32_t reserve, uint32_t ballast) {
-  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
-                .limits = lk_limits_default(),
-                .policy = { .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS } };
+  house_world_init(
+      w, &(lk_room_policy){ .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS });
   w->limits.log_reserve_bytes = reserve;
   w->limits.house_ballast_bytes = ballast;
-  lk_memory_storage_init(&w->disk, test_alloc(), 1 << 24);
-  lk_memory_storage_init(&w->memory, test_alloc(), 1 << 24);
   begin(w);
 }
 
 static void init(world *w) { init_with(w, 100000, 50000); }
 
-/* As a process is killed: what the storages have under way is done, and nobody hears of it. */
-static void die(world *w) {
+static void let_storages_finish(world *w) {
   while (w->disk.table.poll(&w->disk.table) != NULL) continue;
   while (w->memory.table.poll(&w->memory.table) != NULL) continue;
+}
+
+/* As a process is killed: what the storages have under way is done, and nobody hears of it. */
+static void die(world *w) {
+  let_storages_finish(w);
   lk_house_close(w->house);
 }
 
 static void deinit(world *w) {
-  die(w);
-  lk_memory_storage_deinit(&w->disk);
-  lk_memory_storage_deinit(&w->memory);
+  let_storages_finish(w);
+  house_world_deinit(w);
 }
 
-static void forget_output(world *w) {
-  lk_house_consume(w->house, 0, lk_house_output(w->house, 0).len);
-}
+static void forget_output(world *w) { forget_said(w->house); }
 
-static bool has_said(world *w, lk_slice text) {
-  return lk_slice_find(lk_house_output(w->house, 0), text) != LK_SLICE_NONE;
-}
+static bool has_said(world *w, lk_slice text) { return house_has_said(w->house, text); }
 
 static void join(world *w, uint64_t member, lk_slice topic) {
   say(w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
@@ -657,11 +626,11 @@ TEST(topics_are_listed_page_by_page_for_those_who_administer) {
   CHECK(has_said(&w, LK_LIT("{\"topics\":[{\"topic\":\"crdt:d0\",\"members\":1,\"level\":"
                             "\"durable\",\"open\":true,\"bytes\":")));
   CHECK(has_said(&w, LK_LIT("crdt:d2")) && !has_said(&w, LK_LIT("crdt:d4")));
-  CHECK(has_said(&w, LK_LIT("\"more\":true}")));
+  CHECK(has_said(&w, LK_LIT("\"more\":true,\"complete\":true}")));
   query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{\"after\":\"crdt:d2\"}"));
   CHECK(has_said(&w, LK_LIT("crdt:d4")) && !has_said(&w, LK_LIT("crdt:d2")));
   CHECK(has_said(&w, LK_LIT("\"topic\":\"crdt:e3\",\"members\":0,\"level\":\"memory\"")));
-  CHECK(has_said(&w, LK_LIT("\"more\":false}")));
+  CHECK(has_said(&w, LK_LIT("\"more\":false,\"complete\":true}")));
   query(&w, LK_SLICE_EMPTY, LK_LIT("topics"), LK_LIT("{\"limit\":0}"));
   CHECK(has_said(&w, LK_LIT("LK_ERR_RANGE")));
   query(&w, LK_SLICE_EMPTY, LK_LIT("other"), LK_SLICE_EMPTY);

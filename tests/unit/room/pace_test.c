@@ -3,14 +3,12 @@
 
 #include <stdio.h>
 
-#include "channel/bus.h"
 #include "channel/profile.h"
 #include "codec/base64.h"
 #include "codec/json_reader.h"
-#include "harness/test.h"
 #include "laniakea/crdt.h"
 #include "laniakea/doc.h"
-#include "platform/memory/storage.h"
+#include "unit/room/house_world.h"
 
 typedef struct world {
   lk_env env;
@@ -23,13 +21,9 @@ typedef struct world {
 } world;
 
 static void say(world *w, lk_bus_message m) {
-  lk_buf frame;
-  lk_buf_init(&frame, test_alloc(), 1 << 20);
   m.request = m.kind == LK_BUS_JOIN || m.kind == LK_BUS_MESSAGE ? ++w->request : 0;
   m.rights = LK_RIGHTS_WRITE;
-  CHECK_OK(lk_bus_encode(&m, 1 << 20, &frame));
-  lk_house_feed(w->house, 0, lk_buf_slice(&frame), true, w->now_ms);
-  lk_buf_deinit(&frame);
+  edge_says(w->house, &m, w->now_ms);
 }
 
 static void init(world *w) {
@@ -104,12 +98,9 @@ static void tell(world *w, uint32_t n, const char *event, lk_slice payload, bool
 
 /* The edge says how far member |n| has fallen behind. */
 static void say_lag(world *w, uint32_t n, lk_bus_lag lag) {
-  lk_buf frame;
-  const lk_bus_message m = { .kind = LK_BUS_LAG, .member = member_of(n), .request = lag };
-  lk_buf_init(&frame, test_alloc(), 1 << 10);
-  CHECK_OK(lk_bus_encode(&m, 1 << 20, &frame));
-  lk_house_feed(w->house, 0, lk_buf_slice(&frame), true, w->now_ms);
-  lk_buf_deinit(&frame);
+  edge_says(w->house,
+            &(lk_bus_message){ .kind = LK_BUS_LAG, .member = member_of(n), .request = lag },
+            w->now_ms);
 }
 
 #define CONSTRAINED "{\"has_workers\":true,\"memory_mb\":1024}"

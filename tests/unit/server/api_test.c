@@ -20,6 +20,7 @@ typedef struct fixture {
 typedef struct user {
   bool is_open;
   bool is_draining;
+  uint32_t wait_s;
   lk_err why;
   lk_grant *grant;
 } user;
@@ -38,7 +39,8 @@ static void ask_as(fixture *f, const user *who, const char *text, const lk_alloc
                                .limits = &f->limits,
                                .aliases = { aliases, 2 },
                                .is_open = who->is_open,
-                               .is_draining = who->is_draining };
+                               .is_draining = who->is_draining,
+                               .wait_s = who->wait_s };
   lk_http1_init(&f->http, test_alloc(), &f->limits, &options, 0);
   lk_buf_init(&f->out, alloc, 65536);
   CHECK_OK(lk_http1_feed(&f->http, 0, &in));
@@ -167,6 +169,8 @@ TEST(each_request_asks_its_room_one_question) {
   } rows[] = {
     { "GET /api/topics?after=a%2Fb&limit=7", "", "", "", "topics",
       "{\"after\":\"a/b\",\"limit\":7}" },
+    { "GET /api/topics?prefix=doc%3A", "", "", "", "topics",
+      "{\"after\":\"\",\"prefix\":\"doc:\",\"limit\":100}" },
     { "GET /api/topics/doc:a%2Fb", "", "", "doc:a/b", "read",
       "{\"as\":\"json\",\"must_exist\":true}" },
     { "GET /api/topics/d:a?as=html&root=t%22", "", "", "d:a", "read",
@@ -426,18 +430,39 @@ TEST(a_server_that_stops_takes_no_call) {
 #define C "{\"topic\":\"c\"}"
 #define D "{\"topic\":\"d\"}"
 
+TEST(who_is_too_fast_is_told_when_to_come_again_and_asks_nothing) {
+  static const char *const lines[] = { "GET /api/topics/doc:a", "DELETE /api/topics/doc:a",
+                                       "GET /api/nothing", "GET /render/doc:a" };
+  const user who = { .wait_s = 120, .why = LK_ERR_TOKEN_INVALID };
+  for (size_t i = 0; i < 4; i++) {
+    char text[256];
+    fixture f;
+    request_of(text, sizeof text, lines[i], "", "");
+    ask_as(&f, &who, text, test_alloc());
+    CHECK_OK(f.err);
+    CHECK_U64(f.call.event.len, 0);
+    f.err = lk_api_respond(&f.call, NULL, 0, &f.limits, 784111777000u, &f.out);
+    CHECK_OK(f.err);
+    CHECK_U64(status_of(&f), 429);
+    CHECK(says(&f, "\r\nretry-after: 120\r\n"));
+    CHECK(says(&f, i == 3 ? "<title>" : "{\"reason\":\"rate_limited\""));
+    done(&f);
+  }
+}
+
 /* Goal: the lists of all houses are one in order, and say that there is more where any of them has more. */
 TEST(lists_are_merged_by_name) {
   const lk_slice answers[] = {
-    LK_LIT("{\"topics\":[{\"topic\":\"b\",\"n\":1},{\"topic\":\"d\"}],\"more\":false}"),
-    LK_LIT("{\"topics\":[],\"more\":false}"),
-    LK_LIT("{\"more\":false,\"topics\":[{\"topic\":\"a\"},{\"topic\":\"c\"}]}"),
+    LK_LIT("{\"topics\":[{\"topic\":\"b\",\"n\":1},{\"topic\":\"d\"}],\"more\":false,\"complete\":"
+           "true}"),
+    LK_LIT("{\"topics\":[],\"more\":false,\"complete\":true}"),
+    LK_LIT("{\"more\":false,\"topics\":[{\"topic\":\"a\"},{\"topic\":\"c\"}],\"complete\":true}"),
   };
   static const char *const want[] = {
-    "{\"topics\":[" A "],\"more\":true}",
-    "{\"topics\":[" A "," B "],\"more\":true}",
-    "{\"topics\":[" A "," B "," C "],\"more\":true}",
-    "{\"topics\":[" A "," B "," C "," D "],\"more\":false}",
+    "{\"topics\":[" A "],\"more\":true,\"complete\":true}",
+    "{\"topics\":[" A "," B "],\"more\":true,\"complete\":true}",
+    "{\"topics\":[" A "," B "," C "],\"more\":true,\"complete\":true}",
+    "{\"topics\":[" A "," B "," C "," D "],\"more\":false,\"complete\":true}",
   };
   lk_limits limits = lk_limits_default();
   for (uint32_t limit = 1; limit <= 4; limit++) {
@@ -447,6 +472,28 @@ TEST(lists_are_merged_by_name) {
     lk_buf_init(&out, test_alloc(), 4096);
     CHECK_OK(lk_api_list_merge(answers, 3, limit, &limits, &arena, &out));
     CHECK_SLICE(lk_buf_slice(&out), lk_slice_cstr(want[limit - 1]));
+    lk_buf_deinit(&out);
+    lk_arena_deinit(&arena);
+  }
+}
+
+TEST(a_list_is_complete_where_each_house_says_that_its_own_is) {
+  static const char *const rows[][2] = {
+    { "{\"topics\":[],\"more\":false,\"complete\":false}", "false" },
+    { "{\"topics\":[],\"more\":false}", "false" },
+    { "{\"topics\":[],\"more\":false,\"complete\":true}", "true" },
+  };
+  lk_limits limits = lk_limits_default();
+  for (size_t i = 0; i < 3; i++) {
+    const lk_slice answers[] = { LK_LIT("{\"topics\":[],\"more\":false,\"complete\":true}"),
+                                 lk_slice_cstr(rows[i][0]) };
+    lk_arena arena;
+    lk_buf out;
+    lk_arena_init(&arena, test_alloc(), 65536);
+    lk_buf_init(&out, test_alloc(), 4096);
+    CHECK_OK(lk_api_list_merge(answers, 2, 5, &limits, &arena, &out));
+    CHECK(lk_slice_ends_with(lk_slice_first(lk_buf_slice(&out), out.len - 1),
+                             lk_slice_cstr(rows[i][1])));
     lk_buf_deinit(&out);
     lk_arena_deinit(&arena);
   }

@@ -101,6 +101,78 @@ TEST(what_failed_is_tried_again_later_and_later_and_given_up_in_the_end) {
   lk_webhook_dues_deinit(&dues);
 }
 
+static void note_deletion(const char *topic, uint64_t sequence, uint64_t now, bool is_memory) {
+  const lk_webhook_change change = { .topic = lk_slice_cstr(topic),
+                                     .sequence = sequence,
+                                     .changes = 1,
+                                     .is_memory = is_memory,
+                                     .is_deleted = true };
+  CHECK_OK(lk_webhook_dues_note(&dues, &change, now));
+}
+
+/* "deleted", "anew" or "changed", as the message says it. */
+static const char *kind_of(const lk_webhook_due *due) {
+  const lk_webhook_change change = lk_webhook_due_change(due);
+  if (change.is_deleted) return "deleted";
+  return change.is_anew ? "anew" : "changed";
+}
+
+TEST(what_happened_last_is_told_and_that_it_was_gone_in_between) {
+  begin();
+  note("a", 1, 1000);
+  note_deletion("a", 2, 1000, false);
+  lk_webhook_due *due = lk_webhook_dues_poll(&dues, 2000);
+  CHECK_SLICE(lk_slice_cstr(kind_of(due)), LK_LIT("deleted"));
+  lk_webhook_dues_put_off(&dues, due, 1, 2000);
+  note("a", 3, 2000);
+  due = lk_webhook_dues_poll(&dues, 3000);
+  CHECK_SLICE(lk_slice_cstr(kind_of(due)), LK_LIT("anew"));
+  CHECK(lk_webhook_dues_failed(&dues, due, 0, 3000, 3000)); /* so nobody has heard it */
+  due = lk_webhook_dues_poll(&dues, 9000);
+  CHECK_SLICE(lk_slice_cstr(kind_of(due)), LK_LIT("anew"));
+  note("a", 4, 9000);
+  lk_webhook_dues_delivered(&dues, due, 9000);
+  due = lk_webhook_dues_poll(&dues, 10000);
+  CHECK_SLICE(lk_slice_cstr(kind_of(due)), LK_LIT("changed"));
+  lk_webhook_dues_deinit(&dues);
+}
+
+/* Goal: two messages that differ have ids that differ, which are made of their sequences. */
+TEST(sequences_of_a_topic_in_memory_grow_over_its_deletion) {
+  begin();
+  note_as("m", 7, 1000, LK_SLICE_EMPTY, true);
+  note_deletion("m", 8, 1000, true);
+  note_as("m", 1, 1000, LK_SLICE_EMPTY, true);
+  CHECK_U64(lk_webhook_due_change(lk_webhook_dues_poll(&dues, 2000)).sequence, 9);
+  lk_webhook_dues_deinit(&dues);
+}
+
+TEST(deletions_are_written_down_and_what_was_written_before_there_were_any_is_read) {
+  static const char old[] = "\x01\x01\x01"
+                            "a\x07\x01\x00\x00\x00\x00\x00";
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1000);
+  for (int is_anew = 0; is_anew < 2; is_anew++) {
+    begin();
+    lk_buf_truncate(&out, 0);
+    note_deletion("a", 1, 1000, false);
+    if (is_anew) note("a", 2, 1000);
+    if (is_anew) (void)lk_webhook_dues_poll(&dues, 2000);
+    CHECK_OK(lk_webhook_dues_encode(&dues, false, &out));
+    lk_webhook_dues_deinit(&dues);
+    begin();
+    CHECK_OK(lk_webhook_dues_decode(&dues, false, lk_buf_slice(&out), 50));
+    CHECK_SLICE(lk_slice_cstr(kind_of(lk_webhook_dues_poll(&dues, 2000))),
+                is_anew ? LK_LIT("anew") : LK_LIT("deleted"));
+    lk_webhook_dues_deinit(&dues);
+  }
+  begin();
+  CHECK_OK(lk_webhook_dues_decode(&dues, false, lk_slice_of(old, sizeof old - 1), 50));
+  CHECK_SLICE(lk_slice_cstr(kind_of(lk_webhook_dues_poll(&dues, 2000))), LK_LIT("changed"));
+  lk_webhook_dues_deinit(&dues);
+  lk_buf_deinit(&out);
+}
+
 TEST(who_asks_to_be_left_alone_is) {
   begin();
   note("a", 1, 1000);

@@ -101,6 +101,37 @@ TEST(a_message_of_a_change_says_what_who_and_when) {
   lk_buf_deinit(&out);
 }
 
+TEST(a_message_of_a_document_says_which_one_it_is) {
+  lk_webhook_change change = { .topic = LK_LIT("doc:a"),
+                               .changes = 1,
+                               .is_anew = true,
+                               .has_generation = true,
+                               .generation = 0xAB };
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1000);
+  CHECK_OK(lk_webhook_write_change(&change, &out));
+  CHECK(lk_slice_ends_with(
+      lk_buf_slice(&out), LK_LIT("\"by\":[],\"anew\":true,\"generation\":\"00000000000000ab\"}}")));
+  lk_buf_deinit(&out);
+}
+
+TEST(a_message_of_a_deletion_has_no_path) {
+  lk_webhook_change change = { .topic = LK_LIT("crdt:a"),
+                               .sequence = 2,
+                               .changes = 1,
+                               .is_memory = true,
+                               .is_deleted = true,
+                               .is_anew = true };
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1000);
+  CHECK_OK(lk_webhook_write_change(&change, &out));
+  CHECK_TEXT(lk_buf_slice(&out),
+             "{\"type\":\"topic.deleted\",\"timestamp\":\"1970-01-01T00:00:00.000Z\",\"data\":{"
+             "\"topic\":\"crdt:a\",\"kind\":\"crdt\",\"sequence\":2,\"changes\":1,"
+             "\"since\":\"1970-01-01T00:00:00.000Z\",\"level\":\"memory\",\"by\":[]}}");
+  lk_buf_deinit(&out);
+}
+
 TEST(a_question_whether_somebody_may_says_all_that_is_known) {
   lk_webhook_question question = { .topic = LK_LIT("doc:a"),
                                    .action = LK_LIT("join"),
