@@ -35,6 +35,14 @@ static lk_err fail(lk_buf *self, lk_err err) {
   return self->err;
 }
 
+static lk_err resize(lk_buf *self, size_t cap) {
+  uint8_t *ptr = lk_resize_array(self->alloc, self->ptr, self->cap, cap, 1);
+  if (ptr == NULL) return fail(self, LK_ERR_NOMEM);
+  self->ptr = ptr;
+  self->cap = cap;
+  return LK_OK;
+}
+
 lk_err lk_buf_reserve(lk_buf *self, size_t more) {
   size_t needed, cap;
   if (self->err != LK_OK) return self->err;
@@ -44,11 +52,15 @@ lk_err lk_buf_reserve(lk_buf *self, size_t more) {
     LK_COVERED(buf_reached_its_maximum);
     return fail(self, LK_ERR_LIMIT);
   }
-  uint8_t *ptr = lk_resize_array(self->alloc, self->ptr, self->cap, cap, 1);
-  if (ptr == NULL) return fail(self, LK_ERR_NOMEM);
-  self->ptr = ptr;
-  self->cap = cap;
-  return LK_OK;
+  return resize(self, cap);
+}
+
+lk_err lk_buf_reserve_tight(lk_buf *self, size_t more) {
+  size_t needed;
+  if (self->err != LK_OK) return self->err;
+  if (more <= self->cap - self->len) return LK_OK;
+  if (!lk_add_size(self->len, more, &needed) || needed > self->max) return fail(self, LK_ERR_LIMIT);
+  return resize(self, lk_min_size(self->max, lk_max_size(needed, self->cap + self->cap / 8)));
 }
 
 uint8_t *lk_buf_extend(lk_buf *self, size_t count) {

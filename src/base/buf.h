@@ -33,6 +33,8 @@ static inline lk_err lk_buf_err(const lk_buf *self) { return self->err; }
 
 /* Makes room for |more| bytes behind the end. LK_ERR_LIMIT or LK_ERR_NOMEM, also remembered. */
 lk_err lk_buf_reserve(lk_buf *self, size_t more);
+/* The same, growing by an eighth instead of by half: where many buffers are large at once, and stay so. */
+lk_err lk_buf_reserve_tight(lk_buf *self, size_t more);
 
 /* |bytes| may not point into the buffer itself. */
 lk_err lk_buf_append(lk_buf *self, lk_slice bytes);

@@ -61,6 +61,7 @@ enum {
   UNMASK_BYTES = 1024,
   CONTROL_FRAME_MAX = 2 + 4 + LK_WS_CONTROL_MAX,
   CONTROL_BLOCK = 2 * LK_WS_CONTROL_MAX,
+  LARGE_OUTPUT = 65536, /* of somebody who does not read, and there may be many */
   OUTPUT_RESERVE = LK_WS_PONG_BYTES_MAX + CONTROL_FRAME_MAX
 };
 
@@ -147,18 +148,27 @@ static bool is_long_alone(const lk_ws *self, size_t more) {
   return more > most && more <= self->limits->ws_send_bytes && pending(self) <= most / 2;
 }
 
+/* What was consumed makes room: at once where little is left to move, and before the buffer grows where each byte that it
+ * gives moves eight at most. */
+static bool is_worth_moving(const lk_ws *self, size_t more) {
+  size_t left = pending(self);
+  bool must_grow = more > self->output.cap - self->output.len;
+  return self->output_off >= left || (must_grow && self->output_off >= left / 8);
+}
+
 /* Room for |more| bytes so that at most ws_output_bytes + |reserve| are pending. */
 static lk_err reserve_output(lk_ws *self, size_t more, size_t reserve) {
   size_t total, len;
   if (!lk_add_size(pending(self), more, &total)) return LK_ERR_LIMIT;
   if (total > (size_t)self->limits->ws_output_bytes + reserve && !is_long_alone(self, more))
     return LK_ERR_LIMIT;
-  if (self->output_off >= pending(self)) {
+  if (is_worth_moving(self, more)) {
     lk_buf_consume(&self->output, self->output_off);
     self->output_off = 0;
   }
   len = self->output.len;
-  lk_err err = lk_buf_reserve(&self->output, more);
+  lk_err err = pending(self) < LARGE_OUTPUT ? lk_buf_reserve(&self->output, more)
+                                            : lk_buf_reserve_tight(&self->output, more);
   if (err != LK_OK) lk_buf_truncate(&self->output, len);
   return err;
 }
@@ -617,7 +627,7 @@ static lk_err take_packed(lk_ws *self, uint64_t now_ms, lk_slice piece, lk_slice
 
 static lk_err step_payload(lk_ws *self, uint64_t now_ms, lk_slice *in) {
   lk_slice piece = self->frame_left < in->len ? lk_slice_first(*in, (size_t)self->frame_left) : *in;
-  lk_err err = is_packed(self)                         ? take_packed(self, now_ms, piece, in)
+  lk_err err = is_packed(self)                      ? take_packed(self, now_ms, piece, in)
                : self->is_long && !is_control(self) ? take_long(self, now_ms, piece, in)
                                                     : take_plain(self, now_ms, piece, in);
   if (err != LK_OK) return err;

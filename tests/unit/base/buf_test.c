@@ -129,6 +129,23 @@ TEST(buf_growth_asks_for_a_bounded_multiple_of_its_length) {
   lk_buf_deinit(&b);
 }
 
+TEST(a_buffer_that_is_to_stay_tight_grows_by_an_eighth) {
+  lk_buf b;
+  lk_buf_init(&b, test_alloc(), 1000);
+  CHECK_OK(lk_buf_reserve_tight(&b, 100));
+  CHECK_U64(b.cap, 100);
+  CHECK(lk_buf_extend(&b, 100) != NULL);
+  CHECK_OK(lk_buf_reserve_tight(&b, 1));
+  CHECK_U64(b.cap, 112);
+  CHECK_OK(lk_buf_reserve_tight(&b, 850));
+  CHECK_U64(b.cap, 950);
+  CHECK_OK(lk_buf_reserve_tight(&b, 851));
+  CHECK_U64(b.cap, 1000);
+  CHECK_ERR(lk_buf_reserve_tight(&b, 901), LK_ERR_LIMIT);
+  CHECK_U64(b.len, 100);
+  lk_buf_deinit(&b);
+}
+
 TEST(a_buffer_that_grows_no_more_gives_back_what_it_does_not_need) {
   lk_buf b;
   lk_buf_init(&b, test_alloc(), 1000);

@@ -765,6 +765,24 @@ TEST(output_that_is_read_in_pieces_stays_bounded) {
   bench_deinit(&b);
 }
 
+/* Goal: of somebody who stopped reading we hold little more than what waits, for there may be many of them. */
+TEST(what_waits_for_a_reader_that_stopped_takes_little_more_than_it_is) {
+  bench b;
+  static uint8_t payload[1000];
+  bench_init(&b, &server);
+  b.limits.ws_output_bytes = 1 << 20;
+  lk_ws_init(&b.ws, test_alloc(), &b.limits, &server, 0);
+  for (uint32_t i = 0; i < 200; i++)
+    CHECK_OK(lk_ws_send(&b.ws, LK_WS_BINARY, lk_slice_of(payload, sizeof payload)));
+  lk_ws_consume(&b.ws, 90000); /* what the system took */
+  while (lk_ws_send(&b.ws, LK_WS_BINARY, lk_slice_of(payload, sizeof payload)) == LK_OK) {
+    size_t waiting = lk_ws_output(&b.ws).len;
+    CHECK(waiting < 250000 || b.ws.output.cap <= waiting + waiting / 4);
+  }
+  CHECK(lk_ws_output(&b.ws).len > (1 << 20) - 1100);
+  bench_deinit(&b);
+}
+
 TEST(a_quiet_connection_holds_no_memory_and_is_small) {
   bench b;
   bench_init(&b, &server);
