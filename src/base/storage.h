@@ -72,14 +72,20 @@ typedef struct lk_io {
   lk_file file;
   bool create;
   uint64_t off;
-  lk_slice from;    /* WRITE */
-  uint8_t *into;    /* READ, LIST, WALK, PEEK */
-  size_t into_len;  /* the same */
-  size_t done;      /* the same, and WRITE */
-  lk_slice name;    /* of those without a file: [A-Za-z0-9._-]+, no leading dot, at most LK_IO_NAME_MAX bytes */
-  lk_slice name_to; /* RENAME */
-  void *user;       /* the submitter's, never looked at */
-  lk_link link;     /* the storage's while the operation is under way */
+  union {
+    lk_slice from; /* WRITE */
+    lk_slice name; /* of those without a file: [A-Za-z0-9._-]+, no leading dot, at most LK_IO_NAME_MAX bytes */
+  };
+  union {
+    struct {
+      uint8_t *into;   /* READ, LIST, WALK, PEEK */
+      size_t into_len; /* the same */
+    };
+    lk_slice name_to; /* RENAME */
+  };
+  size_t done;  /* READ, LIST, WALK, PEEK and WRITE */
+  void *user;   /* the submitter's, never looked at */
+  lk_link link; /* the storage's while the operation is under way */
 } lk_io;
 
 typedef struct lk_storage lk_storage;
