@@ -190,6 +190,7 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
     house->stats.refused_members += err == LK_ERR_FULL;
     lk_house_leave_attendance(e, effect->member);
     lk_house_free_member(house, m);
+    (void)lk_buf_append_le64(&house->refused, effect->member);
     lk_house_answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
                     err == LK_ERR_FULL ? LK_LIT("{\"reason\":\"room full\"}")
                                        : presence_refusal(house, err),
@@ -361,6 +362,21 @@ static lk_err do_timer(entry *e, uint64_t at_ms) {
   return lk_heap_push(&e->house->timers, &e->timer.item, at_ms);
 }
 
+/* The room believes that they are in. It may be dropped here. */
+static void take_leave_of_refused(entry *e) {
+  lk_house *house = e->house;
+  if (house->is_taking_leave) return;
+  house->is_taking_leave = true;
+  while (house->refused.len > 0 && e->state == ENTRY_OPEN) {
+    size_t left = house->refused.len - 8;
+    uint64_t number = lk_load_le64(house->refused.ptr + left);
+    lk_buf_truncate(&house->refused, left);
+    lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LEAVE, .member = number });
+  }
+  lk_buf_rest(&house->refused, 0);
+  house->is_taking_leave = false;
+}
+
 /* Carries out what the room's last step left behind. May drop the room. */
 static void entry_drain(entry *e) {
   lk_room_effect effect;
@@ -383,9 +399,12 @@ static void entry_drain(entry *e) {
     }
   }
   if (err != LK_OK) {
+    lk_buf_truncate(&e->house->refused, 0);
     lk_house_drop_room(e, err);
     return;
   }
+  if (e->house->refused.len > 0) take_leave_of_refused(e);
+  if (e->state != ENTRY_OPEN) return;
   lk_house_watch_idle(e);
   if (e->has_let_in) lk_house_let_waiting_in(e);
 }

@@ -187,7 +187,11 @@ static void note_slot(lk_house *self, lk_slice name, lk_slice head) {
   lk_slice body, topic, rest;
   uint64_t index;
   if (lk_slot_peek(head, &body) != LK_OK) return;
-  if (lk_kept_decode_snapshot(body, &index, &topic, &rest) != LK_OK || topic.len == 0) return;
+  if (lk_kept_decode_snapshot(body, &index, &topic, &rest) != LK_OK) return;
+  if (topic.len == 0) { /* of a version that did not say: until it is open once */
+    self->lacks_names = true;
+    return;
+  }
   lk_keeper_name(topic, name.ptr[name.len - 1] == '1' ? 1 : 0, bytes);
   if (!lk_slice_equal(name, lk_slice_of(bytes, sizeof bytes))) return;
   const lk_room_kind *kind = lk_room_kind_of(topic);
@@ -205,6 +209,7 @@ static void on_peeked(lk_house *self, peek *p) {
     return;
   }
   if (p->io.result == LK_OK) note_slot(self, p->io.name, lk_slice_of(p->head, p->io.done));
+  else if (p->io.result != LK_ERR_NOT_FOUND) self->lacks_names = true;
   s->peeks_free = (uint8_t)(s->peeks_free | 1u << (p - s->peeks));
   s->flying--;
   go_on(self);

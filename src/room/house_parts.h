@@ -226,9 +226,12 @@ struct lk_house {
   lk_prng seeds;  /* of hashes: nobody may guess them */
   lk_map entries; /* topic -> entry * */
   lk_heap timers; /* entries' idle and timer items */
-  lk_list gone;   /* entries to free when the running call ends */
-  lk_list idlers; /* open rooms without members, the longest idle first */
-  lk_buf kept;    /* one record or snapshot */
+  lk_buf
+      refused; /* numbers of members that were refused though their room took them; only while it is drained */
+  bool is_taking_leave; /* of those */
+  lk_list gone;         /* entries to free when the running call ends */
+  lk_list idlers;       /* open rooms without members, the longest idle first */
+  lk_buf kept;          /* one record or snapshot */
   lk_journal journal;
   journal_state journal_state;
   lk_err journal_err;    /* why it is not open */

@@ -140,7 +140,7 @@ void lk_tails_drop(lk_tails *self, lk_slice topic, uint64_t index) {
   if (tail == NULL) return;
   while (tail->items.first != NULL) {
     lk_tail_item *item = LK_CONTAINER(tail->items.first, lk_tail_item, of_tail);
-    if (item->index > index) return;
+    if (item->index > index) break;
     remove_item(self, item);
   }
   if (index >= tail->doomed) tail->doomed = 0;

@@ -1,6 +1,8 @@
 /* The house by itself: how it ends in order. */
 #include "room/house.h"
 
+#include "base/budget.h"
+
 #include "unit/room/house_world.h"
 
 typedef struct world {
@@ -359,4 +361,62 @@ TEST(what_is_held_for_a_member_of_before_reaches_nobody) {
   CHECK(!has_said(&w, LK_LIT("\4\1\1t\1x"))); /* doc:a's first update */
   CHECK_U64(lk_house_get_stats(w.house).members, 1);
   deinit(&w);
+}
+
+/* A topic that was deleted and begun again, both in records that are still there. */
+TEST(a_topic_that_began_again_behind_its_tombstone_is_there_after_a_restart) {
+  world w;
+  init(&w);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+  const lk_slice amount = LK_LIT(
+      "{\"event\":\"crdt.increment\",\"payload\":{\"payload\":{\"amount\":2}}}");
+  for (uint64_t request = 1; request <= 3; request++) {
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                               .request = request,
+                               .topic = LK_LIT("crdt:z"),
+                               .event = request == 2 ? LK_LIT("delete") : LK_LIT("ask"),
+                               .payload = request == 2 ? LK_LIT("{}") : amount,
+                               .rights = LK_RIGHTS_ADMIN });
+    lk_house_step(w.house, w.now);
+  }
+  lk_house_close(w.house);
+  begin(&w, 0);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 6, .answers = 9 });
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                             .request = 1,
+                             .topic = LK_LIT("crdt:z"),
+                             .event = LK_LIT("ask"),
+                             .payload = amount,
+                             .rights = LK_RIGHTS_ADMIN });
+  lk_house_step(w.house, w.now);
+  CHECK(has_said(&w, LK_LIT("\"value\":4")));
+  deinit(&w);
+}
+
+/* Goal: the room forgets whom the house refused, or refusals would fill it. */
+TEST(who_is_refused_by_the_house_leaves_nothing_in_the_room) {
+  lk_budget budget;
+  lk_budget_init(&budget, test_alloc(), SIZE_MAX / 2);
+  world w = { .env = LK_ENV_INIT(&budget.alloc, NULL), .limits = lk_limits_default() };
+  lk_memory_storage_init(&w.storage, test_alloc(), 1 << 24);
+  begin(&w, 0);
+  say(&w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
+  join_doc(&w, MEMBER, 1);
+  size_t before = 0;
+  for (uint64_t i = 0; i < 2000; i++) {
+    say(&w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
+                               .request = 2 + i,
+                               .member = MEMBER + 1 + i,
+                               .topic = LK_LIT("doc:a"),
+                               .rights = LK_RIGHTS_READ,
+                               .settled = 2 + i,
+                               .payload = LK_LIT("{\"dialect\":\"y\",\"presence\":{\"key\":5}}") });
+    lk_house_step(w.house, w.now);
+    lk_house_consume(w.house, 0, lk_house_output(w.house, 0).len);
+    if (i == 999) before = budget.used;
+  }
+  test_note("%zu bytes after 1,000, %zu after 2,000", before, budget.used);
+  CHECK(budget.used <= before + 20000);
+  deinit(&w);
+  CHECK_U64(budget.used, 0);
 }
