@@ -294,6 +294,13 @@ static lk_err take_filtered(filter *f, lk_buf *whole, uint64_t now_ms) {
   return err;
 }
 
+#define ENTRY_BYTES_MAX 24 /* an id, a clock, a length */
+
+size_t lk_doc_awareness_update_max(const lk_limits *limits) {
+  return (size_t)limits->awareness_bytes +
+         ENTRY_BYTES_MAX * (size_t)limits->awareness_clients_count + 16;
+}
+
 lk_err lk_doc_awareness_take(lk_doc_awareness *self, uint64_t member, lk_slice update,
                              uint64_t now_ms) {
   lk_buf entries, whole;
@@ -369,7 +376,7 @@ lk_err lk_doc_awareness_stand_in(lk_doc_awareness *self, uint64_t member, lk_sli
   if (err == LK_OK) err = need_stand_in(self, member, &s);
   if (err != LK_OK) return err;
   uint64_t clock = next_clock(self, s, date_ms);
-  lk_buf_init(&update, self->alloc, self->limits->awareness_bytes);
+  lk_buf_init(&update, self->alloc, lk_doc_awareness_update_max(self->limits));
   (void)lk_varuint_encode(&update, 1);
   append_entry(&update, s->client, clock, state);
   err = apply(self, &update, now_ms);
@@ -411,7 +418,7 @@ static lk_err renew(lk_doc_awareness *self, uint64_t now_ms) {
   lk_buf update;
   if (self->renew_ms == 0 || now_ms < self->renew_ms) return LK_OK;
   LK_COVERED(doc_awareness_renews);
-  lk_buf_init(&update, self->alloc, self->limits->awareness_bytes);
+  lk_buf_init(&update, self->alloc, lk_doc_awareness_update_max(self->limits));
   (void)lk_varuint_encode(&update, lk_map_count(&self->stand_ins->members));
   while (lk_doc_stand_ins_next(self->stand_ins, &cursor, &member, &s)) {
     bool is_shown = lk_awareness_get(self->states, s->client, &state);

@@ -92,4 +92,8 @@ lk_err lk_doc_awareness_tick(lk_doc_awareness *self, uint64_t now_ms, lk_buf *ou
 /* All that is shown, for who just came; nothing where nothing is shown. */
 lk_err lk_doc_awareness_encode(const lk_doc_awareness *self, lk_buf *out);
 
+/* The longest update that tells of all: the states, which awareness_bytes bounds together, and beside each an id, a clock and a
+ * length. */
+size_t lk_doc_awareness_update_max(const lk_limits *limits);
+
 #endif

@@ -57,7 +57,7 @@ static lk_err show_fresh(lk_room *self) {
 
 static lk_err tell_changes(lk_room *self, uint64_t now_ms) {
   lk_buf update;
-  lk_buf_init(&update, self->env->alloc, self->limits->awareness_bytes);
+  lk_buf_init(&update, self->env->alloc, lk_doc_awareness_update_max(self->limits));
   lk_err err = lk_doc_awareness_tick(self->awareness, now_ms, &update);
   if (err == LK_OK && update.len > 0) {
     const lk_room_effect news = { .kind = LK_ROOM_BROADCAST,
@@ -163,7 +163,7 @@ lk_err lk_doc_room_unsee(lk_room *self, const lk_room_input *input) {
 lk_err lk_doc_room_push_awareness(lk_room *self, uint64_t member) {
   lk_buf update;
   if (self->awareness == NULL) return LK_OK;
-  lk_buf_init(&update, self->env->alloc, self->limits->awareness_bytes);
+  lk_buf_init(&update, self->env->alloc, lk_doc_awareness_update_max(self->limits));
   lk_err err = lk_doc_awareness_encode(self->awareness, &update);
   if (err == LK_OK && update.len > 0)
     err = lk_doc_room_push_bytes(self, member, LK_LIT("awareness"), lk_buf_slice(&update),

@@ -71,14 +71,29 @@ static lk_err answer_step1(lk_room *self, const lk_room_input *input, lk_slice v
   return err == LK_OK ? lk_doc_room_ask_for_rest(self, input) : err;
 }
 
+/* What was asked in one message of ours: each answer may be as long as the document, and a question has a byte. So it is
+ * given once. */
+typedef struct questions {
+  bool state;
+  bool awareness;
+} questions;
+
+static bool is_first(bool *was_asked) {
+  bool is_first = !*was_asked;
+  *was_asked = true;
+  return is_first;
+}
+
 static lk_err take_y_message(lk_room *self, const lk_room_input *input, const lk_y_message *m,
-                             outcome *out) {
+                             questions *asked, outcome *out) {
   switch (m->kind) {
-  case LK_Y_SYNC_STEP1: return answer_step1(self, input, m->body, out);
+  case LK_Y_SYNC_STEP1:
+    return is_first(&asked->state) ? answer_step1(self, input, m->body, out) : LK_OK;
   case LK_Y_SYNC_STEP2:
   case LK_Y_UPDATE: return lk_doc_room_take_update(self, input, m->body, out);
   case LK_Y_AWARENESS: return lk_doc_room_take_awareness(self, input, m->body, out);
-  case LK_Y_QUERY_AWARENESS: return lk_doc_room_push_awareness(self, input->member);
+  case LK_Y_QUERY_AWARENESS:
+    return is_first(&asked->awareness) ? lk_doc_room_push_awareness(self, input->member) : LK_OK;
   case LK_Y_AUTH_DENIED:
   case LK_Y_KINDS: break; /* nothing that a client has to say */
   }
@@ -96,6 +111,7 @@ static lk_err tell_denied(lk_room *self, const lk_room_input *input, const outco
 lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input) {
   lk_slice bytes;
   outcome all = { 0 };
+  questions asked = { false, false };
   lk_doc_payload payload = { self->limits, &self->work->scratch, &self->work->bytes,
                              LK_SLICE_EMPTY };
   lk_err err = lk_doc_payload_read(&payload, input->payload, input->binary, &bytes);
@@ -105,7 +121,7 @@ lk_err lk_doc_room_on_yjs(lk_room *self, const lk_room_input *input) {
     outcome o = { 0 };
     err = lk_y_message_decode(&in, &m);
     if (err != LK_OK) return lk_doc_room_refuse(self, input, NULL, err, LK_SLICE_EMPTY);
-    if ((err = take_y_message(self, input, &m, &o)) != LK_OK) return err;
+    if ((err = take_y_message(self, input, &m, &asked, &o)) != LK_OK) return err;
     if (o.reason != NULL) all = o;
     else if (all.reason == NULL) all.ticket = lk_max_u64(all.ticket, o.ticket);
   }

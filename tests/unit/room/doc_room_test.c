@@ -1197,3 +1197,48 @@ TEST(who_was_in_before_the_room_died_gets_all_and_is_asked_what_it_shows) {
   client_deinit(&a);
   close_world(&w);
 }
+
+/* Goal: a question of a byte, of which many stand in one message, is answered once: an answer may be as long as the
+ * document. */
+TEST(a_message_full_of_questions_is_answered_once) {
+  world w;
+  client a;
+  static uint8_t questions[8000];
+  init(&w);
+  client_init(&a, 1);
+  join(&w, 1, LK_LIT("{\"dialect\":\"y\"}"), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  say(&w, 1, LK_LIT("client_update"), type(&a, 0, "some text"), LK_RIGHTS_WRITE);
+  land(&w);
+  say(&w, 1, LK_LIT("awareness"), lk_slice_of((const uint8_t[]){ 1, 9, 1, 2, '{', '}' }, 6),
+      LK_RIGHTS_READ);
+  join(&w, 2, LK_LIT("{\"dialect\":\"y\"}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  memset(questions, 3, sizeof questions); /* for awareness */
+  say(&w, 2, LK_LIT("yjs"), lk_slice_of(questions, sizeof questions), LK_RIGHTS_READ);
+  CHECK(w.heard.count <= 3 && find(&w, LK_ROOM_PUSH) != NULL);
+  for (size_t i = 0; i < sizeof questions; i += 4)
+    memcpy(questions + i, "\0\0\1\0", 4); /* for all */
+  say(&w, 2, LK_LIT("yjs"), lk_slice_of(questions, sizeof questions), LK_RIGHTS_READ);
+  CHECK(w.heard.count <= 5 && find(&w, LK_ROOM_PUSH) != NULL);
+  client_deinit(&a);
+  close_world(&w);
+}
+
+/* Goal: awareness may be as full as its limit says, and whoever comes is told of all of it. */
+TEST(who_joins_a_room_full_of_awareness_hears_of_it) {
+  world w;
+  static uint8_t state[65536 + 6];
+  init(&w);
+  join(&w, 1, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  for (uint32_t i = 0; i < 128; i++) {
+    memcpy(state, (const uint8_t[]){ 1, (uint8_t)i, 1, 0x80, 0x80, 4 }, 6);
+    memset(state + 6, 'x', 65536);
+    state[6] = state[sizeof state - 1] = '"';
+    w.now_ms += 100;
+    say(&w, 1, LK_LIT("awareness"), lk_slice_of(state, sizeof state), LK_RIGHTS_READ);
+    step(&w, (lk_room_input){ .kind = LK_ROOM_TICK });
+  }
+  join(&w, 2, LK_LIT("{}"), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  const lk_room_effect *shown = find(&w, LK_ROOM_PUSH);
+  CHECK(shown != NULL && shown->payload.len > (size_t)128 * 65536);
+  close_world(&w);
+}
