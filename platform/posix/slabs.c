@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define AREA_LEN ((size_t)1 << 20)
 #define SLAB_LEN ((size_t)1 << 14)
@@ -130,7 +131,8 @@ static slab *open_slab(lk_slabs *self, uint32_t class) {
 /* |s| is on no list, and nothing in it is used. */
 static void close_slab(lk_slabs *self, slab *s) {
   area *a = area_of(s);
-  (void)madvise(start_of(s), SLAB_LEN, MADV_DONTNEED);
+  /* The system rounds up to its pages: where they are longer, that would be others' slabs. */
+  if (self->gives_back) (void)madvise(start_of(s), SLAB_LEN, MADV_DONTNEED);
   s->size = 0;
   if (a->vacant == 0) lk_list_push_first(&self->vacant, &a->vacant_link);
   a->vacant |= (uint64_t)1 << (s - a->slabs);
@@ -249,7 +251,7 @@ static void *resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
 }
 
 void lk_slabs_init(lk_slabs *self, bool is_clean) {
-  *self = (lk_slabs){ .is_clean = is_clean };
+  *self = (lk_slabs){ .is_clean = is_clean, .gives_back = sysconf(_SC_PAGESIZE) <= (long)SLAB_LEN };
   self->lasting = (lk_slabs_face){ { resize, &self->lasting }, self, 0 };
   self->brief = (lk_slabs_face){ { resize, &self->brief }, self, 1 };
 }

@@ -28,6 +28,7 @@ struct lk_slabs {
    * stays; each is freed where it was allocated. */
   lk_slabs_face lasting;
   lk_slabs_face brief;
+  bool gives_back; /* a page of the system is no longer than a slab */
   bool is_clean; /* what is freed is zero before: nothing of it is found in the process any more */
   lk_list classes[2][LK_SLABS_CLASSES]; /* slabs that have a free block, of each size */
   lk_list spare;  /* slabs that have nothing but free blocks, and wait for use; the oldest first */

@@ -118,9 +118,11 @@ static uint64_t quiet_at(const lk_webhook_dues *self, const lk_webhook_due *due,
 }
 
 /* It grows, or the next message would have the id of the last one. A topic in memory begins again with 1 when
- * it was erased. */
+ * it was erased; so the same number may be of another one's change. */
 static uint64_t next_sequence(const lk_webhook_due *due, const lk_webhook_change *change) {
-  if (change->sequence >= due->sequence) return change->sequence;
+  bool is_other = change->is_memory && (change->is_anew || change->is_deleted != due->is_deleted);
+  if (change->sequence > due->sequence) return change->sequence;
+  if (change->sequence == due->sequence && !is_other) return change->sequence;
   return due->sequence + (change->is_memory ? change->changes : 0);
 }
 
