@@ -68,7 +68,10 @@ u32 lk_wasm_history_compare_snapshots(u32 format, u32 document_len, u32 before_l
   lk_buf *out = lk_wasm_result(RESULT_MAX);
   lk_err err = load(format, document, seed, seed2, &doc);
   if (err != LK_OK) return err;
-  err = lk_doc_compare_snapshots(doc, LK_UPDATE_V1, before, after, NULL, NULL, out);
+  if (before.len > 0) err = lk_doc_shows(doc, LK_UPDATE_V1, before);
+  if (err == LK_OK && after.len > 0) err = lk_doc_shows(doc, LK_UPDATE_V1, after);
+  if (err == LK_OK)
+    err = lk_doc_compare_snapshots(doc, LK_UPDATE_V1, before, after, NULL, NULL, out);
   lk_doc_close(doc);
   return lk_wasm_answer(err, out);
 }

@@ -145,6 +145,20 @@ test('it ends by telling so', () => {
   assert.throws(() => mine.encode([7]), hasCode('LK_ERR_NOT_FOUND'))
 })
 
+test('it ends, whatever a listener does', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'Date'] })
+  const awareness = new Awareness({ client: 1 })
+  awareness.setLocalState({})
+  let calls = 0
+  awareness.on('update', () => {
+    calls++
+    throw new Error('the socket is closed')
+  })
+  assert.throws(() => awareness.destroy(), /closed/)
+  t.mock.timers.tick(60_000)
+  assert.equal(calls, 1)
+})
+
 test('bytes that are no update are refused as a whole', () => {
   const mine = ours(1)
   const told = record(mine)

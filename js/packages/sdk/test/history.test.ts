@@ -350,6 +350,21 @@ function docOf(update: Uint8Array): Doc {
   return doc
 }
 
+test('snapshots are compared in a document that can show them', () => {
+  const doc = docs.open({ client: 1 })
+  const text = doc.getText('t')
+  text.insert(0, 'Hello world')
+  const before = doc.snapshot()
+  text.delete(0, 6)
+  assert.throws(() => history.compareSnapshots(doc.encode(), before), hasCode('LK_ERR_COLLECTED'))
+  assert.throws(() => history.compareSnapshots(docs.open().encode(), before), LaniakeaError)
+})
+
+test('a number without an end is refused', () => {
+  const endless = new Uint8Array([1, 1, 1, ...new Array(150).fill(0x80), 0, 5, 0])
+  assert.throws(() => Snapshot.decode(endless), hasCode('LK_ERR_RANGE'))
+})
+
 test('two versions are compared, and it is told who wrote what', async () => {
   const [ada, ben] = [docs.open({ client: 1, keepDeleted: true }), docs.open({ client: 2 })]
   ada.getText('t').insert(0, 'one two')

@@ -69,10 +69,13 @@ export class Awareness {
 
   /** Says to the others that this client goes away, and ends. */
   destroy(): void {
-    this.emit('destroy', [this])
-    this.setLocalState(null)
-    this.#listeners.clear()
-    clearInterval(this.#timer)
+    try {
+      this.emit('destroy', [this])
+      this.setLocalState(null)
+    } finally { // a listener may throw, such as one that sends on a closed socket
+      this.#listeners.clear()
+      clearInterval(this.#timer)
+    }
   }
 
   [Symbol.dispose](): void {

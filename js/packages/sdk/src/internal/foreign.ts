@@ -48,7 +48,7 @@ export class ForeignReader {
     for (; ; factor *= 128) {
       const byte = this.#byte()
       value += (byte & 0x7f) * factor
-      if (value > Number.MAX_SAFE_INTEGER) throw new LaniakeaError('LK_ERR_RANGE')
+      if (!(value <= Number.MAX_SAFE_INTEGER)) throw new LaniakeaError('LK_ERR_RANGE')
       if (byte < 0x80) return value
     }
   }
