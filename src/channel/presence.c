@@ -525,6 +525,15 @@ static lk_err check_key(const lk_presence *self, lk_slice key) {
   return key.len > self->limits->channel_name_bytes ? LK_ERR_TOO_BIG : lk_utf8_check(key);
 }
 
+bool lk_presence_is_half_empty(const lk_presence *self, lk_slice key) {
+  const lk_limits *l = self->limits;
+  uint32_t node = map_key_node(self, key);
+  lk_crdt_size size = lk_crdt_get_size(self->state);
+  return size.entries < l->presence_metas_count / 2 && size.bytes < l->crdt_state_bytes / 2 &&
+         (node == LK_NODE_NONE ||
+          lk_node_at(self->state, node)->kids < l->presence_key_metas_count / 2);
+}
+
 static lk_err check_room(const lk_presence *self, const record *r, lk_slice key) {
   const lk_limits *l = self->limits;
   uint32_t node = map_key_node(self, key);

@@ -102,6 +102,9 @@ lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) LK_
 /* A member that may have missed something gets the state again. Nothing happens where it is none. */
 void lk_presence_repeat(lk_presence *self, uint64_t member, uint64_t now_ms);
 
+/* Less than half of what may be shown is, in all and under |key|. */
+bool lk_presence_is_half_empty(const lk_presence *self, lk_slice key);
+
 /* Shows |member| under |key|, a user's id. One member may show itself under several keys. |entropy| is fresh and random;
  * phx_ref is made of it. Errors of both: LK_ERR_PAYLOAD where |meta| is no object, the errors of its JSON, LK_ERR_UTF8 for the key;
  * LK_ERR_TOO_BIG beyond presence_meta_bytes or, for the key, channel_name_bytes; LK_ERR_LIMIT beyond presence_metas_count, presence_key_metas_count,

@@ -260,8 +260,11 @@ static void show_bridged(attendance_state *state, const lk_attendance_context *c
   lk_slice key, meta;
   lk_presence *p = &state->presence;
   if (!lk_presence_first_of(p, member, &key, &meta)) {
-    b->is_guest = lk_presence_track(p, member, lk_slice_of(b->bytes, b->key_len), LK_LIT("{}"),
-                                    context->entropy, context->now_ms) == LK_OK;
+    /* The other half is for those who want to be seen: where that is full they cannot come in. */
+    lk_slice guest_key = lk_slice_of(b->bytes, b->key_len);
+    b->is_guest = lk_presence_is_half_empty(p, guest_key) &&
+                  lk_presence_track(p, member, guest_key, LK_LIT("{}"), context->entropy,
+                                    context->now_ms) == LK_OK;
     if (!b->is_guest) return;
   }
   lend(state, context, member, lk_slice_of(b->bytes + b->key_len, b->who_len));

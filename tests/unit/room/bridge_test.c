@@ -66,14 +66,18 @@ static bool hears(world *w, uint64_t c, const char *part) {
 }
 
 /* Client 9 of |c| shows |state|, at |clock|. */
-static void speak(world *w, uint64_t c, int clock, const char *state) {
+static void speak_for(world *w, uint64_t c, int client, int clock, const char *state) {
   char text[600];
-  size_t len = (size_t)snprintf(text, sizeof text, "{\"bin\":[1,9,%d,%u", clock,
+  size_t len = (size_t)snprintf(text, sizeof text, "{\"bin\":[1,%d,%d,%u", client, clock,
                                 (unsigned)strlen(state));
   for (const char *at = state; *at != 0; at++)
     len += (size_t)snprintf(text + len, sizeof text - len, ",%d", *at);
   (void)snprintf(text + len, sizeof text - len, "]}");
   tell(w, c, "awareness", text);
+}
+
+static void speak(world *w, uint64_t c, int clock, const char *state) {
+  speak_for(w, c, 9, clock, state);
 }
 
 #define LISTENS "{\"presence\":{}}"
@@ -153,6 +157,28 @@ TEST(a_guest_of_presence_shows_itself_and_is_a_guest_again) {
   CHECK(hears(&w, listener, "\"joins\":{\"client-9\":{\"metas\":[{\"phx_ref\":"));
   tell(&w, ada, "presence.track", "{\"key\":\"ada\",\"meta\":{}}");
   CHECK(hears(&w, listener, "\"leaves\":{\"client-9\":"));
+  deinit(&w);
+}
+
+/* Goal: guests leave room for those who want to be seen, who could not come in otherwise. */
+TEST(guests_take_half_of_a_presence_at_most) {
+  world w;
+  uint64_t guests[6];
+  init(&w);
+  w.limits.presence_metas_count = 8;
+  uint64_t listener = join(&w, LISTENS);
+  for (int i = 0; i < 6; i++) {
+    guests[i] = join(&w, "{}");
+    (void)listen(&w, guests[i]);
+    speak_for(&w, guests[i], 20 + i, 1, "{\"user\":1}");
+  }
+  (void)listen(&w, listener);
+  for (int i = 0; i < 4; i++) {
+    uint64_t shown = join(&w, SHOWS_BOB);
+    CHECK(hears(&w, shown, "\"status\":\"ok\""));
+  }
+  uint64_t late = join(&w, SHOWS_BOB);
+  CHECK(hears(&w, late, "LK_ERR_LIMIT"));
   deinit(&w);
 }
 
