@@ -36,6 +36,7 @@ typedef struct news {
   uint64_t changes;
   uint64_t first_ms; /* the date; 0: not known */
   uint64_t last_ms;
+  uint64_t deleted_index; /* of the last deletion; 0: none */
   bool is_memory;
   bool is_deleted; /* that is what happened last */
   bool is_anew;    /* it happened before that */
@@ -136,6 +137,7 @@ static void note(lk_house *self, lk_slice topic, uint64_t index, bool is_memory,
   }
   if (!is_deleted) n->is_anew |= n->is_deleted;
   n->is_deleted = is_deleted;
+  if (is_deleted) n->deleted_index = index;
 }
 
 void lk_house_note_news(lk_house *self, lk_slice topic, uint64_t index, bool is_memory) {
@@ -198,6 +200,7 @@ static void untell(lk_house *self, news *old) {
     n->first_ms = lk_min_u64(n->first_ms, old->first_ms);
     n->changes += old->changes;
     n->is_anew |= !n->is_deleted && (old->is_anew || old->is_deleted);
+    n->deleted_index = lk_max_u64(n->deleted_index, old->deleted_index);
     for (size_t at = 0; at < old->by.len; at += 1u + old->by.ptr[at])
       add_name(n, lk_slice_of(old->by.ptr + at + 1, old->by.ptr[at]));
     free_news(self, old);
@@ -221,6 +224,7 @@ static void forget_up_to(lk_house *self, uint64_t index) {
   for (lk_link *at = self->news.fresh.first, *next; at != NULL; at = next) {
     news *n = of_link(at);
     next = at->next;
+    if (!n->is_memory && n->deleted_index <= index) n->is_anew = false; /* they know of that one */
     if (n->is_memory || n->index > index) continue;
     lk_list_remove(&self->news.fresh, at);
     (void)lk_map_remove(&self->news.topics, topic_of(n));

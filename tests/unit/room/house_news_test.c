@@ -237,6 +237,28 @@ TEST(a_deletion_that_nobody_heard_of_is_told_behind_a_restart) {
   deinit(&w);
 }
 
+/* The journal still has the deletion, and so has the house that comes next; but whoever asks has heard of it. */
+TEST(a_deletion_that_was_told_is_not_told_again_behind_a_restart) {
+  world w;
+  init(&w);
+  change(&w, LK_LIT("crdt:a"));
+  query(&w, LK_LIT("crdt:a"), LK_LIT("delete"), LK_LIT("{}"));
+  change(&w, LK_LIT("crdt:a"));
+  (void)hear(&w);
+  ask(&w, 0, 0);
+  lk_slice text = hear(&w);
+  CHECK(has(text, "\"anew\":true"));
+  uint64_t upto = number_behind(text, "\"upto\":");
+  ask(&w, upto, number_behind(text, "\"serial\":"));
+  restart(&w);
+  change(&w, LK_LIT("crdt:a"));
+  (void)hear(&w);
+  ask(&w, upto, 0);
+  text = hear(&w);
+  CHECK(has(text, "\"topic\":\"crdt:a\"") && !has(text, "anew"));
+  deinit(&w);
+}
+
 /* What is in memory goes when it is idle, as its clients were told it would. */
 TEST(what_is_erased_when_it_is_idle_is_not_told_as_deleted) {
   world w;
