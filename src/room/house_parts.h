@@ -218,7 +218,7 @@ struct lk_house {
   lk_names names;      /* of all topics that there are */
   lk_house_scan *scan; /* SCAN_RUNS */
   scan_state scan_state;
-  bool lacks_names; /* there was no space for one */
+  bool lacks_names; /* no space for one; a file not read, or that does not say whose it is */
   revival revival;
   uint64_t generation;
   uint64_t turns; /* one for each request that its rooms were given */
