@@ -375,6 +375,8 @@ describe('long-poll over several edge processes', () => {
     const server = await start('--edges', '2', '--drain', '2s')
     const sessions = await Promise.all(Array.from({ length: 240 }, () => alone(server, 'GET', '')))
     const polls = sessions.map(({ token }) => alone(server, 'GET', `&token=${token}`).then(({ status }) => ({ status, at: Date.now() })))
+    // One that comes later, to a session that has ended, is answered at once.
+    await until(async () => (await metric(server, 'laniakea_connections')) >= polls.length, 'all to poll')
     await sleep(500)
     const began = Date.now()
     server.child.kill('SIGTERM')
