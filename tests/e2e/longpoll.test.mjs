@@ -355,7 +355,11 @@ describe('long-poll over several edge processes', () => {
       assert.ok(tokens.length < 200, 'sessions are spread')
     }
     tokens.sort(() => Math.random() - 0.5) // processes take turns: in order, each poll could come to the right one
-    const polls = tokens.map((token) => alone(server, 'GET', `&token=${token}`).then(({ status }) => status, () => 'cut'))
+    const polls = []
+    for (const token of tokens) { // not all at once: one process may take many connections that come together
+      polls.push(alone(server, 'GET', `&token=${token}`).then(({ status }) => status, () => 'cut'))
+      await sleep(5)
+    }
     await until(async () => (await metric(server, 'laniakea_longpoll_relayed_total')) > 0, 'polls to be passed on')
     await sleep(200)
     process.kill(edgesOf(server)[0], 'SIGKILL')
