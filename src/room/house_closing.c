@@ -1,6 +1,6 @@
-/* room/house_closing.c -- the end of an entry: dropping its room, closing its files, erasing all that is kept of it.
+/* room/house_closing.c -- the end of an entry: dropping its room, closing its file, erasing all that is kept of it.
  *
- *   drop ──> CLOSING ──> what is under way comes to its end ──> closing files ──> GONE, or LOADING where somebody waits
+ *   drop ──> CLOSING ──> what is under way comes to its end ──> closing its scroll ──> GONE, or LOADING where somebody waits
  *
  * What is doomed is erased on the way: a topic that was deleted, and one of level memory that nobody was in for a while.
  * Each step is durable before the next one begins, and a house that dies between two of them leaves a mark by which the
@@ -49,13 +49,12 @@ static bool begin_tombstone(entry *e) {
   return true;
 }
 
-static bool close_slots(entry *e) {
-  if (e->is_erasing) e->closing_err = lk_keeper_remove(&e->keeper);
-  bool is_removing = e->is_erasing && e->closing_err == LK_OK;
-  if (e->is_erasing && !is_removing) LK_COVERED(house_has_no_memory_to_erase);
-  if (!is_removing && !lk_keeper_close(&e->keeper)) return false;
-  e->house->busy_count++;
-  return true;
+static bool remove_slots(entry *e) {
+  const lk_keeper_place place = lk_house_place_of(e);
+  e->closing_err = lk_keeper_remove(&e->keeper, &place);
+  if (e->closing_err == LK_OK) e->house->busy_count++;
+  else LK_COVERED(house_has_no_memory_to_erase);
+  return e->closing_err == LK_OK;
 }
 
 static bool close_scroll(entry *e) {
@@ -76,7 +75,7 @@ static bool begin_step(entry *e, unsigned step) {
   switch (step) {
   case STEP_MARK_DISK: return e->is_erasing && begin_tombstone(e);
   case STEP_MARK_MEMORY: return e->is_erasing && mark_scroll(e);
-  case STEP_SLOTS: return close_slots(e);
+  case STEP_SLOTS: return e->is_erasing && remove_slots(e);
   case STEP_SCROLL: return close_scroll(e);
   default: LK_UNREACHABLE();
   }

@@ -346,7 +346,8 @@ static lk_err do_snapshot(entry *e, const lk_room_effect *effect) {
   if (effect->is_ahead) encode_all_marks(e, &house->kept);
   else encode_marks(e, 0, durable_marks(e), &house->kept);
   lk_err err = lk_buf_append(&house->kept, effect->payload);
-  if (err == LK_OK) err = lk_keeper_keep(&e->keeper, lk_buf_slice(&house->kept));
+  const lk_keeper_place place = lk_house_place_of(e);
+  if (err == LK_OK) err = lk_keeper_keep(&e->keeper, &place, lk_buf_slice(&house->kept));
   if (err != LK_OK) return err;
   e->keeping = e->journaled;
   e->kept_len = house->kept.len;

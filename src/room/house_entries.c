@@ -114,6 +114,16 @@ size_t lk_house_kept_bytes_max(const lk_limits *limits) {
          (size_t)limits->bus_requests_count * LK_KEPT_MARK_LEN_MAX + LK_KEPT_HEAD_LEN_MAX;
 }
 
+lk_keeper_place lk_house_place_of(entry *e) {
+  const lk_house *house = e->house;
+  bool is_on_disk = e->scroll == NULL && house->storage != NULL;
+  return (lk_keeper_place){ .alloc = house->env->alloc,
+                            .storage = is_on_disk ? house->storage : house->memory,
+                            .topic = entry_topic(e),
+                            .state_max = lk_house_kept_bytes_max(house->limits),
+                            .user = e };
+}
+
 lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out) {
   void *slot;
   bool is_new;
@@ -138,9 +148,6 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
   e->topic_len =
       (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
   memcpy(topic_at(e), topic.ptr, topic.len);
-  lk_storage *storage = self->storage != NULL ? self->storage : self->memory;
-  lk_keeper_init(&e->keeper, alloc, storage, entry_topic(e), lk_house_kept_bytes_max(self->limits),
-                 e);
   *(entry **)slot = e;
   lk_house_name_is_there(self, topic);
   *out = e;
@@ -177,7 +184,8 @@ void lk_house_stop_idle(entry *e) {
 
 /* May drop the entry. */
 static void load(entry *e) {
-  lk_err err = lk_keeper_load(&e->keeper);
+  const lk_keeper_place place = lk_house_place_of(e);
+  lk_err err = lk_keeper_load(&e->keeper, &place);
   if (err == LK_OK) {
     e->house->busy_count++;
   } else {
@@ -206,8 +214,6 @@ static void load_from_memory(entry *e) {
                  SIZE_MAX / 4, e);
   e->scroll = scroll;
   lk_keeper_deinit(&e->keeper);
-  lk_keeper_init(&e->keeper, alloc, house->memory, entry_topic(e),
-                 lk_house_kept_bytes_max(house->limits), e);
   load(e);
 }
 
@@ -250,8 +256,7 @@ void lk_house_slots_are_loaded(entry *e) {
     lk_house_closing_goes_on(e, LK_OK);
   } else if (leaves_disk(e)) {
     lk_keeper_release(&e->keeper);
-    if (lk_keeper_close(&e->keeper)) e->house->busy_count++; /* and goes on from there */
-    else load_from_memory(e);
+    load_from_memory(e);
   } else if (e->scroll != NULL && e->keeper.result == LK_OK) {
     e->house->busy_count++;
     lk_scroll_load(e->scroll);
@@ -270,11 +275,6 @@ void lk_house_scroll_is_loaded(entry *e) {
   lk_house_open_and_let_in(e, kept, e->keeper.intact, e->scroll->result);
   if (was_written && e->state == ENTRY_OPEN)
     lk_house_note_news(e->house, entry_topic(e), e->index, true);
-}
-
-void lk_house_slots_are_closed(entry *e) {
-  LK_ASSERT(e->state == ENTRY_LOADING);
-  load_from_memory(e);
 }
 
 lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m) {

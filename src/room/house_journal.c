@@ -151,11 +151,6 @@ static void on_kept(entry *e) {
   }
 }
 
-static void on_slots_closed(entry *e) {
-  if (e->state == ENTRY_LOADING) lk_house_slots_are_closed(e);
-  else lk_house_closing_goes_on(e, LK_OK);
-}
-
 /* The operation of |e| that was under way is complete. */
 static void advance_keeper(entry *e) {
   lk_keeper_event event = lk_keeper_advance(&e->keeper);
@@ -165,7 +160,6 @@ static void advance_keeper(entry *e) {
   case LK_KEEPER_BUSY: break;
   case LK_KEEPER_LOADED: lk_house_slots_are_loaded(e); break;
   case LK_KEEPER_KEPT: on_kept(e); break;
-  case LK_KEEPER_CLOSED: on_slots_closed(e); break;
   case LK_KEEPER_REMOVED: lk_house_closing_goes_on(e, e->keeper.result); break;
   }
 }
@@ -434,7 +428,7 @@ static void take_completion(lk_house *self, lk_io *io) {
     lk_house_advance_ballast(self);
   } else {
     entry *e = io->user;
-    if (io == &e->keeper.io) advance_keeper(e);
+    if (lk_keeper_owns(&e->keeper, io)) advance_keeper(e);
     else advance_scroll(e);
   }
 }

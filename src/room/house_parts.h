@@ -352,6 +352,8 @@ void lk_house_free_entry(entry *e);
 size_t lk_house_kept_bytes_max(const lk_limits *limits);
 /* LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG. Begin to load it. */
 lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *kind, entry **out);
+/* Of its slots. */
+lk_keeper_place lk_house_place_of(entry *e);
 /* NULL where there is none. */
 entry *lk_house_find_entry(const lk_house *self, lk_slice topic);
 /* An open room without members is put away after a while. */
@@ -363,7 +365,6 @@ void lk_house_begin_loading(entry *e);
 /* What loading waits for: each may open the room. */
 void lk_house_journal_is_open(entry *e);
 void lk_house_slots_are_loaded(entry *e);
-void lk_house_slots_are_closed(entry *e);
 void lk_house_scroll_is_loaded(entry *e);
 /* Copies |m| for later. LK_ERR_LIMIT, LK_ERR_NOMEM. */
 lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m);

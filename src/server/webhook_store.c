@@ -10,11 +10,20 @@
 static void give_up(lk_webhook_store *self, lk_err why, uint64_t now_ms) {
   self->err = why;
   self->retry_ms = now_ms + LK_WEBHOOK_STORE_RETRY_MS;
-  self->state = lk_keeper_close(&self->keeper) ? LK_WEBHOOK_STORE_CLOSING : LK_WEBHOOK_STORE_BROKEN;
+  self->state = LK_WEBHOOK_STORE_BROKEN;
+}
+
+static lk_keeper_place place_of(lk_webhook_store *self) {
+  return (lk_keeper_place){ .alloc = self->alloc,
+                            .storage = self->storage,
+                            .topic = LK_LIT("webhooks"),
+                            .state_max = STATE_MAX,
+                            .user = self };
 }
 
 static void load(lk_webhook_store *self, uint64_t now_ms) {
-  lk_err err = lk_keeper_load(&self->keeper);
+  const lk_keeper_place place = place_of(self);
+  lk_err err = lk_keeper_load(&self->keeper, &place);
   self->state = LK_WEBHOOK_STORE_LOADING;
   if (err != LK_OK) give_up(self, err, now_ms);
 }
@@ -24,12 +33,11 @@ void lk_webhook_store_open(lk_webhook_store *self, const lk_alloc *alloc, lk_sto
   *self = (lk_webhook_store){ .alloc = alloc, .storage = storage, .is_memory = is_memory };
   self->has_loaded = storage == NULL;
   if (storage == NULL) return;
-  lk_keeper_init(&self->keeper, alloc, storage, LK_LIT("webhooks"), STATE_MAX, self);
   load(self, 0);
 }
 
 void lk_webhook_store_deinit(lk_webhook_store *self) {
-  if (self->storage != NULL) lk_keeper_deinit(&self->keeper);
+  lk_keeper_deinit(&self->keeper);
   *self = (lk_webhook_store){ 0 };
 }
 
@@ -84,7 +92,6 @@ static bool advance(lk_webhook_store *self, lk_webhook_dues *dues, lk_webhook_cu
   switch (lk_keeper_advance(&self->keeper)) {
   case LK_KEEPER_LOADED: return on_loaded(self, dues, cursors, cursors_count, now_ms);
   case LK_KEEPER_KEPT: return on_kept(self, now_ms);
-  case LK_KEEPER_CLOSED: self->state = LK_WEBHOOK_STORE_BROKEN; return false;
   default: return false;
   }
 }
@@ -111,7 +118,8 @@ lk_err lk_webhook_store_keep(lk_webhook_store *self, const lk_webhook_dues *dues
   for (uint32_t i = 0; i < cursors_count && !self->is_memory; i++)
     (void)lk_varuint_encode(&out, cursors[i].after);
   lk_err err = lk_webhook_dues_encode(dues, self->is_memory, &out);
-  if (err == LK_OK) err = lk_keeper_keep(&self->keeper, lk_buf_slice(&out));
+  const lk_keeper_place place = place_of(self);
+  if (err == LK_OK) err = lk_keeper_keep(&self->keeper, &place, lk_buf_slice(&out));
   if (err == LK_OK) {
     self->keeping = version;
     self->state = LK_WEBHOOK_STORE_KEEPING;

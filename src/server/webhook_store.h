@@ -2,7 +2,7 @@
  *
  *   LOADING ──> RESTING ──keep──> KEEPING ──> RESTING
  *                  ^                  │ it failed
- *                  └── LOADING <── 5 s ── CLOSING
+ *                  └── LOADING <── 5 s ── BROKEN
  *
  * It is one state in two slots (room/keeper.h), replaced as a whole: what is due is little, and seldom much. A store that fails is
  * opened again after a while; what it should have held is still in memory then, and rooms that were not told that it came
@@ -21,7 +21,6 @@ typedef enum lk_webhook_store_state {
   LK_WEBHOOK_STORE_LOADING,
   LK_WEBHOOK_STORE_RESTING,
   LK_WEBHOOK_STORE_KEEPING,
-  LK_WEBHOOK_STORE_CLOSING,
   LK_WEBHOOK_STORE_BROKEN, /* until |retry_ms| */
 } lk_webhook_store_state;
 
