@@ -30,7 +30,7 @@ static void write_bytes(lk_buf *out, lk_slice bytes, lk_message_dialect dialect)
 static lk_err begin_history(lk_room *self, const lk_doc_wish *wish, lk_buf *rest,
                             lk_doc_encoded_walk *walk) {
   lk_buf_init(rest, self->env->alloc, self->limits->doc_update_bytes);
-  if (!wish->has_vector) return lk_doc_encoded_begin(&self->encoded, walk);
+  if (!wish->has_vector) return lk_doc_encoded_begin(&self->encoded, self->doc, walk);
   lk_err err = lk_doc_encode(self->doc, LK_UPDATE_V1, wish->vector, rest);
   *walk = (lk_doc_encoded_walk){ .whole = lk_buf_slice(rest) };
   if (lk_doc_update_is_empty(walk->whole)) walk->whole = LK_SLICE_EMPTY;
@@ -192,7 +192,7 @@ static lk_err check_generation(lk_room *self, const lk_room_input *input, const 
   bool is_own = false, has_content = wish->has_vector && wish->vector.len > 1;
   *is_refused = false;
   if (wish->generation.len == 0 || is_own_generation(self, wish->generation)) return LK_OK;
-  if (lk_doc_encoded_is_empty(&self->encoded)) {
+  if (lk_doc_encoded_is_empty(&self->encoded, self->doc)) {
     if (input->rights >= LK_RIGHTS_WRITE || !has_content) return LK_OK;
     LK_COVERED(doc_room_unseeded);
     *is_refused = true;

@@ -82,7 +82,8 @@ static lk_err make_doc(lk_room *self, const lk_room_options *options) {
   self->doc_client = lk_load_le64(digest + 8) >> 11;
   self->seed[0] = lk_load_le64(digest + 16);
   self->seed[1] = lk_load_le64(digest + 24);
-  lk_doc_encoded_init(&self->encoded, self->env->alloc, self->limits->doc_update_bytes);
+  lk_doc_encoded_init(&self->encoded, self->env->alloc, self->awake->alloc,
+                      self->limits->doc_update_bytes);
   return lk_doc_room_open_doc(self);
 }
 
@@ -132,7 +133,7 @@ lk_err lk_doc_room_on_snapshot(lk_room *self) {
   lk_doc_item update = { .kind = LK_DOC_ITEM_UPDATE };
   const lk_doc_item generation = { .kind = LK_DOC_ITEM_GENERATION, .number = self->generation };
   lk_buf *out = &self->work->text;
-  lk_err err = lk_doc_encoded_whole(&self->encoded, &update.bytes);
+  lk_err err = lk_doc_encoded_whole(&self->encoded, self->doc, &update.bytes);
   lk_buf_truncate(out, 0);
   if (err == LK_OK) err = lk_doc_record_begin(out);
   if (err == LK_OK) err = lk_doc_record_append(out, &generation);

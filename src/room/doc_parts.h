@@ -129,8 +129,8 @@ lk_err lk_doc_room_open_doc(lk_room *self);
 /* Before anything that needs the document. */
 lk_err lk_doc_room_wake(lk_room *self, const lk_room_input *input);
 uint64_t lk_doc_room_sleep_at(const lk_room *self);
-/* What cannot be encoded for want of memory stays open. */
-void lk_doc_room_fall_asleep(lk_room *self);
+/* What cannot be encoded for want of memory stays open, and is tried again later. */
+void lk_doc_room_fall_asleep(lk_room *self, uint64_t now_ms);
 /* Before an input is taken. */
 lk_err lk_doc_room_begin_work(lk_room *self);
 /* Nothing is left to be polled: a room that sleeps and waits for nothing rests. */

@@ -140,7 +140,7 @@ static lk_err on_query(lk_room *self, const lk_room_input *input) {
 
 static lk_err on_tick(lk_room *self, const lk_room_input *input) {
   self->timer_at = LK_DOC_ROOM_NEVER;
-  if (lk_doc_room_sleep_at(self) <= input->now_ms) lk_doc_room_fall_asleep(self);
+  if (lk_doc_room_sleep_at(self) <= input->now_ms) lk_doc_room_fall_asleep(self, input->now_ms);
   return lk_doc_room_tell_awareness(self, input->now_ms);
 }
 

@@ -21,7 +21,6 @@ lk_err lk_doc_room_open_doc(lk_room *self) {
   lk_err err = lk_doc_open(self->awake, &options, &self->doc);
   if (err != LK_OK) return err;
   lk_doc_set_limits(self->doc, self->limits);
-  lk_doc_encoded_attach(&self->encoded, self->doc);
   return LK_OK;
 }
 
@@ -30,21 +29,23 @@ lk_err lk_doc_room_wake(lk_room *self, const lk_room_input *input) {
   self->touched_ms = input->now_ms;
   if (self->doc != NULL) return LK_OK;
   LK_COVERED(doc_room_wakes);
-  lk_slice whole = lk_buf_slice(&self->encoded.whole);
-  lk_err err = lk_doc_room_open_doc(self);
+  lk_slice whole;
+  lk_err err = lk_doc_encoded_whole(&self->encoded, NULL, &whole);
+  if (err == LK_OK) err = lk_doc_room_open_doc(self);
   return err == LK_OK ? lk_doc_load(self->doc, LK_UPDATE_V1, whole, 0) : err;
 }
 
 uint64_t lk_doc_room_sleep_at(const lk_room *self) {
   if (self->doc == NULL) return LK_DOC_ROOM_NEVER;
-  return self->touched_ms + (self->encoded.whole.len > LARGE_BYTES ? SLEEP_LARGE_MS : SLEEP_MS);
+  return self->touched_ms + (lk_doc_encoded_len(&self->encoded) > LARGE_BYTES ? SLEEP_LARGE_MS : SLEEP_MS);
 }
 
-/* What cannot be encoded for want of memory stays open. */
-void lk_doc_room_fall_asleep(lk_room *self) {
-  lk_slice whole;
-  if (lk_doc_encoded_whole(&self->encoded, &whole) != LK_OK) return;
-  lk_doc_encoded_attach(&self->encoded, NULL);
+void lk_doc_room_fall_asleep(lk_room *self, uint64_t now_ms) {
+  if (lk_doc_encoded_rest(&self->encoded, self->doc) != LK_OK) {
+    LK_COVERED(doc_room_has_no_memory_to_sleep);
+    self->touched_ms = now_ms;
+    return;
+  }
   lk_doc_close(self->doc);
   self->doc = NULL;
 }

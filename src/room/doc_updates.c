@@ -69,7 +69,7 @@ lk_err lk_doc_room_check_size(lk_room *self, lk_slice update) {
   lk_slice whole;
   if (only_deletes || self->encoded_most + update.len <= most) return LK_OK;
   LK_COVERED(doc_room_measures_itself);
-  lk_err err = lk_doc_encoded_whole(&self->encoded, &whole);
+  lk_err err = lk_doc_encoded_whole(&self->encoded, self->doc, &whole);
   if (err != LK_OK) return err;
   self->encoded_most = whole.len;
   return whole.len + update.len <= most ? LK_OK : LK_ERR_TOO_BIG;

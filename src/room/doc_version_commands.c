@@ -314,7 +314,7 @@ static lk_err write_list(lk_room *self, const wish *w) {
 }
 
 static lk_err on_list(lk_room *self, const lk_room_input *input, const wish *w) {
-  if (w->must_exist && self->versions->last_id == 0 && lk_doc_encoded_is_empty(&self->encoded))
+  if (w->must_exist && self->versions->last_id == 0 && lk_doc_encoded_is_empty(&self->encoded, self->doc))
     return refuse(self, input, LK_ERR_NOT_FOUND, "topic");
   lk_err err = write_list(self, w);
   return err == LK_OK ? reply(self, input, false) : err;

@@ -35,7 +35,7 @@ static lk_err send_all(lk_room *self, uint64_t member) {
   static const uint8_t nothing[] = { 0, 0 };
   lk_doc_encoded_walk walk;
   lk_slice update = lk_slice_of(nothing, sizeof nothing);
-  lk_err err = lk_doc_encoded_begin(&self->encoded, &walk);
+  lk_err err = lk_doc_encoded_begin(&self->encoded, self->doc, &walk);
   lk_y_kind kind = LK_Y_SYNC_STEP2;
   while (err == LK_OK && (lk_doc_encoded_next(&walk, &update) || kind == LK_Y_SYNC_STEP2)) {
     err = push_y(self, member, kind, update);

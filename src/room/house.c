@@ -109,7 +109,7 @@ static void derive_stream(uint64_t entropy, lk_slice purpose, lk_prng *out) {
 static void on_timer(entry *e, const entry_timer *timer) {
   if (lk_house_tick_pace(e, timer)) return;
   if (timer == &e->idle) lk_list_remove(&e->house->idlers, &e->idle_link);
-  if (timer == &e->presence) lk_house_tell_attendance(e);
+  if (timer == e->presence) lk_house_tell_attendance(e);
   else if (timer == &e->timer) lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_TICK });
   else lk_house_put_away(e);
 }
@@ -133,6 +133,7 @@ void lk_house_step(lk_house *self, uint64_t now_ms) {
     entry_timer *timer = LK_CONTAINER(item, entry_timer, item);
     on_timer(timer->entry, timer);
   }
+  lk_house_cool(self);
   lk_house_end_call(self);
 }
 
@@ -140,6 +141,7 @@ uint64_t lk_house_deadline(const lk_house *self) {
   lk_heap_item *item = lk_heap_first(&self->timers);
   uint64_t at_ms = item == NULL ? LK_HOUSE_NEVER : item->key;
   if (is_full(self)) at_ms = lk_min_u64(at_ms, self->space_at_ms);
+  at_ms = lk_min_u64(at_ms, lk_house_cools_at(self));
   return self->journal_state == JOURNAL_PAUSED ? lk_min_u64(at_ms, self->reopen_at_ms) : at_ms;
 }
 

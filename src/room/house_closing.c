@@ -38,14 +38,16 @@ static bool begin_tombstone(entry *e) {
   lk_house *house = e->house;
   const lk_tail *tail = lk_tails_find(&house->tails, entry_topic(e));
   bool is_there = tail != NULL || e->keeper.result != LK_OK || e->keeper.number != 0;
-  if (e->scroll != NULL || !is_there || (tail != NULL && tail->doomed != 0)) return false;
+  if (e->is_memory || !is_there || (tail != NULL && tail->doomed != 0)) return false;
   e->closing_err = house->journal_state == JOURNAL_OPEN ? LK_OK : house->journal_err;
+  if (e->closing_err == LK_OK) e->closing_err = lk_house_warm(e);
   if (e->closing_err == LK_OK)
-    e->closing_err = lk_tails_make(&house->tails, entry_topic(e), LK_SLICE_EMPTY, &e->unsent);
+    e->closing_err = lk_tails_make(&house->tails, entry_topic(e), LK_SLICE_EMPTY,
+                                   &e->warmth->unsent);
   if (e->closing_err != LK_OK) return false;
   e->is_tombstone = true;
   e->flight = FLIGHT_UNSENT;
-  lk_list_push_last(&house->unsent, &e->flight_link);
+  lk_list_push_last(&house->unsent, &e->warmth->flight_link);
   return true;
 }
 
@@ -58,15 +60,17 @@ static bool remove_slots(entry *e) {
 }
 
 static bool close_scroll(entry *e) {
-  if (e->scroll == NULL) return false;
-  if (e->is_erasing) lk_scroll_remove(e->scroll);
-  else if (!lk_scroll_close(e->scroll)) return false;
+  if (!e->is_memory) return false;
+  if (e->is_erasing && (e->closing_err = lk_house_warm(e)) != LK_OK) return false;
+  if (e->is_erasing) lk_scroll_remove(&e->warmth->scroll);
+  else if (e->warmth == NULL || !lk_scroll_close(&e->warmth->scroll)) return false;
   e->house->busy_count++;
   return true;
 }
 
 static bool mark_scroll(entry *e) {
-  if (e->scroll == NULL || !lk_scroll_condemn(e->scroll)) return false;
+  if (!e->is_memory || (e->closing_err = lk_house_warm(e)) != LK_OK) return false;
+  if (!lk_scroll_condemn(&e->warmth->scroll)) return false;
   e->house->busy_count++;
   return true;
 }
@@ -128,7 +132,7 @@ static void answer_deletions(entry *e, lk_err err) {
 
 void lk_house_tell_deletion(entry *e, uint64_t index) {
   lk_house *house = e->house;
-  lk_house_note_deletion(house, entry_topic(e), index, e->scroll != NULL);
+  lk_house_note_deletion(house, entry_topic(e), index, e->is_memory);
   house->news.is_landing = lk_room_policy_is_watched(house->policy, entry_topic(e));
   for (lk_link *at = e->waiting.first; at != NULL; at = at->next) {
     const waiting_input *w = LK_CONTAINER(at, const waiting_input, link);
@@ -149,13 +153,13 @@ static bool was_asked_to_delete(const entry *e) {
 static void end_erasing(entry *e, lk_err err) {
   lk_house *house = e->house;
   const lk_tail *tail = lk_tails_find(&house->tails, entry_topic(e));
-  if (err == LK_OK && e->scroll == NULL && tail != NULL) {
+  if (err == LK_OK && !e->is_memory && tail != NULL) {
     lk_tails_drop(&house->tails, entry_topic(e), tail->doomed);
     lk_house_retire(house);
   }
-  if (err == LK_OK && e->scroll != NULL && e->index > 0 && was_asked_to_delete(e))
+  if (err == LK_OK && e->is_memory && e->index > 0 && was_asked_to_delete(e))
     lk_house_tell_deletion(e, e->index + 1);
-  if (err == LK_OK && e->scroll == NULL) lk_house_name_is_erased(house, entry_topic(e));
+  if (err == LK_OK && !e->is_memory) lk_house_name_is_erased(house, entry_topic(e));
   if (err == LK_OK) house->stats.erased++;
   if (err == LK_OK) lk_trace_emit(house->env, LK_TRACE_room_erased, 0, 0, entry_topic(e));
   e->is_doomed = e->is_erasing = false;

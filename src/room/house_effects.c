@@ -50,9 +50,15 @@ static lk_attendance_context attendance_context(entry *e) {
 static void watch_presence(entry *e) {
   lk_heap *timers = &e->house->timers;
   uint64_t deadline = lk_attendance_deadline(&e->attendance);
-  if (deadline == LK_PRESENCE_NEVER) lk_house_stop_timer(e->house, &e->presence);
-  else if (e->presence.item.place != LK_HEAP_OUT) lk_heap_move(timers, &e->presence.item, deadline);
-  else (void)!lk_heap_push(timers, &e->presence.item, deadline);
+  if (e->presence == NULL && deadline != LK_PRESENCE_NEVER) {
+    e->presence = lk_alloc_bytes(e->house->env->alloc, sizeof *e->presence);
+    if (e->presence != NULL) *e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
+  }
+  if (e->presence == NULL) return;
+  if (deadline == LK_PRESENCE_NEVER) lk_house_stop_timer(e->house, e->presence);
+  else if (e->presence->item.place != LK_HEAP_OUT)
+    lk_heap_move(timers, &e->presence->item, deadline);
+  else (void)!lk_heap_push(timers, &e->presence->item, deadline);
 }
 
 static lk_err enter_attendance(entry *e, uint64_t number, lk_slice payload, bool *hears) {
@@ -290,10 +296,10 @@ static uint32_t durable_marks(const entry *e) {
 
 /* What is in house->kept, into the room's own file. */
 static lk_err write_record(entry *e, uint64_t ticket) {
-  lk_err err = lk_scroll_append(e->scroll, e->index + 1, lk_buf_slice(&e->house->kept));
+  lk_err err = lk_scroll_append(&e->warmth->scroll, e->index + 1, lk_buf_slice(&e->house->kept));
   if (err != LK_OK) return err;
   e->index++;
-  e->ticket = ticket;
+  e->warmth->ticket = ticket;
   e->flight = FLIGHT_WRITING;
   e->house->busy_count++;
   return LK_OK;
@@ -303,18 +309,21 @@ static lk_err write_record(entry *e, uint64_t ticket) {
 static lk_err do_journal(entry *e, const lk_room_effect *effect) {
   lk_house *house = e->house;
   LK_ASSERT(e->flight == FLIGHT_NONE && e->kind->is_kept);
-  lk_err err = cover(e, effect->ticket, effect->turn_last == 0 ? UINT64_MAX : effect->turn_last);
+  lk_err err = lk_house_warm(e);
+  if (err == LK_OK)
+    err = cover(e, effect->ticket, effect->turn_last == 0 ? UINT64_MAX : effect->turn_last);
   if (err != LK_OK) return err;
   lk_buf_truncate(&house->kept, 0);
   encode_marks(e, durable_marks(e), e->applied_count, &house->kept);
   err = lk_buf_append(&house->kept, effect->payload);
   if (err != LK_OK) return err;
-  if (e->scroll != NULL) return write_record(e, effect->ticket);
-  err = lk_tails_make(&house->tails, entry_topic(e), lk_buf_slice(&house->kept), &e->unsent);
+  if (e->is_memory) return write_record(e, effect->ticket);
+  err = lk_tails_make(&house->tails, entry_topic(e), lk_buf_slice(&house->kept),
+                      &e->warmth->unsent);
   if (err != LK_OK) return err;
-  e->ticket = effect->ticket;
+  e->warmth->ticket = effect->ticket;
   e->flight = FLIGHT_UNSENT;
-  lk_list_push_last(&house->unsent, &e->flight_link);
+  lk_list_push_last(&house->unsent, &e->warmth->flight_link);
   return LK_OK;
 }
 

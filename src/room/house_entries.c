@@ -22,9 +22,9 @@
 #define EVICTED_AT_ONCE 4
 #define LOOKED_AT 32
 
-static bool may_go_early(const entry *e) {
+static bool may_go_early(entry *e) {
   if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) return false;
-  return e->scroll == NULL || (e->scroll->end == 0 && e->kept_len == 0);
+  return !e->is_memory || (lk_house_scroll_bytes(e) == 0 && e->kept_len == 0);
 }
 
 static void make_space(lk_house *self) {
@@ -51,7 +51,7 @@ void lk_house_stop_timer(lk_house *house, entry_timer *timer) {
 void lk_house_stop_timers(entry *e) {
   lk_house_stop_idle(e);
   lk_house_stop_timer(e->house, &e->timer);
-  lk_house_stop_timer(e->house, &e->presence);
+  if (e->presence != NULL) lk_house_stop_timer(e->house, e->presence);
 }
 
 void lk_house_forget_recovered(entry *e) {
@@ -68,17 +68,18 @@ static size_t waiting_size(const waiting_input *w) {
 /* The record of |e| is not waited for any more. One that was appended may be there in the end. */
 void lk_house_forget_flight(entry *e) {
   lk_house *house = e->house;
+  warmth *w = e->warmth;
   if (e->flight == FLIGHT_UNSENT || e->flight == FLIGHT_FLYING)
-    lk_list_remove(e->flight == FLIGHT_UNSENT ? &house->unsent : &house->flying, &e->flight_link);
-  if (e->flight == FLIGHT_UNSENT) lk_tails_unmake(&house->tails, e->unsent);
-  e->unsent = NULL;
+    lk_list_remove(e->flight == FLIGHT_UNSENT ? &house->unsent : &house->flying, &w->flight_link);
+  if (e->flight == FLIGHT_UNSENT) lk_tails_unmake(&house->tails, w->unsent);
+  if (w != NULL) w->unsent = NULL;
   e->is_tombstone = false;
   e->flight = FLIGHT_NONE;
 }
 
 bool lk_house_is_at_rest(const entry *e) {
   return e->flight == FLIGHT_NONE && !lk_keeper_is_busy(&e->keeper) &&
-         (e->scroll == NULL || !lk_scroll_is_busy(e->scroll));
+         (e->warmth == NULL || !lk_scroll_is_busy(&e->warmth->scroll));
 }
 
 /* |w| is on the list no more. */
@@ -101,11 +102,9 @@ void lk_house_free_entry(entry *e) {
   lk_house_forget_recovered(e);
   lk_attendance_deinit(&e->attendance);
   lk_house_free_pace(e);
+  lk_free_bytes(alloc, e->presence, sizeof *e->presence);
   lk_keeper_deinit(&e->keeper);
-  if (e->scroll != NULL) {
-    lk_scroll_deinit(e->scroll);
-    lk_free_bytes(alloc, e->scroll, sizeof *e->scroll);
-  }
+  lk_house_free_warmth(e);
   lk_free_bytes(alloc, e, entry_size(house, e->topic_len));
 }
 
@@ -116,7 +115,7 @@ size_t lk_house_kept_bytes_max(const lk_limits *limits) {
 
 lk_keeper_place lk_house_place_of(entry *e) {
   const lk_house *house = e->house;
-  bool is_on_disk = e->scroll == NULL && house->storage != NULL;
+  bool is_on_disk = !e->is_memory && house->storage != NULL;
   return (lk_keeper_place){ .alloc = house->env->alloc,
                             .storage = is_on_disk ? house->storage : house->memory,
                             .topic = entry_topic(e),
@@ -143,7 +142,6 @@ lk_err lk_house_make_entry(lk_house *self, lk_slice topic, const lk_room_kind *k
   e->kind = kind;
   e->idle = (entry_timer){ LK_HEAP_ITEM_INIT, e };
   e->timer = (entry_timer){ LK_HEAP_ITEM_INIT, e };
-  e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
   e->number = ++self->entries_made;
   e->topic_len =
       (uint32_t)topic.len; /* the edge's session bounds names, bus_frame_bytes at least */
@@ -201,19 +199,8 @@ static bool wants_memory(entry *e) {
   return house->storage == NULL || lk_room_policy_is_ephemeral(house->policy, entry_topic(e));
 }
 
-/* From here on it is of level memory. */
 static void load_from_memory(entry *e) {
-  lk_house *house = e->house;
-  const lk_alloc *alloc = house->env->alloc;
-  lk_scroll *scroll = lk_alloc_bytes(alloc, sizeof *scroll);
-  if (scroll == NULL) {
-    lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, LK_ERR_NOMEM);
-    return;
-  }
-  lk_scroll_init(scroll, alloc, house->memory, entry_topic(e), house->limits->log_record_bytes,
-                 SIZE_MAX / 4, e);
-  e->scroll = scroll;
-  lk_keeper_deinit(&e->keeper);
+  lk_house_move_to_memory(e);
   load(e);
 }
 
@@ -235,19 +222,28 @@ void lk_house_begin_loading(entry *e) {
   LK_ASSERT(e->room == NULL && lk_house_is_at_rest(e));
   e->state = ENTRY_LOADING;
   if (!e->kind->is_kept) lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, LK_OK);
-  else if (e->scroll != NULL) load(e);
+  else if (e->is_memory) load(e);
   else if (e->house->storage == NULL) load_from_memory(e);
   else load_from_disk(e);
 }
 
 void lk_house_journal_is_open(entry *e) {
-  if (e->state == ENTRY_LOADING && e->scroll == NULL && lk_house_is_at_rest(e)) load(e);
+  if (e->state == ENTRY_LOADING && !e->is_memory && lk_house_is_at_rest(e)) load(e);
 }
 
 /* The disk has nothing of a topic that is to be in memory. */
 static bool leaves_disk(entry *e) {
-  return e->scroll == NULL && wants_memory(e) && e->keeper.result == LK_OK &&
+  return !e->is_memory && wants_memory(e) && e->keeper.result == LK_OK &&
          e->keeper.number == 0 && lk_tails_find(&e->house->tails, entry_topic(e)) == NULL;
+}
+
+static void load_scroll(entry *e) {
+  if (lk_house_warm(e) != LK_OK) {
+    lk_house_open_and_let_in(e, LK_SLICE_EMPTY, true, LK_ERR_NOMEM);
+    return;
+  }
+  e->house->busy_count++;
+  lk_scroll_load(&e->warmth->scroll);
 }
 
 void lk_house_slots_are_loaded(entry *e) {
@@ -257,11 +253,10 @@ void lk_house_slots_are_loaded(entry *e) {
   } else if (leaves_disk(e)) {
     lk_keeper_release(&e->keeper);
     load_from_memory(e);
-  } else if (e->scroll != NULL && e->keeper.result == LK_OK) {
-    e->house->busy_count++;
-    lk_scroll_load(e->scroll);
+  } else if (e->is_memory && e->keeper.result == LK_OK) {
+    load_scroll(e);
   } else {
-    if (e->scroll == NULL && e->keeper.number > 0)
+    if (!e->is_memory && e->keeper.number > 0)
       lk_house_name_is_kept(e->house, entry_topic(e));
     lk_house_open_and_let_in(e, lk_keeper_state(&e->keeper), e->keeper.intact, e->keeper.result);
   }
@@ -269,10 +264,11 @@ void lk_house_slots_are_loaded(entry *e) {
 
 void lk_house_scroll_is_loaded(entry *e) {
   /* What the house that wrote it had noted went with that. */
+  lk_scroll *scroll = &e->warmth->scroll;
   lk_slice kept = lk_keeper_state(&e->keeper);
-  bool was_written = kept.len > 0 || lk_scroll_records(e->scroll).len > 0;
-  if (e->scroll->is_condemned) e->is_doomed = true;
-  lk_house_open_and_let_in(e, kept, e->keeper.intact, e->scroll->result);
+  bool was_written = kept.len > 0 || lk_scroll_records(scroll).len > 0;
+  if (scroll->is_condemned) e->is_doomed = true;
+  lk_house_open_and_let_in(e, kept, e->keeper.intact, scroll->result);
   if (was_written && e->state == ENTRY_OPEN)
     lk_house_note_news(e->house, entry_topic(e), e->index, true);
 }
@@ -449,7 +445,7 @@ static lk_err read_snapshot(entry *e, lk_slice kept, lk_slice *state) {
   if (err == LK_OK) err = read_kept(e, rest, state);
   /* Later than all that the journal has: it lost records, and would give their numbers to others, which this
    * room would then take for old. */
-  if (err == LK_OK && e->scroll == NULL && index > e->house->durable) err = LK_ERR_CORRUPT;
+  if (err == LK_OK && !e->is_memory && index > e->house->durable) err = LK_ERR_CORRUPT;
   if (err == LK_OK) e->journaled = index;
   return err;
 }
@@ -490,7 +486,7 @@ static lk_err read_tail(entry *e, tail_records *out) {
 
 /* A scroll that was not cut has some that the snapshot has, too. */
 static lk_err read_scroll(entry *e, tail_records *out) {
-  lk_slice records = lk_scroll_records(e->scroll), bytes;
+  lk_slice records = lk_scroll_records(&e->warmth->scroll), bytes;
   uint64_t index;
   lk_err err = LK_OK;
   while (err == LK_OK && lk_scroll_next(&records, &index, &bytes)) {
@@ -501,7 +497,7 @@ static lk_err read_scroll(entry *e, tail_records *out) {
 }
 
 static bool is_of_memory(const entry *e) {
-  return e->scroll != NULL || e->house->storage == NULL;
+  return e->is_memory || e->house->storage == NULL;
 }
 
 static lk_slice level_of(const entry *e) {
@@ -521,7 +517,7 @@ static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
   if (err == LK_OK) {
     e->kept_len = kept.len;
     lk_tails_drop(&house->tails, entry_topic(e), e->journaled); /* what is loaded is durable */
-    err = e->scroll != NULL ? read_scroll(e, &records) : read_tail(e, &records);
+    err = e->is_memory ? read_scroll(e, &records) : read_tail(e, &records);
   }
   if (err == LK_OK) {
     lk_room_options options = { .env = house->env,
@@ -544,18 +540,17 @@ static lk_err open_room(entry *e, lk_slice kept, bool is_intact) {
 
 /* A tombstone in its tail, or in its scroll: whoever was deleting it did not come to the end. */
 static bool is_doomed(const entry *e, lk_slice topic) {
-  const lk_tail *tail = e->scroll == NULL ? lk_tails_find(&e->house->tails, topic) : NULL;
+  const lk_tail *tail = !e->is_memory ? lk_tails_find(&e->house->tails, topic) : NULL;
   return e->is_doomed || (tail != NULL && tail->doomed != 0);
 }
 
 /* |err| says how the loading of |kept| went. */
 void lk_house_open_and_let_in(entry *e, lk_slice kept, bool is_intact, lk_err err) {
-  bool is_reachable = e->scroll != NULL || e->house->storage == NULL ||
-                      e->house->journal_state == JOURNAL_OPEN;
+  bool is_reachable = is_of_memory(e) || e->house->journal_state == JOURNAL_OPEN;
   e->is_doomed = is_reachable && is_doomed(e, entry_topic(e));
   if (err == LK_OK && !e->is_doomed) err = open_room(e, kept, is_intact);
   lk_keeper_release(&e->keeper);
-  if (e->scroll != NULL) lk_scroll_release(e->scroll);
+  if (e->warmth != NULL) lk_scroll_release(&e->warmth->scroll);
   if (e->is_doomed) {
     lk_house_drop_room(e, LK_OK);
     return;

@@ -21,7 +21,7 @@ void lk_house_retire(lk_house *self) {
 
 /* Records that the last snapshot has not, and that are durable. */
 static bool has_news(entry *e) {
-  if (e->scroll != NULL) return lk_scroll_bytes(e->scroll) > 0;
+  if (e->is_memory) return lk_house_scroll_bytes(e) > 0;
   const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
   return tail != NULL && lk_tail_first(tail)->index <= e->journaled;
 }
@@ -34,7 +34,7 @@ static void begin_snapshot(entry *e) {
 }
 
 static uint64_t tail_bytes(entry *e) {
-  if (e->scroll != NULL) return lk_scroll_bytes(e->scroll);
+  if (e->is_memory) return lk_house_scroll_bytes(e);
   const lk_tail *tail = lk_tails_find(&e->house->tails, entry_topic(e));
   return tail == NULL ? 0 : tail->bytes;
 }
@@ -60,7 +60,10 @@ void lk_house_put_off_relief(entry *e) {
 void lk_house_put_away(entry *e) {
   if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) {
     lk_house_watch_idle(e); /* look again later */
-  } else if (e->scroll != NULL) {
+  } else if (e->is_memory && lk_house_warm(e) != LK_OK) {
+    LK_COVERED(house_has_no_memory_to_put_away);
+    lk_house_watch_idle(e);
+  } else if (e->is_memory) {
     LK_COVERED(house_erases_an_idle_room);
     e->is_doomed = true;
     lk_house_drop_room(e, LK_OK);
@@ -119,11 +122,13 @@ static void relieve(lk_house *self) {
 
 /* ---- what the keeper and the scroll report ---- */
 
-/* Where a record came behind the snapshot the scroll stays as it is: the next one is taken with that. */
+/* Where a record came behind the snapshot, or the file is closed, the scroll stays as it is: the next one is taken with
+ * that. */
 static void cut_scroll(entry *e) {
-  if (e->flight != FLIGHT_NONE || lk_scroll_is_busy(e->scroll) || e->index != e->keeping) return;
-  if (lk_scroll_bytes(e->scroll) == 0) return;
-  lk_scroll_cut(e->scroll);
+  lk_scroll *scroll = e->warmth == NULL ? NULL : &e->warmth->scroll;
+  if (scroll == NULL || !scroll->has_file || lk_scroll_is_busy(scroll)) return;
+  if (e->flight != FLIGHT_NONE || e->index != e->keeping || lk_house_scroll_bytes(e) == 0) return;
+  lk_scroll_cut(scroll);
   e->house->busy_count++;
 }
 
@@ -132,7 +137,7 @@ static void on_kept(entry *e) {
   if (result == LK_OK) {
     e->house->stats.snapshots++;
     lk_trace_emit(e->house->env, LK_TRACE_room_kept, e->keeping, e->kept_len, entry_topic(e));
-    if (e->scroll != NULL) {
+    if (e->is_memory) {
       cut_scroll(e);
     } else {
       lk_house_name_is_kept(e->house, entry_topic(e));
@@ -168,7 +173,7 @@ static void land(entry *e);
 
 /* A room whose record could not be written is opened again from what is really there. */
 static void on_appended(entry *e) {
-  lk_err result = e->scroll->result;
+  lk_err result = e->warmth->scroll.result;
   if (result == LK_OK) {
     land(e);
     return;
@@ -183,13 +188,14 @@ static void on_appended(entry *e) {
 }
 
 static void on_cut(entry *e) {
-  lk_err result = e->scroll->result;
+  lk_err result = e->warmth->scroll.result;
   if (e->state != ENTRY_OPEN) lk_house_closing_goes_on(e, LK_OK);
   else if (result != LK_OK) lk_house_drop_room(e, result);
 }
 
 static void advance_scroll(entry *e) {
-  lk_scroll_event event = lk_scroll_advance(e->scroll);
+  lk_scroll *scroll = &e->warmth->scroll;
+  lk_scroll_event event = lk_scroll_advance(scroll);
   if (event == LK_SCROLL_BUSY) return;
   e->house->busy_count--;
   switch (event) {
@@ -197,9 +203,9 @@ static void advance_scroll(entry *e) {
   case LK_SCROLL_LOADED: lk_house_scroll_is_loaded(e); break;
   case LK_SCROLL_APPENDED: on_appended(e); break;
   case LK_SCROLL_CUT: on_cut(e); break;
+  case LK_SCROLL_CLOSED: lk_house_scroll_is_closed(e); break;
   case LK_SCROLL_CONDEMNED:
-  case LK_SCROLL_CLOSED:
-  case LK_SCROLL_REMOVED: lk_house_closing_goes_on(e, e->scroll->result); break;
+  case LK_SCROLL_REMOVED: lk_house_closing_goes_on(e, scroll->result); break;
   }
 }
 
@@ -207,7 +213,8 @@ static void advance_scroll(entry *e) {
 
 static lk_err append(entry *e) {
   lk_house *house = e->house;
-  lk_tail_item *item = e->unsent;
+  warmth *w = e->warmth;
+  lk_tail_item *item = w->unsent;
   lk_slice topic = entry_topic(e);
   uint8_t len[LK_VARUINT_LEN_MAX];
   const lk_slice parts[] = { lk_slice_of(len, lk_varuint_store(len, topic.len)), topic,
@@ -217,9 +224,9 @@ static lk_err append(entry *e) {
   if (err != LK_OK) return err;
   house->appended = e->index;
   lk_tails_put(&house->tails, item, e->index);
-  lk_list_remove(&house->unsent, &e->flight_link);
-  lk_list_push_last(&house->flying, &e->flight_link);
-  e->unsent = NULL;
+  lk_list_remove(&house->unsent, &w->flight_link);
+  lk_list_push_last(&house->flying, &w->flight_link);
+  w->unsent = NULL;
   e->flight = FLIGHT_FLYING;
   return LK_OK;
 }
@@ -229,7 +236,7 @@ static void abandon(entry *e, lk_err why);
 /* All that waits, or as much as the batch has room for: the rest goes when that is durable. */
 static void append_unsent(lk_house *self) {
   while (self->unsent.first != NULL) {
-    entry *e = LK_CONTAINER(self->unsent.first, entry, flight_link);
+    entry *e = LK_CONTAINER(self->unsent.first, warmth, flight_link)->entry;
     lk_err err = append(e);
     if (err == LK_ERR_FULL) {
       LK_COVERED(house_waits_for_the_batch_before);
@@ -250,10 +257,11 @@ static void doom_tail(entry *e) {
 
 /* The record of |e| is durable. */
 static void land(entry *e) {
+  uint64_t ticket = e->warmth->ticket;
   if (e->is_tombstone) doom_tail(e);
   if (e->is_tombstone) lk_house_tell_deletion(e, e->index);
   else
-    lk_house_note_news(e->house, entry_topic(e), e->index, e->scroll != NULL);
+    lk_house_note_news(e->house, entry_topic(e), e->index, e->is_memory);
   lk_house_forget_flight(e);
   e->house->stats.journals++;
   if (e->state != ENTRY_OPEN) {
@@ -264,9 +272,9 @@ static void land(entry *e) {
   e->journaled = e->index;
   for (uint32_t i = e->applied_count; i-- > 0 && !e->applied[i].is_durable;)
     e->applied[i].is_durable = true;
-  lk_trace_emit(e->house->env, LK_TRACE_room_journaled, e->ticket, e->index, entry_topic(e));
+  lk_trace_emit(e->house->env, LK_TRACE_room_journaled, ticket, e->index, entry_topic(e));
   e->house->news.is_landing = lk_room_policy_is_watched(e->house->policy, entry_topic(e));
-  lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = e->ticket });
+  lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_JOURNALED, .ticket = ticket });
   e->house->news.is_landing = false;
   lk_house_watch_tail(e);
 }
@@ -274,7 +282,7 @@ static void land(entry *e) {
 /* What flies with an index up to |durable| is answered. */
 static void land_up_to(lk_house *self, uint64_t durable) {
   while (self->flying.first != NULL) {
-    entry *e = LK_CONTAINER(self->flying.first, entry, flight_link);
+    entry *e = LK_CONTAINER(self->flying.first, warmth, flight_link)->entry;
     if (e->index > durable) return;
     land(e);
   }
@@ -354,7 +362,7 @@ static void on_journal_failed(lk_house *self, lk_err why) {
   lk_trace_emit(self->env, LK_TRACE_journal_failed, (uint64_t)why, 0, LK_SLICE_EMPTY);
   while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
     entry *e = *(entry **)value;
-    if (e->kind->is_kept && e->scroll == NULL) abandon(e, why);
+    if (e->kind->is_kept && !e->is_memory) abandon(e, why);
   }
   lk_tails_clear(&self->tails);
   lk_journal_close(&self->journal);

@@ -194,6 +194,14 @@ bool lk_house_may_come_again(const lk_house *self, const lk_mark *mark) {
   return mark->generation == e->generation && mark->request >= e->settled;
 }
 
+void lk_house_free_answered(entry *e) {
+  lk_house_prune_applied(e);
+  if (e->applied_count > 0) return;
+  lk_free_array(e->house->env->alloc, e->applied, e->applied_cap, sizeof *e->applied);
+  e->applied = NULL;
+  e->applied_cap = 0;
+}
+
 void lk_house_prune_applied(entry *e) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < e->applied_count; i++) {

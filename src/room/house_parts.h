@@ -13,6 +13,7 @@
  *   house_effects.c   inputs to a room, and what follows from them; presence
  *   house_journal.c   records and snapshots
  *   house_space.c     when there is no space for them
+ *   house_warmth.c    what a topic needs while it is written to
  *   house_news.c      which topics have changed, for who asks
  *
  * Whatever may drop a room says so: its caller looks at entry.state before it goes on. */
@@ -115,22 +116,33 @@ typedef struct entry_timer {
   entry *entry;
 } entry_timer;
 
+/* What an entry needs while it is written to: see house_warmth.c. */
+typedef struct warmth {
+  lk_link link; /* on house.warm */
+  entry *entry;
+  uint64_t cools_at_ms;
+  lk_link flight_link;  /* on house.unsent or house.flying */
+  lk_tail_item *unsent; /* the record, while it is that */
+  uint64_t ticket;      /* of the record */
+  lk_scroll scroll;     /* of level memory: its records */
+} warmth;
+
+/* There are many: what most of them have no use for most of the time stands elsewhere. */
 struct entry {
   lk_house *house;
   const lk_room_kind *kind;
   lk_room *room; /* ENTRY_OPEN */
   lk_keeper keeper;
-  lk_scroll *scroll;    /* of level memory: its records; NULL: of level durable */
-  lk_link flight_link;  /* on house.unsent or house.flying */
-  lk_tail_item *unsent; /* the record, while it is that */
-  uint64_t ticket;      /* of the record */
-  uint64_t index;       /* of the record, once it is appended */
+  warmth *warmth;       /* NULL: nothing of its records is under way, and was not for a while */
+  uint64_t scroll_end;  /* of level memory: as lk_scroll.end, where it is cold */
+  uint64_t index;       /* of the record under way or the last one, once it is appended */
   uint64_t journaled;   /* the room has every record of its up to this index, and knows */
   uint64_t keeping;     /* the index of the snapshot under way */
   entry_state state;
   flight flight;
   lk_err closing_err;   /* of the first step of closing that failed */
   uint8_t closing;      /* the step of closing that is next */
+  bool is_memory;       /* its level; else durable */
   bool is_tombstone;    /* what is under way says that the topic is deleted */
   bool is_doomed;       /* all that is kept of it is to go */
   bool is_erasing;      /* it is going */
@@ -150,7 +162,7 @@ struct entry {
   entry_timer idle;     /* no members for as long as the policy says: put the room away */
   lk_link idle_link;    /* on house.idlers, while that timer runs; on house.gone at the end */
   entry_timer timer;    /* the room's own */
-  entry_timer presence; /* there is something to tell of who is there */
+  entry_timer *presence; /* there is something to tell of who is there; NULL: never was */
   lk_attendance attendance;
   struct pace *pace; /* NULL where all members are served at once */
   uint64_t number;   /* of this entry among all that the house has had */
@@ -246,8 +258,9 @@ struct lk_house {
   uint64_t space_at_ms;  /* where one of the two is: when to look again */
   uint64_t keep_at_ms;   /* no snapshot before that: the last one found no space */
   ballast ballast;
-  lk_list unsent; /* entries, in the order of their JOURNAL effects */
-  lk_list flying; /* entries, in the order of their indexes */
+  lk_list warm;   /* warmth of entries, the coldest first */
+  lk_list unsent; /* likewise, in the order of their JOURNAL effects */
+  lk_list flying; /* likewise, in the order of their indexes */
   lk_tails tails;
   house_news news;
   edge *edges;
@@ -332,6 +345,8 @@ lk_err lk_house_note_applied(entry *e, applied a);
 /* Not from an edge that is gone, and not where the edge has the answer. */
 bool lk_house_may_come_again(const lk_house *self, const lk_mark *mark);
 void lk_house_prune_applied(entry *e);
+/* The same, and the memory of it where nothing is left. */
+void lk_house_free_answered(entry *e);
 /* Whatever the edge asked, not as a member: it is another edge now. */
 void lk_house_forget_queries(lk_house *self, uint32_t index);
 /* It leaves, with what it asked. May drop the room. */
@@ -508,6 +523,20 @@ void lk_house_begin_ballast(lk_house *self);
 void lk_house_advance_ballast(lk_house *self);
 /* It is time to look. */
 void lk_house_try_space(lk_house *self);
+
+/* ---- house_warmth.c ---- */
+
+/* Before a record, and before anything is done with the scroll: it is needed for a while. LK_ERR_NOMEM. */
+lk_err lk_house_warm(entry *e);
+void lk_house_free_warmth(entry *e);
+/* Of level memory: how long its records are. */
+uint64_t lk_house_scroll_bytes(entry *e);
+/* From here on it is of level memory. Nothing is under way. */
+void lk_house_move_to_memory(entry *e);
+void lk_house_scroll_is_closed(entry *e);
+/* Those that were warm for long enough. */
+void lk_house_cool(lk_house *self);
+uint64_t lk_house_cools_at(const lk_house *self);
 
 /* ---- house_journal.c ---- */
 

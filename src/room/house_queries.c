@@ -48,11 +48,11 @@ static void gather(const lk_house *self, listing *out) {
 }
 
 static void write_topic(const lk_house *self, lk_slice topic, lk_json_writer *out) {
-  const entry *e = lk_house_find_entry(self, topic);
+  entry *e = lk_house_find_entry(self, topic);
   const lk_tail *tail = lk_tails_find(&self->tails, topic);
-  bool is_memory = e != NULL && (e->scroll != NULL || self->storage == NULL);
+  bool is_memory = e != NULL && (e->is_memory || self->storage == NULL);
   uint64_t bytes = e != NULL ? e->kept_len : 0;
-  if (e != NULL && e->scroll != NULL) bytes += lk_scroll_bytes(e->scroll);
+  if (e != NULL && e->is_memory) bytes += lk_house_scroll_bytes(e);
   else if (tail != NULL) bytes += tail->bytes;
   lk_json_begin_object(out);
   lk_json_write_key(out, LK_LIT("topic"));

@@ -31,7 +31,7 @@ enum { PHASE_REST, PHASE_OPEN, PHASE_RESERVE, PHASE_CUT };
 
 bool lk_house_is_full(const entry *e) {
   if (!e->kind->is_kept) return false;
-  return e->scroll != NULL ? e->house->is_memory_full : e->house->is_disk_full;
+  return e->is_memory ? e->house->is_memory_full : e->house->is_disk_full;
 }
 
 /* ---- those who are refused ---- */
@@ -95,7 +95,7 @@ static void call_all_again(lk_house *self, bool of_memory) {
   void *value;
   while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
     entry *e = *(entry **)value;
-    if ((e->scroll != NULL) == of_memory) call_again(e);
+    if (e->is_memory == of_memory) call_again(e);
   }
 }
 
@@ -107,12 +107,12 @@ void lk_house_journal_refused(lk_house *self, uint64_t index) {
   lk_tails_take_back(&self->tails, index);
   self->appended = index - 1;
   while (self->flying.first != NULL) {
-    entry *e = LK_CONTAINER(self->flying.first, entry, flight_link);
+    entry *e = LK_CONTAINER(self->flying.first, warmth, flight_link)->entry;
     LK_ASSERT(e->index >= index);
     lk_house_take_back(e);
   }
   while (self->unsent.first != NULL)
-    lk_house_take_back(LK_CONTAINER(self->unsent.first, entry, flight_link));
+    lk_house_take_back(LK_CONTAINER(self->unsent.first, warmth, flight_link)->entry);
 }
 
 void lk_house_journal_space(lk_house *self, bool is_there) {
@@ -183,7 +183,7 @@ bool lk_house_write_on_ballast(entry *e) {
   b->is_held = false;
   submit(house, PHASE_CUT, (lk_io){ .kind = LK_IO_TRUNCATE });
   house->busy_count++;
-  lk_scroll_try_again(e->scroll);
+  lk_scroll_try_again(&e->warmth->scroll);
   return true;
 }
 

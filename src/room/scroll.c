@@ -3,7 +3,7 @@
  *   LOAD_OPEN ─ LOAD_SIZE ─ LOAD_READ ─ LOAD_CUT, where the end is no whole record
  *   APPEND_OPEN ─ APPEND_WRITE           with the head before the first record
  *   CUT                                  the head stays
- *   CONDEMN                              one byte of the head
+ *   CONDEMN_OPEN ─ CONDEMN               one byte of the head
  *   CLOSE, and then REMOVE where it was asked for
  *
  * A write that failed may have left any part of its bytes behind the end. The owner drops the room then and loads again:
@@ -27,12 +27,13 @@ enum {
   PHASE_APPEND_OPEN,
   PHASE_APPEND_WRITE,
   PHASE_CUT,
+  PHASE_CONDEMN_OPEN,
   PHASE_CONDEMN,
   PHASE_CLOSE,
   PHASE_REMOVE,
 };
 
-static size_t head_len(const lk_scroll *self) { return 2 + self->topic.len; }
+static size_t head_len(lk_slice topic) { return 2 + topic.len; }
 
 void lk_scroll_init(lk_scroll *self, const lk_alloc *alloc, lk_storage *storage, lk_slice topic,
                     size_t record_max, size_t bytes_max, void *user) {
@@ -57,8 +58,14 @@ void lk_scroll_deinit(lk_scroll *self) {
   *self = (lk_scroll){ 0 };
 }
 
-uint64_t lk_scroll_bytes(const lk_scroll *self) {
-  return self->end > head_len(self) ? self->end - head_len(self) : 0;
+void lk_scroll_resume(lk_scroll *self, uint64_t end) {
+  LK_ASSERT(self->phase == PHASE_REST && !self->has_file);
+  self->end = end;
+}
+
+uint64_t lk_scroll_bytes_before(lk_slice topic, uint64_t end) {
+  uint64_t head = head_len(topic);
+  return end > head ? end - head : 0;
 }
 
 /* ---- one operation ---- */
@@ -136,11 +143,11 @@ static lk_scroll_event on_read(lk_scroll *self) {
   lk_slice rest = lk_scroll_records(self);
   const uint8_t *first = rest.ptr;
   while (lk_scroll_next(&rest, &index, &bytes)) continue;
-  return cut_rest(self, head_len(self) + (size_t)(rest.ptr - first));
+  return cut_rest(self, head_len(self->topic) + (size_t)(rest.ptr - first));
 }
 
 lk_slice lk_scroll_records(const lk_scroll *self) {
-  return lk_slice_skip(lk_buf_slice(&self->loaded), lk_min_size(head_len(self), self->loaded.len));
+  return lk_slice_skip(lk_buf_slice(&self->loaded), lk_min_size(head_len(self->topic), self->loaded.len));
 }
 
 void lk_scroll_release(lk_scroll *self) {
@@ -175,8 +182,15 @@ static lk_scroll_event write_record(lk_scroll *self) {
   return LK_SCROLL_BUSY;
 }
 
+/* A file that is there is not made anew where it is missing. */
+static void begin_writing(lk_scroll *self) {
+  if (self->has_file) (void)write_record(self);
+  else open_file(self, PHASE_APPEND_OPEN, self->end == 0);
+}
+
 lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) {
-  LK_ASSERT(self->phase == PHASE_REST || (self->phase == PHASE_CUT && !self->is_queued));
+  bool is_later = self->phase == PHASE_CUT || (self->phase == PHASE_CLOSE && !self->is_removing);
+  LK_ASSERT(self->phase == PHASE_REST || (is_later && !self->is_queued));
   lk_buf *out = &self->writing;
   lk_buf_truncate(out, 0);
   if (bytes.len > UINT32_MAX) return LK_ERR_TOO_BIG;
@@ -189,16 +203,14 @@ lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) {
   (void)lk_buf_append_le64(out, index);
   lk_err err = lk_buf_append(out, bytes);
   if (err != LK_OK) return err;
-  if (self->phase == PHASE_CUT) self->is_queued = true;
-  else if (self->has_file) (void)write_record(self);
-  else open_file(self, PHASE_APPEND_OPEN, true);
+  if (is_later) self->is_queued = true;
+  else begin_writing(self);
   return LK_OK;
 }
 
 void lk_scroll_try_again(lk_scroll *self) {
   LK_ASSERT(self->phase == PHASE_REST && self->writing.len > 0);
-  if (self->has_file) (void)write_record(self);
-  else open_file(self, PHASE_APPEND_OPEN, true);
+  begin_writing(self);
 }
 
 static lk_scroll_event on_made(lk_scroll *self) {
@@ -219,23 +231,40 @@ static lk_scroll_event on_written(lk_scroll *self) {
 void lk_scroll_cut(lk_scroll *self) {
   LK_ASSERT(self->phase == PHASE_REST && self->has_file);
   submit(self, PHASE_CUT,
-         (lk_io){ .kind = LK_IO_TRUNCATE, .off = self->end == 0 ? 0 : head_len(self) });
+         (lk_io){ .kind = LK_IO_TRUNCATE, .off = self->end == 0 ? 0 : head_len(self->topic) });
+}
+
+/* |event| is what has come; what waited for it begins. */
+static lk_scroll_event go_on(lk_scroll *self, lk_scroll_event event) {
+  (void)end(self, event, LK_OK);
+  if (self->is_queued) begin_writing(self);
+  self->is_queued = false;
+  return event;
 }
 
 static lk_scroll_event on_cut(lk_scroll *self) {
-  if (self->end > 0) self->end = head_len(self);
-  (void)end(self, LK_SCROLL_CUT, LK_OK);
-  if (self->is_queued) (void)write_record(self);
-  self->is_queued = false;
-  return LK_SCROLL_CUT;
+  if (self->end > 0) self->end = head_len(self->topic);
+  return go_on(self, LK_SCROLL_CUT);
+}
+
+static lk_scroll_event condemn(lk_scroll *self) {
+  static const uint8_t condemned = CONDEMNED;
+  submit(self, PHASE_CONDEMN, (lk_io){ .kind = LK_IO_WRITE, .from = { &condemned, 1 } });
+  return LK_SCROLL_BUSY;
 }
 
 bool lk_scroll_condemn(lk_scroll *self) {
-  static const uint8_t condemned = CONDEMNED;
   LK_ASSERT(self->phase == PHASE_REST);
-  if (!self->has_file || self->end == 0) return false;
-  submit(self, PHASE_CONDEMN, (lk_io){ .kind = LK_IO_WRITE, .from = { &condemned, 1 } });
+  if (self->end == 0) return false;
+  if (self->has_file) (void)condemn(self);
+  else open_file(self, PHASE_CONDEMN_OPEN, false);
   return true;
+}
+
+static lk_scroll_event on_condemn_opened(lk_scroll *self) {
+  self->has_file = true;
+  self->file = self->io.file;
+  return condemn(self);
 }
 
 /* ---- closing and removing ---- */
@@ -260,7 +289,7 @@ void lk_scroll_remove(lk_scroll *self) {
 }
 
 static lk_scroll_event on_closed(lk_scroll *self) {
-  if (!self->is_removing) return end(self, LK_SCROLL_CLOSED, LK_OK);
+  if (!self->is_removing) return go_on(self, LK_SCROLL_CLOSED);
   remove_file(self);
   return LK_SCROLL_BUSY;
 }
@@ -275,7 +304,7 @@ static lk_scroll_event on_removed(lk_scroll *self) {
 
 static lk_scroll_event event_of(uint32_t phase) {
   if (phase <= PHASE_LOAD_CUT) return LK_SCROLL_LOADED;
-  if (phase == PHASE_CONDEMN) return LK_SCROLL_CONDEMNED;
+  if (phase == PHASE_CONDEMN_OPEN || phase == PHASE_CONDEMN) return LK_SCROLL_CONDEMNED;
   return phase == PHASE_CUT ? LK_SCROLL_CUT : LK_SCROLL_APPENDED;
 }
 
@@ -291,6 +320,7 @@ lk_scroll_event lk_scroll_advance(lk_scroll *self) {
   case PHASE_APPEND_OPEN: return on_made(self);
   case PHASE_APPEND_WRITE: return on_written(self);
   case PHASE_CUT: return on_cut(self);
+  case PHASE_CONDEMN_OPEN: return on_condemn_opened(self);
   case PHASE_CONDEMN: return end(self, LK_SCROLL_CONDEMNED, LK_OK);
   case PHASE_CLOSE: return on_closed(self);
   case PHASE_REMOVE: return on_removed(self);

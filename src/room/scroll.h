@@ -9,7 +9,7 @@
  *   lk_scroll_append   one record is written; made where it is missing -> LK_SCROLL_APPENDED
  *   lk_scroll_cut      all records go: a snapshot has them             -> LK_SCROLL_CUT
  *   lk_scroll_condemn  all that is kept of the topic is to go          -> LK_SCROLL_CONDEMNED
- *   lk_scroll_close    the file is closed                             -> LK_SCROLL_CLOSED
+ *   lk_scroll_close    the file is closed, until it is needed         -> LK_SCROLL_CLOSED
  *   lk_scroll_remove   it is closed, and there is none any more        -> LK_SCROLL_REMOVED
  *
  *   scroll := version:u8 topic_len:u8 topic record*       version 0: condemned
@@ -46,7 +46,7 @@ typedef struct lk_scroll {
   lk_io io;
   uint32_t phase; /* what |io| is for; 0 at rest. See scroll.c */
   bool has_file;
-  bool is_queued; /* |writing| follows when the cut is done */
+  bool is_queued; /* |writing| follows when the cut or the closing is done */
   bool is_removing;
   bool is_condemned; /* as was loaded: whoever was removing the topic did not come to the end */
   lk_file file;
@@ -68,14 +68,17 @@ void lk_scroll_deinit(lk_scroll *self);
 
 static inline bool lk_scroll_is_busy(const lk_scroll *self) { return self->phase != 0; }
 
-/* Bytes of records. */
-uint64_t lk_scroll_bytes(const lk_scroll *self);
+/* The file is there, closed, and known to end at |end|; 0: it is not there. Instead of loading it. */
+void lk_scroll_resume(lk_scroll *self, uint64_t end);
+
+/* Bytes of records of a scroll of |topic| that ends at |end|. */
+uint64_t lk_scroll_bytes_before(lk_slice topic, uint64_t end);
 
 /* The file may not be open. No file is an empty scroll. LK_ERR_CORRUPT: it is another topic's; LK_ERR_VERSION,
  * LK_ERR_TOO_BIG, LK_ERR_NOMEM. */
 void lk_scroll_load(lk_scroll *self);
 
-/* Copies |bytes|. May also be called while the scroll is being cut: it is written when that is done. LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG: nothing was begun. */
+/* Copies |bytes|. May also be called while the scroll is being cut or closed: it is written when that is done. LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG: nothing was begun. */
 lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) LK_MUST_USE;
 
 /* After an append that found no space: the same record once more. */

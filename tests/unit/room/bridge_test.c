@@ -260,4 +260,5 @@ TEST(presence_and_awareness_without_memory_are_late_and_never_wrong) {
     lk_memory_storage_deinit(&w.storage);
     lk_buf_deinit(&w.heard);
   }
+  CHECK_COVERED(doc_room_has_no_memory_to_sleep); /* and it is not asked again and again */
 }
