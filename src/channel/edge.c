@@ -111,7 +111,6 @@ lk_err lk_edge_open(const lk_edge_options *options, lk_edge **out) {
                                .count_max = limits->server_connections_count };
   self->members = (table){ .first_free = NO_PLACE,
                            .count_max = (uint32_t)lk_min_u64(members_max, NO_PLACE / 2) };
-  lk_map_init(&self->topics, alloc, sizeof(topic *), self->members.count_max, options->hash_seed);
   lk_heap_init(&self->leases, alloc, UINT32_MAX / 2);
   lk_pacer_init(&self->pacer, alloc, &options->rates, limits->server_connections_count,
                 options->hash_seed);
@@ -150,7 +149,7 @@ void lk_edge_close(lk_edge *self) {
   lk_free_array(alloc, self->members.slots, self->members.cap, sizeof(slot));
   lk_free_array(alloc, self->items, self->items_cap, sizeof *self->items);
   lk_free_array(alloc, self->receivers, self->receivers_cap, sizeof *self->receivers);
-  lk_map_deinit(&self->topics);
+  LK_ASSERT(self->topics.count == 0); /* the last member took the last one with it */
   lk_heap_deinit(&self->leases);
   lk_pacer_deinit(&self->pacer);
   lk_arena_deinit(&self->scratch);

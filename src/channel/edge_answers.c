@@ -174,9 +174,8 @@ void lk_edge_on_answer(lk_edge *self, house *h, const lk_bus_message *m) {
 /* The room has found out what this member speaks. */
 static void change_dialect(member *m, lk_message_dialect dialect) {
   if (dialect == LK_DIALECT_PLAIN || m->dialect == (uint32_t)dialect) return;
-  if (m->is_in) m->topic->classes[class_of(m)]--;
   m->dialect = dialect & 3;
-  if (m->is_in) m->topic->classes[class_of(m)]++;
+  if (m->is_in) note_class(m);
 }
 
 void lk_edge_on_push(lk_edge *self, const lk_bus_message *m) {

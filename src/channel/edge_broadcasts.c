@@ -12,8 +12,10 @@ static bool is_receiver(member *who, const lk_bus_message *m, unsigned classes) 
   return true;
 }
 
-static lk_err note_receivers(lk_edge *self, const topic *t, unsigned classes,
-                             const lk_bus_message *m, uint32_t *count) {
+/* Who walks the list knows of which classes its members are. */
+static lk_err note_receivers(lk_edge *self, topic *t, unsigned classes, const lk_bus_message *m,
+                             uint32_t *count) {
+  unsigned present = 0;
   size_t cap, most = self->receivers_count + t->members.count;
   if (most > self->receivers_cap) {
     if (!lk_grow_cap(self->receivers_cap, most, 64, SIZE_MAX / 16, &cap)) return LK_ERR_LIMIT;
@@ -26,15 +28,17 @@ static lk_err note_receivers(lk_edge *self, const topic *t, unsigned classes,
   *count = 0;
   for (lk_link *at = t->members.first; at != NULL; at = at->next) {
     member *who = LK_CONTAINER(at, member, link);
+    present |= 1u << class_of(who);
     if (!is_receiver(who, m, classes)) continue;
     self->receivers[self->receivers_count + *count] = who->connection->number;
     ++*count;
   }
+  t->classes = (uint16_t)present;
   return LK_OK;
 }
 
 /* To all receivers whose class is in |classes|: they read the same bytes, those of |class|. */
-static lk_err broadcast(lk_edge *self, const topic *t, const lk_bus_message *m, unsigned class,
+static lk_err broadcast(lk_edge *self, topic *t, const lk_bus_message *m, unsigned class,
                         unsigned classes) {
   lk_message_form form = (lk_message_form)(class / LK_DIALECTS);
   const lk_message message = { .topic = topic_name(t),
@@ -69,11 +73,11 @@ static void end_receivers(lk_edge *self, const topic *t, unsigned classes, lk_er
 }
 
 /* To those who came by one name. */
-static void broadcast_to_all(lk_edge *self, const topic *t, const lk_bus_message *m) {
+static void broadcast_to_all(lk_edge *self, topic *t, const lk_bus_message *m) {
   unsigned done = 0;
   for (unsigned i = 0; i < LK_MESSAGE_CLASSES; i++) {
     unsigned classes = 0;
-    if (t->classes[i] == 0 || (done >> i & 1) != 0) continue;
+    if ((t->classes >> i & 1) == 0 || (done >> i & 1) != 0) continue;
     unsigned class = lk_message_shared_class(i, m->binary);
     for (unsigned j = 0; j < LK_MESSAGE_CLASSES; j++) {
       if (lk_message_shared_class(j, m->binary) == class) classes |= 1u << j;
@@ -85,8 +89,10 @@ static void broadcast_to_all(lk_edge *self, const topic *t, const lk_bus_message
 }
 
 void lk_edge_on_broadcast(lk_edge *self, const lk_bus_message *m) {
-  topic *const *place = lk_map_get(&self->topics, m->topic);
-  if (place == NULL) return;
-  broadcast_to_all(self, *place, m);
-  for (const topic *t = (*place)->aliases; t != NULL; t = t->next) broadcast_to_all(self, t, m);
+  topic *home = lk_edge_topic_of(self, m->topic), *t = home;
+  if (t == NULL) return;
+  do {
+    broadcast_to_all(self, t, m);
+    t = t->kin;
+  } while (t != home);
 }

@@ -1,47 +1,53 @@
 /* channel/edge_members.c -- topics by their names, and who is in them. */
 #include "channel/edge_parts.h"
 
+/* Not less than the struct, which is written whole and has room for a few bytes at its end. */
+static size_t size_for(size_t name_len) {
+  return lk_max_size(sizeof(topic), offsetof(topic, name) + name_len);
+}
+
+static void free_record(lk_edge *self, topic *t) {
+  lk_free_bytes(self->alloc, t, size_for(t->name_len));
+}
+
 /* The record of |name|, made where there is none: at home in |home|, or NULL for itself. */
 static lk_err put_topic(lk_edge *self, lk_slice name, topic *home, topic **out) {
-  void *place;
-  bool is_new;
-  lk_err err = lk_map_put(&self->topics, name, &place, &is_new);
-  if (err != LK_OK) return err;
-  if (!is_new) {
-    *out = *(topic **)place;
-    return LK_OK;
-  }
-  topic *t = lk_alloc_bytes(self->alloc, sizeof *t + name.len);
-  if (t == NULL) {
-    (void)lk_map_remove(&self->topics, name);
-    return LK_ERR_NOMEM;
-  }
-  *t = (topic){ .home = home == NULL ? t : home, .name_len = (uint32_t)name.len };
+  topic *t = lk_edge_topic_of(self, name);
+  *out = t;
+  if (t != NULL) return LK_OK;
+  LK_ASSERT(name.len <= UINT8_MAX);
+  t = lk_alloc_bytes(self->alloc, size_for(name.len));
+  if (t == NULL) return LK_ERR_NOMEM;
+  *t = (topic){ .kin = t, .name_len = (uint8_t)name.len, .is_alias = home != NULL };
   if (name.len > 0) memcpy(t->name, name.ptr, name.len);
-  t->house = lk_edge_house_at(self, home_name(t));
+  lk_err err = lk_edge_add_topic(self, t);
+  if (err != LK_OK) {
+    free_record(self, t);
+    return err;
+  }
   if (home != NULL) {
-    t->next = home->aliases;
-    home->aliases = t;
+    t->kin = home->kin;
+    home->kin = t;
     home->users++;
   }
-  *(topic **)place = t;
+  t->house = (uint8_t)lk_edge_house_at(self, home_name(t));
   *out = t;
   return LK_OK;
 }
 
 static void free_topic(lk_edge *self, topic *t) {
-  (void)lk_map_remove(&self->topics, topic_name(t));
-  lk_free_bytes(self->alloc, t, sizeof *t + t->name_len);
+  lk_edge_remove_topic(self, t);
+  free_record(self, t);
 }
 
 /* One of whose home nothing may be left either. */
 static void release_topic(lk_edge *self, topic *t) {
-  topic *home = t->home;
+  topic *home = home_of(t);
   if (t->users > 0) return;
   if (t != home) {
-    topic **at = &home->aliases;
-    while (*at != t) at = &(*at)->next;
-    *at = t->next;
+    topic *before = home;
+    while (before->kin != t) before = before->kin;
+    before->kin = t->kin;
     home->users--;
     free_topic(self, t);
   }
@@ -100,10 +106,7 @@ void lk_edge_free_member(lk_edge *self, member *m) {
     (void)lk_window_take(&h->asked, a->request);
     lk_edge_free_asked(self, a);
   }
-  if (m->is_in) {
-    lk_list_remove(&t->members, &m->link);
-    t->classes[class_of(m)]--;
-  }
+  if (m->is_in) lk_list_remove(&t->members, &m->link);
   lk_edge_table_remove(&self->members, m->number);
   lk_edge_free_lease(self, m->lease);
   lk_free_bytes(self->alloc, m, sizeof *m + m->payload_len);
@@ -114,5 +117,5 @@ void lk_edge_free_member(lk_edge *self, member *m) {
 void lk_edge_let_in(member *m) {
   m->is_in = true;
   lk_list_push_last(&m->topic->members, &m->link);
-  m->topic->classes[class_of(m)]++;
+  note_class(m);
 }

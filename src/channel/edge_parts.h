@@ -9,7 +9,7 @@
  *   edge_answers.c      what houses answer, and say to one
  *   edge_broadcasts.c   and to many
  *   edge_output.c       what goes to connections
- *   edge_tables.c       numbers of connections and members */
+ *   edge_tables.c       numbers of connections and members, names of topics */
 #ifndef LK_CHANNEL_EDGE_PARTS_H
 #define LK_CHANNEL_EDGE_PARTS_H
 
@@ -17,7 +17,6 @@
 
 #include "base/heap.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "channel/bus.h"
 #include "channel/pacer.h"
 #include "channel/window.h"
@@ -32,18 +31,24 @@
   1000 /* between two times that houses that were given up are asked to begin again */
 #define BOX_KEPT 65536 /* bytes that the empty box keeps */
 
+/* There are as many as documents that somebody has open, and most have one member and no alias. */
 typedef struct topic {
-  struct topic *home;     /* the topic that this is an alias of; itself where it is none */
-  struct topic *aliases;  /* of a home: the first */
-  struct topic *next;     /* of an alias: the next of its home */
+  struct topic
+      *kin; /* the next in the ring of a home and its aliases: itself where there are none */
   lk_list members;        /* those who are in, in order of joining */
   lk_allowance allowance; /* of a home: what all of them may send */
-  uint32_t classes[LK_MESSAGE_CLASSES]; /* how many of them are of which class */
-  uint32_t users;                       /* members, in or joining, and aliases */
-  uint32_t house;
-  uint32_t name_len;
+  uint32_t hash;          /* of its name */
+  uint32_t users;         /* members, in or joining, and aliases */
+  uint16_t
+      classes; /* a bit for each that members are of, and until the next broadcast that they were of */
+  uint8_t house;
+  uint8_t name_len;
+  bool is_alias;
   uint8_t name[]; /* |name_len| bytes */
 } topic;
+
+_Static_assert(LK_MESSAGE_CLASSES <= 16, "classes are bits of 16");
+_Static_assert(LK_EDGE_HOUSES_MAX <= UINT8_MAX, "houses have a byte");
 
 typedef struct connection connection;
 typedef struct member member;
@@ -144,13 +149,20 @@ typedef struct table {
   uint32_t count_max;
 } table;
 
+/* Topics, each at a place that the hash of its name chooses. */
+typedef struct names {
+  topic **places; /* NULL: free */
+  uint32_t cap;   /* a power of two, or 0 */
+  uint32_t count;
+} names;
+
 struct lk_edge {
   lk_edge_options options;
   const lk_alloc *alloc;
   const lk_limits *limits;
   table connections;
   table members;
-  lk_map topics; /* name -> topic * */
+  names topics;
   lk_arena scratch;
   lk_outbox box;
   item *items;
@@ -176,11 +188,20 @@ struct lk_edge {
 /* As its members call it. */
 static inline lk_slice topic_name(const topic *t) { return lk_slice_of(t->name, t->name_len); }
 
+/* What it is an alias of; itself where it is none. */
+static inline topic *home_of(topic *t) {
+  while (t->is_alias) t = t->kin;
+  return t;
+}
+
 /* As its house, and whatever speaks of rights, calls it. */
-static inline lk_slice home_name(const topic *t) { return topic_name(t->home); }
+static inline lk_slice home_name(const topic *t) {
+  while (t->is_alias) t = t->kin;
+  return topic_name(t);
+}
 /* The other name by which members know it; empty: there is none. */
 static inline lk_slice alias_of(const topic *t) {
-  return t->home == t ? LK_SLICE_EMPTY : topic_name(t);
+  return t->is_alias ? topic_name(t) : LK_SLICE_EMPTY;
 }
 
 /* Who keeps the gate comes behind the houses. */
@@ -190,6 +211,11 @@ static inline uint32_t houses_of(const lk_edge *self) {
 
 static inline unsigned class_of(const member *m) {
   return lk_message_class(lk_session_form(&m->connection->session), (lk_message_dialect)m->dialect);
+}
+
+/* |m| is in, and is of its class from now on. */
+static inline void note_class(member *m) {
+  m->topic->classes = (uint16_t)(m->topic->classes | 1u << class_of(m));
 }
 
 /* What is said to who may not read a topic. */
@@ -202,6 +228,12 @@ static inline unsigned class_of(const member *m) {
 void *lk_edge_table_get(const table *self, uint64_t number);
 lk_err lk_edge_table_add(const lk_alloc *alloc, table *self, void *thing, uint64_t *number);
 void lk_edge_table_remove(table *self, uint64_t number);
+
+/* NULL where there is none. */
+topic *lk_edge_topic_of(const lk_edge *self, lk_slice name);
+/* Its name is that of no other. LK_ERR_LIMIT, LK_ERR_NOMEM. */
+lk_err lk_edge_add_topic(lk_edge *self, topic *t);
+void lk_edge_remove_topic(lk_edge *self, const topic *t);
 
 /* ---- edge_output.c ---- */
 

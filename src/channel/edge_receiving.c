@@ -161,16 +161,16 @@ static void charge(lk_edge *self, connection *c, const lk_session_events *events
   lk_pacer_turn turn = { .connection = &c->allowance,
                          .cost = { 1, bytes, events->is_refused ? 1 : 0 } };
   const lease *own = NULL;
-  topic *const *place = NULL;
+  topic *joined = NULL;
   if (!lk_pacer_is_on(&self->pacer, self->now_us)) return;
   if (events->count > 0) {
     const lk_session_event *last = &events->items[events->count - 1];
     const member *m = NULL;
     if (last->kind == LK_SESSION_MESSAGE) m = lk_edge_table_get(&self->members, last->tag);
-    if (last->kind == LK_SESSION_JOIN) place = lk_map_get(&self->topics, last->topic);
+    if (last->kind == LK_SESSION_JOIN) joined = lk_edge_topic_of(self, last->topic);
     if (m != NULL) own = m->lease;
-    if (m != NULL) turn.topic = &m->topic->home->allowance;
-    else if (place != NULL) turn.topic = &(*place)->home->allowance;
+    if (m != NULL) turn.topic = &home_of(m->topic)->allowance;
+    else if (joined != NULL) turn.topic = &home_of(joined)->allowance;
     if (last->kind == LK_SESSION_JOIN) turn.cost.joins = 1;
   }
   turn.subject = lk_edge_spender_on(c, own);

@@ -634,6 +634,74 @@ TEST(a_topic_and_its_aliases_go_when_their_last_member_does) {
   }
 }
 
+enum { CROWD_TOPICS = 40, CROWD_CLIENTS = 80 };
+
+typedef struct crowd {
+  world w;
+  uint64_t connections[CROWD_CLIENTS]; /* 0: not there */
+  uint32_t topics[CROWD_CLIENTS];
+  uint64_t requests;
+} crowd;
+
+static void come(crowd *c, uint32_t who, uint32_t topic, bool is_old, bool has_alias) {
+  char text[100];
+  const char *name = has_alias ? "old" : "t";
+  c->connections[who] = connect(&c->w, is_old ? LK_MESSAGE_V1 : LK_MESSAGE_V2);
+  c->topics[who] = topic;
+  (void)snprintf(text, sizeof text,
+                 is_old
+                     ? "{\"topic\":\"%s:%u\",\"event\":\"phx_join\",\"ref\":\"1\",\"payload\":{}}"
+                     : "[\"1\",\"1\",\"%s:%u\",\"phx_join\",{}]",
+                 name, (unsigned)topic);
+  tell(&c->w, c->connections[who], text);
+  say(&c->w,
+      (lk_bus_message){ .kind = LK_BUS_ACCEPT, .request = ++c->requests, .payload = LK_LIT("{}") });
+  drain(&c->w);
+}
+
+/* What is said in |topic| reaches each of its members once, and nobody else. */
+static void check_topic(crowd *c, uint32_t topic) {
+  char name[20];
+  lk_edge_output out;
+  uint32_t heard[CROWD_CLIENTS] = { 0 };
+  (void)snprintf(name, sizeof name, "t:%u", (unsigned)topic);
+  say(&c->w, (lk_bus_message){ .kind = LK_BUS_BROADCAST,
+                               .topic = lk_slice_cstr(name),
+                               .event = LK_LIT("e"),
+                               .payload = LK_LIT("{}") });
+  while (lk_edge_poll(c->w.edge, &out)) {
+    CHECK(out.count > 0);
+    for (uint32_t i = 0; i < CROWD_CLIENTS; i++) {
+      for (size_t j = 0; j < out.count; j++)
+        heard[i] += c->connections[i] != 0 && out.connections[j] == c->connections[i];
+    }
+  }
+  for (uint32_t i = 0; i < CROWD_CLIENTS; i++)
+    CHECK_U64(heard[i], c->connections[i] != 0 && c->topics[i] == topic);
+}
+
+/* Goal: topics are found while they have members, whichever of them come and go, and by every form and name. Against a list of
+ * clients that is looked through. */
+PROPERTY_SLOW(what_is_said_in_a_topic_reaches_its_members_whoever_came_and_went, 4) {
+  crowd c = { .requests = 0 };
+  init(&c.w);
+  c.w.aliases = (lk_aliases){ some_aliases, 1 };
+  begin(&c.w, NULL, NULL, 0);
+  for (uint32_t step = 0; step < 240; step++) {
+    uint32_t who = gen_below(g, CROWD_CLIENTS);
+    bool is_growing = step < 120;
+    if (c.connections[who] == 0 && gen_chance(g, is_growing ? 9 : 1, 10)) {
+      come(&c, who, gen_below(g, CROWD_TOPICS), gen_bool(g), gen_chance(g, 1, 3));
+    } else if (c.connections[who] != 0 && gen_chance(g, is_growing ? 1 : 9, 10)) {
+      lk_edge_disconnect(c.w.edge, c.connections[who]);
+      c.connections[who] = 0;
+    }
+    hear_all(&c.w);
+    check_topic(&c, gen_chance(g, 1, 2) ? c.topics[who] : gen_below(g, CROWD_TOPICS));
+  }
+  deinit(&c.w);
+}
+
 TEST(an_alias_whose_topic_would_have_too_long_a_name_is_refused) {
   char name[256];
   world w;
