@@ -268,30 +268,17 @@ lk_err lk_doc_room_on_restore(lk_room *self, const lk_room_input *input) {
 
 /* ---- who reads too slowly ---- */
 
-static void forget_vector(lk_room *self, note *n) {
-  lk_free_bytes(self->env->alloc, n->vector, n->vector_len);
-  n->vector = NULL;
-  n->vector_len = 0;
-}
-
 /* What is known now is told before the SKIP; what comes later is not in the vector. */
 lk_err lk_doc_room_on_lag(lk_room *self, const lk_room_input *input) {
-  note *n;
+  lk_doc_note *n;
   lk_buf vector;
   lk_err err = lk_doc_room_make_note(self, input->member, &n);
   if (err == LK_OK) err = lk_doc_room_wake(self, input);
   if (err != LK_OK) return err;
-  forget_vector(self, n);
   lk_buf_init(&vector, self->env->alloc, self->limits->doc_update_bytes);
   err = lk_doc_state_vector(self->doc, &vector);
-  if (err == LK_OK) {
-    n->vector = lk_alloc_bytes(self->env->alloc, vector.len);
-    if (n->vector == NULL) err = LK_ERR_NOMEM;
-  }
-  if (err == LK_OK) {
-    memcpy(n->vector, vector.ptr, vector.len);
-    n->vector_len = (uint32_t)vector.len;
-  }
+  if (err == LK_OK)
+    err = lk_doc_note_set(n, self->env->alloc, lk_doc_note_subject(n), lk_buf_slice(&vector));
   lk_buf_deinit(&vector);
   if (err != LK_OK) return err;
   return lk_doc_room_push_kept(self,
@@ -300,18 +287,18 @@ lk_err lk_doc_room_on_lag(lk_room *self, const lk_room_input *input) {
 
 /* One update instead of all that there were. Where there is no vector, it was in before the room died, and has been told all. */
 lk_err lk_doc_room_on_catch_up(lk_room *self, const lk_room_input *input) {
-  note *n = lk_doc_room_find_note(self, input->member);
+  lk_doc_note *n = lk_doc_room_find_note(self, input->member);
   lk_err err = LK_OK;
-  if (n != NULL && n->vector != NULL) {
-    const lk_doc_wish wish = { .has_vector = true,
-                               .vector = lk_slice_of(n->vector, n->vector_len) };
+  if (n != NULL && lk_doc_note_vector(n).len > 0) {
+    const lk_doc_wish wish = { .has_vector = true, .vector = lk_doc_note_vector(n) };
     LK_COVERED(doc_room_catches_up);
     err = lk_doc_room_wake(self, input);
     if (err == LK_OK)
       err = input->profile == LK_PROFILE_MINIMAL ? lk_doc_room_tell_page(self, input)
                                                  : push_history(self, input->member, &wish);
     if (err == LK_OK) err = lk_doc_room_push_awareness(self, input->member);
-    forget_vector(self, n);
+    /* Without memory it stays, and the next one takes its place. */
+    (void)!lk_doc_note_set(n, self->env->alloc, lk_doc_note_subject(n), LK_SLICE_EMPTY);
   }
   if (err != LK_OK) return err;
   return lk_doc_room_push_kept(self,

@@ -7,7 +7,7 @@
  *   doc_version_commands.c    how the document looked, and the way back
  *   doc_shown.c     what members show each other
  *   doc_answers.c   what a member is told, and when
- *   doc_writers.c   what is remembered of members, and who wrote first
+ *   doc_writers.c   members who have a note (doc_notes.h), and who wrote first
  *   doc_sleep.c     the document, open and closed
  *   doc_life.c      the room's beginning from what was kept, its snapshots, its end */
 #ifndef LK_ROOM_DOC_PARTS_H
@@ -20,23 +20,13 @@
 #include "room/doc_bridge.h"
 #include "room/doc_encoded.h"
 #include "room/doc_journal.h"
+#include "room/doc_notes.h"
 #include "room/doc_render.h"
 #include "room/doc_versions.h"
 #include "room/effects.h"
 #include "room/held.h"
 
 #define LK_DOC_ROOM_NEVER UINT64_MAX
-
-/* What is to be remembered of a member; of most nothing is. */
-typedef struct note {
-  bool is_refused; /* its replica has what ours has not */
-  bool was_asked;  /* it was sent our state vector */
-  bool hears;      /* it speaks y-protocols, and so hears of awareness */
-  uint32_t vector_len;
-  uint8_t *vector; /* owned: of the state that it was last told of, while it is behind; else NULL */
-  uint32_t subject_len;
-  uint8_t *subject; /* owned */
-} note;
 
 /* What a room needs while it does something. One that sleeps has none. */
 typedef struct lk_doc_work {
@@ -50,8 +40,8 @@ typedef struct lk_doc_work {
 
 /* Who did what: only where somebody has a name, or speaks y-protocols. */
 typedef struct lk_doc_people {
-  lk_map notes;     /* member -> note */
-  lk_map writers;   /* client -> its first writer's subject, an owned lk_slice */
+  lk_doc_notes notes;
+  lk_map *writers;  /* client -> its first writer's subject, an owned lk_slice; NULL: none yet */
   uint32_t hearers; /* notes of those who hear */
 } lk_doc_people;
 
@@ -140,8 +130,8 @@ void lk_doc_room_free_work(lk_room *self);
 /* ---- doc_writers.c ---- */
 
 /* NULL where there is none. */
-note *lk_doc_room_find_note(const lk_room *self, uint64_t member);
-lk_err lk_doc_room_make_note(lk_room *self, uint64_t member, note **out);
+lk_doc_note *lk_doc_room_find_note(const lk_room *self, uint64_t member);
+lk_err lk_doc_room_make_note(lk_room *self, uint64_t member, lk_doc_note **out);
 lk_err lk_doc_room_note_subject(lk_room *self, uint64_t member, lk_slice subject);
 void lk_doc_room_forget_note(lk_room *self, uint64_t member);
 /* |*is_new|: false where the client is known already. */
@@ -151,6 +141,8 @@ lk_err lk_doc_room_add_writer(lk_room *self, uint64_t client, lk_slice subject, 
 lk_err lk_doc_room_attribute_clients(lk_room *self, const lk_room_input *input, lk_slice update);
 /* Who asks, by the token: empty for nobody in particular. */
 lk_slice lk_doc_room_subject_of(const lk_room *self, const lk_room_input *input);
+/* Who wrote first as |client|: empty for nobody in particular. */
+lk_slice lk_doc_room_writer_of(const lk_room *self, uint64_t client);
 lk_err lk_doc_room_append_writers(lk_room *self, lk_buf *out);
 void lk_doc_room_free_people(lk_room *self);
 

@@ -17,8 +17,8 @@
 
 /* Under which key somebody is present who did not choose one: the subject, or the client's number. */
 static lk_slice key_for(const lk_room *self, uint64_t member, uint64_t client, lk_buf *scratch) {
-  const note *n = lk_doc_room_find_note(self, member);
-  if (n != NULL && n->subject != NULL) return lk_slice_of(n->subject, n->subject_len);
+  const lk_doc_note *n = lk_doc_room_find_note(self, member);
+  if (n != NULL && lk_doc_note_subject(n).len > 0) return lk_doc_note_subject(n);
   (void)lk_buf_append(scratch, LK_LIT(CLIENT_KEY));
   return lk_buf_append_decimal(scratch, client) == LK_OK ? lk_buf_slice(scratch) : LK_SLICE_EMPTY;
 }
@@ -98,7 +98,7 @@ static lk_err watch(lk_room *self) {
 }
 
 lk_err lk_doc_room_note_hearer(lk_room *self, uint64_t member) {
-  note *n;
+  lk_doc_note *n;
   lk_err err = lk_doc_room_make_note(self, member, &n);
   if (err != LK_OK) return err;
   if (!n->hears) self->people->hearers++;

@@ -32,7 +32,7 @@ lk_err lk_doc_room_on_journaled(lk_room *self, const lk_room_input *input) {
 
 /* Who is no member has nothing that could go on. */
 static lk_err end_writing(lk_room *self, const lk_room_input *input, lk_err why, outcome *out) {
-  note *n;
+  lk_doc_note *n;
   if (why == LK_ERR_NOMEM) return why;
   *out = refused("replica_refused", why);
   if (input->kind == LK_ROOM_QUERY) return LK_OK;
@@ -100,7 +100,7 @@ static lk_err apply_news(lk_room *self, const lk_room_input *input, lk_slice upd
 lk_err lk_doc_room_take_update(lk_room *self, const lk_room_input *input, lk_slice update,
                                outcome *out) {
   lk_news news = LK_NEWS_SOME;
-  const note *n = lk_doc_room_find_note(self, input->member);
+  const lk_doc_note *n = lk_doc_room_find_note(self, input->member);
   lk_err err = lk_doc_room_wake(self, input);
   if (err != LK_OK) return err;
   err = lk_doc_news(self->doc, LK_UPDATE_V1, update, &news);

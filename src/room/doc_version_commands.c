@@ -432,11 +432,7 @@ static lk_err on_read(lk_room *self, const lk_room_input *input, const wish *w) 
 
 static lk_slice user_of(void *ctx, uint64_t client) {
   const lk_room *self = ctx;
-  uint8_t bytes[8];
-  const lk_slice *subject = self->people == NULL
-                                ? NULL
-                                : lk_map_get(&self->people->writers, key_of(client, bytes));
-  return subject == NULL ? LK_SLICE_EMPTY : *subject;
+  return lk_doc_room_writer_of(self, client);
 }
 
 /* The snapshot of a version; empty for 0. False where there is none. */

@@ -17,7 +17,7 @@ static lk_err push_y(lk_room *self, uint64_t member, lk_y_kind kind, lk_slice bo
 
 /* Our state vector, so that the member sends what we lack. */
 lk_err lk_doc_room_ask_for_rest(lk_room *self, const lk_room_input *input) {
-  note *n;
+  lk_doc_note *n;
   lk_buf vector;
   lk_err err = lk_doc_room_make_note(self, input->member, &n);
   if (err != LK_OK || n->was_asked) return err;
