@@ -11,6 +11,7 @@
 #define LEN_SIZE 4
 #define HEAD_SIZE 2
 #define COMPACT_BYTES 65536
+#define KEPT_BYTES 65536 /* of a buffer that has been emptied */
 
 enum { FLAG_BINARY = 1, FLAG_AGAIN = 2, AUDIENCE_SHIFT = 2, RIGHTS_SHIFT = 4, DIALECT_SHIFT = 6 };
 
@@ -83,6 +84,7 @@ void lk_bus_consume(lk_buf *out, size_t *off, size_t count) {
   *off += count;
   if (*off == out->len) {
     lk_buf_truncate(out, 0);
+    lk_buf_rest(out, KEPT_BYTES);
     *off = 0;
   } else if (*off >= COMPACT_BYTES && *off > out->len / 2) {
     /* Moving the rest costs less than what was sent since the last time. */

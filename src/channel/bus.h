@@ -107,7 +107,8 @@ lk_err lk_bus_encode(const lk_bus_message *message, uint32_t frame_max, lk_buf *
 void lk_bus_forget(lk_buf *out, size_t off);
 
 /* |count| more bytes of |out| have gone, of which |*off| had before. Frames that have gone whole are let go of
- * now and then, so that a reader who is never done does not keep all that it was ever sent. */
+ * now and then, so that a reader who is never done does not keep all that it was ever sent; when all have gone, memory for
+ * many is given back. */
 void lk_bus_consume(lk_buf *out, size_t *off, size_t count);
 
 /* Reads a stream that is cut anywhere. */

@@ -57,6 +57,7 @@
 #define UNSENT_BYTES_MAX 131072
 #define TURN_ROUNDS 8
 #define DESCRIPTORS_KEPT 64 /* beyond the connections' own */
+#define FRAMES_KEPT 65536   /* bytes of a message to many; a longer one's are given back */
 #define PIECES_MAX 4096     /* of one room process in one round: then it is the others' turn */
 #define FRAME_MAX (64u << 20)
 #define PATIENCE_MS 5000 /* beyond a window, for another edge's answer */
@@ -426,6 +427,7 @@ static void send_to_many(edge_process *self, const lk_edge_output *output) {
     else if (err == LK_OK) lk_connection_send_frames(c, lk_buf_slice(&self->frames));
     else lk_connection_end(c, lk_connection_code_of(err), LK_SLICE_EMPTY);
   }
+  lk_buf_rest(&self->frames, FRAMES_KEPT);
 }
 
 /* What is for none of the connections is for a long-poll session, or for somebody who went meanwhile. */

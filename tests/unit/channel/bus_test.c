@@ -192,6 +192,29 @@ TEST(what_is_taken_back_begins_behind_the_frame_that_was_begun) {
 
 /* Goal: what has gone does not stay, also where something always waits. Method: one frame more is written than is
  * taken, in odd portions, for megabytes; a frame is cut off its rest at every step. */
+/* Goal: what a moment of many messages took is not kept for ever, and what each turn takes is. */
+TEST(output_that_was_taken_keeps_memory_for_a_few_messages) {
+  static const uint8_t payload[300];
+  const lk_bus_message m = { .kind = LK_BUS_PUSH,
+                             .member = 1,
+                             .payload = lk_slice_of(payload, sizeof payload) };
+  lk_buf out;
+  size_t off = 0;
+  lk_buf_init(&out, test_alloc(), 1 << 20);
+  for (int i = 0; i < 300; i++) CHECK_OK(lk_bus_encode(&m, FRAME_MAX, &out));
+  size_t cap = out.cap, len = out.len;
+  CHECK(len > 65536);
+  lk_bus_consume(&out, &off, len - 1);
+  CHECK_U64(out.cap, cap); /* a frame is left, and what went with it may be moved */
+  lk_bus_consume(&out, &off, out.len - off);
+  CHECK_U64(out.cap, 0);
+  for (int i = 0; i < 10; i++) CHECK_OK(lk_bus_encode(&m, FRAME_MAX, &out));
+  cap = out.cap;
+  lk_bus_consume(&out, &off, out.len);
+  CHECK_U64(out.cap, cap);
+  lk_buf_deinit(&out);
+}
+
 TEST(output_that_is_never_taken_whole_does_not_grow) {
   static const uint8_t payload[300];
   lk_bus_message m = { .kind = LK_BUS_PUSH,
