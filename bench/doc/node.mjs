@@ -8,7 +8,7 @@
 // All share one process, in which each has its own copy of the functions that measure: else V8, which learns
 // from what it has run, would have to allow for all of them in each. Only memory takes a process for each.
 // Libraries that take long run in the first turns only: `turns` of an engine, LK_BENCH_TURN of tools/bench.mjs. With
-// LK_BENCH_QUICK=1 they do not run at all, and the others only the first session.
+// LK_BENCH_QUICK=1 those that would run once do not run at all, and the others for fewer rounds.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -59,8 +59,7 @@ if (!hasPeers) console.error('bench/doc: what is measured beside ours is not ins
 for (const part of wanted) if (!parts.includes(part) && part !== 'memory') fail(`no part ${part}; there are ${parts.join(', ')}, memory`)
 const names = values.only?.split(',') ?? Object.keys(factories)
 const self = fileURLToPath(import.meta.url)
-const all = isQuick ? ['sessions', 'append', 'memory'] : [...parts, 'memory']
-const chosen = wanted.length > 0 ? wanted : all
+const chosen = wanted.length > 0 ? wanted : [...parts, 'memory']
 
 if (globalThis.gc === undefined) {
   const together = chosen.filter((part) => part !== 'memory')

@@ -22,7 +22,7 @@ export async function measureAll(part, engines, printer) {
   const wanted = engines.filter((engine) => !engine.without?.includes(part))
   if (part === 'append') return each(wanted, printer, part, ({ measureAppend }, ...given) => measureAppend(...given))
   if (part === 'shapes') return each(wanted, printer, part, ({ measureShapes }, ...given) => measureShapes(...given))
-  const recorded = process.env.LK_BENCH_QUICK === '1' ? traces().slice(0, 1) : traces()
+  const recorded = traces()
   if (part === 'memory') return each(wanted, printer, part, ({ measureMemory }, engine, print) => measureMemory(engine, recorded[0], print))
   for (const trace of recorded) {
     await each(wanted, printer, trace.name, ({ measureSession, measureConcurrent }, engine, print) => {
