@@ -776,7 +776,7 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
                       bool counts) {
   if (format != LK_UPDATE_V1 && format != LK_UPDATE_V2) return LK_ERR_INVALID;
   if (update.len > doc->limits.doc_update_bytes) return lk_doc_limit(doc, "doc_update_bytes");
-  if (format == LK_UPDATE_V1 && lk_apply_fast(doc, update, origin)) return LK_OK;
+  if (lk_apply_fast(doc, format, update, origin)) return LK_OK;
   lk_applying self;
   self.doc = doc;
   self.direct = true;

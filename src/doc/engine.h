@@ -379,9 +379,12 @@ struct lk_doc {
   uint32_t calls; /* lk_call_begin() without their ends */
   LK_VEC(lk_observer) observers;
   uint32_t observer_next;
-  uint32_t update_observers; /* how many of them want updates in V1 */
-  uint32_t event_observers;  /* how many want anything else */
-  uint32_t after_observers;  /* among them: how many transactions, as undo managers do */
+  uint32_t update_observers;  /* how many of them want updates in V1 */
+  uint32_t update2_observers; /* ... in V2 */
+  uint32_t event_observers;   /* how many want anything else */
+  uint32_t after_observers;   /* among them: how many transactions, as undo managers do */
+  bool
+      tells_txs; /* not updates in one format alone: what observers of V1 change, those of V2 get */
 
   /* conflicts (integrate.c): marks[item] says when the item was last seen in a scan */
   uint32_t *marks;
@@ -693,8 +696,8 @@ void lk_typing_stop(lk_doc *doc);
 static inline void lk_typing_end(lk_doc *doc) {
   if (doc->typing.item != LK_NONE) lk_typing_stop(doc);
 }
-/* The same for an update in V1. */
-bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin);
+/* The same for an update. */
+bool lk_apply_fast(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin);
 /* For whoever looks at where structs begin, or changes anything, also while events are told. LK_ERR_NOMEM, LK_ERR_LIMIT:
  * nothing changed. */
 lk_err lk_stroke_open(lk_doc *doc) LK_MUST_USE;

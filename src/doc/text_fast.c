@@ -2,7 +2,8 @@
  *
  * Nearly every change to a text is a few characters, put behind what the same user typed last or taken out of one
  * run. Such a change needs no transaction: what it will be once it is cleaned up is known beforehand. So it is made
- * at once, in tens of nanoseconds, and its update is written from what is at hand. An update in V1 that says such a thing is recognised by its bytes.
+ * at once, in tens of nanoseconds, and its update is written from what is at hand. An update that says such a thing is
+ * recognised by its bytes; modules in which bytes of code count for more know V1 alone.
  *
  * The next character mostly comes where the last one was. doc->typing remembers where that is, and that nothing has to be
  * looked at again: then it is a few stores, and the order index is told later, by lk_typing_end(), which
@@ -34,8 +35,10 @@
 #define MAYBE_INLINE inline
 #endif
 
-/* Whether there is what it takes to tell observers of events. */
-static bool can_tell(lk_doc *doc) { return doc->event_observers == 0 || lk_stroke_ready(doc); }
+#define OUT_OF_LINE __attribute__((noinline))
+
+/* Whether there is what it takes to tell observers. */
+static bool can_tell(lk_doc *doc) { return !doc->tells_txs || lk_stroke_ready(doc); }
 
 /* Where nobody observes, no more has to be asked: nothing is typed on while observers are called, even when the last one
  * of them has just gone (lk_doc_off()). */
@@ -118,14 +121,106 @@ static void emit_delete(lk_doc *doc, const lk_stroke *what) {
   emit_to(doc, to);
 }
 
-/* To all observers; the update was written. */
+#ifndef LK_SMALL
+
+/* The same in V2: nine columns, each behind its length, then what has no column. */
+
+/* What stands in front of deletions by themselves: empty columns, of which the texts' has an empty string, and no structs. */
+static const uint8_t deletes_v2[] = { 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1 };
+
+static OUT_OF_LINE uint8_t *put_far(uint8_t *to, uint64_t value) {
+  return lk_varuint_put(to, value);
+}
+
+/* A varint of lib0: the sign and 6 bits, then the others. */
+static uint8_t *put_varint(uint8_t *to, uint64_t magnitude, bool negative) {
+  *to = (uint8_t)((magnitude & 0x3F) | (negative ? 0x40 : 0));
+  if (magnitude < 0x40) return to + 1;
+  *to |= 0x80;
+  return put_far(to + 1, magnitude >> 6);
+}
+
+/* The clients of a struct, its origin and its right origin, where they are there; equal ones that follow each other as
+ * one, negative, with their number less two. */
+static uint8_t *put_clients(const lk_doc *doc, uint8_t *to, const uint16_t ids[3]) {
+  for (uint32_t i = 0, next; i < 3; i = next) {
+    next = i + 1;
+    if (ids[i] == LK_NO_CLIENT) continue;
+    uint32_t count = 1;
+    for (; next < 3 && (ids[next] == ids[i] || ids[next] == LK_NO_CLIENT); next++)
+      count += ids[next] == ids[i];
+    to = put_varint(to, doc->clients.at[ids[i]].id, count > 1);
+    if (count > 1) to = put_far(to, count - 2);
+  }
+  return to;
+}
+
+/* A column of one clock, a step of its own and from 0, or of none. */
+static uint8_t *put_clock_column(uint8_t *to, bool is_there, uint32_t clock) {
+  uint8_t *begin = to++;
+  if (is_there) to = put_varint(to, 2 * (uint64_t)clock, false);
+  *begin = (uint8_t)(to - begin - 1);
+  return to;
+}
+
+static OUT_OF_LINE void emit_insert_v2(lk_doc *doc, const lk_stroke *what, lk_slice text,
+                                       uint32_t origin_client, uint32_t origin_clock,
+                                       uint32_t right) {
+  uint8_t *to = emit_room(doc, text.len), *begin;
+  if (to != NULL) {
+    uint16_t ids[] = { (uint16_t)what->client, (uint16_t)origin_client, LK_NO_CLIENT };
+    uint32_t right_clock = 0;
+    if (right != LK_NONE) {
+      ids[2] = doc->items[right].client;
+      right_clock = doc->items[right].clock;
+    }
+    *to++ = 0;
+    *to++ = 0;
+    begin = to++;
+    to = put_clients(doc, to, ids);
+    *begin = (uint8_t)(to - begin - 1);
+    to = put_clock_column(to, ids[1] != LK_NO_CLIENT, origin_clock);
+    to = put_clock_column(to, right != LK_NONE, right_clock);
+    *to++ = 1;
+    *to++ = (uint8_t)(LK_CONTENT_STRING | (ids[1] != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
+                      (right != LK_NONE ? LK_INFO_RIGHT : 0));
+    size_t units_len = lk_varint_len((lk_varint){ text.len, false });
+    to = put_far(to, lk_varuint_len(text.len) + text.len + units_len);
+    to = put_far(to, text.len);
+    memcpy(to, text.ptr, text.len);
+    to = put_varint(to + text.len, text.len, false);
+    memcpy(to, "\0\0\0\1\1", 5);
+    to = put_far(to + 5, what->clock);
+    *to++ = 0;
+  }
+  emit_to(doc, to);
+}
+
+static OUT_OF_LINE void emit_delete_v2(lk_doc *doc, const lk_stroke *what) {
+  uint8_t *to = emit_room(doc, 0);
+  if (to != NULL) {
+    memcpy(to, deletes_v2, sizeof deletes_v2);
+    to = put_far(to + sizeof deletes_v2, doc->clients.at[what->client].id);
+    *to++ = 1;
+    to = put_far(put(to, what->clock), what->len - 1);
+  }
+  emit_to(doc, to);
+}
+
+#else
+#define emit_insert_v2(doc, what, text, origin_client, origin_clock, right) ((void)0)
+#define emit_delete_v2(doc, what) ((void)0)
+#endif
+
+/* To all observers; the update was written, if it is not told about as a transaction. */
 static void tell(lk_doc *doc, whose who, const lk_stroke *what) {
-  if (doc->event_observers > 0) {
+  if (doc->tells_txs) {
     lk_stroke_tell(doc, what, who.origin, who.local);
     return;
   }
+  uint32_t format = doc->update_observers > 0 ? LK_OBSERVE_UPDATE_V1 : LK_OBSERVE_UPDATE_V2;
   doc->cleaning = true; /* what observers change is cleaned up behind */
-  lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, who.origin, who.local);
+  lk_emit_update(doc, format, who.origin, who.local);
   doc->cleaning = false;
   if (doc->cleanups != NULL) lk_cleanups_run(doc);
 }
@@ -133,11 +228,14 @@ static void tell(lk_doc *doc, whose who, const lk_stroke *what) {
 static void tell_insert(lk_doc *doc, whose who, const lk_stroke *what, lk_slice text,
                         uint32_t origin_client, uint32_t origin_clock, uint32_t right) {
   if (doc->update_observers > 0) emit_insert(doc, what, text, origin_client, origin_clock, right);
+  else if (doc->update2_observers > 0)
+    emit_insert_v2(doc, what, text, origin_client, origin_clock, right);
   tell(doc, who, what);
 }
 
 static void tell_delete(lk_doc *doc, whose who, const lk_stroke *what) {
   if (doc->update_observers > 0) emit_delete(doc, what);
+  else if (doc->update2_observers > 0) emit_delete_v2(doc, what);
   tell(doc, who, what);
 }
 
@@ -581,9 +679,8 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
 
 typedef struct keystroke {
   uint16_t client;
-  uint64_t clock, len;
-  uint8_t info;
-  uint16_t origin_client, right_client;
+  uint64_t clock;
+  uint16_t origin_client, right_client; /* or LK_NO_CLIENT, but not both */
   uint64_t origin_clock, right_clock;
   lk_slice text;
 } keystroke;
@@ -592,32 +689,42 @@ static bool read_uint(lk_reader *in, uint64_t *out) {
   return lk_varuint_decode(in, LK_VARUINT_MAX_SAFE, out) == LK_OK;
 }
 
-/* A client that is here, with a clock that it has passed. */
-static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *clock) {
-  uint64_t id;
-  if (!read_uint(in, &id) || !read_uint(in, clock)) return false;
+/* The client |id|, if it is here and has passed |clock|. */
+static bool find_here(lk_doc *doc, uint64_t id, uint64_t clock, uint16_t *client) {
   if (doc->clients.at[doc->client_last].id != id) {
     uint16_t found = lk_client_find(doc, id);
     if (found == LK_NO_CLIENT) return false;
     doc->client_last = found;
   }
   *client = doc->client_last;
-  return *clock <= doc->clients.at[*client].clock;
+  return clock <= doc->clients.at[*client].clock;
 }
 
-/* One struct of ASCII text that has an origin and maybe a right origin, and no deletions. */
+/* A client that is here, with a clock that it has passed. */
+static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *clock) {
+  uint64_t id;
+  return read_uint(in, &id) && read_uint(in, clock) && find_here(doc, id, *clock, client);
+}
+
+/* What a struct of text has that stands beside something. */
+static bool read_info(lk_reader *in, bool *has_left, bool *has_right) {
+  uint8_t info;
+  if (lk_reader_u8(in, &info) != LK_OK) return false;
+  *has_left = (info & LK_INFO_ORIGIN) != 0;
+  *has_right = (info & LK_INFO_RIGHT) != 0;
+  return (info & ~(LK_INFO_ORIGIN | LK_INFO_RIGHT)) == LK_CONTENT_STRING &&
+         (*has_left || *has_right);
+}
+
+/* One struct of ASCII text that has an origin or a right origin, and no deletions. */
 static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   uint64_t len;
-  if (!read_here(doc, in, &out->client, &out->clock) || lk_reader_u8(in, &out->info) != LK_OK)
+  bool has_left, has_right;
+  out->origin_client = out->right_client = LK_NO_CLIENT;
+  if (!read_here(doc, in, &out->client, &out->clock) || !read_info(in, &has_left, &has_right))
     return false;
-  if ((out->info & (LK_INFO_CONTENT | LK_INFO_ORIGIN | LK_INFO_SUB)) !=
-      (LK_CONTENT_STRING | LK_INFO_ORIGIN))
-    return false;
-  if (!read_here(doc, in, &out->origin_client, &out->origin_clock)) return false;
-  out->right_client = LK_NO_CLIENT;
-  if ((out->info & LK_INFO_RIGHT) != 0 &&
-      !read_here(doc, in, &out->right_client, &out->right_clock))
-    return false;
+  if (has_left && !read_here(doc, in, &out->origin_client, &out->origin_clock)) return false;
+  if (has_right && !read_here(doc, in, &out->right_client, &out->right_clock)) return false;
   if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX ||
       lk_reader_bytes(in, len, &out->text) != LK_OK)
     return false;
@@ -625,6 +732,90 @@ static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 &&
          is_ascii(out->text);
 }
+
+#ifndef LK_SMALL
+
+/* A column of V2: the bytes behind their length. */
+static bool read_column(lk_reader *in, lk_reader *column) {
+  uint64_t len;
+  if (!read_uint(in, &len)) return false;
+  *column = lk_reader_of(LK_SLICE_EMPTY);
+  return lk_reader_bytes(in, len, &column->bytes) == LK_OK;
+}
+
+static bool read_varint(lk_reader *in, lk_varint *out) {
+  return lk_varint_decode(in, LK_VARUINT_MAX_SAFE, out) == LK_OK;
+}
+
+/* As put_clients() wrote them: |count| of them. */
+static bool read_clients(lk_reader *in, uint64_t *ids, uint32_t count) {
+  for (uint32_t i = 0; i < count;) {
+    lk_varint id;
+    uint64_t more = 0;
+    if (!read_varint(in, &id) || (id.negative && !read_uint(in, &more))) return false;
+    if (more > 1 || (more += id.negative ? 2 : 1) > count - i) return false;
+    while (more-- > 0) ids[i++] = id.magnitude;
+  }
+  return lk_reader_left(in) == 0;
+}
+
+static bool read_clock(lk_reader *column, uint64_t *clock) {
+  lk_varint step;
+  if (!read_varint(column, &step) || step.negative || (step.magnitude & 1) != 0) return false;
+  *clock = step.magnitude / 2;
+  return lk_reader_left(column) == 0;
+}
+
+static bool read_text(lk_reader *column, lk_slice *text) {
+  uint64_t len;
+  lk_varint units;
+  return read_uint(column, &len) && len > 0 && len <= TYPED_MAX &&
+         lk_reader_bytes(column, len, text) == LK_OK && read_varint(column, &units) &&
+         !units.negative && units.magnitude == len && lk_reader_left(column) == 0;
+}
+
+/* A column of one clock, or of none. */
+static bool read_clock_if(lk_reader *column, bool is_there, uint64_t *clock) {
+  return is_there ? read_clock(column, clock) : lk_reader_left(column) == 0;
+}
+
+#define COLUMNS 9
+
+static bool read_columns(lk_reader *in, lk_reader columns[COLUMNS]) {
+  static const uint8_t empty[] = { 0, 6, 7, 8 };
+  for (uint32_t i = 0; i < COLUMNS; i++)
+    if (!read_column(in, &columns[i])) return false;
+  for (uint32_t i = 0; i < sizeof empty; i++)
+    if (lk_reader_left(&columns[empty[i]]) > 0) return false;
+  return true;
+}
+
+/* What has no column: one client with one struct, and no deletions. */
+static bool read_rest(lk_reader *in, uint64_t *clock) {
+  uint64_t clients, structs, deletes;
+  return read_uint(in, &clients) && clients == 1 && read_uint(in, &structs) && structs == 1 &&
+         read_uint(in, clock) && read_uint(in, &deletes) && deletes == 0 && lk_reader_left(in) == 0;
+}
+
+/* What read_insert() reads, in V2 and behind its first byte. */
+static bool read_insert_v2(lk_doc *doc, lk_reader *in, keystroke *out) {
+  lk_reader columns[COLUMNS], *info = &columns[4];
+  uint64_t ids[3];
+  bool has_left, has_right;
+  if (!read_columns(in, columns) || !read_rest(in, &out->clock)) return false;
+  if (!read_info(info, &has_left, &has_right) || lk_reader_left(info) > 0) return false;
+  if (!read_clients(&columns[1], ids, 1u + has_left + has_right) ||
+      !read_clock_if(&columns[2], has_left, &out->origin_clock) ||
+      !read_clock_if(&columns[3], has_right, &out->right_clock) ||
+      !read_text(&columns[5], &out->text) || !is_ascii(out->text))
+    return false;
+  out->origin_client = out->right_client = LK_NO_CLIENT;
+  return find_here(doc, ids[0], out->clock, &out->client) &&
+         (!has_left || find_here(doc, ids[1], out->origin_clock, &out->origin_client)) &&
+         (!has_right || find_here(doc, ids[1 + has_left], out->right_clock, &out->right_client));
+}
+
+#endif
 
 static bool is_right(const lk_doc *doc, const keystroke *key, uint32_t right) {
   if (right == LK_NONE) return key->right_client == LK_NO_CLIENT;
@@ -639,29 +830,41 @@ static bool is_free(const lk_doc *doc, const lk_item *item) {
          !lk_type_deleted(doc, item->parent);
 }
 
-static bool apply_insert(lk_doc *doc, whose who, lk_reader *in) {
-  keystroke key;
-  if (!read_insert(doc, in, &key) || !can_write(doc, key.client)) return false;
-  const lk_client *origin = &doc->clients.at[key.origin_client];
-  if (key.clock != doc->clients.at[key.client].clock ||
-      doc->clients.at[key.client].id == doc->client_id)
-    return false;
-  if (key.origin_clock >= origin->clock) return false;
-  uint32_t left = lk_client_item(doc, key.origin_client, (uint32_t)key.origin_clock),
-           made = LK_NONE, cut = LK_NONE;
-  const lk_item *item = &doc->items[left];
-  uint32_t slot = item->parent, offset = (uint32_t)key.origin_clock + 1 - item->clock;
+/* Where it says that it stands: behind |*left|, within it before unit |*offset| where that is above 0; and what that is in.
+ * Only between neighbours that stand side by side, where nobody else wrote. */
+static bool find_between(lk_doc *doc, const keystroke *key, uint32_t *left, uint32_t *offset,
+                         uint32_t *right) {
+  *offset = 0;
+  if (key->origin_client == LK_NO_CLIENT) {
+    if (key->right_clock >= doc->clients.at[key->right_client].clock) return false;
+    *left = LK_NONE;
+    *right = lk_client_item(doc, key->right_client, (uint32_t)key->right_clock);
+    const lk_item *item = &doc->items[*right];
+    return is_right(doc, key, *right) && is_free(doc, item) && item->left == LK_NONE;
+  }
+  if (key->origin_clock >= doc->clients.at[key->origin_client].clock) return false;
+  *left = lk_client_item(doc, key->origin_client, (uint32_t)key->origin_clock);
+  const lk_item *item = &doc->items[*left];
   if (!is_free(doc, item)) return false;
-  if (offset == item->len) {
-    /* neighbours that stand side by side: nobody else wrote here */
-    if (!is_right(doc, &key, item->right)) return false;
-    if (insert_at(doc, slot, key.client, left, item->right, key.text, &made) == NOT_FAST)
-      return false;
+  *right = item->right;
+  uint32_t end = (uint32_t)key->origin_clock + 1 - item->clock;
+  if (end == item->len) return is_right(doc, key, *right);
+  *offset = end;
+  return is_plain(item) && key->right_client == item->client &&
+         key->right_clock == key->origin_clock + 1;
+}
+
+static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
+  uint32_t left, right, offset, made, cut = LK_NONE;
+  const lk_client *client = &doc->clients.at[key->client];
+  if (!can_write(doc, key->client) || key->clock != client->clock || client->id == doc->client_id)
+    return false;
+  if (!find_between(doc, key, &left, &offset, &right)) return false;
+  uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
+  if (offset == 0) {
+    if (insert_at(doc, slot, key->client, left, right, key->text, &made) == NOT_FAST) return false;
   } else {
-    if (!is_plain(item) || key.right_client != item->client ||
-        key.right_clock != key.origin_clock + 1)
-      return false;
-    made = insert_between(doc, slot, key.client, left, offset, LK_NONE, key.text);
+    made = insert_between(doc, slot, key->client, left, offset, LK_NONE, key->text);
     if (made == LK_NONE) return false;
     cut = doc->items[made].right;
   }
@@ -669,24 +872,25 @@ static bool apply_insert(lk_doc *doc, whose who, lk_reader *in) {
   if (doc->observers.count > 0) {
     lk_stroke what = {
       .type = slot,
-      .client = key.client,
-      .clock = (uint32_t)key.clock,
-      .len = (uint32_t)key.text.len,
+      .client = key->client,
+      .clock = (uint32_t)key->clock,
+      .len = (uint32_t)key->text.len,
       .right = cut,
     };
-    uint32_t right = doc->items[made].right;
-    tell_insert(doc, who, &what, key.text, key.origin_client, (uint32_t)key.origin_clock, right);
+    tell_insert(doc, who, &what, key->text, key->origin_client, (uint32_t)key->origin_clock,
+                doc->items[made].right);
   }
   return true;
 }
 
 /* A stretch of one item. */
-static bool apply_delete(lk_doc *doc, whose who, lk_reader *in) {
+static bool apply_delete(lk_doc *doc, whose who, lk_reader *in, bool is_v2) {
   uint64_t id, clock, len;
   uint8_t ranges;
   if (!read_uint(in, &id) || lk_reader_u8(in, &ranges) != LK_OK || ranges != 1) return false;
-  if (!read_uint(in, &clock) || !read_uint(in, &len) || len == 0 || lk_reader_left(in) > 0)
-    return false;
+  if (!read_uint(in, &clock) || !read_uint(in, &len) || lk_reader_left(in) > 0) return false;
+  len += is_v2;
+  if (len == 0) return false;
   uint16_t client = lk_client_find(doc, id);
   if (client == LK_NO_CLIENT || clock >= doc->clients.at[client].clock) return false;
   uint32_t number = lk_client_item(doc, client, (uint32_t)clock);
@@ -701,15 +905,38 @@ static bool apply_delete(lk_doc *doc, whose who, lk_reader *in) {
   return true;
 }
 
-bool lk_apply_fast(lk_doc *doc, lk_slice update, uint64_t origin) {
+static bool apply_v1(lk_doc *doc, whose who, lk_slice update) {
+  keystroke key;
+  lk_reader in = { update, 2 };
+  if (update.ptr[0] == 1 && update.ptr[1] == 1)
+    return read_insert(doc, &in, &key) && apply_insert(doc, who, &key);
+  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, who, &in, false);
+}
+
+#ifndef LK_SMALL
+static bool apply_v2(lk_doc *doc, whose who, lk_slice update) {
+  keystroke key;
+  lk_reader in = { update, 1 };
+  if (update.ptr[0] != 0) return false;
+  if (read_insert_v2(doc, &in, &key)) return apply_insert(doc, who, &key);
+  in.pos = sizeof deletes_v2;
+  return update.len > sizeof deletes_v2 && memcmp(update.ptr, deletes_v2, sizeof deletes_v2) == 0 &&
+         apply_delete(doc, who, &in, true);
+}
+#else
+static bool apply_v2(lk_doc *doc, whose who, lk_slice update) {
+  (void)doc, (void)who, (void)update;
+  return false;
+}
+#endif
+
+bool lk_apply_fast(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin) {
   whose who = { origin, false };
   if (doc->tx != NULL || doc->cleaning || doc->clients.count == 0 || !can_tell(doc)) return false;
   if (lk_btree_count(&doc->pending) > 0 || lk_btree_count(&doc->pending_ranges) > 0) return false;
   if (update.len < 4 || update.len > TYPED_MAX) return false;
   lk_typing_end(doc);
-  lk_reader in = { update, 2 };
-  if (update.ptr[0] == 1 && update.ptr[1] == 1) return apply_insert(doc, who, &in);
-  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, who, &in);
+  return format == LK_UPDATE_V1 ? apply_v1(doc, who, update) : apply_v2(doc, who, update);
 }
 
 /* ---- when somebody looks closer ---- */

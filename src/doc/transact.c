@@ -427,7 +427,7 @@ void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool 
   if (as_it_was) {
     if (written) lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, origin, local);
     else if (doc->update_observers > 0) emit_update(doc, tx, LK_UPDATE_V1);
-    if (doc->event_observers > 0) emit_update(doc, tx, LK_UPDATE_V2);
+    if (doc->update2_observers > 0) emit_update(doc, tx, LK_UPDATE_V2);
   } else {
     finish(doc, tx, true);
   }
@@ -460,6 +460,23 @@ lk_err lk_call_end(lk_doc *doc, lk_call *call, lk_err err) {
 
 /* ---- observers of updates ---- */
 
+/* Whether text_fast.c writes them. */
+#ifdef LK_SMALL
+#define STROKES_IN_V2 false
+#else
+#define STROKES_IN_V2 true
+#endif
+
+/* One observer more, or less. */
+static void count_observer(lk_doc *doc, uint32_t what, uint32_t more) {
+  if (what == LK_OBSERVE_UPDATE_V1) doc->update_observers += more;
+  else if (what == LK_OBSERVE_UPDATE_V2) doc->update2_observers += more;
+  else doc->event_observers += more;
+  if (what == LK_OBSERVE_AFTER) doc->after_observers += more;
+  doc->tells_txs = doc->event_observers > 0 ||
+                   (doc->update2_observers > 0 && (doc->update_observers > 0 || !STROKES_IN_V2));
+}
+
 lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(void), void *ctx,
                        uint32_t *id) {
   if (doc->observers.count >= doc->limits.doc_observers_count)
@@ -468,9 +485,7 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;
   doc->observers.at[doc->observers.count++] = (lk_observer){ number, what, type, fn, ctx };
-  if (what == LK_OBSERVE_UPDATE_V1) doc->update_observers++;
-  else doc->event_observers++;
-  doc->after_observers += what == LK_OBSERVE_AFTER;
+  count_observer(doc, what, 1);
   if (id != NULL) *id = number;
   return LK_OK;
 }
@@ -487,9 +502,7 @@ void lk_doc_off(lk_doc *doc, uint32_t id) {
   for (uint32_t i = 0; i < doc->observers.count; i++) {
     lk_observer *observer = &doc->observers.at[i];
     if (observer->id != id || id == 0) continue;
-    if (observer->what == LK_OBSERVE_UPDATE_V1) doc->update_observers--;
-    else doc->event_observers--;
-    doc->after_observers -= observer->what == LK_OBSERVE_AFTER;
+    count_observer(doc, observer->what, UINT32_MAX);
     observer->id = 0; /* its place is taken by nobody while others may be walking over it */
   }
   while (doc->observers.count > 0 && doc->observers.at[doc->observers.count - 1].id == 0)

@@ -260,11 +260,13 @@ static void open_replica(replica *self, const lk_doc_options *options, uint64_t 
   CHECK_OK(lk_doc_open(&self->env, options, &self->doc));
 }
 
-static void apply_to(replica *self, bool slow, lk_slice update) {
+static void apply_to(replica *self, bool slow, bool is_v2, lk_slice update) {
   lk_buf v2;
   self->deeds_left = DEEDS_MAX;
-  if (!slow) {
+  if (slow) CHECK_OK(lk_doc_begin(self->doc, ELSEWHERE));
+  if (slow || !is_v2) {
     CHECK_OK(lk_doc_apply(self->doc, LK_UPDATE_V1, update, ELSEWHERE));
+    if (slow) lk_doc_commit(self->doc);
     return;
   }
   lk_buf_init(&v2, test_alloc(), 1 << 24);
@@ -290,7 +292,7 @@ static void share_text(lk_gen *g, twins *t) {
     CHECK_OK(lk_doc_root(self->doc, LK_LIT("map"), LK_NODE_MAP, &self->map));
     CHECK_OK(lk_doc_root(self->doc, LK_LIT("t"), kind, &self->text));
     if (!nested) continue;
-    apply_to(self, i == 1, lk_buf_slice(&t->update));
+    apply_to(self, i == 1, false, lk_buf_slice(&t->update));
     CHECK_OK(lk_doc_map_get(self->doc, self->map, LK_LIT("in"), &value));
     self->text = value.node;
   }
@@ -391,7 +393,8 @@ static void type_there(lk_gen *g, twins *t, uint32_t *at) {
   keystroke key = draw_stroke(g, (uint32_t)lk_doc_node_length(t->peer, t->peer_text), at);
   do_stroke(t->peer, t->peer_text, &key);
   if (key.deletes && key.length == 0) return;
-  for (int i = 0; i < 2; i++) apply_to(&t->self[i], i == 1, lk_buf_slice(&t->update));
+  bool is_v2 = gen_bool(g);
+  for (int i = 0; i < 2; i++) apply_to(&t->self[i], i == 1, is_v2, lk_buf_slice(&t->update));
 }
 
 /* What the twins wrote; he then stands where they do. */
