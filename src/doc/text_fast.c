@@ -659,6 +659,89 @@ static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
   };
 }
 
+#ifndef LK_SMALL
+
+/* The |len| units from unit |offset| of |number| on: how many items they are in, or 0 where that is not all plain text.
+ * |*last| is the one in which they end, |*rest| how many units of it stay. */
+static uint32_t count_plain(const lk_doc *doc, uint32_t number, uint32_t offset, uint32_t len,
+                            uint32_t *last, uint32_t *rest) {
+  uint32_t count = 0;
+  for (uint32_t at = number;; at = doc->items[at].right) {
+    const lk_item *item = &doc->items[at];
+    uint32_t units = lk_item_units(item);
+    if (is_joined(doc, at) || (units > 0 && !is_plain(item))) return 0;
+    if (at == number) units -= offset;
+    count += units > 0;
+    if (units >= len) {
+      *last = at;
+      *rest = units - len;
+      return is_joined(doc, item->right) ? 0 : count;
+    }
+    len -= units;
+  }
+}
+
+/* |number|, which is whole. */
+static void delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
+  lk_item *item = &doc->items[number];
+  if (tx != NULL)
+    tx->ranges.at[tx->ranges.count++] = (lk_range){ item->client, item->clock, item->len };
+  item->kind = LK_CONTENT_DELETED;
+  item->flags = LK_ITEM_DELETED;
+  shrink_units(doc, type, item->leaf, item->len);
+  waste(doc, item->content, item->len);
+}
+
+static bool absorbs(lk_doc *doc, uint32_t left, uint32_t right) {
+  if (!continues(doc, left, right, left) || !continues(doc, left, right, right)) return false;
+  lk_item_absorb(doc, left, right);
+  return true;
+}
+
+/* The |len| units from |first| on, which end with an item; gives what stands behind them, or LK_NONE where that is part of
+ * what is gone. */
+static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_t len, lk_tx *tx) {
+  uint32_t at = first, kept = doc->items[first].left;
+  while (len > 0) {
+    uint32_t next = doc->items[at].right, units = lk_item_units(&doc->items[at]);
+    if (units > 0) delete_whole(doc, type, at, tx);
+    if (!absorbs(doc, kept, at)) kept = at;
+    at = next;
+    len -= units;
+  }
+  return absorbs(doc, kept, at) ? LK_NONE : at;
+}
+
+/* |len| units from |offset| of |number| on, which are in several items. */
+static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
+                           uint32_t index, uint32_t len) {
+  lk_type *type = &doc->types.at[slot];
+  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
+  lk_place place;
+  uint32_t last, rest;
+  if (doc->tells_txs || (doc->observers.count > 0 && tx == NULL)) return false;
+  uint32_t count = count_plain(doc, number, offset, len, &last, &rest);
+  if (count == 0) return false;
+  if (tx != NULL) tx->ranges.count = 0;
+  if (tx != NULL && LK_VEC_RESERVE(doc, tx->ranges, count) != LK_OK) return false;
+  if (rest > 0 && !has_room(doc, type, last, &place)) return false;
+  if (offset > 0 && !has_room(doc, type, number, &place)) return false;
+  if (offset > 0) number = split(doc, type, slot, number, offset, place);
+  if (rest > 0) {
+    const lk_item *item = &doc->items[last];
+    (void)split(doc, type, slot, last, item->len - rest,
+                lk_client_place(doc, item->client, item->clock));
+  }
+  type->cursor = delete_items(doc, type, number, len, tx);
+  type->cursor_at = index;
+  lk_doc_tidy(doc);
+  if (tx != NULL) lk_deletes_tell(doc, tx);
+  return true;
+}
+#else
+#define delete_several(doc, slot, number, offset, index, len) false
+#endif
+
 bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t len) {
   lk_type *type = &doc->types.at[slot];
   lk_typing_end(doc);
@@ -667,7 +750,9 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   if (doc->after_observers > 0) return false; /* who may want to keep it */
   uint32_t before, number = lk_list_find(doc, slot, index, &before);
   const lk_item *item = &doc->items[number];
-  if (!is_plain(item) || len > item->len - (index - before)) return false;
+  if (!is_plain(item)) return false;
+  if (len > item->len - (index - before))
+    return delete_several(doc, slot, number, index - before, index, len);
   lk_stroke what = deletion(item, index - before, len);
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);

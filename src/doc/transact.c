@@ -154,8 +154,21 @@ static bool sorts_before(const void *ctx, const void *a, const void *b) {
   return range_below(a, b);
 }
 
+/* Few are the rule. */
+#define RANGES_FEW 32
+
+static void sort_few(lk_range *ranges, uint32_t count) {
+  for (uint32_t i = 1; i < count; i++) {
+    lk_range range = ranges[i];
+    uint32_t at = i;
+    for (; at > 0 && range_below(&range, &ranges[at - 1]); at--) ranges[at] = ranges[at - 1];
+    ranges[at] = range;
+  }
+}
+
 void lk_ranges_sort(lk_range *ranges, uint32_t *count, bool merge) {
-  lk_sort(ranges, *count, sizeof *ranges, sorts_before, NULL);
+  if (*count <= RANGES_FEW) sort_few(ranges, *count);
+  else lk_sort(ranges, *count, sizeof *ranges, sorts_before, NULL);
   if (!merge || *count == 0) return;
   uint32_t kept = 0;
   for (uint32_t i = 1; i < *count; i++) {
@@ -435,6 +448,24 @@ void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool 
   if (doc->cleanups != NULL) lk_cleanups_run(doc);
   doc->cleaning = false;
 }
+
+#ifndef LK_SMALL
+void lk_deletes_tell(lk_doc *doc, lk_tx *tx) {
+  lk_range *ranges = tx->ranges.at;
+  uint32_t count = tx->ranges.count;
+  doc->tx_free = tx->next;
+  tx_reset(doc, tx, 0, true);
+  tx->ranges.count = count;
+  lk_ranges_sort(ranges, &tx->ranges.count, true);
+  doc->cleaning = true;
+  doc->cleanups = tx;
+  emit_update(doc, tx, LK_UPDATE_V1);
+  emit_update(doc, tx, LK_UPDATE_V2);
+  retire(doc);
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+  doc->cleaning = false;
+}
+#endif
 
 lk_err lk_call_begin(lk_doc *doc, lk_call *call) {
   lk_err err = lk_doc_begin(doc, 0);

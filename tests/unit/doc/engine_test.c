@@ -698,7 +698,7 @@ static void twins_open(lk_gen *g, twins *self) {
   if (self->watched) {
     static const lk_update_format formats[] = { LK_UPDATE_V1, LK_UPDATE_V2 };
     for (int i = 0; i < 2; i++) {
-      if (gen_chance(g, 1, 4)) continue;
+      if (gen_bool(g)) continue;
       CHECK_OK(lk_doc_on_update(self->fast.doc, formats[i], hear, &self->heard[0], NULL));
       CHECK_OK(lk_doc_on_update(self->slow.doc, formats[i], hear, &self->heard[1], NULL));
     }
@@ -731,7 +731,7 @@ static void type_once(lk_gen *g, typist *who, lk_doc *doc, lk_node node, lk_doc 
                       lk_node twin_node) {
   uint32_t units = (uint32_t)lk_doc_node_length(doc, node);
   if (who->at > units || gen_chance(g, 1, 6)) who->at = gen_below(g, units + 1);
-  uint32_t length = 1 + gen_below(g, 3);
+  uint32_t length = 1 + gen_below(g, gen_chance(g, 1, 8) ? 40 : 3);
   if (gen_chance(g, 2, 5) && units > 0) {
     if (gen_bool(g)) who->at -= lk_min_u32(who->at, length); /* backspace, or delete */
     length = lk_min_u32(length, units - who->at);
