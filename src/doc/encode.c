@@ -41,15 +41,6 @@ lk_group lk_group_at(const lk_doc *doc, uint16_t client, lk_place place) {
   return self;
 }
 
-/* Where the struct begins in which the client's clock |from| is. */
-static lk_place place_from(lk_doc *doc, uint16_t client, uint32_t from) {
-  lk_place place = lk_client_place(doc, client, from);
-  while (is_joined(doc, client, place)) {
-    if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
-  }
-  return place;
-}
-
 /* ---- structs as views ---- */
 
 /* Calls for each item of a group with the part of it that is written. */
@@ -282,13 +273,14 @@ static ALWAYS_INLINE void put_plain(const lk_doc *doc, const lk_item *item) {
   rest->len = (size_t)(to - rest->ptr);
 }
 
-/* What is integrated of a client. */
+/* What is integrated of a client. A struct of several items that begins before that is written from the item on in which
+ * its rest begins: this has what is in front of it as origin, and the right origin of all of them. */
 static lk_err write_here(const encoding *self, const lk_part *part) {
   lk_doc *doc = self->doc;
   uint16_t number = (uint16_t)part->client;
   const lk_client *client = &doc->clients.at[number];
   const lk_item *last = NULL; /* of the group that was begun */
-  lk_place at = place_from(doc, number, part->from), first = at;
+  lk_place at = lk_client_place(doc, number, part->from), first = at;
   uint32_t offset = part->from - doc->items[lk_place_item(doc, number, at)].clock;
   uint32_t items = 0, len = 0;
   bool plain = doc->writer->format == LK_UPDATE_V1 && !self->merged;

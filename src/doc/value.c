@@ -269,7 +269,15 @@ bool lk_value_equal_flat(lk_slice any_a, lk_slice any_b) {
 
 /* ---- cutting ---- */
 
+#define ANY_INTEGER 125
+
+/* Items of a list are mostly integers, and one of them is found by walking over those before it. */
 size_t lk_value_any_length(lk_slice any) {
+  if (any.ptr[0] == ANY_INTEGER) {
+    size_t len = 1;
+    while ((any.ptr[len++] & 0x80) != 0) continue;
+    return len;
+  }
   lk_value_source from = lk_value_source_of(any, false);
   lk_value_part part;
   lk_err err = lk_value_next(&from, &part);
