@@ -154,10 +154,14 @@ static bool sorts_before(const void *ctx, const void *a, const void *b) {
   return range_below(a, b);
 }
 
-/* Few are the rule. */
+/* Few are the rule, but where bytes of code count for more. */
+#ifdef LK_SMALL
+#define RANGES_FEW 1
+#else
 #define RANGES_FEW 32
+#endif
 
-static void sort_few(lk_range *ranges, uint32_t count) {
+static inline void sort_few(lk_range *ranges, uint32_t count) {
   for (uint32_t i = 1; i < count; i++) {
     lk_range range = ranges[i];
     uint32_t at = i;
@@ -167,7 +171,7 @@ static void sort_few(lk_range *ranges, uint32_t count) {
 }
 
 void lk_ranges_sort(lk_range *ranges, uint32_t *count, bool merge) {
-  if (*count <= RANGES_FEW) sort_few(ranges, *count);
+  if (RANGES_FEW > 1 && *count <= RANGES_FEW) sort_few(ranges, *count);
   else lk_sort(ranges, *count, sizeof *ranges, sorts_before, NULL);
   if (!merge || *count == 0) return;
   uint32_t kept = 0;

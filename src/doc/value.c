@@ -22,8 +22,24 @@
 
 /* ---- canonical form ---- */
 
+#define ANY_INTEGER 125
+#define INTEGER_LEN_MAX 6 /* of one of 31 bits, the last 4 of which are in the last byte */
+
+/* How long an integer in canonical form is that begins |bytes|; 0 for anything else, and -0. */
+static size_t integer_len(lk_slice bytes) {
+  if (bytes.len == 0 || bytes.ptr[0] != ANY_INTEGER) return 0;
+  size_t end = lk_min_size(bytes.len, INTEGER_LEN_MAX), len = 1;
+  while (len < end && bytes.ptr[len] >= 0x80) len++;
+  if (len == end) return 0;
+  uint8_t last = bytes.ptr[len++];
+  bool is_short = len == 2 ? last != 0x40 : last != 0;
+  return is_short && (len < INTEGER_LEN_MAX || last < 0x10) ? len : 0;
+}
+
 lk_err lk_value_any_decode(lk_reader *in, uint32_t depth_max, lk_arena *scratch, lk_slice *out) {
   lk_slice rest = lk_reader_rest(in);
+  size_t integer = integer_len(rest);
+  if (integer > 0) return lk_reader_bytes(in, integer, out);
   lk_value_source from = lk_value_source_of(rest, false);
   lk_value_survey survey;
   lk_err err = lk_value_survey_of(&from, depth_max, &survey);
@@ -269,15 +285,10 @@ bool lk_value_equal_flat(lk_slice any_a, lk_slice any_b) {
 
 /* ---- cutting ---- */
 
-#define ANY_INTEGER 125
-
 /* Items of a list are mostly integers, and one of them is found by walking over those before it. */
 size_t lk_value_any_length(lk_slice any) {
-  if (any.ptr[0] == ANY_INTEGER) {
-    size_t len = 1;
-    while ((any.ptr[len++] & 0x80) != 0) continue;
-    return len;
-  }
+  size_t len = integer_len(any);
+  if (len > 0) return len;
   lk_value_source from = lk_value_source_of(any, false);
   lk_value_part part;
   lk_err err = lk_value_next(&from, &part);

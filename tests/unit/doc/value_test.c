@@ -48,6 +48,30 @@ TEST(any_comes_out_as_lib0_writes_what_it_read) {
   vectors_close(&v);
 }
 
+/* Those of 31 bits are; the others come out as floats, and no byte is there that says nothing. */
+TEST(integers_are_of_31_bits_and_as_short_as_can_be) {
+  static const struct {
+    lk_slice in, out;
+  } cases[] = {
+    { LK_LIT("\x7D\x00"), LK_LIT("\x7D\x00") },
+    { LK_LIT("\x7D\x7F"), LK_LIT("\x7D\x7F") },
+    { LK_LIT("\x7D\xC0\x01"), LK_LIT("\x7D\xC0\x01") },
+    { LK_LIT("\x7D\x80\x00"), LK_LIT("\x7D\x00") },
+    { LK_LIT("\x7D\xBF\x80\x00"), LK_LIT("\x7D\x3F") },
+    { LK_LIT("\x7D\xBF\xFF\xFF\xFF\x0F"), LK_LIT("\x7D\xBF\xFF\xFF\xFF\x0F") },
+    { LK_LIT("\x7D\xFF\xFF\xFF\xFF\x0F"), LK_LIT("\x7D\xFF\xFF\xFF\xFF\x0F") },
+    { LK_LIT("\x7D\x80\x80\x80\x80\x10"), LK_LIT("\x7C\x4F\x00\x00\x00") },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    lk_arena scratch = new_arena();
+    lk_buf behind = new_buf();
+    test_note("%zu", i);
+    CHECK_SLICE(decode(cases[i].in, &behind, &scratch), cases[i].out);
+    lk_buf_deinit(&behind);
+    lk_arena_deinit(&scratch);
+  }
+}
+
 TEST(json_comes_out_as_javascript_writes_what_it_read) {
   lk_json_member f[] = { VECTORS_FIELD("text"), VECTORS_FIELD("out"), VECTORS_FIELD("any") };
   vectors v;
