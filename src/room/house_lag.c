@@ -55,12 +55,14 @@ void lk_house_repeat_lag(lk_house *self, uint64_t number) {
   lk_house_on_lag(self, number, lag);
 }
 
-/* What is gathered was said before, and is not among what it will be told. */
+/* What is gathered was said before, and is not among what it will be told. From here on nothing is gathered for it: its edge
+ * would pass that by, and it is the most of what a reader that has stopped could cost a room. */
 void lk_house_skip(entry *e, uint64_t number) {
   member *m = lk_house_find_member(e->house, number);
   if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
   if (m->lag != LK_BUS_BEHIND) return; /* it has caught up meanwhile, or its edge began again */
   lk_house_flush_pace(e);
+  lk_house_leave_pace(m);
   m->is_skipped = true;
   e->house->stats.members_skipped++;
   tell_lag(m, LK_BUS_BEHIND);
@@ -70,7 +72,10 @@ void lk_house_skip(entry *e, uint64_t number) {
 void lk_house_resume(entry *e, uint64_t number) {
   member *m = lk_house_find_member(e->house, number);
   if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
-  m->is_skipped = false;
+  if (m->is_skipped) {
+    m->is_skipped = false;
+    lk_house_enter_pace(m);
+  }
   tell_lag(m, LK_BUS_IN_STEP);
   lk_house_repeat_attendance(e, number);
 }

@@ -79,16 +79,16 @@ void lk_house_free_pace(entry *e) {
   e->pace = NULL;
 }
 
-/* Without memory for it the member is served in full. */
+/* Without memory for it the member is served in full. Who is skipped hears none of it. */
 void lk_house_enter_pace(member *m) {
-  if (m->profile == LK_PROFILE_FULL) return;
+  if (m->profile == LK_PROFILE_FULL || m->is_skipped) return;
   if (make_pace(m->entry) == LK_OK) m->entry->pace->members[m->profile]++;
   else m->profile = LK_PROFILE_FULL;
 }
 
 void lk_house_leave_pace(member *m) {
   struct pace *pace = m->entry->pace;
-  if (m->profile == LK_PROFILE_FULL || pace == NULL) return;
+  if (m->profile == LK_PROFILE_FULL || m->is_skipped || pace == NULL) return;
   pace->members[m->profile]--;
   for (int i = 0; i < LK_PROFILES; i++) {
     if (pace->members[i] > 0) return;

@@ -401,6 +401,60 @@ TEST(what_is_gathered_is_sent_before_a_member_is_passed_by) {
   deinit(&w);
 }
 
+/* Changes of a document by client 1: "a", and behind it "b" and "c". */
+static void write_letter(world *w, uint8_t n) {
+  const uint8_t first[] = { 1, 1, 1, 0, 4, 1, 1, 't', 1, 'a', 0 };
+  const uint8_t next[] = { 1, 1, 1, n, 0x84, 1, (uint8_t)(n - 1), 1, (uint8_t)('a' + n), 0 };
+  tell(w, 1, "client_update",
+       n == 0 ? lk_slice_of(first, sizeof first) : lk_slice_of(next, sizeof next), true);
+}
+
+/* What one change is to full clients, and a window later to constrained ones; |all|: to everybody at once. */
+static void check_letter(world *w, uint8_t n, uint32_t all, uint32_t full, uint32_t constrained) {
+  heard h;
+  write_letter(w, n);
+  hear(w, &h);
+  CHECK_U64(count_of(&h, "server_update", 0), all);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_FULL)), full);
+  forget(&h);
+  w->now_ms += LK_PROFILE_CONSTRAINED_MS;
+  hear(w, &h);
+  CHECK_U64(count_of(&h, "server_update", lk_profile_only(LK_PROFILE_CONSTRAINED)), constrained);
+  forget(&h);
+}
+
+/* Goal: for a reader that is passed by nothing is gathered, and a constrained one that has caught up is served as before. */
+TEST(nothing_is_gathered_for_who_is_passed_by) {
+  world w;
+  heard h;
+  init(&w);
+  join(&w, 1, "doc:a", "{}");
+  join(&w, 2, "doc:a", CONSTRAINED);
+  hear(&w, &h);
+  forget(&h);
+  w.now_ms = 1000;
+  check_letter(&w, 0, 0, 1, 1);
+  say_lag(&w, 2, LK_BUS_BEHIND);
+  hear(&w, &h);
+  CHECK(find(&h, LK_BUS_LAG) != NULL);
+  forget(&h);
+  check_letter(&w, 1, 1, 0, 0);
+  say_lag(&w, 2, LK_BUS_IN_STEP);
+  hear(&w, &h);
+  CHECK(find(&h, LK_BUS_PUSH) != NULL);
+  const lk_bus_message *back = find(&h, LK_BUS_LAG);
+  CHECK(back != NULL && back->request == LK_BUS_IN_STEP);
+  forget(&h);
+  check_letter(&w, 2, 0, 1, 1);
+  edge_says(w.house, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member_of(2) }, w.now_ms);
+  say_lag(&w, 1, LK_BUS_BEHIND);
+  hear(&w, &h);
+  forget(&h);
+  edge_says(w.house, &(lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member_of(1) }, w.now_ms);
+  lk_house_step(w.house, w.now_ms); /* who leaves while it is passed by was not counted */
+  deinit(&w);
+}
+
 TEST(what_is_gathered_is_bounded) {
   world w;
   heard h;
