@@ -10,7 +10,7 @@
  * The edge knows who is served how, and is told by which profiles a message is for. */
 #include "room/house_parts.h"
 
-#define PACE_BYTES_MAX ((size_t)1 << 18) /* gathered beyond it is sent at once */
+#define PACE_BYTES_MAX ((size_t)1 << 16) /* gathered beyond it is sent at once */
 #define SCRATCH_MAX ((size_t)1 << 20)
 
 /* One gathered message, in front of its event and payload. */
