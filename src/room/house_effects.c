@@ -34,143 +34,6 @@ static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hea
                                    .profiles = lk_profile_only(profile) });
 }
 
-/* ---- who is there ---- */
-
-static lk_attendance_context attendance_context(entry *e) {
-  lk_house *house = e->house;
-  return (lk_attendance_context){ .env = house->env,
-                                  .limits = house->limits,
-                                  .node = { house->generation, e->number },
-                                  .entropy = lk_prng_u64(&house->ids),
-                                  .now_ms = house->now_ms,
-                                  .is_watched = e->is_watched };
-}
-
-/* What changed is told when the window ends. Without memory for the timer it is told with a later change. */
-static void watch_presence(entry *e) {
-  lk_heap *timers = &e->house->timers;
-  uint64_t deadline = lk_attendance_deadline(&e->attendance);
-  if (e->presence == NULL && deadline != LK_PRESENCE_NEVER) {
-    e->presence = lk_alloc_bytes(e->house->env->alloc, sizeof *e->presence);
-    if (e->presence != NULL) *e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
-  }
-  if (e->presence == NULL) return;
-  if (deadline == LK_PRESENCE_NEVER) lk_house_stop_timer(e->house, e->presence);
-  else if (e->presence->item.place != LK_HEAP_OUT)
-    lk_heap_move(timers, &e->presence->item, deadline);
-  else (void)!lk_heap_push(timers, &e->presence->item, deadline);
-}
-
-static lk_err enter_attendance(entry *e, uint64_t number, lk_slice payload, bool *hears) {
-  lk_attendance_context context = attendance_context(e);
-  lk_err err = lk_attendance_enter(&e->attendance, &context, number, payload, hears);
-  watch_presence(e);
-  return err;
-}
-
-void lk_house_leave_attendance(entry *e, uint64_t number) {
-  lk_attendance_leave(&e->attendance, number, e->house->now_ms);
-  watch_presence(e);
-}
-
-void lk_house_repeat_attendance(entry *e, uint64_t number) {
-  lk_attendance_repeat(&e->attendance, number, e->house->now_ms);
-  watch_presence(e);
-}
-
-static void tell_presence(entry *e, lk_bus_audience audience, lk_slice event, lk_slice payload) {
-  for (uint32_t i = 0; payload.len > 0 && i < e->house->edges_count; i++) {
-    if (e->edge_members[i] == 0) continue;
-    lk_house_tell(e->house, i,
-                  &(lk_bus_message){ .kind = LK_BUS_BROADCAST,
-                                     .audience = audience,
-                                     .topic = entry_topic(e),
-                                     .event = event,
-                                     .payload = payload });
-  }
-}
-
-/* What |number| shows by itself, or that it shows nothing. May drop the room. */
-static void tell_seen(entry *e, uint64_t number) {
-  const member *m = lk_house_find_member(e->house, number);
-  lk_room_input input = { .kind = LK_ROOM_SEEN, .member = number };
-  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
-  if (!lk_attendance_shown_by(&e->attendance, number, &input.event, &input.payload))
-    input.event = input.payload = LK_SLICE_EMPTY;
-  lk_house_run_room(e, input);
-}
-
-/* A room that knows people from elsewhere says what it knows, and is told what they show. May drop the room. */
-static void ask_who_is_there(entry *e) {
-  lk_map fresh;
-  lk_slice key;
-  void *value;
-  uint32_t cursor = 0;
-  if (!e->kind->knows_people) return;
-  if (lk_attendance_begins(&e->attendance))
-    lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LOOK });
-  if (e->state != ENTRY_OPEN) return;
-  lk_attendance_context context = attendance_context(e);
-  if (!lk_attendance_take_fresh(&e->attendance, &context, &fresh)) return;
-  while (e->state == ENTRY_OPEN && lk_map_next(&fresh, &cursor, &key, &value))
-    tell_seen(e, lk_load_le64(key.ptr));
-  lk_map_deinit(&fresh);
-}
-
-/* First the changes, to those who know the rest; then the state, to those who know nothing. */
-void lk_house_tell_attendance(entry *e) {
-  lk_slice diff, state;
-  ask_who_is_there(e);
-  if (e->state != ENTRY_OPEN) return;
-  lk_err err = lk_attendance_tick(&e->attendance, e->house->now_ms, &diff, &state);
-  if (err == LK_OK) {
-    tell_presence(e, LK_BUS_HEARERS, LK_LIT("presence_diff"), diff);
-    tell_presence(e, LK_BUS_WAITERS, LK_LIT("presence_state"), state);
-  }
-  watch_presence(e);
-}
-
-/* What the room knows of a member, from elsewhere. */
-static void do_show(entry *e, const lk_room_effect *effect) {
-  const member *m = lk_house_find_member(e->house, effect->member);
-  if (m == NULL || m->entry != e || m->state != MEMBER_IN) return;
-  lk_attendance_context context = attendance_context(e);
-  lk_attendance_show(&e->attendance, &context, effect->member, effect->event, effect->payload);
-  watch_presence(e);
-}
-
-static void do_watch(entry *e, const lk_room_effect *effect) {
-  e->is_watched = effect->ok;
-  if (!e->is_watched) return;
-  lk_attendance_context context = attendance_context(e);
-  lk_attendance_recall(&e->attendance, &context);
-  watch_presence(e);
-}
-
-static bool is_limit(lk_err why) { return why == LK_ERR_LIMIT || why == LK_ERR_TOO_BIG; }
-
-/* Names and texts of errors need no escapes. */
-static lk_slice presence_refusal(lk_house *self, lk_err why) {
-  lk_buf *out = &self->kept;
-  self->stats.refused_presence += is_limit(why);
-  lk_buf_truncate(out, 0);
-  (void)lk_buf_append(out, LK_LIT("{\"reason\":\""));
-  (void)lk_buf_append(out, lk_slice_cstr(lk_err_name(why)));
-  (void)lk_buf_append(out, LK_LIT("\",\"field\":\"presence\",\"message\":\""));
-  (void)lk_buf_append(out, lk_slice_cstr(lk_err_text(why)));
-  return lk_buf_append(out, LK_LIT("\"}")) == LK_OK ? lk_buf_slice(out) : LK_LIT("{}");
-}
-
-void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
-                                lk_slice payload) {
-  lk_attendance_context context = attendance_context(e);
-  lk_err err = lk_attendance_change(&e->attendance, &context, number, event, payload);
-  watch_presence(e);
-  lk_house_answer(e->house, number, request, LK_BUS_REPLY,
-                  err == LK_OK ? LK_LIT("ok") : LK_LIT("error"),
-                  err == LK_OK ? LK_LIT("{}") : presence_refusal(e->house, err), false);
-}
-
 /* ---- answers ---- */
 
 /* The request is this room's, and not answered. An edge that died may have asked under the same numbers. */
@@ -190,7 +53,7 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
   lk_slice params = lk_house_kept_params(house, effect->member, effect->request);
   if (params.ptr == NULL) params = house->joining;
   else e->has_let_in = true;
-  lk_err err = enter_attendance(e, effect->member, params, &hears);
+  lk_err err = lk_house_enter_attendance(e, effect->member, params, &hears);
   if (err == LK_OK && !lk_house_let_in(m)) err = LK_ERR_FULL;
   if (err != LK_OK) {
     house->stats.refused_members += err == LK_ERR_FULL;
@@ -199,7 +62,7 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
     (void)lk_buf_append_le64(&house->refused, effect->member);
     lk_house_answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
                     err == LK_ERR_FULL ? LK_LIT("{\"reason\":\"room full\"}")
-                                       : presence_refusal(house, err),
+                                       : lk_house_presence_refusal(house, err),
                     false);
     return;
   }
@@ -403,8 +266,8 @@ static void entry_drain(entry *e) {
     case LK_ROOM_TIMER: err = do_timer(e, effect.at_ms); break;
     case LK_ROOM_SKIP: lk_house_skip(e, effect.member); break;
     case LK_ROOM_RESUME: lk_house_resume(e, effect.member); break;
-    case LK_ROOM_SHOW: do_show(e, &effect); break;
-    case LK_ROOM_WATCH: do_watch(e, &effect); break;
+    case LK_ROOM_SHOW: lk_house_show_attendance(e, &effect); break;
+    case LK_ROOM_WATCH: lk_house_watch_attendance(e, &effect); break;
     case LK_ROOM_STOP: err = effect.result != LK_OK ? effect.result : LK_ERR_STATE; break;
     }
   }
@@ -468,7 +331,7 @@ void lk_house_restore(entry *e, member *m, lk_room_input input) {
     return;
   }
   bool ignored;
-  lk_err err = enter_attendance(e, number, input.payload, &ignored);
+  lk_err err = lk_house_enter_attendance(e, number, input.payload, &ignored);
   if (err != LK_OK) LK_COVERED(house_restored_without_presence);
   lk_house_tell_profile(m);
   input.kind = LK_ROOM_RESTORE;

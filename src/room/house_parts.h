@@ -10,7 +10,8 @@
  *   house_names.c     which topics there are, in memory or not
  *   house_pace.c      members that are served less often
  *   house_lag.c       members that read too slowly
- *   house_effects.c   inputs to a room, and what follows from them; presence
+ *   house_effects.c   inputs to a room, and what follows from them
+ *   house_presence.c  who is there
  *   house_journal.c   records and snapshots
  *   house_space.c     when there is no space for them
  *   house_warmth.c    what a topic needs while it is written to
@@ -293,6 +294,9 @@ static inline uint8_t *topic_at(entry *e) {
 }
 static inline lk_slice entry_topic(entry *e) { return lk_slice_of(topic_at(e), e->topic_len); }
 
+/* It is refused because of a limit of ours: that is counted. */
+static inline bool is_limit(lk_err why) { return why == LK_ERR_LIMIT || why == LK_ERR_TOO_BIG; }
+
 /* ---- house.c ---- */
 
 /* Nobody may guess it. */
@@ -491,13 +495,6 @@ void lk_house_resume(entry *e, uint64_t number);
 
 /* A BROADCAST, to those of |effect->profiles|: one message for each edge that has somebody in the room. */
 void lk_house_send_to_all(entry *e, const lk_room_effect *effect);
-
-void lk_house_leave_attendance(entry *e, uint64_t number);
-void lk_house_repeat_attendance(entry *e, uint64_t number);
-/* May drop the room. */
-void lk_house_tell_attendance(entry *e);
-void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
-                                lk_slice payload);
 void lk_house_refuse_join(lk_house *self, uint64_t number, uint64_t request, lk_slice payload);
 /* One input to an open room, and what follows. May drop the room; whoever was joining is told that it did not work. */
 void lk_house_run_room(entry *e, lk_room_input input);
@@ -505,6 +502,22 @@ void lk_house_run_room(entry *e, lk_room_input input);
 void lk_house_ask_room(entry *e, lk_room_input input);
 /* A member of before comes in without asking. */
 void lk_house_restore(entry *e, member *m, lk_room_input input);
+
+/* ---- house_presence.c ---- */
+
+/* |payload| is that of its join. The errors of lk_attendance_enter(). */
+lk_err lk_house_enter_attendance(entry *e, uint64_t number, lk_slice payload, bool *hears);
+void lk_house_leave_attendance(entry *e, uint64_t number);
+void lk_house_repeat_attendance(entry *e, uint64_t number);
+/* A window has ended. May drop the room. */
+void lk_house_tell_attendance(entry *e);
+/* What the room knows of a member, from elsewhere; and whether it wants to know what others show. */
+void lk_house_show_attendance(entry *e, const lk_room_effect *effect);
+void lk_house_watch_attendance(entry *e, const lk_room_effect *effect);
+void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_slice event,
+                                lk_slice payload);
+/* That, told to the client; until the next record or snapshot. */
+lk_slice lk_house_presence_refusal(lk_house *self, lk_err why);
 
 /* ---- house_space.c ---- */
 
