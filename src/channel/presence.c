@@ -884,13 +884,14 @@ static lk_err write_diff(flush *f) {
   return lk_buf_err(&self->diff);
 }
 
-static lk_err write_state(flush *f) {
-  lk_buf *out = &f->self->text;
+/* The state of |count| metas as JSON, in self->text. */
+static lk_err write_state(lk_presence *self, lk_presence_shown *const *shown, uint32_t count) {
+  lk_buf *out = &self->text;
   group all = { .buf = out };
   lk_buf_truncate(out, 0);
   lk_buf_append(out, LK_LIT("{"));
-  for (uint32_t i = 0; i < f->count; i++) {
-    slot s = slot_of(f->shown[i]);
+  for (uint32_t i = 0; i < count; i++) {
+    slot s = slot_of(shown[i]);
     put_meta(&all, &s);
   }
   lk_err err = end_metas(&all);
@@ -953,7 +954,7 @@ static lk_err prepare_flush(flush *f, lk_presence *self) {
   if (err != LK_OK) return err;
   if (f->joins.count + f->leaves.count > 0) self->text_is_fresh = false;
   if (self->waiting_count == 0) return LK_OK;
-  if (!self->text_is_fresh) err = write_state(f);
+  if (!self->text_is_fresh) err = write_state(self, f->shown, f->count);
   return err == LK_OK ? reserve_joiners(self) : err;
 }
 
@@ -984,6 +985,15 @@ lk_err lk_presence_tick(lk_presence *self, uint64_t now_ms, lk_presence_flush *o
   if (err == LK_OK) err = run_flush(self, now_ms, out);
   if (err != LK_OK) self->deadline_ms = after(now_ms, self->window_ms);
   return err;
+}
+
+lk_err lk_presence_told(lk_presence *self, lk_slice *state) {
+  lk_err err = LK_OK;
+  if (!self->text_is_fresh) err = write_state(self, self->shown, self->shown_count);
+  if (err != LK_OK) return err;
+  self->text_is_fresh = true;
+  *state = lk_buf_slice(&self->text);
+  return LK_OK;
 }
 
 /* ---- other nodes ---- */

@@ -169,6 +169,10 @@ typedef struct lk_presence_flush {
  * buffer may hold): the window goes on until a new deadline, |out| is empty, nothing is lost. */
 lk_err lk_presence_tick(lk_presence *self, uint64_t now_ms, lk_presence_flush *out) LK_MUST_USE;
 
+/* What was told at the last flush, as a presence_state: it lives until the next tick. For who is told of that later than the others
+ * (channel/presence_diffs.h). LK_ERR_NOMEM, LK_ERR_LIMIT. */
+lk_err lk_presence_told(lk_presence *self, lk_slice *state) LK_MUST_USE;
+
 /* ---- other nodes ---- */
 
 /* Appends a delta with what this node has changed since the last call (and perhaps more); LK_ERR_END where there is

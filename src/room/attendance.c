@@ -417,13 +417,12 @@ uint64_t lk_attendance_deadline(const lk_attendance *self) {
   return state->bridge == NULL ? deadline : lk_min_u64(deadline, state->bridge->fresh_at_ms);
 }
 
-lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_slice *diff, lk_slice *state) {
-  lk_presence_flush flush = { 0 };
-  *diff = *state = LK_SLICE_EMPTY;
-  if (self->state == NULL) return LK_OK;
-  lk_err err = lk_presence_tick(&self->state->presence, now_ms, &flush);
-  if (err != LK_OK) return err;
-  *diff = flush.diff;
-  *state = flush.state;
-  return LK_OK;
+lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_presence_flush *out) {
+  *out = (lk_presence_flush){ 0 };
+  return self->state == NULL ? LK_OK : lk_presence_tick(&self->state->presence, now_ms, out);
+}
+
+lk_err lk_attendance_told(lk_attendance *self, lk_slice *state) {
+  *state = LK_LIT("{}");
+  return self->state == NULL ? LK_OK : lk_presence_told(&self->state->presence, state);
 }

@@ -90,9 +90,10 @@ bool lk_attendance_shown_by(const lk_attendance *self, uint64_t member, lk_slice
 /* When lk_attendance_tick() or _take_fresh() has something; LK_PRESENCE_NEVER. */
 uint64_t lk_attendance_deadline(const lk_attendance *self);
 
-/* |*diff| is for those who have had a state, |*state| for those who wait for one; empty: nothing. Both live until the
- * next call. LK_ERR_NOMEM: later. */
-lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_slice *diff,
-                          lk_slice *state) LK_MUST_USE;
+/* A window has ended: |out| as of lk_presence_tick(), of which it has the errors, too. */
+lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_presence_flush *out) LK_MUST_USE;
+
+/* What all have been told together: see lk_presence_told(). */
+lk_err lk_attendance_told(lk_attendance *self, lk_slice *state) LK_MUST_USE;
 
 #endif

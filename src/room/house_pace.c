@@ -7,7 +7,8 @@
  * Merged messages go to their authors, too: what they said is in them. A kind that renders nothing has minimal clients
  * served like constrained ones. While nobody is slow there is none of this.
  *
- * The edge knows who is served how, and is told by which profiles a message is for. */
+ * The edge knows who is served how, and is told by which profiles a message is for. Presence has merging, and a pace, of its own:
+ * house_presence.c. */
 #include "room/house_parts.h"
 
 #define PACE_BYTES_MAX ((size_t)1 << 16) /* gathered beyond it is sent at once */
@@ -20,13 +21,6 @@ typedef struct gathered {
   uint32_t payload_len;
   bool binary;
 } gathered;
-
-struct pace {
-  uint32_t members[LK_PROFILES]; /* who is in, by profile; full ones are not counted */
-  lk_buf waiting;                /* gathered */
-  entry_timer gather;
-  entry_timer render;
-};
 
 static lk_profile_set constrained_set(const entry *e) {
   lk_profile_set set = lk_profile_only(LK_PROFILE_CONSTRAINED);
@@ -64,9 +58,9 @@ static lk_err make_pace(entry *e) {
   if (e->pace != NULL) return LK_OK;
   e->pace = lk_alloc_bytes(e->house->env->alloc, sizeof *e->pace);
   if (e->pace == NULL) return LK_ERR_NOMEM;
-  *e->pace = (struct pace){ .gather = { LK_HEAP_ITEM_INIT, e },
-                            .render = { LK_HEAP_ITEM_INIT, e } };
+  *e->pace = (pace){ .gather = { LK_HEAP_ITEM_INIT, e }, .render = { LK_HEAP_ITEM_INIT, e } };
   lk_buf_init(&e->pace->waiting, e->house->env->alloc, SIZE_MAX / 4);
+  lk_house_init_presence(e);
   return LK_OK;
 }
 
@@ -74,6 +68,7 @@ void lk_house_free_pace(entry *e) {
   if (e->pace == NULL) return;
   lk_house_stop_timer(e->house, &e->pace->gather);
   lk_house_stop_timer(e->house, &e->pace->render);
+  for (int i = 0; i < LK_PROFILES; i++) lk_house_forget_presence(e, (lk_profile)i);
   lk_buf_deinit(&e->pace->waiting);
   lk_free_bytes(e->house->env->alloc, e->pace, sizeof *e->pace);
   e->pace = NULL;
@@ -87,11 +82,11 @@ void lk_house_enter_pace(member *m) {
 }
 
 void lk_house_leave_pace(member *m) {
-  struct pace *pace = m->entry->pace;
-  if (m->profile == LK_PROFILE_FULL || m->is_skipped || pace == NULL) return;
-  pace->members[m->profile]--;
+  pace *its = m->entry->pace;
+  if (m->profile == LK_PROFILE_FULL || m->is_skipped || its == NULL) return;
+  if (--its->members[m->profile] == 0) lk_house_forget_presence(m->entry, (lk_profile)m->profile);
   for (int i = 0; i < LK_PROFILES; i++) {
-    if (pace->members[i] > 0) return;
+    if (its->members[i] > 0) return;
   }
   lk_house_free_pace(m->entry);
 }
@@ -228,7 +223,9 @@ void lk_house_note_pace(entry *e, const lk_room_effect *effect) {
 }
 
 bool lk_house_tick_pace(entry *e, const entry_timer *timer) {
-  if (e->pace == NULL || (timer != &e->pace->gather && timer != &e->pace->render)) return false;
+  if (e->pace == NULL) return false;
+  if (lk_house_tick_presence(e, timer)) return true;
+  if (timer != &e->pace->gather && timer != &e->pace->render) return false;
   if (timer == &e->pace->gather) flush(e);
   else lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_RENDER });
   return true;
@@ -276,6 +273,7 @@ void lk_house_flush_pace(entry *e) {
 void lk_house_set_pace(member *m, lk_profile profile) {
   entry *e = m->entry;
   lk_house_flush_pace(e);
+  lk_house_flush_presence(e, m->number);
   lk_house_leave_pace(m);
   m->profile = (uint8_t)profile;
   lk_house_enter_pace(m);

@@ -171,6 +171,23 @@ struct entry {
   uint32_t edge_members[]; /* for each edge how many members; behind them the topic */
 };
 
+/* What those of one profile are still to be told of presence: see house_presence.c. */
+typedef struct later {
+  entry_timer timer;
+  lk_buf diffs;    /* length, 4 bytes, and presence_diff, one behind the other */
+  uint64_t due_ms; /* not before that */
+  bool owes_state; /* and somebody among them waits for a state */
+} later;
+
+/* Members that are not served at once: see house_pace.c. */
+typedef struct pace {
+  uint32_t members[LK_PROFILES]; /* who is in, by profile; full ones are not counted */
+  lk_buf waiting;                /* gathered */
+  entry_timer gather;
+  entry_timer render;
+  later presence[LK_PROFILES]; /* of slow ones */
+} pace;
+
 typedef enum journal_state {
   JOURNAL_OPENING,
   JOURNAL_OPEN,
@@ -518,6 +535,14 @@ void lk_house_change_attendance(entry *e, uint64_t number, uint64_t request, lk_
                                 lk_slice payload);
 /* That, told to the client; until the next record or snapshot. */
 lk_slice lk_house_presence_refusal(lk_house *self, lk_err why);
+/* Of a pace that was just made. */
+void lk_house_init_presence(entry *e);
+/* |number| is to have another profile. */
+void lk_house_flush_presence(entry *e, uint64_t number);
+/* Nobody is there of |profile| any more. There is a pace. */
+void lk_house_forget_presence(entry *e, lk_profile profile);
+/* False for the timers of others. There is a pace. */
+bool lk_house_tick_presence(entry *e, const entry_timer *timer);
 
 /* ---- house_space.c ---- */
 

@@ -5,14 +5,19 @@
  * A line is one of
  *   ["state",client,{...}]   a presence_state for a client that joined
  *   ["diff",[client,..],{..}]  a presence_diff and who gets it
- *   ["check",[client,..],{..}]  what all of them must show now: a fresh state */
+ *   ["check",[client,..],{..}]  what all of them must show now: a fresh state
+ *   ["all",null,{..}]        each presence_diff from the beginning on
+ *   ["late",null,{..}]       some of those as one, for a client that hears of them now and then */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/prng.h"
 #include "channel/presence.h"
+#include "channel/presence_diffs.h"
 
 #define MEMBERS 10
+#define GATHERED_MAX 12
 
 static void *resize(void *ctx, void *ptr, size_t old_size, size_t new_size) {
   (void)ctx;
@@ -34,6 +39,8 @@ typedef struct play {
   uint64_t now, next_id;
   uint64_t ids[MEMBERS]; /* 0: not here */
   bool synced[MEMBERS];
+  lk_slice gathered[GATHERED_MAX]; /* owned */
+  size_t gathered_count;
 } play;
 
 static uint32_t below(play *self, uint32_t bound) {
@@ -82,6 +89,27 @@ static void list_synced(const play *self, char *out, size_t cap) {
   (void)snprintf(out + len, cap - len, "]");
 }
 
+/* |diff| is one that all hear of. */
+static void gather(play *self, lk_slice diff) {
+  uint8_t *copy = malloc(diff.len);
+  if (copy == NULL) exit(1);
+  memcpy(copy, diff.ptr, diff.len);
+  self->gathered[self->gathered_count++] = lk_slice_of(copy, diff.len);
+  print_line("all", "null", diff);
+}
+
+static void tell_late(play *self) {
+  static const uint64_t seed[2] = { 5, 6 };
+  lk_buf merged;
+  if (self->gathered_count < GATHERED_MAX && below(self, 4) > 0) return;
+  lk_buf_init(&merged, self->p.env->alloc, SIZE_MAX / 4);
+  need(lk_presence_diffs_merge(self->p.env, seed, self->gathered, self->gathered_count, &merged));
+  print_line("late", "null", merged.len > 0 ? lk_buf_slice(&merged) : LK_LIT("null"));
+  lk_buf_deinit(&merged);
+  while (self->gathered_count > 0)
+    free((void *)(uintptr_t)self->gathered[--self->gathered_count].ptr);
+}
+
 static void flush(play *self) {
   char who[400];
   lk_presence_flush f;
@@ -89,7 +117,10 @@ static void flush(play *self) {
     self->now = lk_presence_deadline(&self->p);
   need(lk_presence_tick(&self->p, self->now, &f));
   list_synced(self, who, sizeof who);
-  if (f.diff.len > 0) print_line("diff", who, f.diff);
+  if (f.diff.len > 0) {
+    print_line("diff", who, f.diff);
+    gather(self, f.diff);
+  }
   for (uint32_t k = 0; k < f.joiner_count; k++) {
     for (uint32_t i = 0; i < MEMBERS; i++) {
       if (self->ids[i] == f.joiners[k]) self->synced[i] = true;
@@ -125,7 +156,9 @@ int main(int argc, char **argv) {
     for (uint32_t i = below(&self, 6); i > 0; i--) change(&self);
     flush(&self);
     check(&self);
+    tell_late(&self);
   }
+  while (self.gathered_count > 0) tell_late(&self);
   lk_presence_deinit(&self.p);
   return 0;
 }

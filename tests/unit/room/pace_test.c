@@ -2,10 +2,12 @@
 #include "room/house.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "channel/profile.h"
 #include "codec/base64.h"
 #include "codec/json_reader.h"
+#include "harness/faulty.h"
 #include "laniakea/crdt.h"
 #include "laniakea/doc.h"
 #include "unit/room/house_world.h"
@@ -26,8 +28,8 @@ static void say(world *w, lk_bus_message m) {
   edge_says(w->house, &m, w->now_ms);
 }
 
-static void init(world *w) {
-  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL),
+static void init_with(world *w, const lk_alloc *alloc) {
+  *w = (world){ .env = LK_ENV_INIT(alloc, NULL),
                 .limits = lk_limits_default(),
                 .policy = LK_ROOM_POLICY_PRESET };
   lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
@@ -42,6 +44,8 @@ static void init(world *w) {
   say(w, (lk_bus_message){ .kind = LK_BUS_HELLO, .generation = 5, .answers = 9 });
   lk_house_step(w->house, 0);
 }
+
+static void init(world *w) { init_with(w, test_alloc()); }
 
 static void deinit(world *w) {
   lk_house_close(w->house);
@@ -472,4 +476,291 @@ TEST(what_is_gathered_is_bounded) {
   CHECK_U64(count_of(&h, "move", 6), 3); /* before its time */
   forget(&h);
   deinit(&w);
+}
+
+/* ---- presence ---- */
+
+#define SHOWN(key, more) "{\"presence\":{\"key\":\"" key "\",\"meta\":{}}" more "}"
+#define HEARS(more) "{\"presence\":{}" more "}"
+#define IS_CONSTRAINED ",\"has_workers\":true,\"memory_mb\":1024"
+#define IS_MINIMAL ",\"has_workers\":false"
+
+/* Whether the message at |i| is |event| of presence for those of |profile|. */
+static bool is_told(const heard *h, uint32_t i, const char *event, lk_profile profile) {
+  const lk_bus_message *m = &h->at[i];
+  return m->kind == LK_BUS_BROADCAST && m->profiles == lk_profile_only(profile) &&
+         lk_slice_equal(m->event, lk_slice_cstr(event));
+}
+
+/* The place of the first one, or h->count. */
+static uint32_t place_of(const heard *h, const char *event, lk_profile profile) {
+  uint32_t i = 0;
+  while (i < h->count && !is_told(h, i, event, profile)) i++;
+  return i;
+}
+
+static bool is_heard(const heard *h, const char *event, lk_profile profile) {
+  return place_of(h, event, profile) < h->count;
+}
+
+static void update_presence(world *w, uint32_t n, const char *key, int number) {
+  char payload[100];
+  (void)snprintf(payload, sizeof payload, "{\"key\":\"%s\",\"meta\":{\"n\":%d}}", key, number);
+  tell(w, n, "presence.update", lk_slice_cstr(payload), false);
+}
+
+/* Lets |ms| pass, and counts the diffs for each profile; |gap| is the least time between two of them. */
+static void count_diffs(world *w, uint64_t ms, uint32_t count[LK_PROFILES],
+                        uint64_t gap[LK_PROFILES]) {
+  uint64_t last[LK_PROFILES] = { 0 };
+  int number = 0;
+  for (int p = 0; p < LK_PROFILES; p++) {
+    count[p] = 0;
+    gap[p] = UINT64_MAX;
+  }
+  for (uint64_t end = w->now_ms + ms; w->now_ms < end; w->now_ms += 10) {
+    heard h;
+    if (w->now_ms % 20 == 0 && w->now_ms + 200 < end) update_presence(w, 1, "ada", number++);
+    hear(w, &h);
+    for (int p = 0; p < LK_PROFILES; p++) {
+      if (!is_heard(&h, "presence_diff", (lk_profile)p)) continue;
+      if (count[p]++ > 0) gap[p] = lk_min_u64(gap[p], w->now_ms - last[p]);
+      last[p] = w->now_ms;
+    }
+    forget(&h);
+  }
+}
+
+/* Goal: who shows itself is told to each as often as it is served, from its state on. */
+TEST(presence_is_told_at_the_pace_of_each_profile) {
+  world w;
+  heard h;
+  uint32_t count[LK_PROFILES];
+  uint64_t gap[LK_PROFILES];
+  init(&w);
+  w.now_ms = 1000;
+  join(&w, 1, "relay:a", SHOWN("ada", ""));
+  join(&w, 2, "relay:a", HEARS(IS_CONSTRAINED));
+  join(&w, 3, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1050;
+  hear(&w, &h);
+  for (int p = 0; p < LK_PROFILES; p++) { /* nobody waits longer for its first state */
+    CHECK(is_heard(&h, "presence_state", (lk_profile)p));
+    CHECK(place_of(&h, "presence_diff", (lk_profile)p) <
+          place_of(&h, "presence_state", (lk_profile)p));
+  }
+  forget(&h);
+  w.now_ms = 4000;
+  count_diffs(&w, 3000, count, gap);
+  CHECK_U64(gap[LK_PROFILE_CONSTRAINED], LK_PROFILE_CONSTRAINED_MS);
+  CHECK_U64(gap[LK_PROFILE_MINIMAL], LK_PROFILE_MINIMAL_MS);
+  CHECK(count[LK_PROFILE_FULL] > 40);
+  CHECK(count[LK_PROFILE_CONSTRAINED] > 20 && count[LK_PROFILE_CONSTRAINED] <= 30);
+  CHECK_U64(count[LK_PROFILE_MINIMAL], 3);
+  deinit(&w);
+}
+
+/* The value of phx_ref of the only meta in |side| of a diff. */
+static lk_slice ref_in(lk_slice diff, const char *side, const char *name) {
+  lk_slice rest = lk_slice_skip(diff, lk_slice_find(diff, lk_slice_cstr(side)));
+  size_t at = lk_slice_find(rest, lk_slice_cstr(name));
+  return at == LK_SLICE_NONE ? LK_SLICE_EMPTY
+                             : lk_slice_first(lk_slice_skip(rest, at + strlen(name) + 3), 6);
+}
+
+TEST(what_changed_of_presence_meanwhile_is_one_diff) {
+  world w;
+  heard h;
+  uint8_t first[6];
+  init(&w);
+  w.now_ms = 1000;
+  join(&w, 1, "relay:a", SHOWN("ada", ""));
+  join(&w, 2, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1050;
+  hear(&w, &h);
+  const lk_bus_message *m = &h.at[place_of(&h, "presence_state", LK_PROFILE_MINIMAL)];
+  memcpy(first, ref_in(m->payload, "ada", "phx_ref").ptr, sizeof first);
+  forget(&h);
+  for (int i = 1; i <= 3; i++) { /* and somebody comes and goes */
+    update_presence(&w, 1, "ada", i);
+    if (i == 1) join(&w, 4, "relay:a", SHOWN("eve", ""));
+    if (i == 2) say(&w, (lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member_of(4) });
+    w.now_ms += 100;
+    hear(&w, &h);
+    CHECK(is_heard(&h, "presence_diff", LK_PROFILE_FULL));
+    CHECK(!is_heard(&h, "presence_diff", LK_PROFILE_MINIMAL));
+    forget(&h);
+  }
+  w.now_ms = 2049;
+  hear(&w, &h);
+  CHECK_U64(h.count, 0);
+  forget(&h);
+  CHECK_U64(lk_house_deadline(w.house), 2050);
+  w.now_ms = 2050;
+  hear(&w, &h);
+  CHECK_U64(h.count, 1);
+  lk_slice diff = h.at[place_of(&h, "presence_diff", LK_PROFILE_MINIMAL)].payload;
+  CHECK(lk_slice_starts_with(diff, LK_LIT("{\"joins\":{\"ada\":{\"metas\":[{\"n\":3,\"phx_ref\"")));
+  CHECK_SLICE(ref_in(diff, "joins", "phx_ref_prev"), lk_slice_of(first, sizeof first));
+  CHECK_SLICE(ref_in(diff, "leaves", "phx_ref"), lk_slice_of(first, sizeof first));
+  CHECK(lk_slice_find(diff, LK_LIT("eve")) == LK_SLICE_NONE);
+  forget(&h);
+  deinit(&w);
+}
+
+/* Goal: who is told of all by a state is not told of a part of it again. */
+TEST(a_state_comes_behind_the_diffs_that_it_says) {
+  world w;
+  heard h;
+  init(&w);
+  w.now_ms = 1000;
+  join(&w, 1, "relay:a", SHOWN("ada", ""));
+  join(&w, 2, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1050;
+  hear(&w, &h);
+  forget(&h);
+  update_presence(&w, 1, "ada", 1);
+  join(&w, 3, "relay:a", HEARS(IS_MINIMAL));
+  join(&w, 4, "relay:a", HEARS(""));
+  w.now_ms = 1100;
+  hear(&w, &h);
+  CHECK(is_heard(&h, "presence_state", LK_PROFILE_FULL));
+  CHECK(!is_heard(&h, "presence_state", LK_PROFILE_MINIMAL));
+  forget(&h);
+  update_presence(&w, 1, "ada", 2);
+  w.now_ms = 2050;
+  hear(&w, &h);
+  uint32_t state_at = place_of(&h, "presence_state", LK_PROFILE_MINIMAL);
+  CHECK(state_at == h.count - 1 && is_told(&h, state_at - 1, "presence_diff", LK_PROFILE_MINIMAL));
+  CHECK(lk_slice_find(h.at[state_at].payload, LK_LIT("\"n\":2")) != LK_SLICE_NONE);
+  forget(&h);
+  deinit(&w);
+}
+
+/* Goal: neither is anything missed that others of the old profile were told, nor told twice by those of the new one. */
+TEST(who_is_served_in_another_way_is_told_first_what_waits) {
+  world w;
+  heard h;
+  init(&w);
+  w.now_ms = 1000;
+  join(&w, 1, "relay:a", SHOWN("ada", ""));
+  join(&w, 2, "relay:a", HEARS(""));
+  join(&w, 3, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1050;
+  hear(&w, &h);
+  forget(&h);
+  update_presence(&w, 1, "ada", 1);
+  join(&w, 4, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1100;
+  hear(&w, &h);
+  CHECK(!is_heard(&h, "presence_diff", LK_PROFILE_MINIMAL));
+  forget(&h);
+  tell(&w, 2, "capabilities", LK_LIT("{\"has_workers\":false}"), false);
+  hear(&w, &h);
+  CHECK_U64(h.count, 3);
+  CHECK(is_told(&h, 0, "presence_diff", LK_PROFILE_MINIMAL));
+  CHECK(is_told(&h, 1, "presence_state", LK_PROFILE_MINIMAL));
+  CHECK_U64(h.at[2].kind, LK_BUS_REPLY);
+  forget(&h);
+  update_presence(&w, 1, "ada", 2);
+  w.now_ms = 1150;
+  hear(&w, &h);
+  forget(&h);
+  say_lag(&w, 1, LK_BUS_SLOW);
+  hear(&w, &h);
+  CHECK(h.count == 2 && is_told(&h, 0, "presence_diff", LK_PROFILE_MINIMAL));
+  CHECK_U64(h.at[1].kind, LK_BUS_LAG);
+  forget(&h);
+  /* Nobody is left of it: what waits is forgotten. */
+  update_presence(&w, 1, "ada", 3);
+  w.now_ms = 1200;
+  hear(&w, &h);
+  forget(&h);
+  for (uint32_t n = 2; n <= 4; n++)
+    say(&w, (lk_bus_message){ .kind = LK_BUS_LEAVE, .member = member_of(n) });
+  w.now_ms = 9000;
+  hear(&w, &h);
+  CHECK(!is_heard(&h, "presence_diff", LK_PROFILE_MINIMAL));
+  forget(&h);
+  deinit(&w);
+}
+
+TEST(what_waits_of_presence_is_bounded) {
+  static char meta[4001];
+  world w;
+  heard h;
+  char payload[4100];
+  init(&w);
+  memset(meta, 'x', sizeof meta - 1);
+  w.now_ms = 1000;
+  join(&w, 1, "relay:a", SHOWN("ada", ""));
+  join(&w, 2, "relay:a", HEARS(IS_MINIMAL));
+  w.now_ms = 1050;
+  hear(&w, &h);
+  forget(&h);
+  for (uint32_t n = 10; n < 50; n++) {
+    join(&w, n, "relay:a", "{}");
+    forget_said(w.house);
+  }
+  uint32_t told = 0;
+  for (int turn = 0; turn < 3;
+       turn++) { /* 40 of 4 KB, and the same as leaves from the second turn on */
+    for (uint32_t n = 10; n < 50; n++) {
+      (void)snprintf(payload, sizeof payload, "{\"key\":\"k\",\"meta\":{\"%d\":\"%s\"}}", turn,
+                     meta);
+      tell(&w, n, turn == 0 ? "presence.track" : "presence.update", lk_slice_cstr(payload), false);
+      hear(&w, &h);
+      forget(&h);
+    }
+    w.now_ms = turn == 0 ? 1200 : turn == 1 ? 1500 : 1950;
+    hear(&w, &h);
+    told += is_heard(&h, "presence_diff", LK_PROFILE_MINIMAL);
+    forget(&h);
+  }
+  CHECK_U64(told, 2);
+  deinit(&w);
+}
+
+/* Goal: what memory is out for is told at once, one by one, or later, and never not at all.
+ * Method: two changes while allocations fail, and then one more; the last thing that is told names the last of them, and what
+ * came is told in order. An edge that could not be told anything begins again: of it nothing is asked. */
+TEST(presence_is_told_to_slow_members_where_memory_was_out) {
+  FAULT_LOOP(faults, test_alloc()) {
+    world w;
+    heard h;
+    int last = 0;
+    uint64_t failing = faults.fail_at;
+    faults.fail_at = 0;
+    init_with(&w, faulty_alloc(&faults));
+    w.now_ms = 1000;
+    join(&w, 1, "relay:a", SHOWN("ada", ""));
+    join(&w, 2, "relay:a", HEARS(IS_CONSTRAINED));
+    w.now_ms = 1050;
+    hear(&w, &h);
+    forget(&h);
+    faults.fail_at = failing;
+    faults.seen = 0;
+    for (int i = 1; i <= 4; i++) {
+      if (i == 3) join(&w, 3, "relay:a", HEARS(IS_CONSTRAINED));
+      if (i == 4) faults.fail_at = 0;
+      update_presence(&w, 1, "ada", i);
+      for (int step = 0; step < (i == 4 ? 30 : 1); step++) {
+        w.now_ms += 51;
+        hear(&w, &h);
+        if (find(&h, LK_BUS_HELLO) != NULL) last = 4;
+        for (uint32_t k = 0; k < h.count; k++) {
+          if (!is_told(&h, k, "presence_diff", LK_PROFILE_CONSTRAINED)) continue;
+          size_t at = lk_slice_find(h.at[k].payload, LK_LIT("\"n\":"));
+          int number = h.at[k].payload.ptr[at + 4] - '0';
+          CHECK(number > last || last == 4);
+          last = number > last ? number : last;
+        }
+        forget(&h);
+      }
+    }
+    CHECK_U64(last, 4);
+    faults.fail_at = failing; /* the loop goes on from there */
+    deinit(&w);
+  }
+  CHECK_COVERED(house_presence_without_memory);
 }
