@@ -63,6 +63,7 @@ struct tracked {
 typedef struct record {
   tracked *first;
   uint32_t count;
+  bool hears; /* and does not only show itself */
   bool waits; /* for a state */
   bool left;  /* what it tracks is still to be removed */
 } record;
@@ -354,6 +355,8 @@ lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) {
   bool is_new;
   lk_err err = need_member(self, member, &r, &is_new);
   if (err != LK_OK) return err;
+  if (!r->hears) self->hearer_count++;
+  r->hears = true;
   wait_for_state(self, r, now_ms);
   return LK_OK;
 }
@@ -390,8 +393,9 @@ static lk_err remove_tracked(lk_presence *self, uint64_t member, record *r) {
 void lk_presence_leave(lk_presence *self, uint64_t member, uint64_t now_ms) {
   record *r = find_member(self, member);
   if (r == NULL || r->left) return;
+  if (r->hears) self->hearer_count--;
   if (r->waits) self->waiting_count--;
-  r->waits = false;
+  r->hears = r->waits = false;
   if (r->first != NULL) open_window(self, now_ms);
   if (remove_tracked(self, member, r) == LK_OK) {
     forget_member(self, member);
@@ -718,6 +722,7 @@ lk_err lk_presence_untrack(lk_presence *self, uint64_t member, lk_slice key, uin
   *at = t->next;
   free_tracked(self, t);
   r->count--;
+  if (r->count == 0 && !r->hears) forget_member(self, member);
   open_window(self, now_ms);
   return LK_OK;
 }

@@ -64,7 +64,8 @@ typedef struct lk_presence {
   uint64_t *joiners;         /* of the last flush */
   uint32_t shown_count, shown_cap;
   uint32_t joiner_count, joiner_cap;
-  uint32_t waiting_count; /* members that wait for a state */
+  uint32_t hearer_count;  /* members that receive presence */
+  uint32_t waiting_count; /* of those, who wait for a state */
   uint32_t ref_next;
   uint32_t window_ms, window_min_ms, window_max_ms;
   uint64_t flush_count;
@@ -147,6 +148,9 @@ bool lk_presence_first_of(const lk_presence *self, uint64_t member, lk_slice *ke
 
 /* The members of this node, in the order in which they came: |*cursor| 0 at first; false at the end. */
 bool lk_presence_next_member(const lk_presence *self, uint32_t *cursor, uint64_t *member);
+
+/* Whether any member of this node receives presence. */
+static inline bool lk_presence_is_heard(const lk_presence *self) { return self->hearer_count > 0; }
 
 /* True where nobody of this node is here, and nobody of another one is shown: the object may go. */
 bool lk_presence_is_empty(const lk_presence *self);

@@ -92,7 +92,7 @@ typedef struct lk_attendance_state {
   lk_presence presence;
   lk_arena scratch;
   bridge *bridge; /* NULL where rooms know nothing, and want to know nothing */
-  bool has_begun; /* the room knows that somebody has asked */
+  bool is_heard;  /* as the room was told */
 } attendance_state;
 
 static lk_err make(lk_attendance *self, const lk_attendance_context *context) {
@@ -222,11 +222,6 @@ bool lk_attendance_shown_by(const lk_attendance *self, uint64_t member, lk_slice
 
 /* ---- what the room knows ---- */
 
-bool lk_attendance_begins(lk_attendance *self) {
-  if (self->state == NULL || self->state->has_begun) return false;
-  return self->state->has_begun = true;
-}
-
 static lk_err read_who(attendance_state *state, const lk_limits *limits, lk_slice who,
                        lk_presence_field fields[2]) {
   lk_json_member members[2] = { { .name = LK_LIT("user") }, { .name = LK_LIT("cursor") } };
@@ -316,7 +311,7 @@ void lk_attendance_show(lk_attendance *self, const lk_attendance_context *contex
   uint8_t bytes[8];
   void *value;
   bool is_new;
-  if (state == NULL) return;
+  if (state == NULL || !state->is_heard) return;
   if (who.len == 0) {
     unknow(state, context, member);
     return;
@@ -328,6 +323,25 @@ void lk_attendance_show(lk_attendance *self, const lk_attendance_context *contex
   if (!is_new && lk_slice_equal(lk_slice_of(b->bytes + b->key_len, b->who_len), who)) return;
   if (set_bridged(state, b, key, who)) show_bridged(state, context, member, b);
   else if (is_new) (void)lk_map_remove(&all->known, key_of(member, bytes));
+}
+
+/* The fields are taken back one by one: those of members who show themselves, and hear nothing, stay without them. */
+static void unknow_all(attendance_state *state, const lk_attendance_context *context) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  if (state->bridge == NULL) return;
+  while (lk_map_next(&state->bridge->known, &cursor, &key, &value))
+    unknow(state, context, lk_load_le64(key.ptr));
+}
+
+bool lk_attendance_turns(lk_attendance *self, const lk_attendance_context *context,
+                         bool *is_heard) {
+  attendance_state *state = self->state;
+  if (state == NULL || state->is_heard == lk_presence_is_heard(&state->presence)) return false;
+  state->is_heard = *is_heard = !state->is_heard;
+  if (!state->is_heard) unknow_all(state, context);
+  return true;
 }
 
 /* ---- what members want ---- */
@@ -413,6 +427,7 @@ lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *co
 uint64_t lk_attendance_deadline(const lk_attendance *self) {
   const attendance_state *state = self->state;
   if (state == NULL) return LK_PRESENCE_NEVER;
+  if (state->is_heard && !lk_presence_is_heard(&state->presence)) return 0;
   uint64_t deadline = lk_presence_deadline(&state->presence);
   return state->bridge == NULL ? deadline : lk_min_u64(deadline, state->bridge->fresh_at_ms);
 }
@@ -420,6 +435,12 @@ uint64_t lk_attendance_deadline(const lk_attendance *self) {
 lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_presence_flush *out) {
   *out = (lk_presence_flush){ 0 };
   return self->state == NULL ? LK_OK : lk_presence_tick(&self->state->presence, now_ms, out);
+}
+
+void lk_attendance_rest(lk_attendance *self) {
+  const attendance_state *state = self->state;
+  if (state != NULL && !state->is_heard && lk_presence_is_empty(&state->presence))
+    lk_attendance_deinit(self);
 }
 
 lk_err lk_attendance_told(lk_attendance *self, lk_slice *state) {

@@ -36,7 +36,7 @@ void lk_attendance_deinit(lk_attendance *self);
 typedef struct lk_attendance_context {
   const lk_env *env;
   const lk_limits *limits;
-  uint64_t node[2]; /* never the same for two rooms, nor for one that is opened again */
+  uint64_t node[2]; /* never the same for two rooms, openings of one, or calls */
   uint64_t entropy; /* fresh */
   uint64_t now_ms;
   bool is_watched; /* the room wants to know what members show */
@@ -63,12 +63,13 @@ lk_err lk_attendance_change(lk_attendance *self, const lk_attendance_context *co
 
 /* ---- what the room knows ---- */
 
-/* True once, when the first has asked: the room should say what it knows. */
-bool lk_attendance_begins(lk_attendance *self);
+/* Somebody hears of presence now, or nobody does any more: true once for each such turn, of which the room is to be told. While nobody
+ * hears, what the room knows is not kept: it is said anew when somebody does. */
+bool lk_attendance_turns(lk_attendance *self, const lk_attendance_context *context, bool *is_heard);
 
 /* The room knows |who| of |member|: an object whose fields `user` and `cursor` it shows from now on beside its own; those that
  * its own meta has stay as they are. Somebody who shows nothing of its own is shown by them alone, under |key|. Empty: the room
- * knows nothing any more. Nothing happens where nobody has asked for presence. What goes beyond a limit is not shown; without
+ * knows nothing any more. Nothing happens while nobody hears of presence. What goes beyond a limit is not shown; without
  * memory it is shown with the next change. */
 void lk_attendance_show(lk_attendance *self, const lk_attendance_context *context, uint64_t member,
                         lk_slice key, lk_slice who);
@@ -87,11 +88,15 @@ bool lk_attendance_shown_by(const lk_attendance *self, uint64_t member, lk_slice
 
 /* ---- what to tell ---- */
 
-/* When lk_attendance_tick() or _take_fresh() has something; LK_PRESENCE_NEVER. */
+/* When lk_attendance_turns(), _take_fresh() or _tick() has something: 0 is at once; LK_PRESENCE_NEVER. */
 uint64_t lk_attendance_deadline(const lk_attendance *self);
 
 /* A window has ended: |out| as of lk_presence_tick(), of which it has the errors, too. */
 lk_err lk_attendance_tick(lk_attendance *self, uint64_t now_ms, lk_presence_flush *out) LK_MUST_USE;
+
+/* Where nobody shows itself or hears of others, and everybody was told so, it is as small again as in the beginning. To be called when
+ * what a tick gave is not used any more. */
+void lk_attendance_rest(lk_attendance *self);
 
 /* What all have been told together: see lk_presence_told(). */
 lk_err lk_attendance_told(lk_attendance *self, lk_slice *state) LK_MUST_USE;

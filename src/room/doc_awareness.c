@@ -32,6 +32,13 @@ void lk_doc_awareness_init(lk_doc_awareness *self, const lk_alloc *alloc, const 
   lk_map_init(&self->changed, alloc, 0, UINT32_MAX / 4, seed);
 }
 
+void lk_doc_awareness_unfollow(lk_doc_awareness *self) {
+  if (self->fresh == NULL) return;
+  lk_map_deinit(self->fresh);
+  lk_free_bytes(self->alloc, self->fresh, sizeof *self->fresh);
+  self->fresh = NULL;
+}
+
 static void forget_states(lk_doc_awareness *self) {
   if (self->states == NULL) return;
   lk_awareness_deinit(self->states);
@@ -49,10 +56,7 @@ void lk_doc_awareness_deinit(lk_doc_awareness *self) {
     const clients *c = value;
     lk_free_array(self->alloc, c->ids, c->cap, sizeof *c->ids);
   }
-  if (self->fresh != NULL) {
-    lk_map_deinit(self->fresh);
-    lk_free_bytes(self->alloc, self->fresh, sizeof *self->fresh);
-  }
+  lk_doc_awareness_unfollow(self);
   if (self->stand_ins != NULL) {
     lk_doc_stand_ins_deinit(self->stand_ins);
     lk_free_bytes(self->alloc, self->stand_ins, sizeof *self->stand_ins);

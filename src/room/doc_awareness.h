@@ -64,6 +64,9 @@ bool lk_doc_awareness_own(const lk_doc_awareness *self, uint64_t member, uint64_
 /* From now on members are noted whose own clients show something else; first all of them. LK_ERR_NOMEM. */
 lk_err lk_doc_awareness_follow(lk_doc_awareness *self) LK_MUST_USE;
 
+/* Nobody asks for them any more. */
+void lk_doc_awareness_unfollow(lk_doc_awareness *self);
+
 /* Takes one of those; |*cursor| is 0 at first, and of no use when anything else was called. False where there is none. */
 bool lk_doc_awareness_take_fresh(lk_doc_awareness *self, uint32_t *cursor, uint64_t *member);
 

@@ -1,6 +1,6 @@
 /* room/doc_shown.c -- what members show each other: doc_awareness.h, said and heard; and presence, which the house has.
  *
- *   awareness ──SHOW──> presence      of members who have spoken for a client, once somebody looks at presence (LOOK)
+ *   awareness ──SHOW──> presence      of members who have spoken for a client, while somebody looks at presence (LOOK)
  *   presence ──SEEN──> awareness      of the others, as stand-ins, while somebody is there who hears of awareness (WATCH)
  *
  * So nothing is done for rooms whose members all speak of themselves in one way, and nobody is told twice of the same: a member
@@ -123,8 +123,12 @@ lk_err lk_doc_room_take_awareness(lk_room *self, const lk_room_input *input, lk_
 /* ---- presence has something to say ---- */
 
 lk_err lk_doc_room_on_look(lk_room *self, const lk_room_input *input) {
-  self->is_looked_at = true;
+  self->is_looked_at = input->ok;
   if (self->awareness == NULL) return LK_OK;
+  if (!input->ok) {
+    lk_doc_awareness_unfollow(self->awareness);
+    return LK_OK;
+  }
   lk_err err = lk_doc_awareness_follow(self->awareness);
   return err == LK_OK ? lk_doc_room_tell_awareness(self, input->now_ms) : err;
 }

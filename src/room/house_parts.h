@@ -285,6 +285,7 @@ struct lk_house {
   uint32_t edges_count;
   uint64_t busy_count;
   uint64_t entries_made;
+  uint64_t presence_calls; /* each has a number of its own */
   lk_slice joining; /* the payload of the join that is being answered */
   uint64_t now_ms;
   uint64_t wall_ms; /* the date at |wall_at_ms|; 0: not known */

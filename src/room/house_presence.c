@@ -19,22 +19,31 @@ static lk_attendance_context attendance_context(entry *e) {
   lk_house *house = e->house;
   return (lk_attendance_context){ .env = house->env,
                                   .limits = house->limits,
-                                  .node = { house->generation, e->number },
+                                  .node = { house->generation, ++house->presence_calls },
                                   .entropy = lk_prng_u64(&house->ids),
                                   .now_ms = house->now_ms,
                                   .is_watched = e->is_watched };
 }
 
-/* What changed is told when the window ends. Without memory for the timer it is told with a later change. */
+static void stop_watching(entry *e) {
+  lk_house_stop_timer(e->house, e->presence);
+  if (e->attendance.state != NULL) return;
+  lk_free_bytes(e->house->env->alloc, e->presence, sizeof *e->presence);
+  e->presence = NULL;
+}
+
+/* What changed is told when the window ends. Without memory for the timer it is told with a later change. Where nobody is left,
+ * nothing is kept. */
 static void watch_presence(entry *e) {
   lk_heap *timers = &e->house->timers;
+  lk_attendance_rest(&e->attendance);
   uint64_t deadline = lk_attendance_deadline(&e->attendance);
   if (e->presence == NULL && deadline != LK_PRESENCE_NEVER) {
     e->presence = lk_alloc_bytes(e->house->env->alloc, sizeof *e->presence);
     if (e->presence != NULL) *e->presence = (entry_timer){ LK_HEAP_ITEM_INIT, e };
   }
   if (e->presence == NULL) return;
-  if (deadline == LK_PRESENCE_NEVER) lk_house_stop_timer(e->house, e->presence);
+  if (deadline == LK_PRESENCE_NEVER) stop_watching(e);
   else if (e->presence->item.place != LK_HEAP_OUT)
     lk_heap_move(timers, &e->presence->item, deadline);
   else (void)!lk_heap_push(timers, &e->presence->item, deadline);
@@ -223,11 +232,12 @@ static void ask_who_is_there(entry *e) {
   lk_slice key;
   void *value;
   uint32_t cursor = 0;
-  if (!e->kind->knows_people) return;
-  if (lk_attendance_begins(&e->attendance))
-    lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LOOK });
-  if (e->state != ENTRY_OPEN) return;
+  bool is_heard;
   lk_attendance_context context = attendance_context(e);
+  bool has_turned = lk_attendance_turns(&e->attendance, &context, &is_heard);
+  if (!e->kind->knows_people) return;
+  if (has_turned) lk_house_run_room(e, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = is_heard });
+  if (e->state != ENTRY_OPEN) return;
   if (!lk_attendance_take_fresh(&e->attendance, &context, &fresh)) return;
   while (e->state == ENTRY_OPEN && lk_map_next(&fresh, &cursor, &key, &value))
     tell_seen(e, lk_load_le64(key.ptr));

@@ -36,8 +36,8 @@ typedef enum lk_room_input_kind {
   LK_ROOM_QUERY, /* member, request, event, payload, binary: like MESSAGE, from nobody who is in the room */
   LK_ROOM_LAG,      /* member: kinds that catch up: SKIP for it, in this step or a later one */
   LK_ROOM_CATCH_UP, /* member: what it missed since the SKIP, and RESUME behind that */
-  LK_ROOM_LOOK, /* kinds that know people: somebody looks at presence now: SHOW for all whom it knows, and for each of whom it knows
-                   something else, as long as it is open */
+  LK_ROOM_LOOK, /* kinds that know people; ok: somebody looks at presence now: SHOW for all whom it knows, and for each of whom it knows
+                   something else, until nobody does any more */
   LK_ROOM_SEEN, /* after WATCH; member, event, payload: what it shows in presence by itself, its key and meta; empty: nothing. For one member not twice within 100
                    ms */
   LK_ROOM_RENDER, /* kinds that render: a BROADCAST to LK_PROFILE_MINIMAL with what changed since the last one */
@@ -57,6 +57,7 @@ typedef struct lk_room_input {
   lk_slice event;
   lk_slice payload; /* JSON text, or bytes */
   bool binary;      /* |payload| is bytes */
+  bool ok;          /* LOOK */
   bool
       is_full; /* MESSAGE, QUERY: there is no space for records. What would need one is refused: REPLY, with the reason
                    "storage_full"; everything else goes on */
@@ -82,7 +83,7 @@ typedef enum lk_room_effect_kind {
   LK_ROOM_SKIP,   /* member: BROADCASTs from here on are not for it */
   LK_ROOM_RESUME, /* member: and again they are */
   /* member, event, payload: what presence shows of it beside what it shows by itself: an object, `user` and `cursor`; empty:
-   * nothing. Under the key |event|, where it shows nothing by itself. To no purpose before LOOK. */
+   * nothing. Under the key |event|, where it shows nothing by itself. To no purpose while nobody looks: see LOOK. */
   LK_ROOM_SHOW,
   LK_ROOM_WATCH, /* ok: whether it wants SEEN, first for all */
   LK_ROOM_STOP,  /* result: drop the room */

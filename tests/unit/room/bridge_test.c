@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "harness/faulty.h"
 #include "harness/test.h"
 #include "platform/memory/storage.h"
@@ -16,14 +17,17 @@ typedef struct world {
   lk_hub *hub;
   uint64_t now;
   lk_buf heard; /* all that one connection was told: see listen() */
+  const char *topic;
 } world;
 
-static void init(world *w) {
-  *w = (world){ .env = LK_ENV_INIT(test_alloc(), NULL), .limits = lk_limits_default() };
+static void init_with(world *w, const lk_alloc *alloc) {
+  *w = (world){ .env = LK_ENV_INIT(alloc, NULL), .limits = lk_limits_default(), .topic = "doc:a" };
   lk_memory_storage_init(&w->storage, test_alloc(), 1 << 24);
   lk_buf_init(&w->heard, test_alloc(), 1 << 24);
   CHECK_OK(lk_hub_open(&w->env, &w->limits, &w->storage.table, 7, &w->hub));
 }
+
+static void init(world *w) { init_with(w, test_alloc()); }
 
 static void deinit(world *w) {
   lk_hub_close(w->hub);
@@ -33,7 +37,7 @@ static void deinit(world *w) {
 
 static void tell(world *w, uint64_t c, const char *event, const char *payload) {
   char text[600];
-  (void)snprintf(text, sizeof text, "[\"1\",\"1\",\"doc:a\",\"%s\",%s]", event, payload);
+  (void)snprintf(text, sizeof text, "[\"1\",\"1\",\"%s\",\"%s\",%s]", w->topic, event, payload);
   CHECK_OK(lk_hub_receive(w->hub, c, lk_slice_cstr(text), w->now));
 }
 
@@ -114,6 +118,62 @@ TEST(the_first_who_asks_for_presence_is_told_of_all_who_have_spoken) {
   (void)listen(&w, ada);
   uint64_t first = join(&w, LISTENS);
   CHECK(hears(&w, first, "presence_state\",{\"client-9\":{\"metas\":[{\"phx_ref\":"));
+  deinit(&w);
+}
+
+/* Somebody comes, looks at presence or not, hears of |ada|, and goes. */
+static void look(world *w, uint64_t ada, const char *params) {
+  uint64_t other = join(w, params);
+  bool looks = strlen(params) > 2;
+  CHECK(hears(w, other, looks ? "\"client-9\":{\"metas\":[{\"phx_ref\":" : "ok"));
+  speak(w, ada, (int)(w->now / 1000), "{\"user\":1,\"cursor\":7}");
+  CHECK(hears(w, other, looks ? "\"cursor\":7" : "awareness"));
+  speak(w, ada, (int)(w->now / 1000), "{\"user\":1}");
+  (void)listen(w, other);
+  lk_hub_disconnect(w->hub, other, w->now);
+  (void)listen(w, ada);
+}
+
+/* Goal: when the last one who looks has left, all is as it was before the first, and the next one is told of all again.
+ * Method: memory is counted, beside somebody who hears nothing of presence. In another document all has happened before, so that
+ * buffers have been as long as they get. */
+TEST(nothing_is_kept_of_presence_where_nobody_looks_any_more) {
+  world w;
+  lk_budget budget;
+  lk_budget_init(&budget, test_alloc(), SIZE_MAX / 2);
+  init_with(&w, &budget.alloc);
+  w.topic = "doc:b";
+  for (int turn = 0; turn < 2; turn++) {
+    uint64_t ada = join(&w, "{}");
+    (void)listen(&w, ada);
+    speak(&w, ada, 1, "{\"user\":1}");
+    look(&w, ada, "{}");
+    const size_t before = budget.used;
+    look(&w, ada, LISTENS);
+    if (turn > 0) CHECK(budget.used <= before);
+    look(&w, ada, LISTENS);
+    if (turn > 0) CHECK(budget.used <= before);
+    w.topic = "doc:a";
+  }
+  deinit(&w);
+}
+
+/* Goal: who only shows itself is not told of others; they are shown with it as soon as somebody looks, and not before. */
+TEST(what_a_room_knows_is_lent_again_when_somebody_looks_again) {
+  world w;
+  init(&w);
+  uint64_t first = join(&w, LISTENS), bob = join(&w, "{}");
+  tell(&w, bob, "presence.track", "{\"key\":\"bob\"}");
+  speak(&w, bob, 1, "{\"cursor\":1}");
+  CHECK(hears(&w, first, "{\"bob\":{\"metas\":[{\"cursor\":1,"));
+  lk_hub_disconnect(w.hub, first, w.now);
+  (void)listen(&w, bob);
+  speak(&w, bob, 2, "null");
+  (void)listen(&w, bob);
+  uint64_t second = join(&w, LISTENS);
+  CHECK(hears(&w, second, "presence_state\",{\"bob\":{\"metas\":[{\"phx_ref"));
+  speak(&w, bob, 3, "{\"cursor\":3}");
+  CHECK(hears(&w, second, "{\"bob\":{\"metas\":[{\"cursor\":3,"));
   deinit(&w);
 }
 

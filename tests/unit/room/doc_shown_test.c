@@ -139,7 +139,7 @@ TEST(presence_is_told_of_nobody_before_somebody_looks_and_then_of_all) {
   speak(&w, 1, 10, 1, "{\"user\":{\"name\":\"Bob\"}}");
   pass(&w, 100);
   CHECK_U64(w.heard.shows, 0);
-  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
   CHECK(w.heard.shows == 1 && w.heard.shown == 1);
   CHECK_TEXT(lk_buf_slice(&w.heard.key), "client-10");
   CHECK_TEXT(lk_buf_slice(&w.heard.who), "{\"user\":{\"name\":\"Bob\"}}");
@@ -160,12 +160,35 @@ TEST(presence_is_told_of_nobody_before_somebody_looks_and_then_of_all) {
   close_world(&w);
 }
 
+TEST(presence_is_told_of_nobody_when_nobody_looks_any_more_and_of_all_when_somebody_does) {
+  world w;
+  open_world(&w);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK }); /* nobody has shown anything */
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
+  join(&w, 1, "{}", "ada");
+  join(&w, 2, "{}", "");
+  speak(&w, 1, 10, 1, "{\"user\":1}");
+  CHECK_U64(w.heard.shows, 1);
+  pass(&w, 100);
+  speak(&w, 1, 10, 2, "{\"user\":2}");
+  speak(&w, 2, 20, 1, "{\"user\":3}"); /* it is still to be told, and never is */
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  pass(&w, 100);
+  speak(&w, 1, 10, 3, "{\"user\":4}");
+  pass(&w, 100);
+  CHECK_U64(w.heard.shows, 0);
+  pass(&w, 100);
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
+  CHECK_U64(w.heard.shows, 2);
+  close_world(&w);
+}
+
 TEST(who_repeats_what_it_heard_is_present_as_itself) {
   static const uint8_t all[] = { 2,  20, 1, 8,   '{', '"', 'a', '"', ':', '2', '0', '}',
                                  30, 1,  8, '{', '"', 'a', '"', ':', '3', '0', '}' };
   world w;
   open_world(&w);
-  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
   join(&w, 1, "{}", "");
   join(&w, 2, "{}", "");
   say(&w, 1, all, sizeof all); /* its own is the first of them */
@@ -186,7 +209,7 @@ TEST(who_was_repeated_before_it_spoke_is_present_all_the_same) {
   world w;
   uint64_t client;
   open_world(&w);
-  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
   join(&w, 1, "{}", "");
   join(&w, 2, "{}", "");
   say(&w, 1, ada, sizeof ada);
@@ -216,7 +239,7 @@ TEST(many_are_shown_to_presence_bit_by_bit) {
     say(&w, i, update, sizeof update);
   }
   w.now_ms += 1000;
-  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
   for (; w.heard.shows > 0; steps++) {
     shown += w.heard.shows;
     CHECK(w.heard.shows <= 256);
@@ -325,7 +348,7 @@ TEST(nobody_speaks_for_a_stand_in) {
   lk_buf echo;
   open_world(&w);
   lk_buf_init(&echo, test_alloc(), 1000);
-  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK });
+  step(&w, (lk_room_input){ .kind = LK_ROOM_LOOK, .ok = true });
   join(&w, 1, "{\"dialect\":\"y\"}", "");
   see(&w, 2, "bob", "{}");
   (void)only(&w, &client);
@@ -367,7 +390,7 @@ TEST(stand_ins_are_bounded_and_what_is_no_meta_has_none) {
 static lk_err live(const lk_env *env, const lk_limits *limits) {
   static const uint8_t ada[] = { 1, 10, 1, 10, '{', '"', 'u', 's', 'e', 'r', '"', ':', '1', '}' };
   const lk_room_input inputs[] = {
-    { .kind = LK_ROOM_LOOK },
+    { .kind = LK_ROOM_LOOK, .ok = true },
     { .kind = LK_ROOM_JOIN, .member = 1, .payload = LK_LIT("{\"dialect\":\"y\"}") },
     { .kind = LK_ROOM_JOIN, .member = 2, .payload = LK_LIT("{}"), .subject = LK_LIT("ada") },
     { .kind = LK_ROOM_SEEN, .member = 2, .event = LK_LIT("k"), .payload = LK_LIT("{\"n\":1}") },
