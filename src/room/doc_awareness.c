@@ -475,7 +475,7 @@ lk_err lk_doc_awareness_tick(lk_doc_awareness *self, uint64_t now_ms, lk_buf *ou
   if (err != LK_OK || lk_map_count(&self->changed) == 0) return err;
   if (!lk_doc_awareness_is_due(self, now_ms)) return LK_OK;
   if ((err = encode_changed(self, out)) != LK_OK) return err;
-  self->told_ms = lk_max_u64(now_ms, 1);
+  lk_doc_awareness_note_told(self, now_ms);
   lk_map_deinit(&self->changed);
   lk_map_init(&self->changed, self->alloc, 0, UINT32_MAX / 4, self->seed);
   return LK_OK;

@@ -86,6 +86,11 @@ lk_err lk_doc_awareness_stand_down_all(lk_doc_awareness *self, uint64_t now_ms) 
 /* Whether what changed may be told. */
 bool lk_doc_awareness_is_due(const lk_doc_awareness *self, uint64_t now_ms);
 
+/* Something was told, to others or to presence: what comes now waits. */
+static inline void lk_doc_awareness_note_told(lk_doc_awareness *self, uint64_t now_ms) {
+  self->told_ms = lk_max_u64(now_ms, 1);
+}
+
 /* When lk_doc_awareness_tick() has something to do; UINT64_MAX: never. */
 uint64_t lk_doc_awareness_deadline(const lk_doc_awareness *self);
 

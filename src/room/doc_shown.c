@@ -42,14 +42,16 @@ static lk_err show(lk_room *self, uint64_t member) {
   return err;
 }
 
-static lk_err show_fresh(lk_room *self) {
+static lk_err show_fresh(lk_room *self, uint64_t now_ms) {
   uint32_t cursor = 0;
   uint64_t member;
+  int count = 0;
   lk_err err = LK_OK;
-  for (int count = 0; err == LK_OK && count < SHOWN_AT_ONCE &&
-                      lk_doc_awareness_take_fresh(self->awareness, &cursor, &member);
+  for (; err == LK_OK && count < SHOWN_AT_ONCE &&
+         lk_doc_awareness_take_fresh(self->awareness, &cursor, &member);
        count++)
     err = show(self, member);
+  if (count > 0) lk_doc_awareness_note_told(self->awareness, now_ms);
   return err;
 }
 
@@ -77,7 +79,7 @@ lk_err lk_doc_room_tell_awareness(lk_room *self, uint64_t now_ms) {
   if (self->awareness == NULL) return LK_OK;
   bool is_due = lk_doc_awareness_is_due(self->awareness, now_ms);
   lk_err err = tell_changes(self, now_ms);
-  return err == LK_OK && is_due ? show_fresh(self) : err;
+  return err == LK_OK && is_due ? show_fresh(self, now_ms) : err;
 }
 
 static lk_err make_awareness(lk_room *self) {
