@@ -13,9 +13,13 @@
  *
  * Nothing waits for that. Who asks meanwhile gets what is known, and is told that it is not all.
  *
+ * Where a name had no space, or a file could not be read, something is missed, and no list is complete. That may have passed: who
+ * asks for a list has it all looked for once more, but not so often that it is felt. What a scan finds that missed nothing is all.
+ *
  * What is peeked at is a hint: it may be torn, or be gone in a moment. So a topic counts only where the file is called by
  * its digest; and one that was read while a topic was erased is read again, since it may have been that one's. A first snapshot
- * that is torn names a topic all the same: rightly, as its records are still in the journal.
+ * that is torn names a topic all the same: rightly, as its records are still in the journal. Where a slot does not say whose it
+ * is, the topic's other slot may, which is written in turn with it.
  *
  * Not chosen: a list of topics in a file of its own. It would be read in a moment where a scan takes some microseconds
  * for each topic, but it would be a second truth, which each first snapshot and each deletion had to wait for (docs/decisions/028). */
@@ -29,9 +33,15 @@
 #define PEEK_BYTES (LK_SLOT_HEADER_LEN + 21 + LK_SCROLL_TOPIC_MAX)
 #define PAGE_BYTES 8192
 
+/* Of the time, a hundredth at most goes into scans that are made again. */
+#define RESCAN_MS 60000u
+#define RESCAN_TIMES 100u
+
 typedef struct peek {
   lk_io io;
   uint64_t erased; /* so many topics had been when it was begun */
+  bool is_other;   /* it is at the other slot of a topic, since the one does not say whose it is */
+  uint8_t other[LK_KEEPER_NAME_LEN];
   uint8_t head[PEEK_BYTES];
 } peek;
 
@@ -65,12 +75,14 @@ void lk_house_deinit_names(lk_house *self) {
   lk_names_deinit(&self->names);
 }
 
+static void miss(lk_house *self) { self->lacks_names = self->has_missed = true; }
+
 /* Without space for its name a topic is as good as before, but for lists. */
 static void put(lk_house *self, lk_slice topic, uint8_t flags) {
   uint8_t *at;
   if (topic.len == 0 || lk_names_put(&self->names, topic, &at) != LK_OK) {
     LK_COVERED(house_has_no_space_for_a_name);
-    self->lacks_names = true;
+    miss(self);
   } else {
     *at |= flags;
   }
@@ -127,6 +139,7 @@ static void begin_peek(lk_house *self, lk_slice name) {
   peek *p = &s->peeks[i];
   s->peeks_free = (uint8_t)(s->peeks_free & ~(1u << i));
   s->flying++;
+  p->is_other = false;
   p->io = (lk_io){
     .kind = LK_IO_PEEK, .name = name, .into = p->head, .into_len = sizeof p->head, .user = s
   };
@@ -146,14 +159,42 @@ static void begin_walk(lk_house *self) {
   self->storage->submit(self->storage, &s->walk);
 }
 
+/* What is known without the storage. */
+static void put_known(lk_house *self) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) put(self, topic, 0);
+  cursor = 0;
+  while (lk_map_next(&self->tails.tails, &cursor, &topic, &value)) put(self, topic, 0);
+}
+
+/* All was found that there is, but for what was missed. */
+static void settle_scan(lk_house *self) {
+  uint64_t took_ms = self->now_ms - self->scan_began_ms;
+  self->lacks_names = self->has_missed;
+  self->rescan_at_ms = self->now_ms + lk_max_u64(RESCAN_MS, took_ms * RESCAN_TIMES);
+}
+
+static bool may_scan(const lk_house *self) {
+  if (self->storage != NULL && self->journal_state != JOURNAL_OPEN) return false;
+  if (self->storage != NULL && self->scan_state != SCAN_DONE) return self->scan == NULL;
+  return self->lacks_names && self->now_ms >= self->rescan_at_ms;
+}
+
 void lk_house_begin_scan(lk_house *self) {
-  if (self->storage == NULL || self->scan != NULL || self->scan_state == SCAN_DONE) return;
-  if (self->journal_state != JOURNAL_OPEN) return;
-  self->scan = lk_alloc_bytes(self->env->alloc, sizeof *self->scan);
-  self->scan_state = self->scan == NULL ? SCAN_NONE : SCAN_RUNS;
-  if (self->scan == NULL) return; /* who asks for a list tries again */
-  *self->scan = (lk_house_scan){ .peeks_free = (1u << PEEKS) - 1 };
-  begin_walk(self);
+  if (!may_scan(self)) return;
+  if (self->storage != NULL) {
+    self->scan = lk_alloc_bytes(self->env->alloc, sizeof *self->scan);
+    self->scan_state = self->scan == NULL ? SCAN_NONE : SCAN_RUNS;
+    if (self->scan == NULL) return; /* who asks for a list tries again */
+    *self->scan = (lk_house_scan){ .peeks_free = (1u << PEEKS) - 1 };
+  }
+  self->scan_began_ms = self->now_ms;
+  self->has_missed = false;
+  if (self->lacks_names) put_known(self);
+  if (self->storage != NULL) begin_walk(self);
+  else settle_scan(self);
 }
 
 static void go_on(lk_house *self) {
@@ -176,29 +217,48 @@ static void on_page(lk_house *self) {
   s->is_walking = false;
   s->page_len = s->walk.result == LK_OK ? s->walk.done : 0;
   s->next = 0;
-  if (s->page_len > 0) go_on(self);
-  else if (s->walk.result == LK_OK) end_scan(self, SCAN_DONE);
-  else end_scan(self, SCAN_NONE); /* who asks for a list has it tried again */
+  if (s->page_len > 0) {
+    go_on(self);
+    return;
+  }
+  const bool is_done = s->walk.result == LK_OK;
+  end_scan(self, is_done ? SCAN_DONE : SCAN_NONE); /* who asks for a list has it tried again */
+  if (is_done) settle_scan(self);
 }
 
+typedef enum finding { NO_SLOT, NAMELESS, NAMED } finding;
+
 /* What the beginning of the slot |name| says, if that is what it seems. */
-static void note_slot(lk_house *self, lk_slice name, lk_slice head) {
+static finding note_slot(lk_house *self, lk_slice name, lk_slice head) {
   uint8_t bytes[LK_KEEPER_NAME_LEN];
   lk_slice body, topic, rest;
   uint64_t index;
-  if (lk_slot_peek(head, &body) != LK_OK) return;
-  if (lk_kept_decode_snapshot(body, &index, &topic, &rest) != LK_OK) return;
-  if (topic.len == 0) { /* of a version that did not say: until it is open once */
-    self->lacks_names = true;
-    return;
-  }
+  if (lk_slot_peek(head, &body) != LK_OK) return NO_SLOT;
+  if (lk_kept_decode_snapshot(body, &index, &topic, &rest) != LK_OK) return NO_SLOT;
+  if (topic.len == 0) return NAMELESS; /* of a version that did not say */
   lk_keeper_name(topic, name.ptr[name.len - 1] == '1' ? 1 : 0, bytes);
-  if (!lk_slice_equal(name, lk_slice_of(bytes, sizeof bytes))) return;
+  if (!lk_slice_equal(name, lk_slice_of(bytes, sizeof bytes))) return NO_SLOT;
   const lk_room_kind *kind = lk_room_kind_of(topic);
   bool is_ours = self->houses_count < 2 || lk_crc32c(topic) % self->houses_count == self->index;
-  if (!is_ours || kind == NULL || !kind->is_kept) return;
+  if (!is_ours || kind == NULL || !kind->is_kept) return NAMED;
   LK_COVERED(house_finds_a_topic_by_its_slot);
   lk_house_name_is_kept(self, topic);
+  return NAMED;
+}
+
+static finding find(lk_house *self, const peek *p) {
+  if (p->io.result == LK_ERR_NOT_FOUND) return NO_SLOT;
+  if (p->io.result != LK_OK) return NAMELESS;
+  return note_slot(self, p->io.name, lk_slice_of(p->head, p->io.done));
+}
+
+static void peek_at_other(lk_house *self, peek *p) {
+  uint8_t *last = &p->other[sizeof p->other - 1];
+  memcpy(p->other, p->io.name.ptr, sizeof p->other);
+  *last = *last == '0' ? '1' : '0';
+  p->io.name = lk_slice_of(p->other, sizeof p->other);
+  p->is_other = true;
+  submit_peek(self, p);
 }
 
 static void on_peeked(lk_house *self, peek *p) {
@@ -208,8 +268,12 @@ static void on_peeked(lk_house *self, peek *p) {
     submit_peek(self, p);
     return;
   }
-  if (p->io.result == LK_OK) note_slot(self, p->io.name, lk_slice_of(p->head, p->io.done));
-  else if (p->io.result != LK_ERR_NOT_FOUND) self->lacks_names = true;
+  finding what = find(self, p);
+  if (what == NAMELESS && !p->is_other && !self->is_ending) {
+    peek_at_other(self, p);
+    return;
+  }
+  if (what == NAMELESS || (what == NO_SLOT && p->is_other)) miss(self);
   s->peeks_free = (uint8_t)(s->peeks_free | 1u << (p - s->peeks));
   s->flying--;
   go_on(self);

@@ -249,6 +249,9 @@ struct lk_house {
   lk_house_scan *scan; /* SCAN_RUNS */
   scan_state scan_state;
   bool lacks_names; /* no space for one; a file not read, or that does not say whose it is */
+  bool has_missed;  /* the same, since the scan began */
+  uint64_t scan_began_ms;
+  uint64_t rescan_at_ms; /* where names lack: not before that */
   revival revival;
   uint64_t generation;
   uint64_t turns; /* one for each request that its rooms were given */
@@ -443,7 +446,7 @@ void lk_house_settle_name(lk_house *self, lk_slice topic);
 /* Whether a topic that the index has, with |flags|, is there for others. */
 bool lk_house_has_topic(const lk_house *self, lk_slice topic, uint8_t flags);
 bool lk_house_knows_all_names(const lk_house *self);
-/* Unless it is under way or done; when the journal is open. */
+/* Unless it is under way, or done with nothing missed, or was done lately; when the journal is open. */
 void lk_house_begin_scan(lk_house *self);
 bool lk_house_is_of_scan(const lk_house *self, const lk_io *io);
 void lk_house_advance_scan(lk_house *self, lk_io *io);
