@@ -13,6 +13,7 @@
 #include "codec/number.h"
 #include "crypto/crypto.h"
 #include "crypto/hmac.h"
+#include "crypto/sha256.h"
 #include "room/policy.h"
 
 #define ANSWER_ARENA_MAX ((size_t)1 << 20)
@@ -84,18 +85,18 @@ lk_err lk_webhook_sign(const lk_webhook_secrets *secrets, lk_slice id, uint64_t 
   return lk_buf_err(out);
 }
 
-void lk_webhook_id(const lk_webhook_secrets *secrets, lk_slice topic, uint64_t sequence,
-                   uint64_t salt, uint8_t out[LK_WEBHOOK_ID_LEN]) {
-  uint8_t numbers[16], mac[LK_SHA256_LEN];
-  lk_hmac_sha256 hmac;
+void lk_webhook_id(lk_slice topic, uint64_t sequence, uint64_t salt,
+                   uint8_t out[LK_WEBHOOK_ID_LEN]) {
+  uint8_t numbers[16], digest[LK_SHA256_LEN];
+  lk_sha256 hash;
   lk_store_le64(numbers, sequence);
   lk_store_le64(numbers + 8, salt);
-  lk_hmac_sha256_init(&hmac, secrets->count > 0 ? secret_of(&secrets->items[0]) : LK_SLICE_EMPTY);
-  lk_hmac_sha256_update(&hmac, lk_slice_of(numbers, sizeof numbers));
-  lk_hmac_sha256_update(&hmac, topic);
-  lk_hmac_sha256_final(&hmac, mac);
+  lk_sha256_init(&hash);
+  lk_sha256_update(&hash, lk_slice_of(numbers, sizeof numbers));
+  lk_sha256_update(&hash, topic);
+  lk_sha256_final(&hash, digest);
   memcpy(out, "msg_", 4);
-  lk_hex_store(out + 4, lk_slice_of(mac, 16));
+  lk_hex_store(out + 4, lk_slice_of(digest, 16));
 }
 
 lk_err lk_webhook_request(const lk_http_url *url, const lk_webhook_secrets *secrets, lk_slice id,

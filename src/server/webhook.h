@@ -74,9 +74,10 @@ lk_err lk_webhook_secret_read(lk_slice text, const lk_alloc *alloc,
 lk_err lk_webhook_sign(const lk_webhook_secrets *secrets, lk_slice id, uint64_t seconds,
                        lk_slice body, lk_buf *out);
 
-/* An id that is the same for the same message, and tells nothing. */
-void lk_webhook_id(const lk_webhook_secrets *secrets, lk_slice topic, uint64_t sequence,
-                   uint64_t salt, uint8_t out[LK_WEBHOOK_ID_LEN]);
+/* An id that is the same for the same message, whatever it is signed with: whoever is sent it twice can tell. It is no secret, nor a proof
+ * of anything. */
+void lk_webhook_id(lk_slice topic, uint64_t sequence, uint64_t salt,
+                   uint8_t out[LK_WEBHOOK_ID_LEN]);
 
 /* Appends a whole request. |keep_alive| false: the connection is for this one only. */
 lk_err lk_webhook_request(const lk_http_url *url, const lk_webhook_secrets *secrets, lk_slice id,

@@ -153,8 +153,7 @@ static lk_err write_request(const lk_webhook_desk *self, const job *j, lk_buf *o
   uint8_t id[LK_WEBHOOK_ID_LEN];
   lk_buf body;
   lk_buf_init(&body, alloc_of(self), REQUEST_BYTES_MAX);
-  lk_webhook_id(self->options.secrets, topic_of(j), j->number * 2 + (j->stage == LOAD_WAITS),
-                self->options.seed, id);
+  lk_webhook_id(topic_of(j), j->number * 2 + (j->stage == LOAD_WAITS), self->options.seed, id);
   lk_err err = write_body(self, j, &body);
   if (err == LK_OK)
     err = lk_webhook_request(&j->rule->url, self->options.secrets, lk_slice_of(id, sizeof id),

@@ -230,7 +230,7 @@ static lk_err write_request(webhook_process *self, const delivery *d, lk_slice p
     change.generation = lk_load_be64(position.ptr);
     change.state_vector = lk_slice_skip(position, 8);
   }
-  lk_webhook_id(&self->secrets.secrets, change.topic, change.sequence, change.first_ms, id);
+  lk_webhook_id(change.topic, change.sequence, change.first_ms, id);
   lk_buf_init(&body, self->env.alloc, REQUEST_BYTES_MAX);
   lk_err err = lk_webhook_write_change(&change, &body);
   if (err == LK_OK)

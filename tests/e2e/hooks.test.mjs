@@ -319,6 +319,49 @@ describe('a change', () => {
     assert.ok(heard.every((each) => each), JSON.stringify(heard))
   })
 
+  // Goal: who has taken a message, and was too slow to say so, knows it again although the secret was replaced meanwhile.
+  test('has the same id when it is signed with another secret', async () => {
+    const file = join(folder, 'secret-that-is-replaced')
+    const secrets = [key, Buffer.from('another secret of 24 bytes or more')]
+    const attempts = []
+    writeFileSync(file, secrets[0], { mode: 0o600 })
+    const app = createServer(async (request, response) => {
+      let body = ''
+      for await (const bytes of request) body += bytes
+      const by = secrets.findIndex((secret) => verify(request.headers, body, secret))
+      attempts.push({ id: request.headers['webhook-id'], by })
+      response.writeHead(by === 1 ? 204 : 503).end()
+    })
+    await new Promise((resolve) => app.listen(0, '127.0.0.1', resolve))
+    disposables.add({ dispose: () => app.close() })
+    const program = new Program('--webhook-change', `crdt:*=http://127.0.0.1:${app.address().port}/`, '--webhook-secret-file', file, '--webhook-debounce=20ms', '--webhook-retry=50ms', '--webhook-retry-most=100ms', '--drain=0ms', '--log-level=warning')
+    disposables.add(program)
+    await program.start()
+    await increment(program, 'crdt:s')
+    await until(() => attempts.length > 1, 'two attempts')
+    writeFileSync(`${file}.new`, secrets[1], { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+    await until(() => attempts.some(({ by }) => by === 1), 'an attempt with the new secret')
+    assert.deepEqual([...new Set(attempts.map(({ by }) => by))], [0, 1])
+    assert.equal(new Set(attempts.map(({ id }) => id)).size, 1)
+  })
+
+  // Goal: a topic in memory that was erased begins with its first sequence again, and is another one all the same.
+  test('has another id when its topic in memory was erased meanwhile', async () => {
+    const app = await new Application().start()
+    app.answer = () => [204]
+    const program = await serve({ change: `*=http://127.0.0.1:${app.port}/` }, '--ephemeral=crdt:m*', '--room-idle', '200ms')
+    for (let count = 1; count <= 2; count++) {
+      await increment(program, 'crdt:m')
+      await until(() => app.heard.length === count, 'the change')
+      await until(async () => (await metric(program, 'laniakea_rooms')) === 0, 'the topic to be erased')
+    }
+    const [first, second] = app.heard
+    assert.deepEqual([first.level, first.sequence, first.changes], ['memory', 1, 1])
+    assert.deepEqual([second.level, second.sequence, second.changes], ['memory', 1, 1])
+    assert.notEqual(first.id, second.id)
+  })
+
   test('goes by https to who can prove to be the one', async () => {
     const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=a', '-addext', 'subjectAltName=DNS:localhost', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')])
     assert.equal(made.status, 0, String(made.stderr))
