@@ -9,6 +9,12 @@
 #include "codec/lib0.h"
 #include "codec/varint.h"
 
+/* Whose a client is. */
+typedef struct owned {
+  uint64_t member;
+  uint32_t place; /* among the member's clients */
+} owned;
+
 /* The clients of one member, in no order. */
 typedef struct clients {
   uint64_t *ids;
@@ -27,7 +33,7 @@ static uint64_t number_of(lk_slice key) { return lk_load_le64(key.ptr); }
 void lk_doc_awareness_init(lk_doc_awareness *self, const lk_alloc *alloc, const lk_limits *limits,
                            const uint64_t seed[2]) {
   *self = (lk_doc_awareness){ .alloc = alloc, .limits = limits, .seed = { seed[0], seed[1] } };
-  lk_map_init(&self->owners, alloc, sizeof(uint64_t), UINT32_MAX / 4, seed);
+  lk_map_init(&self->owners, alloc, sizeof(owned), UINT32_MAX / 4, seed);
   lk_map_init(&self->members, alloc, sizeof(clients), UINT32_MAX / 4, seed);
   lk_map_init(&self->changed, alloc, 0, UINT32_MAX / 4, seed);
 }
@@ -138,35 +144,43 @@ bool lk_doc_awareness_own(const lk_doc_awareness *self, uint64_t member, uint64_
 
 /* ---- owners ---- */
 
-/* 0: nobody. */
-static uint64_t owner_of(const lk_doc_awareness *self, uint64_t client) {
+static owned *find_owned(const lk_doc_awareness *self, uint64_t client) {
   uint8_t bytes[8];
-  const uint64_t *owner = lk_map_get(&self->owners, key_of(client, bytes));
-  return owner == NULL ? 0 : *owner;
+  return lk_map_get(&self->owners, key_of(client, bytes));
 }
 
-static void drop_client(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+/* 0: nobody. */
+static uint64_t owner_of(const lk_doc_awareness *self, uint64_t client) {
+  const owned *o = find_owned(self, client);
+  return o == NULL ? 0 : o->member;
+}
+
+/* The last one of the member's clients takes the place of the one that goes. */
+static void drop_client(lk_doc_awareness *self, const owned *of, uint64_t client) {
   uint8_t bytes[8];
-  clients *c = lk_map_get(&self->members, key_of(member, bytes));
-  for (uint32_t i = 0; c != NULL && i < c->count; i++) {
-    if (c->ids[i] != client) continue;
-    c->ids[i] = c->ids[--c->count];
-    if (c->own == client + 1) c->own = 0;
-    return;
+  clients *c = lk_map_get(&self->members, key_of(of->member, bytes));
+  if (c == NULL) return; /* it is leaving */
+  const uint64_t last = c->ids[--c->count];
+  if (last != client) {
+    find_owned(self, last)->place = of->place;
+    c->ids[of->place] = last;
   }
+  if (c->own == client + 1) c->own = 0;
 }
 
 static lk_err disown(lk_doc_awareness *self, uint64_t client) {
   uint8_t bytes[8];
-  uint64_t owner = owner_of(self, client);
-  if (owner == 0) return LK_OK;
-  lk_err err = note_fresh_own(self, owner, client);
-  drop_client(self, owner, client);
+  const owned *of = find_owned(self, client);
+  if (of == NULL) return LK_OK;
+  lk_err err = note_fresh_own(self, of->member, client);
+  drop_client(self, of, client);
   (void)lk_map_remove(&self->owners, key_of(client, bytes));
   return err;
 }
 
-static lk_err add_client(lk_doc_awareness *self, uint64_t member, uint64_t client) {
+/* |client| is the last one of |member|'s, at |*place|. */
+static lk_err add_client(lk_doc_awareness *self, uint64_t member, uint64_t client,
+                         uint32_t *place) {
   uint8_t bytes[8];
   void *value;
   bool is_new;
@@ -182,6 +196,7 @@ static lk_err add_client(lk_doc_awareness *self, uint64_t member, uint64_t clien
     c->ids = ids;
     c->cap = (uint32_t)cap;
   }
+  *place = c->count;
   c->ids[c->count++] = client;
   return LK_OK;
 }
@@ -191,13 +206,14 @@ static lk_err own(lk_doc_awareness *self, uint64_t member, uint64_t client) {
   uint8_t bytes[8];
   void *value;
   bool is_new;
+  owned its = { .member = member };
   if (owner_of(self, client) == member) return LK_OK;
   lk_err err = disown(self, client);
-  if (err == LK_OK) err = add_client(self, member, client);
+  if (err == LK_OK) err = add_client(self, member, client, &its.place);
   if (err != LK_OK) return err;
   err = lk_map_put(&self->owners, key_of(client, bytes), &value, &is_new);
-  if (err == LK_OK) *(uint64_t *)value = member;
-  else drop_client(self, member, client);
+  if (err == LK_OK) *(owned *)value = its;
+  else drop_client(self, &its, client);
   return err;
 }
 

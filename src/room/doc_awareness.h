@@ -24,7 +24,7 @@ typedef struct lk_doc_awareness {
   const lk_alloc *alloc;
   const lk_limits *limits;
   lk_awareness *states; /* NULL before the first */
-  lk_map owners;        /* client -> member */
+  lk_map owners;        /* client -> member, and where in its list */
   lk_map members;       /* member -> its clients */
   lk_map changed;       /* clients of whom something is to be told */
   lk_map *fresh; /* members whose own client shows something else; NULL: nobody follows that */
