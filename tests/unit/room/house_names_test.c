@@ -172,11 +172,18 @@ TEST(topics_that_were_put_away_are_listed) {
   make(&w, "cab");
   put_all_away(&w);
   check_list(&w, "{}", "abc", false, true);
+  CHECK(!has_said(&w, LK_LIT("\"bytes\"")));
   check_list(&w, "{\"limit\":2}", "ab", true, true);
   check_list(&w, "{\"after\":\"crdt:b\"}", "c", false, true);
   check_list(&w, "{\"prefix\":\"crdt:b\",\"limit\":1}", "b", false, true);
   check_list(&w, "{\"prefix\":\"crdt:\",\"after\":\"crdt:a\",\"limit\":1}", "b", true, true);
   check_list(&w, "{\"prefix\":\"doc:\"}", "", false, true);
+  /* How much is kept of one is known when it was asked about. */
+  query(&w, LK_LIT("crdt:a"), LK_LIT("crdt.get"), LK_LIT("{}"));
+  step(&w);
+  list(&w, LK_LIT("{\"limit\":1}"));
+  CHECK(has_said(&w, LK_LIT("\"open\":true,\"bytes\":")));
+  CHECK(!has_said(&w, LK_LIT("\"bytes\":0")));
   deinit(&w);
 }
 
