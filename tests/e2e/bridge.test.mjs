@@ -180,3 +180,37 @@ test('when the process of a room dies, everybody is there again, and once', asyn
   bob.close()
   await until('he is seen to go', () => [ada, eve].every(({ sees }) => !('Bob' in sees())))
 })
+
+// Goal: who is served less often is told of somebody who moves less often, and shows the same in the end; two processes for edges.
+test('presence is told to each at its pace, and comes to the same', async () => {
+  const profiles = {
+    full_client: {},
+    constrained_client: { has_workers: true, memory_mb: 1024 },
+    minimal_client: { has_workers: false },
+  }
+  const mover = await page('p', 'mover', {})
+  const listeners = await Promise.all(Object.entries(profiles).map(async ([name, params]) => {
+    const { socket } = connect()
+    const channel = socket.channel('doc:p', { presence: {}, ...params })
+    const presence = new Presence(channel), told = []
+    channel.on('presence_diff', () => told.push(performance.now()))
+    const { profile } = await new Promise((resolve, reject) => channel.join().receive('ok', resolve).receive('error', reject))
+    assert.equal(profile, name)
+    return { name, presence, told }
+  }))
+  const position = ({ presence }) => presence.state.mover?.metas[0]?.cursor_pos?.i
+  await until('all know of the one', () => listeners.every(({ presence }) => presence.state.mover?.metas.length === 1))
+  for (let i = 0; i <= 100; i++) {
+    mover.channel.push('cursor_pos', { i })
+    await sleep(25)
+  }
+  await until('all know where it is', () => listeners.every((one) => position(one) === 100))
+  const metas = listeners.map(({ presence }) => JSON.stringify(presence.state.mover.metas.map(({ phx_ref: ref, cursor_pos: at }) => [ref, at])))
+  assert.deepEqual(metas, metas.map(() => metas[0]), 'one meta, the same for all')
+  const [full, constrained, minimal] = listeners.map(({ told }) => told.length)
+  assert.ok(full > constrained && constrained > minimal, `${full}, ${constrained}, ${minimal}`)
+  const [, { told: some }, { told: few }] = listeners
+  const seconds = (told) => (told.at(-1) - told[0]) / 1000
+  assert.ok(constrained <= seconds(some) * 10 + 2, `${constrained} in ${seconds(some)} s`)
+  assert.ok(minimal <= seconds(few) + 2, `${minimal} in ${seconds(few)} s`)
+})
