@@ -26,6 +26,7 @@
  * Always: bytes of a chain behind its file's size are zero, but while a write is under way.
  *
  * The chain of a file that is open is kept as an array of the process, so that any place is found at once.
+ * Which row has a name is told by a table of the process, which holds no names: they are in the rows.
  *
  * Not chosen: a file of the system for each (memfd), which takes four kilobytes and a descriptor of the supervisor each, and
  * a system call for each write; one shared log of all topics, out of which one of them cannot be erased. */
@@ -37,7 +38,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/map.h"
+#include "platform/posix/row_index.h"
 
 #define BLOCK_SIZE 512u
 #define BLOCKS_PER_ROW                                                                             \
@@ -85,7 +86,7 @@ struct lk_shared_storage {
   _Atomic uint32_t *links;
   uint8_t *blocks;
   size_t page_size;
-  lk_map names;    /* name -> row */
+  lk_row_index names;
   opened **opened; /* by row; as many as were ever used */
   uint32_t opened_cap;
   uint32_t *handles; /* row + 1 by lk_file; 0: free */
@@ -261,6 +262,13 @@ static lk_err open_row(lk_shared_storage *self, uint32_t index) {
 
 /* ---- rows ---- */
 
+/* Empty where there is no such file any more, or not yet. */
+static lk_slice name_of(const void *rows, uint32_t index) {
+  const row *r = (const row *)rows + index;
+  if (atomic_load(&r->state) != ROW_USED) return LK_SLICE_EMPTY;
+  return lk_slice_of(r->name, r->name_len);
+}
+
 /* The row holds nothing of the file any more. It was unreachable before. */
 static void wipe_row(lk_shared_storage *self, uint32_t index) {
   row *r = &self->rows[index];
@@ -274,7 +282,7 @@ static void wipe_row(lk_shared_storage *self, uint32_t index) {
 
 static void remove_row(lk_shared_storage *self, uint32_t index) {
   row *r = &self->rows[index];
-  (void)lk_map_remove(&self->names, lk_slice_of(r->name, r->name_len));
+  lk_row_index_remove(&self->names, index);
   bool is_open = self->opened[index] != NULL;
   atomic_store(&r->state, is_open ? ROW_GONE : ROW_FREE);
   if (!is_open) wipe_row(self, index);
@@ -295,17 +303,13 @@ static lk_err reserve_row(lk_shared_storage *self, uint32_t index) {
 }
 
 static lk_err make_row(lk_shared_storage *self, lk_slice name, uint32_t *out) {
-  void *value;
-  bool is_new;
   uint32_t index = self->row_hint, rows_end = atomic_load(&self->head->rows_end);
   while (index < rows_end && atomic_load(&self->rows[index].state) != ROW_FREE) index++;
   self->row_hint = index;
   if (index == self->head->rows_count) return LK_ERR_NO_SPACE;
   lk_err err = reserve_row(self, index);
+  if (err == LK_OK) err = lk_row_index_reserve(&self->names);
   if (err != LK_OK) return err;
-  err = lk_map_put(&self->names, name, &value, &is_new);
-  if (err != LK_OK) return err;
-  *(uint32_t *)value = index;
   row *r = &self->rows[index];
   if (index == rows_end) atomic_store(&self->head->rows_end, index + 1);
   memcpy(r->name, name.ptr, name.len);
@@ -313,14 +317,13 @@ static lk_err make_row(lk_shared_storage *self, lk_slice name, uint32_t *out) {
   atomic_store(&r->size, 0);
   atomic_store(&r->first, END);
   atomic_store(&r->state, ROW_USED);
+  lk_row_index_add(&self->names, index);
   *out = index;
   return LK_OK;
 }
 
 static bool find_row(const lk_shared_storage *self, lk_slice name, uint32_t *out) {
-  const uint32_t *at = lk_map_get(&self->names, name);
-  if (at != NULL) *out = *at;
-  return at != NULL;
+  return lk_row_index_find(&self->names, name, out);
 }
 
 static bool is_name_ok(lk_slice name) {
@@ -490,7 +493,7 @@ static lk_err do_truncate(lk_shared_storage *self, const lk_io *io) {
 
 /* ---- renaming ---- */
 
-/* The steps that head.renaming asks for, as often as somebody dies over them. |names| is not looked at. */
+/* The steps that head.renaming asks for, as often as somebody dies over them. The rows are not in |names|. */
 static lk_err finish_renaming(lk_shared_storage *self) {
   uint64_t what = atomic_load(&self->head->renaming);
   uint32_t from = (uint32_t)(what >> 32), to = (uint32_t)what;
@@ -507,21 +510,19 @@ static lk_err finish_renaming(lk_shared_storage *self) {
 
 static lk_err do_rename(lk_shared_storage *self, const lk_io *io) {
   uint32_t from, to = 0;
-  void *value;
-  bool is_new;
   if (!is_name_ok(io->name) || !is_name_ok(io->name_to)) return LK_ERR_INVALID;
   if (!find_row(self, io->name, &from)) return LK_ERR_NOT_FOUND;
   if (lk_slice_equal(io->name, io->name_to)) return LK_OK;
   bool replaces = find_row(self, io->name_to, &to);
-  lk_err err = lk_map_put(&self->names, io->name_to, &value, &is_new);
-  if (err != LK_OK) return err;
-  *(uint32_t *)value = from;
-  (void)lk_map_remove(&self->names, io->name);
+  if (replaces) lk_row_index_remove(&self->names, to);
+  lk_row_index_remove(&self->names, from); /* and so there is room for it, under its new name */
   memset(self->head->name, 0, sizeof self->head->name);
   memcpy(self->head->name, io->name_to.ptr, io->name_to.len);
   self->head->name_len = (uint8_t)io->name_to.len;
   atomic_store(&self->head->renaming, (uint64_t)(from + 1) << 32 | (replaces ? to + 1 : 0));
-  if ((err = finish_renaming(self)) != LK_OK) return err;
+  lk_err err = finish_renaming(self);
+  if (err != LK_OK) return err;
+  lk_row_index_add(&self->names, from);
   if (replaces && self->opened[to] == NULL) {
     atomic_store(&self->rows[to].state, ROW_FREE);
     wipe_row(self, to);
@@ -532,11 +533,9 @@ static lk_err do_rename(lk_shared_storage *self, const lk_io *io) {
 /* ---- the table ---- */
 
 static void do_list(const lk_shared_storage *self, lk_io *io) {
-  uint32_t cursor = 0;
-  lk_slice name;
-  void *value;
   lk_storage_list_begin(io);
-  while (lk_map_next(&self->names, &cursor, &name, &value)) lk_storage_list_offer(io, name);
+  for (uint32_t i = 0; i < atomic_load(&self->head->rows_end); i++)
+    lk_storage_list_offer(io, name_of(self->rows, i)); /* an empty one is passed over */
 }
 
 static lk_err carry_out(lk_shared_storage *self, lk_io *io) {
@@ -616,20 +615,18 @@ static lk_err walk_chain(lk_shared_storage *self, row *r) {
 static lk_err find_files(lk_shared_storage *self) {
   for (uint32_t i = 0; i < atomic_load(&self->head->rows_end); i++) {
     row *r = &self->rows[i];
-    void *value;
-    bool is_new;
+    uint32_t other;
     if (atomic_load(&r->state) != ROW_USED) {
       memset(r->name, 0, sizeof r->name); /* whoever freed it did not come so far */
       r->name_len = 0;
       atomic_store(&r->state, ROW_FREE);
       continue;
     }
-    lk_slice name = lk_slice_of(r->name, r->name_len);
-    if (!is_name_ok(name)) return LK_ERR_CORRUPT;
-    lk_err err = lk_map_put(&self->names, name, &value, &is_new);
+    lk_slice name = name_of(self->rows, i);
+    if (!is_name_ok(name) || find_row(self, name, &other)) return LK_ERR_CORRUPT;
+    lk_err err = lk_row_index_reserve(&self->names);
     if (err != LK_OK) return err;
-    if (!is_new) return LK_ERR_CORRUPT;
-    *(uint32_t *)value = i;
+    lk_row_index_add(&self->names, i);
     if ((err = walk_chain(self, r)) != LK_OK) return err;
   }
   return LK_OK;
@@ -647,7 +644,7 @@ static void scrub_all(lk_shared_storage *self) {
 static lk_err allocate(lk_shared_storage *self) {
   static const uint64_t seed[2] = { 0, 0 }; /* names are the program's own */
   uint32_t rows = atomic_load(&self->head->rows_end), blocks = atomic_load(&self->head->blocks_end);
-  lk_map_init(&self->names, self->alloc, sizeof(uint32_t), UINT32_MAX / 4, seed);
+  lk_row_index_init(&self->names, self->alloc, seed, name_of, self->rows);
   if (rows > self->head->rows_count || blocks > self->head->blocks_count) return LK_ERR_CORRUPT;
   lk_err err = rows > 0 ? reserve_row(self, rows - 1) : LK_OK;
   return err == LK_OK ? reserve_blocks(self, blocks) : err;
@@ -690,6 +687,6 @@ void lk_shared_storage_close(lk_shared_storage *self) {
   lk_free_array(alloc, (void *)self->opened, self->opened_cap, sizeof(opened *));
   lk_free_array(alloc, self->used, self->words_cap, sizeof *self->used);
   lk_free_array(alloc, self->handles, self->handles_cap, sizeof *self->handles);
-  lk_map_deinit(&self->names);
+  lk_row_index_deinit(&self->names);
   lk_free_bytes(alloc, self, sizeof *self);
 }

@@ -89,6 +89,53 @@ TEST(shared_storage_gives_back_what_was_written_to_the_next_process) {
   lk_shared_memory_close(&memory);
 }
 
+static uint64_t count_files(lk_storage *s) {
+  uint8_t page[4000];
+  uint64_t count = 0;
+  lk_io io = { .kind = LK_IO_LIST, .name = LK_SLICE_EMPTY, .into = page, .into_len = sizeof page };
+  CHECK_OK(run(s, &io));
+  for (size_t i = 0; i < io.done; i++) count += page[i] == '\n';
+  return count;
+}
+
+/* Goal: a name belongs to the file that has it now, also while those that had it before are open, and while the table of
+ * names grows. */
+TEST(shared_storage_gives_a_name_to_others_while_the_file_that_had_it_is_open) {
+  lk_shared_memory memory;
+  lk_shared_storage *shared;
+  lk_file files[100];
+  CHECK_OK(lk_shared_memory_make(&memory, 4 << 20));
+  lk_storage *s = open_storage(&memory, &shared);
+  for (uint64_t i = 0; i < 100; i++) {
+    char name[20];
+    (void)snprintf(name, sizeof name, "other-%d", (int)i);
+    close_file(s, open_file(s, lk_slice_cstr(name)));
+    files[i] = open_file(s, LK_LIT("name"));
+    CHECK_U64(size_of(s, files[i]), 0);
+    CHECK_OK(write_at(s, files[i], i, LK_LIT("!")));
+    CHECK_U64(count_files(s), i % 2 == 0 ? i / 2 + 2 : i / 2 + 3);
+    if (i % 2 == 0) remove_file(s, LK_LIT("name"));
+    else
+      CHECK_OK(run(s, &(lk_io){ .kind = LK_IO_RENAME,
+                                .name = lk_slice_cstr(name),
+                                .name_to = LK_LIT("name") }));
+    if (i % 2 == 1) remove_file(s, LK_LIT("name"));
+    CHECK_U64(count_files(s), i / 2 + 1);
+  }
+  for (uint64_t i = 0; i < 100; i++) {
+    CHECK_U64(size_of(s, files[i]), i + 1);
+    close_file(s, files[i]);
+  }
+  for (int round = 0; round < 2; round++) {
+    CHECK_U64(count_files(s), 50);
+    CHECK_U64(lk_shared_storage_used(shared), 0);
+    lk_shared_storage_close(shared);
+    s = open_storage(&memory, &shared);
+  }
+  lk_shared_storage_close(shared);
+  lk_shared_memory_close(&memory);
+}
+
 /* Goal: nothing of a file is anywhere when its removal is complete, nor of what was cut off; and the memory is given back. */
 TEST(shared_storage_keeps_nothing_of_what_was_removed) {
   lk_shared_memory memory;
