@@ -1,6 +1,6 @@
 /* platform/posix/shared_storage.c -- a file system for one process at a time, in memory that is not its own.
  *
- *   head │ rows: one for each file │ links: one for each block │ blocks of 512 bytes
+ *   head │ rows: one for each file │ links: one for each block │ blocks of 128 bytes
  *
  *   row    state, size, first block, name
  *   link   the block that follows, or END: a file is a chain
@@ -25,6 +25,10 @@
  *
  * Always: bytes of a chain behind its file's size are zero, but while a write is under way.
  *
+ * Blocks are short since most files are: the scroll of a document has some 300 bytes. Each costs four bytes more for its
+ * link, and no time to speak of: free ones are taken from the lowest on, neighbours together, and a chain's neighbours are
+ * copied in one go.
+ *
  * The chain of a file that is open is kept as an array of the process, so that any place is found at once.
  * Which row has a name is told by a table of the process, which holds no names: they are in the rows.
  *
@@ -40,12 +44,14 @@
 #include "base/alloc.h"
 #include "platform/posix/row_index.h"
 
-#define BLOCK_SIZE 512u
-#define BLOCKS_PER_ROW                                                                             \
-  8u /* that many rows for the blocks: most files are longer than that, or there are few */
+#define BLOCK_SIZE 128u
+#define BLOCKS_PER_ROW 31u /* one file for each four kilobytes, and no more */
 #define END UINT32_MAX
 #define MAGIC UINT64_C(0x31657261756B6C01)
 #define HANDLES_MAX 65536u
+
+_Static_assert(LK_SHARED_MEMORY_MOST / (BLOCK_SIZE + sizeof(uint32_t)) < END - 65536u,
+               "each block has a number, and so have those behind the last one, of its page");
 
 enum { ROW_FREE, ROW_USED, ROW_GONE };
 
@@ -104,7 +110,8 @@ struct lk_shared_storage {
 lk_err lk_shared_memory_make(lk_shared_memory *self, uint64_t bytes) {
   size_t size;
   *self = (lk_shared_memory){ 0 };
-  if (bytes < LK_SHARED_MEMORY_LEAST || !lk_u64_to_size(bytes, &size)) return LK_ERR_LIMIT;
+  if (bytes < LK_SHARED_MEMORY_LEAST || bytes > LK_SHARED_MEMORY_MOST) return LK_ERR_LIMIT;
+  if (!lk_u64_to_size(bytes, &size)) return LK_ERR_LIMIT;
   void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
                   -1, 0);
   if (at == MAP_FAILED) return LK_ERR_NOMEM;
@@ -153,22 +160,30 @@ static lk_err reserve_blocks(lk_shared_storage *self, uint32_t count) {
   return LK_OK;
 }
 
-/* There is a free one. */
-static uint32_t take_block(lk_shared_storage *self) {
+/* Takes blocks that are neighbours: the first free one, and those behind it that are free, too, at most |max| and as far as
+ * one word of |used| tells. As many as |max| are free. */
+static uint32_t take_run(lk_shared_storage *self, uint32_t max, uint32_t *len) {
   while (self->used[self->word_hint] == UINT64_MAX) self->word_hint++;
-  uint64_t word = self->used[self->word_hint];
-  uint32_t block = self->word_hint * 64 + (uint32_t)__builtin_ctzll(~word);
-  LK_ASSERT(block < self->head->blocks_count);
-  if (block >= atomic_load(&self->head->blocks_end))
-    atomic_store(&self->head->blocks_end, block + 1);
-  set_used(self, block);
+  uint64_t *word = &self->used[self->word_hint];
+  uint32_t bit = (uint32_t)__builtin_ctzll(~*word);
+  uint64_t behind = *word >> bit; /* zeros up to the next one that is in use */
+  uint32_t block = self->word_hint * 64 + bit;
+  *len = lk_min_u32(behind == 0 ? 64 - bit : (uint32_t)__builtin_ctzll(behind), max);
+  LK_ASSERT(block + *len <= self->head->blocks_count);
+  *word |= UINT64_MAX >> (64 - *len) << bit;
+  self->used_count += *len;
+  if (block + *len > atomic_load(&self->head->blocks_end))
+    atomic_store_explicit(&self->head->blocks_end, block + *len, memory_order_release);
   return block;
 }
 
+/* The page that begins with block |first|: a part of one word of |used|, or whole words. */
 static bool is_page_free(const lk_shared_storage *self, uint32_t first) {
-  uint32_t per_page = (uint32_t)(self->page_size / BLOCK_SIZE);
-  for (uint32_t i = first; i < first + per_page && i / 64 < self->words_cap; i++) {
-    if (is_used(self, i)) return false;
+  uint32_t per_page = (uint32_t)(self->page_size / BLOCK_SIZE), word = first / 64;
+  uint64_t mask = per_page < 64 ? ((UINT64_C(1) << per_page) - 1) << first % 64 : UINT64_MAX;
+  for (uint32_t left = per_page; word < self->words_cap; word++, left -= 64) {
+    if ((self->used[word] & mask) != 0) return false;
+    if (left <= 64) return true;
   }
   return true;
 }
@@ -188,12 +203,12 @@ typedef struct sweep {
 
 static void scrub(lk_shared_storage *self, uint32_t block, sweep *pages) {
   uint32_t per_page = (uint32_t)(self->page_size / BLOCK_SIZE);
-  uint32_t first = block / per_page * per_page;
+  uint32_t first = block & ~(per_page - 1);
+  if (first >= pages->from && first < pages->to) return;
   if (!is_page_free(self, first)) {
     memset(block_at(self, block), 0, BLOCK_SIZE);
     return;
   }
-  if (first >= pages->from && first < pages->to) return;
   uint32_t end = (uint32_t)lk_min_u64((uint64_t)first + per_page, self->head->blocks_count);
   if (first == pages->to) {
     pages->to = end;
@@ -412,6 +427,14 @@ static lk_err do_remove(lk_shared_storage *self, lk_slice name) {
 
 /* ---- bytes ---- */
 
+/* A chain of |len| neighbours, which is nobody's yet. */
+static void link_run(lk_shared_storage *self, uint32_t block, uint32_t len) {
+  uint32_t last = block + len - 1;
+  for (; block < last; block++)
+    atomic_store_explicit(&self->links[block], block + 1, memory_order_relaxed);
+  atomic_store_explicit(&self->links[last], END, memory_order_relaxed);
+}
+
 /* The chain gets as many blocks as |size| needs; the size itself stays. */
 static lk_err extend(lk_shared_storage *self, uint32_t index, uint64_t size) {
   opened *o = self->opened[index];
@@ -422,22 +445,29 @@ static lk_err extend(lk_shared_storage *self, uint32_t index, uint64_t size) {
   if (err == LK_OK) err = reserve_chain(self, o, count);
   if (err != LK_OK) return err;
   while (o->count < count) {
-    uint32_t block = take_block(self);
-    atomic_store_explicit(&self->links[block], END, memory_order_release);
+    uint32_t len, block = take_run(self, count - o->count, &len);
+    link_run(self, block, len);
     if (o->count == 0) atomic_store_explicit(&self->rows[index].first, block, memory_order_release);
     else atomic_store_explicit(&self->links[o->chain[o->count - 1]], block, memory_order_release);
-    o->chain[o->count++] = block;
+    for (uint32_t i = 0; i < len; i++) o->chain[o->count++] = block + i;
   }
   return LK_OK;
+}
+
+/* How many bytes behind |off|, at most |max|, lie in memory one behind the other. The chain is long enough for all of them. */
+static size_t run_len(const opened *o, uint64_t off, size_t max) {
+  const uint32_t *block = &o->chain[off / BLOCK_SIZE];
+  size_t len = BLOCK_SIZE - (size_t)(off % BLOCK_SIZE);
+  for (; len < max && block[1] == block[0] + 1; block++) len += BLOCK_SIZE;
+  return lk_min_size(len, max);
 }
 
 /* Copies between a file's blocks and |bytes|. */
 static void copy(const lk_shared_storage *self, const opened *o, uint64_t off, uint8_t *into,
                  const uint8_t *from, size_t len) {
   for (size_t done = 0; done < len;) {
-    size_t within = (size_t)((off + done) % BLOCK_SIZE);
-    size_t n = lk_min_size(BLOCK_SIZE - within, len - done);
-    uint8_t *at = block_at(self, o->chain[(off + done) / BLOCK_SIZE]) + within;
+    size_t n = run_len(o, off + done, len - done);
+    uint8_t *at = block_at(self, o->chain[(off + done) / BLOCK_SIZE]) + (off + done) % BLOCK_SIZE;
     if (into != NULL) memcpy(into + done, at, n);
     else memcpy(at, from + done, n);
     done += n;
@@ -574,10 +604,9 @@ static lk_io *poll_done(lk_storage *storage) {
 /* The first to open it says how it is divided; the same for ever. */
 static void divide(lk_shared_storage *self, const lk_shared_memory *memory) {
   size_t rows_at = self->page_size;
-  size_t each = BLOCK_SIZE + sizeof(uint32_t) + sizeof(row) / BLOCKS_PER_ROW;
+  size_t each = sizeof(row) + BLOCKS_PER_ROW * (BLOCK_SIZE + sizeof(uint32_t));
   uint64_t count = (memory->size - rows_at - 2 * self->page_size) / each;
-  uint32_t blocks = (uint32_t)lk_min_u64(count, END - 64) / BLOCKS_PER_ROW * BLOCKS_PER_ROW;
-  uint32_t rows = blocks / BLOCKS_PER_ROW;
+  uint32_t rows = (uint32_t)count, blocks = rows * BLOCKS_PER_ROW;
   size_t links_at = rows_at + rows * sizeof(row);
   size_t blocks_at = links_at + (size_t)blocks * sizeof(uint32_t);
   blocks_at = (blocks_at + self->page_size - 1) / self->page_size * self->page_size;
@@ -636,7 +665,8 @@ static lk_err find_files(lk_shared_storage *self) {
 static void scrub_all(lk_shared_storage *self) {
   sweep pages = { 0, 0 };
   for (uint32_t i = 0; i < atomic_load(&self->head->blocks_end); i++) {
-    if (!is_used(self, i)) scrub(self, i, &pages);
+    if (self->used[i / 64] == UINT64_MAX) i |= 63; /* all of them at once */
+    else if (!is_used(self, i)) scrub(self, i, &pages);
   }
   give_back(self, pages.from, pages.to);
 }
@@ -653,7 +683,7 @@ static lk_err allocate(lk_shared_storage *self) {
 lk_err lk_shared_storage_open(const lk_alloc *alloc, const lk_shared_memory *memory,
                               lk_shared_storage **out) {
   long page_size = sysconf(_SC_PAGESIZE);
-  LK_ASSERT(page_size >= (long)BLOCK_SIZE && page_size % (long)BLOCK_SIZE == 0);
+  LK_ASSERT(page_size >= (long)BLOCK_SIZE && (page_size & (page_size - 1)) == 0);
   *out = NULL;
   lk_shared_storage *self = lk_alloc_bytes(alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;

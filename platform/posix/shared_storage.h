@@ -16,6 +16,7 @@
 #include "laniakea/env.h"
 
 #define LK_SHARED_MEMORY_LEAST (UINT64_C(1) << 20)
+#define LK_SHARED_MEMORY_MOST (UINT64_C(512) << 30)
 
 /* Memory for one storage. */
 typedef struct lk_shared_memory {
@@ -24,8 +25,8 @@ typedef struct lk_shared_memory {
 } lk_shared_memory;
 
 /* |bytes| is what all files together may have, what is needed to keep them included: a bound, and nothing that is taken
- * before it is used. LK_ERR_NOMEM, LK_ERR_LIMIT: more than this machine can address, or less than
- * LK_SHARED_MEMORY_LEAST; then nothing is held. */
+ * before it is used. LK_ERR_NOMEM, LK_ERR_LIMIT: more than this machine can address or LK_SHARED_MEMORY_MOST, or less
+ * than LK_SHARED_MEMORY_LEAST; then nothing is held. */
 lk_err lk_shared_memory_make(lk_shared_memory *self, uint64_t bytes) LK_MUST_USE;
 
 /* This process has no use for it any more. Safe on a zeroed struct, and twice. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness/faulty.h"
+#include "harness/gen.h"
 #include "harness/test.h"
 #include "platform/posix/heap.h"
 #include "platform/posix/shared_storage.h"
@@ -61,6 +62,7 @@ TEST(shared_storage_keeps_the_rules) {
   lk_shared_storage_close(shared);
   lk_shared_memory_close(&memory);
   CHECK_ERR(lk_shared_memory_make(&memory, 100), LK_ERR_LIMIT);
+  CHECK_ERR(lk_shared_memory_make(&memory, LK_SHARED_MEMORY_MOST + 1), LK_ERR_LIMIT);
 }
 
 TEST(shared_storage_gives_back_what_was_written_to_the_next_process) {
@@ -267,7 +269,7 @@ TEST(shared_storage_finishes_a_cut_that_was_only_begun) {
   memcpy(memory.at + sysconf(_SC_PAGESIZE), &size, sizeof size);
   for (int i = 0; i < 2; i++) {
     s = open_storage(&memory, &shared);
-    CHECK_U64(lk_shared_storage_used(shared), 512);
+    CHECK_U64(lk_shared_storage_used(shared), 128);
     CHECK(!memory_has(&memory, MARKER));
     if (i == 0) lk_shared_storage_close(shared);
   }
@@ -282,6 +284,74 @@ TEST(shared_storage_finishes_a_cut_that_was_only_begun) {
   for (uint64_t off = 0; off < 3000; off += 500) CHECK_OK(write_at(s, b, off, MARKER));
   CHECK_OK(run(s, &io));
   for (size_t i = 0; i < io.done; i++) CHECK(read[i] == 0);
+  lk_shared_storage_close(shared);
+  lk_shared_memory_close(&memory);
+}
+
+/* ---- against a model ---- */
+
+enum { MODEL_FILES = 5, MODEL_MAX = 30000 };
+
+typedef struct model {
+  uint8_t bytes[MODEL_FILES][MODEL_MAX];
+  size_t sizes[MODEL_FILES];
+  lk_file files[MODEL_FILES]; /* all are open */
+} model;
+
+static void open_all(lk_storage *s, model *m) {
+  static const char names[MODEL_FILES][2] = { "a", "b", "c", "d", "e" };
+  for (int i = 0; i < MODEL_FILES; i++) m->files[i] = open_file(s, lk_slice_cstr(names[i]));
+}
+
+static void check_model(lk_storage *s, const lk_shared_storage *shared, const model *m) {
+  static uint8_t read[MODEL_MAX];
+  uint64_t used = 0;
+  for (int i = 0; i < MODEL_FILES; i++) {
+    lk_io io = { .kind = LK_IO_READ, .file = m->files[i], .into = read, .into_len = sizeof read };
+    CHECK_OK(run(s, &io));
+    CHECK_U64(io.done, m->sizes[i]);
+    CHECK(memcmp(read, m->bytes[i], m->sizes[i]) == 0);
+    used += (m->sizes[i] + 127) / 128 * 128;
+  }
+  CHECK_U64(lk_shared_storage_used(shared), used);
+}
+
+static void change_file(lk_gen *g, lk_storage *s, model *m, int i) {
+  size_t *size = &m->sizes[i], old = *size;
+  if (gen_chance(g, 2, 3)) {
+    size_t off = gen_bool(g) ? old : gen_below(g, (uint32_t)old + 300);
+    size_t len = gen_below(g, gen_bool(g) ? 300 : 15000);
+    if (off + len > MODEL_MAX) return;
+    memset(m->bytes[i] + off, (int)gen_range(g, 1, 255), len);
+    CHECK_OK(write_at(s, m->files[i], off, lk_slice_of(m->bytes[i] + off, len)));
+    if (len > 0 && off + len > old) *size = off + len;
+  } else {
+    *size = gen_below(g, gen_bool(g) ? (uint32_t)old + 1 : MODEL_MAX);
+    CHECK_OK(run(s, &(lk_io){ .kind = LK_IO_TRUNCATE, .file = m->files[i], .off = *size }));
+    memset(m->bytes[i] + *size, 0, MODEL_MAX - *size);
+  }
+}
+
+/* Goal: whichever blocks a file gets, between those of others and in holes that others left, it reads as it was written, takes
+ * as many blocks as it needs, and what is between its end and a later write is zero. */
+PROPERTY(shared_storage_equals_a_model) {
+  static model m;
+  lk_shared_memory memory;
+  lk_shared_storage *shared;
+  memset(&m, 0, sizeof m);
+  CHECK_OK(lk_shared_memory_make(&memory, LK_SHARED_MEMORY_LEAST));
+  lk_storage *s = open_storage(&memory, &shared);
+  open_all(s, &m);
+  for (uint32_t i = gen_below(g, 60); i > 0; i--) {
+    change_file(g, s, &m, (int)gen_below(g, MODEL_FILES));
+    if (gen_chance(g, 1, 12)) {
+      lk_shared_storage_close(shared);
+      s = open_storage(&memory, &shared);
+      open_all(s, &m);
+    }
+    if (gen_chance(g, 1, 6)) check_model(s, shared, &m);
+  }
+  check_model(s, shared, &m);
   lk_shared_storage_close(shared);
   lk_shared_memory_close(&memory);
 }
@@ -382,7 +452,7 @@ TEST(shared_storage_holds_what_was_completed_when_its_process_is_killed_at_any_t
     close_file(s, log);
     (void)run(s, &(lk_io){ .kind = LK_IO_REMOVE, .name = LK_LIT("new") });
     (void)run(s, &(lk_io){ .kind = LK_IO_REMOVE, .name = LK_LIT("old") });
-    CHECK_U64(lk_shared_storage_used(shared), (size + 511) / 512 * 512);
+    CHECK_U64(lk_shared_storage_used(shared), (size + 127) / 128 * 128);
     CHECK(!memory_has(&memory, LK_LIT("nnnnnnnn")));
     lk_shared_storage_close(shared);
   }
