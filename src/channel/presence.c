@@ -363,7 +363,7 @@ lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) {
 
 void lk_presence_repeat(lk_presence *self, uint64_t member, uint64_t now_ms) {
   record *r = find_member(self, member);
-  if (r != NULL) wait_for_state(self, r, now_ms);
+  if (r != NULL && r->hears) wait_for_state(self, r, now_ms);
 }
 
 /* Where the link to what |r| shows under |key| is; it leads to NULL where there is nothing. */

@@ -100,7 +100,7 @@ void lk_presence_deinit(lk_presence *self);
  * (room_members_count), LK_ERR_NOMEM. */
 lk_err lk_presence_join(lk_presence *self, uint64_t member, uint64_t now_ms) LK_MUST_USE;
 
-/* A member that may have missed something gets the state again. Nothing happens where it is none. */
+/* A member that receives presence and may have missed something gets the state again. Nothing happens where it is none. */
 void lk_presence_repeat(lk_presence *self, uint64_t member, uint64_t now_ms);
 
 /* Less than half of what may be shown is, in all and under |key|. */

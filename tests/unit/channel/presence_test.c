@@ -374,6 +374,21 @@ TEST(what_a_member_shows_first_and_who_is_here_can_be_asked) {
   lk_presence_deinit(&f.p);
 }
 
+TEST(who_only_shows_itself_waits_for_no_state) {
+  fixture f;
+  setup(&f);
+  CHECK_OK(lk_presence_join(&f.p, 9, f.now));
+  tick(&f);
+  track(&f, 1, "u1", "{}");
+  lk_presence_repeat(&f.p, 1, f.now);
+  lk_presence_repeat(&f.p, 9, f.now);
+  CHECK_OK(lk_presence_untrack(&f.p, 1, LK_LIT("u1"), f.now)); /* and nothing is left of it */
+  tick(&f);
+  CHECK(f.flush.joiner_count == 1 && f.flush.joiners[0] == 9);
+  CHECK_TEXT(f.flush.state, "{}");
+  lk_presence_deinit(&f.p);
+}
+
 TEST(metas_are_objects_whose_refs_are_ours) {
   static const struct {
     lk_slice meta;

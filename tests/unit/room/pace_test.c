@@ -459,6 +459,27 @@ TEST(nothing_is_gathered_for_who_is_passed_by) {
   deinit(&w);
 }
 
+/* Goal: who shows itself and hears of nobody may fall behind, catch up and go without a trace. */
+TEST(who_only_shows_itself_is_told_of_nobody_when_it_has_caught_up) {
+  world w;
+  heard h;
+  init(&w);
+  join(&w, 1, "doc:a", "{}");
+  tell(&w, 1, "presence.track", LK_LIT("{\"key\":\"ada\"}"), false);
+  w.now_ms = 1000;
+  hear(&w, &h);
+  forget(&h);
+  say_lag(&w, 1, LK_BUS_BEHIND);
+  say_lag(&w, 1, LK_BUS_IN_STEP);
+  tell(&w, 1, "presence.untrack", LK_LIT("{\"key\":\"ada\"}"), false);
+  w.now_ms = 2000;
+  hear(&w, &h);
+  CHECK(find(&h, LK_BUS_LAG) != NULL);
+  CHECK_U64(count_of(&h, "presence_state", 0), 0);
+  forget(&h);
+  deinit(&w);
+}
+
 TEST(what_is_gathered_is_bounded) {
   world w;
   heard h;
