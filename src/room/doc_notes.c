@@ -69,7 +69,7 @@ static note *place_of(const lk_doc_notes *self, uint64_t member) {
 }
 
 lk_doc_note *lk_doc_notes_find(const lk_doc_notes *self, uint64_t member) {
-  if (self->count == 0) return NULL;
+  if (self->count == 0 || member == 0) return NULL;
   note *n = place_of(self, member);
   return n->member == member ? n : NULL;
 }

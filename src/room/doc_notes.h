@@ -26,7 +26,7 @@ typedef struct lk_doc_notes {
   uint32_t count;
 } lk_doc_notes;
 
-/* NULL where there is none. A note stays where it is until the next one is made or forgotten. */
+/* NULL where there is none, as of 0, which is nobody. A note stays where it is until the next one is made or forgotten. */
 lk_doc_note *lk_doc_notes_find(const lk_doc_notes *self, uint64_t member);
 
 /* Finds it, or makes an empty one. LK_ERR_LIMIT, LK_ERR_NOMEM: nothing changed. |alloc| is always the same one. */

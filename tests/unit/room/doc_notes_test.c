@@ -24,6 +24,7 @@ TEST(a_note_has_a_subject_and_a_vector_or_none) {
   lk_doc_notes_forget(&notes, test_alloc(), 7);
   CHECK_OK(lk_doc_notes_make(&notes, test_alloc(), 7, &n));
   CHECK(n->member == 7 && !n->is_refused && !n->was_asked && !n->hears);
+  CHECK(lk_doc_notes_find(&notes, 0) == NULL); /* who asks without being in: no free place is its own */
   check_texts(n, "", "");
   CHECK_OK(lk_doc_note_set(n, test_alloc(), LK_LIT("ann"), LK_SLICE_EMPTY));
   check_texts(n, "ann", "");
