@@ -189,6 +189,10 @@ static void on_appended(entry *e) {
 
 static void on_cut(entry *e) {
   lk_err result = e->warmth->scroll.result;
+  if (result != LK_OK && e->flight == FLIGHT_WRITING) { /* it waited for that, and goes with it */
+    e->house->busy_count--;
+    lk_house_forget_flight(e);
+  }
   if (e->state != ENTRY_OPEN) lk_house_closing_goes_on(e, LK_OK);
   else if (result != LK_OK) lk_house_drop_room(e, result);
 }

@@ -234,6 +234,12 @@ void lk_scroll_cut(lk_scroll *self) {
          (lk_io){ .kind = LK_IO_TRUNCATE, .off = self->end == 0 ? 0 : head_len(self->topic) });
 }
 
+/* What waited is not written either: nobody knows where the file ends. */
+static lk_scroll_event fail(lk_scroll *self, lk_scroll_event event, lk_err result) {
+  self->is_queued = false;
+  return end(self, event, result);
+}
+
 /* |event| is what has come; what waited for it begins. */
 static lk_scroll_event go_on(lk_scroll *self, lk_scroll_event event) {
   (void)end(self, event, LK_OK);
@@ -311,7 +317,7 @@ static lk_scroll_event event_of(uint32_t phase) {
 lk_scroll_event lk_scroll_advance(lk_scroll *self) {
   lk_err result = self->io.result;
   bool fails = self->phase != PHASE_LOAD_OPEN && self->phase < PHASE_CLOSE;
-  if (result != LK_OK && fails) return end(self, event_of(self->phase), result);
+  if (result != LK_OK && fails) return fail(self, event_of(self->phase), result);
   switch (self->phase) {
   case PHASE_LOAD_OPEN: return on_opened(self);
   case PHASE_LOAD_SIZE: return on_size(self);

@@ -78,7 +78,8 @@ uint64_t lk_scroll_bytes_before(lk_slice topic, uint64_t end);
  * LK_ERR_TOO_BIG, LK_ERR_NOMEM. */
 void lk_scroll_load(lk_scroll *self);
 
-/* Copies |bytes|. May also be called while the scroll is being cut or closed: it is written when that is done. LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG: nothing was begun. */
+/* Copies |bytes|. May also be called while the scroll is being cut or closed: it is written when that is done, and
+ * forgotten where the cut fails. LK_ERR_NOMEM, LK_ERR_LIMIT, LK_ERR_TOO_BIG: nothing was begun. */
 lk_err lk_scroll_append(lk_scroll *self, uint64_t index, lk_slice bytes) LK_MUST_USE;
 
 /* After an append that found no space: the same record once more. */
