@@ -134,6 +134,7 @@ void lk_house_step(lk_house *self, uint64_t now_ms) {
     on_timer(timer->entry, timer);
   }
   lk_house_cool(self);
+  if (self->now_ms >= lk_house_revives_at(self)) lk_house_begin_revival(self);
   lk_house_end_call(self);
 }
 
@@ -141,7 +142,7 @@ uint64_t lk_house_deadline(const lk_house *self) {
   lk_heap_item *item = lk_heap_first(&self->timers);
   uint64_t at_ms = item == NULL ? LK_HOUSE_NEVER : item->key;
   if (is_full(self)) at_ms = lk_min_u64(at_ms, self->space_at_ms);
-  at_ms = lk_min_u64(at_ms, lk_house_cools_at(self));
+  at_ms = lk_min_u64(at_ms, lk_min_u64(lk_house_cools_at(self), lk_house_revives_at(self)));
   return self->journal_state == JOURNAL_PAUSED ? lk_min_u64(at_ms, self->reopen_at_ms) : at_ms;
 }
 

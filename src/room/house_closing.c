@@ -178,6 +178,7 @@ static void finish_closing(entry *e) {
     begin_closing(e);
     return;
   }
+  const bool is_erased = e->is_doomed && e->closing_err == LK_OK;
   if (e->is_doomed) end_erasing(e, e->closing_err);
   if (e->waiting.count > 0) {
     LK_COVERED(hub_room_opened_again_after_a_drop);
@@ -185,6 +186,7 @@ static void finish_closing(entry *e) {
     return;
   }
   e->state = ENTRY_GONE;
+  if (!is_erased && lk_house_wants_memory(e)) lk_house_revive_later(e->house);
   (void)lk_map_remove(&e->house->entries, entry_topic(e));
   lk_house_settle_name(e->house, entry_topic(e));
   lk_list_push_last(&e->house->gone, &e->idle_link);

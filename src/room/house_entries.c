@@ -192,9 +192,9 @@ static void load(entry *e) {
   }
 }
 
-/* Whether the policy has |e| in memory. */
-static bool wants_memory(entry *e) {
+bool lk_house_wants_memory(entry *e) {
   const lk_house *house = e->house;
+  if (e->is_memory) return true;
   if (!e->kind->is_kept || house->memory == NULL) return false;
   return house->storage == NULL || lk_room_policy_is_ephemeral(house->policy, entry_topic(e));
 }
@@ -233,7 +233,7 @@ void lk_house_journal_is_open(entry *e) {
 
 /* The disk has nothing of a topic that is to be in memory. */
 static bool leaves_disk(entry *e) {
-  return !e->is_memory && wants_memory(e) && e->keeper.result == LK_OK &&
+  return !e->is_memory && lk_house_wants_memory(e) && e->keeper.result == LK_OK &&
          e->keeper.number == 0 && lk_tails_find(&e->house->tails, entry_topic(e)) == NULL;
 }
 

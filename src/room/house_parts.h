@@ -201,6 +201,9 @@ typedef struct revival {
   lk_io io;
   uint32_t phase; /* 0: there is nothing to do */
   lk_file file;
+  uint64_t began_ms;    /* the last time */
+  uint64_t again_at_ms; /* LK_HOUSE_NEVER: no topic is known to need it */
+  uint64_t pause_ms;    /* before that; 0: there was none */
   size_t names_len;
   size_t next;         /* of |names| */
   size_t last_len;     /* of the name that was taken last */
@@ -400,6 +403,8 @@ entry *lk_house_find_entry(const lk_house *self, lk_slice topic);
 void lk_house_watch_idle(entry *e);
 /* It is not waited for any more. */
 void lk_house_stop_idle(entry *e);
+/* It is in memory, or the policy has it there. */
+bool lk_house_wants_memory(entry *e);
 /* |e| has no room, and nothing is under way. */
 void lk_house_begin_loading(entry *e);
 /* What loading waits for: each may open the room. */
@@ -429,6 +434,10 @@ void lk_house_closing_goes_on(entry *e, lk_err err);
 /* ---- house_revival.c ---- */
 
 void lk_house_begin_revival(lk_house *self);
+/* A topic of level memory has no entry any more, and was not erased. */
+void lk_house_revive_later(lk_house *self);
+/* When to begin it again. */
+uint64_t lk_house_revives_at(const lk_house *self);
 void lk_house_advance_revival(lk_house *self);
 
 /* ---- house_names.c ---- */

@@ -4,8 +4,14 @@
  *     ^────────────────────────────────── the next page ──────────────────────────┘
  *
  * Those who were in come back by themselves. But a room whose last member had left must be erased some day, and
- * there is nobody who would open it: so all are opened, and the time without members begins anew. */
+ * there is nobody who would open it: so all are opened, and the time without members begins anew.
+ *
+ * The same becomes of a topic whose room was dropped, or could not be opened, and to which nobody comes back. So it is looked for
+ * those a while later. What cannot be opened at all is tried less and less often. */
 #include "room/house_parts.h"
+
+#define AGAIN_FIRST_MS 30000u
+#define AGAIN_LAST_MS 3600000u
 
 enum { PHASE_REST, PHASE_LIST, PHASE_OPEN, PHASE_READ, PHASE_CLOSE };
 
@@ -28,7 +34,28 @@ static void list_names(lk_house *self) {
                   .into_len = sizeof r->names });
 }
 
-void lk_house_begin_revival(lk_house *self) { list_names(self); }
+void lk_house_begin_revival(lk_house *self) {
+  revival *r = &self->revival;
+  r->again_at_ms = LK_HOUSE_NEVER;
+  r->began_ms = self->now_ms;
+  r->last_len = 0;
+  list_names(self);
+}
+
+void lk_house_revive_later(lk_house *self) {
+  revival *r = &self->revival;
+  if (self->memory == NULL || r->again_at_ms != LK_HOUSE_NEVER) return;
+  const bool is_long_ago = self->now_ms - r->began_ms > 2 * (uint64_t)AGAIN_LAST_MS;
+  r->pause_ms = r->pause_ms == 0 || is_long_ago ? AGAIN_FIRST_MS
+                                                : lk_min_u64(r->pause_ms * 2, AGAIN_LAST_MS);
+  r->again_at_ms = self->now_ms + r->pause_ms;
+}
+
+uint64_t lk_house_revives_at(const lk_house *self) {
+  const revival *r = &self->revival;
+  bool is_at_rest = self->memory != NULL && r->phase == PHASE_REST && !self->is_ending;
+  return is_at_rest ? r->again_at_ms : LK_HOUSE_NEVER;
+}
 
 /* The next scroll of the page, or the next page. */
 static void go_on(lk_house *self) {

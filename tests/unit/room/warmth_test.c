@@ -136,6 +136,7 @@ TEST(a_topic_that_nobody_wrote_for_long_is_erased_when_it_is_idle) {
     wait(&w, IDLE_MS);
     faults.fail_at = 0;
     wait(&w, IDLE_MS);
+    wait(&w, IDLE_MS); /* it may have been opened once more for that */
     CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
     CHECK_U64(open_files(&w), 0);
     CHECK(joins_with(&w, MEMBER + 1, LK_LIT("\"value\":0")));
@@ -289,5 +290,36 @@ TEST(a_topic_whose_records_cannot_be_cut_is_opened_again) {
   CHECK(joins_with(&w, MEMBER + 1, LK_LIT("\"value\":")));
   let_storages_finish(&w);
   CHECK(lk_house_is_idle(w.house));
+  deinit(&w);
+}
+
+static lk_io *fail_writes(lk_storage *self) {
+  lk_io *io = poll_before(self);
+  if (io != NULL && io->kind == LK_IO_WRITE) io->result = LK_ERR_IO;
+  return io;
+}
+
+/* Goal: a topic to which nobody comes back is erased in time, also where its room was dropped. */
+TEST(a_topic_whose_room_was_dropped_is_erased_when_nobody_comes_back) {
+  world w;
+  init(&w);
+  join(&w, MEMBER);
+  increment(&w);
+  poll_before = w.memory.table.poll;
+  w.memory.table.poll = fail_writes;
+  increment(&w);
+  w.memory.table.poll = poll_before;
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  CHECK_U64(lk_map_count(&w.memory.names), 2); /* the ballast, and its records */
+  CHECK_U64(lk_house_deadline(w.house), w.now + 30000);
+  wait(&w, 30000);
+  step(&w);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 1);
+  CHECK(joins_with(&w, MEMBER + 1, LK_LIT("\"value\":")));
+  leave(&w, MEMBER + 1);
+  wait(&w, IDLE_MS);
+  CHECK_U64(lk_house_get_stats(w.house).rooms, 0);
+  CHECK_U64(lk_map_count(&w.memory.names), 1);
+  CHECK(lk_house_deadline(w.house) > w.now);
   deinit(&w);
 }
