@@ -1028,7 +1028,7 @@ PROPERTY(what_replicas_write_at_one_place_stands_as_yjs_has_it) {
 /* ---- what is remembered of formatting ---- */
 
 /* Two documents of one client are edited alike. One of them has to look up each time what holds. */
-static void format_once(lk_gen *g, replica *twins, const lk_node *nodes) {
+static void format_once(lk_gen *g, replica *both, const lk_node *nodes) {
   static const char *const letters[] = { "a", "b", "c" };
   lk_attribute attributes[2];
   lk_attributes given = { .items = attributes, .count = 1 + gen_below(g, 2) };
@@ -1038,11 +1038,11 @@ static void format_once(lk_gen *g, replica *twins, const lk_node *nodes) {
     if (gen_bool(g))
       attributes[i].value = (lk_value){ .kind = LK_VALUE_NUMBER, .number = gen_below(g, 2) };
   }
-  uint64_t units = lk_doc_node_length(twins[0].doc, nodes[0]);
+  uint64_t units = lk_doc_node_length(both[0].doc, nodes[0]);
   uint64_t at = gen_below(g, (uint32_t)units + 1), length = lk_min_u64(units - at, gen_below(g, 6));
   uint32_t what = gen_below(g, 8);
   for (int i = 0; i < 2; i++) {
-    lk_doc *doc = twins[i].doc;
+    lk_doc *doc = both[i].doc;
     if (i == 1) doc->held_type = 0;
     if (what < 3) CHECK_OK(lk_doc_text_insert(doc, nodes[i], at, LK_LIT("xyz"), &given));
     else if (what == 3) CHECK_OK(lk_doc_text_insert(doc, nodes[i], at, LK_LIT("uv"), NULL));
@@ -1071,43 +1071,43 @@ static void exchange(lk_doc *from, lk_doc *to) {
 }
 
 PROPERTY_SLOW(what_is_remembered_of_formatting_changes_nothing, 8) {
-  replica twins[2], peer;
+  replica both[2], peer;
   lk_node nodes[2], other;
-  open_replica(&twins[0], 1, false);
-  open_replica(&twins[1], 1, false);
+  open_replica(&both[0], 1, false);
+  open_replica(&both[1], 1, false);
   open_replica(&peer, 2, false);
   CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &other));
   for (int i = 0; i < 2; i++) {
-    CHECK_OK(lk_doc_root(twins[i].doc, LK_LIT("t"), LK_NODE_TEXT, &nodes[i]));
-    CHECK_OK(lk_order_build(twins[i].doc, nodes[i].slot));
+    CHECK_OK(lk_doc_root(both[i].doc, LK_LIT("t"), LK_NODE_TEXT, &nodes[i]));
+    CHECK_OK(lk_order_build(both[i].doc, nodes[i].slot));
   }
   lk_attribute strong = { .key = LK_LIT("a"), .value = { .kind = LK_VALUE_NUMBER, .number = 1 } };
   lk_attributes given = { .items = &strong, .count = 1 };
   for (uint32_t turns = gen_below(g, 60); turns > 0; turns--) {
     lk_buf a, b;
-    for (int i = 0; i < 2; i++) CHECK_OK(lk_doc_begin(twins[i].doc, 0));
-    for (uint32_t edits = 1 + gen_below(g, 3); edits > 0; edits--) format_once(g, twins, nodes);
-    for (int i = 0; i < 2; i++) lk_doc_commit(twins[i].doc);
+    for (int i = 0; i < 2; i++) CHECK_OK(lk_doc_begin(both[i].doc, 0));
+    for (uint32_t edits = 1 + gen_below(g, 3); edits > 0; edits--) format_once(g, both, nodes);
+    for (int i = 0; i < 2; i++) lk_doc_commit(both[i].doc);
     if (gen_chance(g, 1, 4)) {
-      exchange(twins[0].doc, peer.doc);
+      exchange(both[0].doc, peer.doc);
       uint64_t units = lk_doc_node_length(peer.doc, other);
       uint64_t at = gen_below(g, (uint32_t)units + 1);
       strong.value.number = gen_below(g, 2);
       CHECK_OK(lk_doc_text_insert(peer.doc, other, at, LK_LIT("pq"), &given));
       CHECK_OK(lk_doc_text_format(peer.doc, other, at / 2, units - at / 2, &given));
       CHECK_OK(lk_doc_text_delete(peer.doc, other, at / 2, 1));
-      exchange(peer.doc, twins[0].doc);
-      exchange(peer.doc, twins[1].doc);
+      exchange(peer.doc, both[0].doc);
+      exchange(peer.doc, both[1].doc);
     }
     lk_buf_init(&a, test_alloc(), 1 << 24);
     lk_buf_init(&b, test_alloc(), 1 << 24);
-    CHECK_OK(lk_doc_encode(twins[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &a));
-    CHECK_OK(lk_doc_encode(twins[1].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &b));
+    CHECK_OK(lk_doc_encode(both[0].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &a));
+    CHECK_OK(lk_doc_encode(both[1].doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &b));
     CHECK_SLICE(lk_buf_slice(&a), lk_buf_slice(&b));
     lk_buf_deinit(&a);
     lk_buf_deinit(&b);
   }
-  CHECK_DOC(twins[0].doc);
-  for (int i = 0; i < 2; i++) close_replica(&twins[i]);
+  CHECK_DOC(both[0].doc);
+  for (int i = 0; i < 2; i++) close_replica(&both[i]);
   close_replica(&peer);
 }
