@@ -295,8 +295,18 @@ static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number
   return right;
 }
 
+static bool has_flag(const lk_doc *doc, uint32_t item, uint8_t flags) {
+  return item != LK_NONE && (doc->items[item].flags & flags) != 0;
+}
+
 static bool is_joined(const lk_doc *doc, uint32_t item) {
-  return item != LK_NONE && (doc->items[item].flags & LK_ITEM_JOINED) != 0;
+  return has_flag(doc, item, LK_ITEM_JOINED);
+}
+
+/* What is kept for an undo manager, even for one that is gone, becomes one with what is deleted beside it, and then all
+ * of it is kept: a transaction sees to that. */
+static bool may_end_beside(const lk_doc *doc, uint32_t left, uint32_t right) {
+  return !has_flag(doc, left, LK_ITEM_KEEP) && !has_flag(doc, right, LK_ITEM_KEEP | LK_ITEM_JOINED);
 }
 
 static bool is_plain(const lk_item *item) {
@@ -567,7 +577,7 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   lk_type *type = &doc->types.at[slot];
   lk_item *item = &doc->items[number];
   uint32_t text = item->content + offset;
-  if (is_joined(doc, number) || is_joined(doc, item->right)) return false;
+  if (is_joined(doc, number) || !may_end_beside(doc, item->left, item->right)) return false;
   bool head = offset == 0, tail = offset + len == item->len;
   if (tail && !head && continues(doc, number, item->right, item->right)) {
     note_beside(doc, number, item->right);
@@ -665,17 +675,18 @@ static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
  * |*last| is the one in which they end, |*rest| how many units of it stay. */
 static uint32_t count_plain(const lk_doc *doc, uint32_t number, uint32_t offset, uint32_t len,
                             uint32_t *last, uint32_t *rest) {
-  uint32_t count = 0;
+  uint32_t count = 0, left = doc->items[number].left;
   for (uint32_t at = number;; at = doc->items[at].right) {
     const lk_item *item = &doc->items[at];
     uint32_t units = lk_item_units(item);
-    if (is_joined(doc, at) || (units > 0 && !is_plain(item))) return 0;
+    if (has_flag(doc, at, LK_ITEM_JOINED | LK_ITEM_KEEP) || (units > 0 && !is_plain(item)))
+      return 0;
     if (at == number) units -= offset;
     count += units > 0;
     if (units >= len) {
       *last = at;
       *rest = units - len;
-      return is_joined(doc, item->right) ? 0 : count;
+      return may_end_beside(doc, left, item->right) ? count : 0;
     }
     len -= units;
   }

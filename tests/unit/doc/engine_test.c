@@ -8,6 +8,7 @@
 #include "craft.h"
 #include "codec/varint.h"
 #include "doc/engine.h"
+#include "doc/undo.h"
 #include "harness/test.h"
 
 /* ---- replicas ---- */
@@ -801,6 +802,53 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   close_replica(&t.fast);
   close_replica(&t.slow);
   close_replica(&t.peer);
+}
+
+/* A document that took in "abcdef" without its b, for an undo manager that has gone since, and with room for items. */
+static void open_with_kept(replica *self, lk_slice update, lk_node *text) {
+  static const uint64_t origins[] = { ELSEWHERE };
+  lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+  lk_undo *undo;
+  lk_node other;
+  options.origins = origins;
+  options.origin_count = 1;
+  open_replica(self, 20, false);
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("t"), LK_NODE_TEXT, text));
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("u"), LK_NODE_TEXT, &other));
+  for (uint32_t i = 0; i < 8; i++)
+    CHECK_OK(lk_doc_text_insert(self->doc, other, 0, LK_LIT("x"), NULL));
+  CHECK_OK(lk_undo_open(self->doc, text, 1, &options, &undo));
+  CHECK_OK(lk_doc_apply(self->doc, LK_UPDATE_V1, update, ELSEWHERE));
+  lk_undo_close(undo);
+}
+
+/* As Yjs has it: what is kept and what is deleted beside it are one struct. */
+TEST(what_was_kept_becomes_one_with_what_is_deleted_beside_it) {
+  static replica peer, both[2];
+  lk_node node, text;
+  lk_buf update;
+  open_replica(&peer, 30, false);
+  CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+  CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("abcdef"), NULL));
+  CHECK_OK(lk_doc_text_delete(peer.doc, node, 1, 1));
+  lk_buf_init(&update, test_alloc(), 1 << 16);
+  CHECK_OK(lk_doc_encode(peer.doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &update));
+  for (uint32_t index = 0; index < 5; index++) {
+    for (uint32_t length = 1; length <= 5 - index; length++) {
+      test_note("%u units from %u on", length, index);
+      for (int i = 0; i < 2; i++) {
+        open_with_kept(&both[i], lk_buf_slice(&update), &text);
+        if (i == 1) CHECK_OK(lk_doc_begin(both[i].doc, 0));
+        CHECK_OK(lk_doc_text_delete(both[i].doc, text, index, length));
+        if (i == 1) lk_doc_commit(both[i].doc);
+        CHECK_DOC(both[i].doc);
+      }
+      check_docs_say_the_same(both[0].doc, both[1].doc);
+      for (int i = 0; i < 2; i++) close_replica(&both[i]);
+    }
+  }
+  lk_buf_deinit(&update);
+  close_replica(&peer);
 }
 
 /* ---- the order of a list ---- */
