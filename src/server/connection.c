@@ -345,12 +345,12 @@ static void ask(lk_connection *self, const lk_http1_request *request, const lk_a
 
 /* ---- whose request it is ---- */
 
-static const char *address_of(const lk_client *client, char text[LK_ADDRESS_TEXT_MAX]) {
+static const char *address_of(const lk_far_end *client, char text[LK_ADDRESS_TEXT_MAX]) {
   return client->is_known ? lk_address_print(&client->address, text) : "somebody";
 }
 
 /* Where the headers of a proxy do not count, somebody has put one in front and not said so: the first time is told. */
-static void tell_of_proxy(lk_connection *self, const lk_client *client) {
+static void tell_of_proxy(lk_connection *self, const lk_far_end *client) {
   char text[LK_ADDRESS_TEXT_MAX];
   lk_connection_host *host = self->host;
   if (host->forwarded[client->forwarded]++ > 0) return;
@@ -380,8 +380,8 @@ static void note_stranger(lk_connection *self, lk_err why) {
                      self->exchange->strange_bytes > limits->edge_stranger_bytes;
 }
 
-static lk_client client_of(lk_connection *self, const lk_http1_request *request) {
-  lk_client client = { .scheme = self->tls != NULL ? LK_LIT("https") : LK_SLICE_EMPTY };
+static lk_far_end client_of(lk_connection *self, const lk_http1_request *request) {
+  lk_far_end client = { .scheme = self->tls != NULL ? LK_LIT("https") : LK_SLICE_EMPTY };
   if (!lk_forwarded_is_there(request)) return client;
   client.is_known = lk_address_of_peer(self->watch.fd, &client.address);
   lk_forwarded_read(&self->host->proxies, request, &client);
@@ -389,7 +389,7 @@ static lk_client client_of(lk_connection *self, const lk_http1_request *request)
   return client;
 }
 
-static void tell_of_token(const lk_connection *self, lk_client client, lk_err why) {
+static void tell_of_token(const lk_connection *self, lk_far_end client, lk_err why) {
   char text[LK_ADDRESS_TEXT_MAX];
   if (why == LK_OK || why == LK_ERR_DIALECT || !lk_log_is_on(LK_LOG_INFO)) return;
   if (!client.is_known)
@@ -405,7 +405,7 @@ static void answer_request(lk_connection *self) {
   if (!lk_http1_poll(&self->exchange->http, &request)) return;
   self->is_admitted = false; /* the next one's sender is not */
   if (self->is_strange) request.keep_alive = false;
-  const lk_client client = client_of(self, &request);
+  const lk_far_end client = client_of(self, &request);
   lk_err err = lk_routes_answer(self->host->routes, &request, client.scheme, lk_posix_wall_ms(),
                                 &self->exchange->out, &answer);
   if (err != LK_OK) {

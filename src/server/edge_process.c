@@ -264,7 +264,7 @@ static void on_poll_end(lk_connection *c, bool is_written) {
 /* How many seconds the client of |request| has to wait, since it is too fast. */
 static uint32_t take_rate(edge_process *self, const lk_connection *c,
                           const lk_http1_request *request, const lk_answer *answer) {
-  lk_client client = { .is_known = false };
+  lk_far_end client = { .is_known = false };
   lk_slice subject = answer->grant == NULL ? LK_SLICE_EMPTY : lk_grant_subject(answer->grant);
   if (lk_api_rates_need_address(&self->api_rates, subject)) {
     client.is_known = lk_address_of_peer(c->watch.fd, &client.address);

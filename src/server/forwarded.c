@@ -124,7 +124,7 @@ static bool same_address(const walk *a, const walk *b) {
 }
 
 void lk_forwarded_read(const lk_proxies *proxies, const lk_http1_request *request,
-                       lk_client *client) {
+                       lk_far_end *client) {
   walk listed = { .proxies = proxies }, told = { .proxies = proxies };
   lk_http1_items at = { 0 }, other = { 0 };
   lk_slice item;

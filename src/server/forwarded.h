@@ -31,12 +31,12 @@ typedef enum lk_forwarded {
   LK_FORWARDED_KINDS,
 } lk_forwarded;
 
-typedef struct lk_client {
+typedef struct lk_far_end {
   lk_address address;
   lk_slice scheme; /* "http" or "https", by which the page talks to us; empty: not known. Static */
   bool is_known;   /* |address| is of meaning */
   lk_forwarded forwarded;
-} lk_client;
+} lk_far_end;
 
 /* Whether any of the headers is there: only then it matters who sends them. */
 bool lk_forwarded_is_there(const lk_http1_request *request);
@@ -44,6 +44,6 @@ bool lk_forwarded_is_there(const lk_http1_request *request);
 /* Puts into |client| what the headers of |request| say, where they count; |client->address| is the sender's at first, and stays where
  * they do not. */
 void lk_forwarded_read(const lk_proxies *proxies, const lk_http1_request *request,
-                       lk_client *client);
+                       lk_far_end *client);
 
 #endif

@@ -15,13 +15,13 @@ static lk_proxies trusted(void) {
   return (lk_proxies){ networks, 2 };
 }
 
-static lk_client read_client(const lk_proxies *proxies, const char *sender, const char *headers) {
+static lk_far_end read_client(const lk_proxies *proxies, const char *sender, const char *headers) {
   static const lk_http1_options options = { 0 };
   lk_limits limits = lk_limits_default();
   lk_http1 http;
   lk_http1_request request;
   char text[2048];
-  lk_client client = { .scheme = LK_LIT("https") };
+  lk_far_end client = { .scheme = LK_LIT("https") };
   int len = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", headers);
   lk_slice in = lk_slice_of(text, (size_t)len);
   test_note("%s says %s", sender, headers);
@@ -122,7 +122,7 @@ TEST(whose_a_request_is_says_the_first_from_the_right_that_is_no_proxy) {
   const lk_proxies proxies = trusted();
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char text[LK_ADDRESS_TEXT_MAX];
-    lk_client client = read_client(&proxies, rows[i].sender, rows[i].headers);
+    lk_far_end client = read_client(&proxies, rows[i].sender, rows[i].headers);
     CHECK(client.is_known == (rows[i].client != NULL));
     if (client.is_known)
       CHECK_SLICE(lk_slice_cstr(lk_address_print(&client.address, text)),
@@ -136,7 +136,7 @@ TEST(without_trusted_proxies_nobody_says_whose_a_request_is) {
   const lk_proxies none = { NULL, 0 };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     lk_address sender;
-    lk_client client = read_client(&none, rows[i].sender, rows[i].headers);
+    lk_far_end client = read_client(&none, rows[i].sender, rows[i].headers);
     if (lk_address_read(lk_slice_cstr(rows[i].sender), &sender))
       CHECK(memcmp(&client.address, &sender, sizeof sender) == 0);
     CHECK(client.forwarded == (rows[i].headers[0] == 0 ? NOT : IGNORED));
@@ -160,7 +160,7 @@ PROPERTY(nothing_that_a_client_sends_makes_it_another_one) {
                  sent[0] != 0 ? ", " : "", is_standard ? "for=192.0.2.1" : "192.0.2.1",
                  has_other ? (is_standard ? XFF : FWD) : "", has_other ? sent : "",
                  has_other ? "\r\n" : "");
-  lk_client client = read_client(&proxies, "10.0.0.2", headers);
+  lk_far_end client = read_client(&proxies, "10.0.0.2", headers);
   const char *got = lk_address_print(&client.address, text);
   test_note("%s from %s", got, headers);
   CHECK(strcmp(got, "192.0.2.1") == 0 || (has_other && strcmp(got, "10.0.0.2") == 0));
