@@ -108,6 +108,8 @@ typedef enum lk_err {
   LK_ERR_REFUSED = 76,
   /* the server does not serve this topic in this protocol; join it as a channel */
   LK_ERR_DIALECT = 77,
+  /* too many changes wait for the server; nothing was changed, connect and let it take some */
+  LK_ERR_BACKLOG = 78,
   /* the replica id is not one that may be used here */
   LK_ERR_ACTOR = 80,
   /* one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id */

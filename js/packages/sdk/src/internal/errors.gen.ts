@@ -53,6 +53,7 @@ export type ErrorCode =
   | 'LK_ERR_DENIED'
   | 'LK_ERR_REFUSED'
   | 'LK_ERR_DIALECT'
+  | 'LK_ERR_BACKLOG'
   | 'LK_ERR_ACTOR'
   | 'LK_ERR_DOT'
   | 'LK_ERR_CLOCK'
@@ -115,6 +116,7 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   75: { code: 'LK_ERR_DENIED', text: "the client may not do that in this topic; get a token that says so" },
   76: { code: 'LK_ERR_REFUSED', text: "the room does not take what this client wrote; what follows it would not fit, so keep a copy and start anew" },
   77: { code: 'LK_ERR_DIALECT', text: "the server does not serve this topic in this protocol; join it as a channel" },
+  78: { code: 'LK_ERR_BACKLOG', text: "too many changes wait for the server; nothing was changed, connect and let it take some" },
   80: { code: 'LK_ERR_ACTOR', text: "the replica id is not one that may be used here" },
   81: { code: 'LK_ERR_DOT', text: "one dot stands for two different things: a replica id was used by two replicas, or again after its memory was lost; take a new id" },
   82: { code: 'LK_ERR_CLOCK', text: "the writer's clock is too far ahead; set it and write again" },
