@@ -93,11 +93,20 @@ lk_err lk_hub_connect(lk_hub *self, uint64_t *connection) {
   return lk_edge_connect(self->edge, LK_MESSAGE_V2, NULL, connection);
 }
 
-lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text, uint64_t now_ms) {
+static lk_err receive(lk_hub *self, uint64_t connection, lk_slice bytes, bool is_binary,
+                      uint64_t now_ms) {
   note_time(self, now_ms);
-  lk_err err = lk_edge_receive(self->edge, connection, text, false);
+  lk_err err = lk_edge_receive(self->edge, connection, bytes, is_binary);
   pass_on(self);
   return err;
+}
+
+lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text, uint64_t now_ms) {
+  return receive(self, connection, text, false, now_ms);
+}
+
+lk_err lk_hub_receive_binary(lk_hub *self, uint64_t connection, lk_slice bytes, uint64_t now_ms) {
+  return receive(self, connection, bytes, true, now_ms);
 }
 
 void lk_hub_disconnect(lk_hub *self, uint64_t connection, uint64_t now_ms) {

@@ -46,6 +46,10 @@ lk_err lk_hub_connect(lk_hub *self, uint64_t *connection) LK_MUST_USE;
 lk_err lk_hub_receive(lk_hub *self, uint64_t connection, lk_slice text,
                       uint64_t now_ms) LK_MUST_USE;
 
+/* The same for a binary message. */
+lk_err lk_hub_receive_binary(lk_hub *self, uint64_t connection, lk_slice bytes,
+                             uint64_t now_ms) LK_MUST_USE;
+
 /* Unknown connections are ignored. */
 void lk_hub_disconnect(lk_hub *self, uint64_t connection, uint64_t now_ms);
 
