@@ -25,6 +25,7 @@
 
 #include "laniakea/awareness.h"
 #include "laniakea/buf.h"
+#include "laniakea/client.h"
 #include "laniakea/crdt.h"
 #include "laniakea/doc.h"
 #include "laniakea/doc_events.h"
