@@ -11,6 +11,10 @@ const sim_scenario sim_scenarios[] = {
   { "doc-calm", "the same without a single fault", sim_options_doc_calm, sim_doc_run },
   { "doc-storm", "the same with every fault on", sim_options_doc_storm, sim_doc_run },
   { "doc-kills", "the same with rooms that die every 50 ms", sim_options_doc_kills, sim_doc_run },
+  { "peer", "devices with disks of their own share objects and a document; each seed has its own faults",
+    sim_options_doc, sim_peer_run },
+  { "peer-calm", "the same without a single fault", sim_options_doc_calm, sim_peer_run },
+  { "peer-storm", "the same with every fault on", sim_options_doc_storm, sim_peer_run },
 };
 
 const uint32_t sim_scenario_count = sizeof sim_scenarios / sizeof sim_scenarios[0];

@@ -41,5 +41,6 @@ void sim_run(const sim_scenario *scenario, uint64_t seed, uint32_t minutes, sim_
 
 void sim_counter_run(sim_world *world, sim_result *result);
 void sim_doc_run(sim_world *world, sim_result *result);
+void sim_peer_run(sim_world *world, sim_result *result);
 
 #endif

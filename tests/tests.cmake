@@ -29,7 +29,9 @@ if(sim_sources)
             "doc-full-ack|DOC_FULL_ACK|src/room/doc_updates.c"
             "version-ack-early|VERSION_ACK_EARLY|src/room/doc_version_commands.c"
             "version-undead|VERSION_UNDEAD|src/room/doc_version_commands.c"
-            "restore-twice|RESTORE_TWICE|src/room/doc_version_commands.c")
+            "restore-twice|RESTORE_TWICE|src/room/doc_version_commands.c"
+            "peer-send-early|PEER_SEND_EARLY|src/peer/topic.c" "peer-ack-sent|PEER_ACK_SENT|src/peer/topic.c"
+            "peer-retire-early|PEER_RETIRE_EARLY|src/peer/keeping.c")
       string(REPLACE "|" ";" bug "${bug}")
       list(GET bug 0 name)
       list(GET bug 1 define)

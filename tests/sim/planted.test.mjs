@@ -43,6 +43,9 @@ const bugs = [
   ['laniakea-sim-version-ack-early', ['--scenario', 'doc'], /lost: version|undone/],
   ['laniakea-sim-version-undead', ['--scenario', 'doc'], /undead: version/],
   ['laniakea-sim-restore-twice', ['--scenario', 'doc'], /twice: .* restorings/],
+  ['laniakea-sim-peer-send-early', ['--scenario', 'peer'], /refused: .*LK_ERR_DOT|lost|twice/],
+  ['laniakea-sim-peer-ack-sent', ['--scenario', 'peer'], /lost/],
+  ['laniakea-sim-peer-retire-early', ['--scenario', 'peer'], /lost|phantom|overdue/],
   ['laniakea-sim', ['--plant', 'lying-sync'], /lost/],
   ['laniakea-sim', ['--plant', 'drop-resend'], /overdue/],
   ['laniakea-sim', ['--plant', 'reuse-actor'], /diverged|fell|phantom|lost|pending/],
@@ -68,7 +71,7 @@ test('the healthy program passes the same seeds, twice with one hash', async () 
   assert.equal(again.stdout.match(hash)[0], stdout.match(hash)[0])
 })
 
-for (const scenario of ['doc', 'doc-storm', 'doc-kills']) {
+for (const scenario of ['doc', 'doc-storm', 'doc-kills', 'peer', 'peer-storm']) {
   test(`the healthy program passes ${DOC_SEEDS} seeds of ${scenario}, twice with one hash`, async () => {
     const { code, stdout, stderr } = await run('laniakea-sim', '--scenario', scenario, '--seeds', `${DOC_SEEDS}`, '--twice')
     assert.equal(code, 0, stderr)
