@@ -67,7 +67,7 @@ install(FILES ${man} ${CMAKE_BINARY_DIR}/laniakea-serve.1 DESTINATION ${CMAKE_IN
 install(FILES ${CMAKE_BINARY_DIR}/laniakea.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(DIRECTORY include/laniakea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
-# ---- the libraries: the core and where its assertions end, nothing that does I/O
+# ---- the libraries: the core, where its assertions end, and the host of laniakea/client_host.h; nothing else of them does I/O
 if(NOT LK_LIBRARIES)
   return()
 endif()
@@ -78,11 +78,20 @@ endforeach()
 add_library(lk_panic OBJECT platform/posix/panic.c)
 target_compile_options(lk_panic PRIVATE ${lto_compile} ${harden_compile} -ffunction-sections -fdata-sections)
 list(APPEND core_objects $<TARGET_OBJECTS:lk_panic>)
+set(host_sources "")
+foreach(part client_host clock heap random storage)
+  list(APPEND host_sources platform/posix/${part}.c)
+endforeach()
+add_library(lk_host OBJECT ${host_sources})
+target_compile_definitions(lk_host PRIVATE _GNU_SOURCE)
+target_compile_options(lk_host PRIVATE ${lto_compile} ${harden_compile} -ffunction-sections -fdata-sections)
+list(APPEND core_objects $<TARGET_OBJECTS:lk_host>)
 
 # Only names marked LK_API are visible; -Bsymbolic binds our calls of them to ourselves.
 add_library(liblaniakea_shared SHARED ${core_objects})
 set_target_properties(liblaniakea_shared PROPERTIES OUTPUT_NAME laniakea LINKER_LANGUAGE C
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_link_libraries(liblaniakea_shared PRIVATE Threads::Threads)
 target_link_options(liblaniakea_shared PRIVATE ${lto_link} ${harden_link} -Wl,-Bsymbolic -Wl,--gc-sections)
 if(NOT LK_SANITIZE)
   target_link_options(liblaniakea_shared PRIVATE -Wl,--no-undefined)

@@ -15,7 +15,7 @@
  * exactly once, however often connections, servers and this program end on the way.
  *
  * THE HOST. A client opens no socket and no file and reads no clock. It is a machine that a host drives: a browser's worker, a C
- * program, a simulator.
+ * program, a simulator. (laniakea/client_host.h is one for POSIX that is ready to use.)
  *
  *   while (lk_client_poll(client, &event)) carry_out(&event);      after every call below
  *   lk_client_opened, _closed, _receive    what became of the connection
