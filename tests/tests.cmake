@@ -44,6 +44,11 @@ if(sim_sources)
   endif()
 endif()
 
+# An example that talks to a server, beside the others that the tests of an installation build: it runs with sanitizers, too.
+add_executable(follow examples/c/follow.c)
+target_compile_definitions(follow PRIVATE _GNU_SOURCE)
+target_link_libraries(follow PRIVATE lk_platform_posix ${LK_CORE_TOP})
+
 add_custom_target(sims)
 if(TARGET laniakea-sim)
   add_dependencies(sims laniakea-sim ${planted})
@@ -72,7 +77,7 @@ foreach(floor harness ${LK_CORE_FLOORS} platform server sim fault)
     list(APPEND LK_TEST_BINARIES test_${floor})
   endif()
 endforeach()
-add_custom_target(tests DEPENDS ${LK_TEST_BINARIES})
+add_custom_target(tests DEPENDS ${LK_TEST_BINARIES} follow)
 
 include(tests/conformance/doc/conformance.cmake)
 include(tests/conformance/presence/conformance.cmake)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { checkFollowing } from './follow.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const folder = mkdtempSync(join(tmpdir(), 'laniakea-install-'))
@@ -48,6 +49,12 @@ test('two editors in C agree after they were apart', () => {
   ])
   assert.deepEqual(said[3][1], said[4][1])
   assert.deepEqual(said[4][1][1], { insert: 'milky way', attributes: { bold: true } })
+})
+
+test('a program follows a counter and a document, offline too', async () => {
+  const flags = pkgConfig('--cflags', '--libs').split(/\s+/)
+  must('gcc', ['-std=gnu11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', join(root, 'examples/c/follow.c'), ...flags, '-o', 'follow'])
+  await checkFollowing(join(folder, 'follow'), { LD_LIBRARY_PATH: join(prefix, 'lib') })
 })
 
 test('a program may have functions of the same names as the library has inside', () => {
