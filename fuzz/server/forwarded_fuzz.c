@@ -58,7 +58,7 @@ FUZZ(lk_forwarded_read) {
                      in.len > 0 ? (const char *)in.ptr : "");
   lk_slice rest = lk_slice_of(text, (size_t)len);
   lk_http1_init(&http, test_alloc(), &limits, &options, 0);
-  lk_client client = { .is_known = true };
+  lk_far_end client = { .is_known = true };
   CHECK(lk_address_read(is_trusted ? LK_LIT("10.0.0.2") : LK_LIT("192.0.2.2"), &client.address));
   const lk_address sender = client.address;
   if (lk_http1_feed(&http, 0, &rest) == LK_OK && lk_http1_poll(&http, &request)) {
