@@ -130,20 +130,23 @@ static bool is_own_generation(const lk_room *self, lk_slice text) {
   return lk_slice_equal(text, lk_slice_of(digits, sizeof digits));
 }
 
-/* Whether something that the client has is here, too. Then it is of this document, whatever it was told: a room that dies
- * before its first record is kept begins again with another generation, and members who were in it stay. */
+/* Whether something that the client has is here, too, and whether it has what is not. Where it shares something, it is of
+ * this document, whatever it was told: a room that dies before its first record is kept begins again with another
+ * generation, and members who were in it stay. */
 static lk_err shares_content(lk_room *self, const lk_room_input *input, lk_slice vector,
-                             bool *out) {
+                             bool *out, bool *is_ahead) {
   uint64_t count = 0, client, clock;
   lk_reader in = lk_reader_of(vector);
-  *out = false;
+  *out = *is_ahead = false;
   lk_err err = lk_doc_room_wake(self, input);
   if (err == LK_OK) err = lk_varuint_decode(&in, UINT32_MAX, &count);
-  for (; err == LK_OK && !*out && count > 0; count--) {
+  for (; err == LK_OK && count > 0; count--) {
     err = lk_varuint_decode(&in, UINT64_MAX, &client);
     if (err == LK_OK) err = lk_varuint_decode(&in, UINT64_MAX, &clock);
-    if (err == LK_OK && client >= ALIKE_CLIENTS)
-      *out = clock > 0 && lk_doc_clock_of(self->doc, client) > 0;
+    if (err != LK_OK) break;
+    uint64_t ours = lk_doc_clock_of(self->doc, client);
+    if (client >= ALIKE_CLIENTS && clock > 0 && ours > 0) *out = true;
+    if (clock > ours) *is_ahead = true;
   }
   return err == LK_ERR_NOMEM ? err
                              : LK_OK; /* what is wrong with it is told by who encodes beyond it */
@@ -186,10 +189,11 @@ static lk_err join_y(lk_room *self, const lk_room_input *input) {
 
 /* The client comes with another generation. What it has may be content of another document: to merge the two would give text
  * that nobody wrote. Where there is nothing here it may seed the document again; who may only read cannot, and what it
- * has would stand beside whatever is written next: it comes back when somebody has. */
+ * has would stand beside whatever is written next: it comes back when somebody has. Neither can such a one send what is missing of
+ * a document that was seeded again by another one, who had less of it: it would show that for good. */
 static lk_err check_generation(lk_room *self, const lk_room_input *input, const lk_doc_wish *wish,
                                bool *is_refused) {
-  bool is_own = false, has_content = wish->has_vector && wish->vector.len > 1;
+  bool is_own = false, is_ahead = false, has_content = wish->has_vector && wish->vector.len > 1;
   *is_refused = false;
   if (wish->generation.len == 0 || is_own_generation(self, wish->generation)) return LK_OK;
   if (lk_doc_encoded_is_empty(&self->encoded, self->doc)) {
@@ -200,8 +204,11 @@ static lk_err check_generation(lk_room *self, const lk_room_input *input, const 
         self, input, LK_LIT("unseeded"),
         LK_LIT("this document began again and is empty: come back when somebody has written"));
   }
-  lk_err err = wish->has_vector ? shares_content(self, input, wish->vector, &is_own) : LK_OK;
-  if (err != LK_OK || is_own) return err;
+  lk_err err = wish->has_vector ? shares_content(self, input, wish->vector, &is_own, &is_ahead)
+                                : LK_OK;
+  bool is_stuck = is_ahead && input->rights < LK_RIGHTS_WRITE;
+  if (is_own && is_stuck) LK_COVERED(doc_room_diverged_reader);
+  if (err != LK_OK || (is_own && !is_stuck)) return err;
   *is_refused = true;
   return refuse_generation(self, input, LK_LIT("diverged"),
                            LK_LIT("this document began again, keep your content as a copy"));

@@ -649,6 +649,15 @@ TEST(a_reader_of_another_generation_waits_until_the_room_has_content) {
   land(&w);
   join(&w, 2, lk_slice_cstr(params), LK_RIGHTS_READ, LK_SLICE_EMPTY);
   CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
+  /* But not all that this one has: it could not send the rest, and would show it for good. Who may write sends it. */
+  static const char ahead[] =
+      "{\"generation\":\"0123456789abcdef\",\"state_vector\":{\"bin\":[1,20,9]}}";
+  join(&w, 4, lk_slice_cstr(ahead), LK_RIGHTS_READ, LK_SLICE_EMPTY);
+  CHECK(
+      lk_slice_starts_with(find(&w, LK_ROOM_REFUSE)->payload, LK_LIT("{\"reason\":\"diverged\"")));
+  CHECK_COVERED(doc_room_diverged_reader);
+  join(&w, 5, lk_slice_cstr(ahead), LK_RIGHTS_WRITE, LK_SLICE_EMPTY);
+  CHECK(find(&w, LK_ROOM_ACCEPT) != NULL);
   client_deinit(&a);
   client_deinit(&b);
   close_world(&w);
