@@ -26,7 +26,7 @@ setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc')
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const program = new Program()
+const program = new Program('--versions', 'doc:asked=saved')
 const open = new Set()
 before(() => program.start())
 beforeEach((t) => t.after(() => {
@@ -421,6 +421,28 @@ test('a page without awareness shows nothing', async () => {
 })
 
 // ---- what is kept ----
+
+test('versions are asked for in every dress, and who is refused is told why', async () => {
+  const people = [new Person('asked'), new Person('asked', { encoding: 'base64' }), new Person('asked', { socket: ofV1 }), new Person('asked', { socket: { transport: LongPoll } })]
+  const heard = people.map(() => [])
+  people.forEach(({ provider }, i) => provider.on('versions_changed', ({ id, change }) => heard[i].push([id, change])))
+  const [{ provider, text }] = people
+  await assert.rejects(provider.ask('versions'), { reason: 'disconnected' })
+  await online(...people)
+  text.insert(0, 'as it was')
+  await agree(people)
+  const { id } = await provider.ask('version_save', { name: 'first' })
+  text.delete(0, text.length)
+  await agree(people)
+  for (const asking of people) {
+    const doc = new Y.Doc()
+    Y.applyUpdate(doc, await asking.provider.ask('version_read', { id, as: 'update' }))
+    assert.equal(doc.getText('t').toString(), 'as it was')
+    assert.equal((await asking.provider.ask('versions')).versions[0].name, 'first')
+  }
+  await assert.rejects(provider.ask('version_read', { id: 99 }), { reason: 'LK_ERR_NOT_FOUND', field: 'id' })
+  await until(() => `all hear of it: ${JSON.stringify(heard)}`, () => heard.every((changes) => JSON.stringify(changes) === JSON.stringify([[id, 'made']])))
+})
 
 test('a document is there before the connection, and what it has for the server arrives once', async () => {
   const place = memory()

@@ -20,6 +20,10 @@ export function fromBase64(text: string): Bytes {
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
 }
 
+/** Whether an answer is bytes and nothing else. */
+export const isDressed = (payload: unknown): boolean =>
+  payload instanceof ArrayBuffer || (payload !== null && typeof payload === 'object' && Object.keys(payload).length === 1 && ('b64' in payload || 'bin' in payload))
+
 /** Bytes in whatever dress they came; undefined for what is none. */
 export function undress(payload: unknown): Bytes | undefined {
   if (payload instanceof ArrayBuffer) return new Uint8Array(payload)

@@ -15,7 +15,7 @@
 // nobody wrote, and the server refuses it: we stop, and keep what we have.
 import * as Y from 'yjs'
 import { Awareness } from 'y-protocols/awareness'
-import { toBase64, undress } from './bytes.ts'
+import { isDressed, toBase64, undress } from './bytes.ts'
 import { readsFrames, type Access, type ChannelLike, type JoinReply, type Refusal, type SocketLike, type Status } from './channel.ts'
 import { Emitter, guarded } from './emitter.ts'
 import { Keeper, type Persistence } from './persistence.ts'
@@ -58,6 +58,8 @@ export type PhoenixProviderEvents = {
   /** The join was refused, or a change for a reason that may pass. Both are tried again. */
   refused: (refusal: Refusal, provider: PhoenixProvider) => void
   'persistence-error': (error: unknown, provider: PhoenixProvider) => void
+  /** A version of the document was made, deleted or restored, by somebody or by itself. */
+  versions_changed: (change: { readonly id: number; readonly change: 'made' | 'deleted' | 'restored' }, provider: PhoenixProvider) => void
 }
 
 const RETRY_MS_MAX = 30_000
@@ -169,6 +171,22 @@ export class PhoenixProvider extends Emitter<PhoenixProviderEvents> implements D
     this.emit('connection-close', [null, this])
   }
 
+  /**
+   * Asks the server for something else about the document, such as its `versions`. Bytes come as a Uint8Array, all else as the
+   * server says it. Rejects with an error that has the fields of a Refusal: `disconnected` and `timeout` are reasons, too.
+   */
+  ask<T>(event: string, payload: object = {}): Promise<T> {
+    const channel = this.#session?.channel
+    return new Promise((resolve, reject) => {
+      const refuse = (refusal: Refusal): void => reject(Object.assign(new Error(refusal.message ?? refusal.reason), refusal))
+      if (channel === undefined) return refuse({ reason: 'disconnected' })
+      channel.push(event, payload)
+        .receive('ok', (reply: unknown) => resolve((isDressed(reply) ? undress(reply) : reply) as T))
+        .receive('error', refuse)
+        .receive('timeout', () => refuse({ reason: 'timeout' }))
+    })
+  }
+
   /** Ends the connection and lets go of the document, which stays. What is being written to its place is still written: the
    * promise waits for that. */
   override destroy(): Promise<void> {
@@ -197,6 +215,7 @@ export class PhoenixProvider extends Emitter<PhoenixProviderEvents> implements D
     }
     channel.on('server_update', whileOurs((payload) => this.#take(payload)))
     channel.on('awareness', whileOurs((payload) => this.#onAwareness(payload)))
+    channel.on('versions_changed', whileOurs((change) => this.emit('versions_changed', [change, this])))
     channel.onError(whileOurs((reason) => this.#onChannelError(reason)))
     channel.onClose(whileOurs(() => this.disconnect())) // not by us, then: by the server, for good
     this.#socketRefs = [
