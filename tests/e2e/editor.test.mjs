@@ -171,12 +171,12 @@ test('all of it works by keyboard', async () => {
   const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent)
   const isFocused = (label) => until(async () => await focused() === label, async () => `${label} is focused, not ${await focused()}`)
   const seen = []
-  for (let i = 0; i < 7; i++) {
+  for (let i = 0; i < 8; i++) {
     await page.keyboard.press('Tab')
     seen.push(await focused())
   }
-  assert.deepEqual(seen.map((label) => label.split('.')[0]), ['Skip to the document', 'Laniakea, start page', 'Only you are here', 'New document', 'Export',
-    'Share: copy the link', 'Document'])
+  assert.deepEqual(seen.map((label) => label.split('.')[0]), ['Skip to the document', 'Laniakea, start page', 'Only you are here', 'New document', 'Version history',
+    'Export', 'Share: copy the link', 'Document'])
   await page.keyboard.type('By hand')
   await page.keyboard.press('Escape')
   await isFocused('Share: copy the link')

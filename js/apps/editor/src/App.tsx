@@ -3,7 +3,8 @@ import { useCallback, useEffect, useRef, useState, useSyncExternalStore, type Ke
 import type { BlockNoteEditor } from '@blocknote/core'
 import { downloadHtml, downloadMarkdown } from './download.ts'
 import { Editor } from './Editor.tsx'
-import { CheckIcon, CloudOffIcon, DownloadIcon, EyeIcon, HourglassIcon, LinkIcon, Logo, PlusIcon, WarningIcon } from './icons.tsx'
+import { History, type Restored } from './History.tsx'
+import { BackIcon, CheckIcon, CloudOffIcon, DownloadIcon, EyeIcon, HistoryIcon, HourglassIcon, LinkIcon, Logo, PlusIcon, WarningIcon } from './icons.tsx'
 import { Menu } from './Menu.tsx'
 import { COLORS, NAME_LENGTH_MAX, initialsOf, loadPerson, presentOf, savePerson, type Person, type Present } from './people.ts'
 import type { Problem, Room, RoomState } from './room.ts'
@@ -99,6 +100,21 @@ function Notices({ room, state, standing }: { room: Room; state: RoomState; stan
       {state.isLoaded && state.durability === 'memory' && (
         <p className="notice" id="ephemeral"><HourglassIcon />This document is in memory only. It is erased when nobody has been here for {state.idleMs === undefined ? 'a while' : lengthText(state.idleMs)}.</p>
       )}
+    </div>
+  )
+}
+
+/** A version was restored: there is a way back. */
+function RestoredNotice({ room, restored: { what, before }, onDone }: { room: Room; restored: Restored; onDone(): void }) {
+  const undo = (): void => {
+    room.versions.restore(before!).then(onDone, (error: unknown) => alert(`It could not be undone: ${(error as Error).message}`))
+  }
+  return (
+    <div className="notice" role="status" id="restored">
+      <BackIcon />
+      <p>The document says again what it said at “{what}”.{' '}
+        {before !== undefined && <><button type="button" className="link" onClick={undo}>Undo</button>{' · '}</>}
+        <button type="button" className="link" onClick={onDone}>Dismiss</button></p>
     </div>
   )
 }
@@ -239,6 +255,17 @@ export function App({ name, room }: Props) {
   const [editor, setEditor] = useState<BlockNoteEditor>()
   const canWrite = state.access !== 'read' && state.problem === undefined
   const [isSeeded, setSeeded] = useState(false)
+  const [isHistory, setHistory] = useState(false)
+  const [restored, setRestored] = useState<Restored>()
+  const historyButton = useRef<HTMLButtonElement>(null)
+  const closeHistory = useCallback(() => {
+    setHistory(false)
+    historyButton.current!.focus()
+  }, [])
+  const onRestored = useCallback((restored: Restored) => {
+    setRestored(restored)
+    closeHistory()
+  }, [closeHistory])
   useEffect(() => {
     if (!state.isLoaded || isSeeded) return
     if (canWrite) seed(room.doc)
@@ -254,12 +281,18 @@ export function App({ name, room }: Props) {
         <nav aria-label="Document">
           <People room={room} person={person} onChange={setPerson} />
           <a className="button" href="/edit/" aria-label="New document" title="New document"><PlusIcon /><span className="wide">New</span></a>
+          <button ref={historyButton} type="button" className="button" aria-label="Version history" title="Version history" aria-pressed={isHistory}
+            disabled={!state.isLoaded} onClick={() => setHistory(!isHistory)}><HistoryIcon /><span className="wide">History</span></button>
           <Download editor={editor} name={name} />
           <Share />
         </nav>
       </header>
       <Notices room={room} state={state} standing={standing} />
-      <main id="document" tabIndex={-1} onKeyDown={leaveByEscape}>
+      {isHistory && <History name={name} room={room} state={state} canWrite={canWrite} onClose={closeHistory} onRestored={onRestored} />}
+      {restored !== undefined && !isHistory && (
+        <div className="notices"><RestoredNotice room={room} restored={restored} onDone={() => setRestored(undefined)} /></div>
+      )}
+      <main id="document" hidden={isHistory} tabIndex={-1} onKeyDown={leaveByEscape}>
         <p className="hidden" id="hint">Tab indents. Press Escape to leave the text.</p>
         {isSeeded
           ? <Editor room={room} person={person} isEditable={canWrite} onReady={setEditor} />

@@ -1,10 +1,11 @@
 // BlockNote over the room's document, with the cursors of the others.
 import { useEffect, useState } from 'react'
-import { BlockNoteSchema, defaultBlockSpecs, type BlockNoteEditor } from '@blocknote/core'
+import type { BlockNoteEditor } from '@blocknote/core'
 import { filterSuggestionItems, YCursorExtension } from '@blocknote/core/extensions'
 import { BlockNoteView } from '@blocknote/mantine'
 import { SuggestionMenuController, getDefaultReactSlashMenuItems, useCreateBlockNote } from '@blocknote/react'
 import { guarded, personOf, type Person } from './people.ts'
+import { schema } from './schema.ts'
 import { FRAGMENT } from './seed.ts'
 import type { Room } from './room.ts'
 
@@ -17,27 +18,6 @@ interface Props {
 
 /** What needs files of other servers, which the page's policy does not let in. */
 const NEEDS_FILES = new Set(['image', 'video', 'audio', 'file'])
-
-/** As it is, and the box to check has a name. */
-function withNamedBox<Spec extends { implementation: object }>(spec: Spec): Spec {
-  const { render } = spec.implementation as { render(...parameters: unknown[]): { dom: ParentNode } }
-  return {
-    ...spec,
-    implementation: {
-      ...spec.implementation,
-      render(...parameters: unknown[]) {
-        const made = render.apply(this, parameters)
-        made.dom.querySelector('input')?.setAttribute('aria-label', 'Done')
-        return made
-      },
-    },
-  }
-}
-
-/** All of BlockNote's blocks: what an editor does not know, it takes out of the document. */
-const schema = BlockNoteSchema.create().extend({
-  blockSpecs: { checkListItem: withNamedBox(defaultBlockSpecs.checkListItem) },
-})
 
 function paintCursor(cursor: Element, { name, color }: Person): void {
   const label = cursor.querySelector<HTMLElement>('.bn-collaboration-cursor__label')!

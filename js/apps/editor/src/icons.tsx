@@ -18,6 +18,13 @@ export const CloudOffIcon = () => <Icon><path d="M3 3l14 14M7.5 5.6A5 5 0 0 1 15
 export const EyeIcon = () => <Icon><path d="M2.5 10S5 5 10 5s7.5 5 7.5 5-2.5 5-7.5 5-7.5-5-7.5-5Z" /><circle cx="10" cy="10" r="2.2" /></Icon>
 export const WarningIcon = () => <Icon><path d="M10 3.5 17.5 16.5h-15ZM10 8.5v4M10 14.5v.1" /></Icon>
 
+export const HistoryIcon = () => <Icon><path d="M4 6.5A7 7 0 1 1 3 10M3.5 3v4h4M10 6.5V10l2.5 2" /></Icon>
+export const PreviousIcon = () => <Icon><path d="m12 4.5-5.5 5.5 5.5 5.5" /></Icon>
+export const NextIcon = () => <Icon><path d="m8 4.5 5.5 5.5L8 15.5" /></Icon>
+export const CloseIcon = () => <Icon><path d="m5 5 10 10M15 5 5 15" /></Icon>
+export const SaveIcon = () => <Icon><path d="M5.5 3.5h9v13L10 13l-4.5 3.5Z" /></Icon>
+export const BackIcon = () => <Icon><path d="M7.5 4 3.5 8l4 4M3.5 8h8a4.5 4.5 0 0 1 0 9H9" /></Icon>
+
 export function Logo() {
   return (
     <svg className="logo" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true" focusable="false">

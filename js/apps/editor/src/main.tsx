@@ -1,6 +1,7 @@
 // The editor's page: /edit/NAME edits the document of the topic doc:NAME. /edit/ makes a name up.
 import '@blocknote/mantine/style.css'
 import './style.css'
+import './history.css'
 import { createRoot } from 'react-dom/client'
 import { App } from './App.tsx'
 import { documentNameOf, makeDocumentName, pathOf } from './names.ts'

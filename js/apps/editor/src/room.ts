@@ -6,6 +6,7 @@ import { PhoenixProvider, indexeddb, type Access, type Persistence, type Refusal
 import { Socket } from 'phoenix'
 import * as Y from 'yjs'
 import { Awareness } from 'y-protocols/awareness'
+import { versionsOf, type Versions } from './versions.ts'
 
 export interface Problem {
   /** refused: the server cannot follow this replica. diverged: another document has this name now. denied: no entry. */
@@ -29,6 +30,7 @@ export interface RoomState {
 export interface Room {
   readonly doc: Y.Doc
   readonly awareness: Awareness
+  readonly versions: Versions
   /** The same object until something changes. */
   state(): RoomState
   subscribe(listener: () => void): () => void
@@ -115,6 +117,7 @@ export function openRoom(name: string, token?: string): Room {
   return {
     doc,
     awareness,
+    versions: versionsOf(provider),
     state: () => state,
     subscribe(listener) {
       listeners.add(listener)

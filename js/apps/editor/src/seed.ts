@@ -9,6 +9,9 @@ import * as Y from 'yjs'
 export const FRAGMENT = 'document-store'
 const SEED_CLIENT = 1
 
+/** Whether it is nobody who wrote, but every editor. */
+export const isSeedClient = (client: number): boolean => client === SEED_CLIENT
+
 function makeSeed(): Uint8Array {
   const doc = new Y.Doc()
   doc.clientID = SEED_CLIENT
