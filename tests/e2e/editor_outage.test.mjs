@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -88,6 +89,36 @@ test('what a closed tab wrote without a server is sent when it is opened again',
   const ben = await browser.newPerson()
   await agree([await openTab(ben, name)], (content) => content.includes('Written alone.'))
   await leave(ann, ben)
+})
+
+/** Resolves to a proxy of `server` that passes everything on but WebSockets, as some firewalls do. */
+async function openProxy() {
+  const proxy = createServer((request, response) => {
+    const upstream = httpRequest(new URL(request.url, server.url), { method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers)
+      answer.pipe(response)
+    })
+    upstream.on('error', () => response.destroy())
+    response.on('close', () => upstream.destroy())
+    request.pipe(upstream)
+  })
+  proxy.on('upgrade', (request, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n'))
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return proxy
+}
+
+test('where something on the way lets no WebSocket pass, the editor polls', async () => {
+  const proxy = await openProxy()
+  const [ann, ben] = [await browser.newPerson(), await browser.newPerson()]
+  const name = newName()
+  const [one, two] = [await openTab(ann, name, { url: `http://127.0.0.1:${proxy.address().port}` }), await openTab(ben, name)]
+  await write(one, 'By polls. ')
+  await agree([one, two], (content) => content === 'By polls.')
+  await writeAtEnd(two, 'And back.')
+  await agree([one, two], (content) => content.endsWith('And back.'))
+  await Promise.all([acknowledged(one), acknowledged(two)])
+  await leave(ann, ben)
+  proxy.close()
 })
 
 // ---- what the server says

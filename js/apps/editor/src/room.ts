@@ -3,9 +3,9 @@
 // What is kept in this browser outlives the tab and the way to the server. A document that the server has in memory alone
 // is not kept here either: who writes where all is erased does not expect to find it in a browser.
 import { PhoenixProvider, indexeddb, type Access, type Persistence, type Refusal } from '@laniakea/yjs'
-import { Socket } from 'phoenix'
 import * as Y from 'yjs'
 import { Awareness } from 'y-protocols/awareness'
+import { makeSocket, watchRefusals } from './socket.ts'
 import { versionsOf, type Versions } from './versions.ts'
 
 export interface Problem {
@@ -52,29 +52,8 @@ function forbiddable(place: Persistence): Persistence & { forbid(): void } {
   }
 }
 
-const textOf = ({ reason, message }: Refusal): string => message ?? reason
-const RECONNECT_MS = [100, 250, 500, 1000, 2000]
-const RECONNECT_MS_MAX = 4000
-
-function makeSocket(token: string | undefined): Socket {
-  const wait = (tries: number): number => RECONNECT_MS[tries - 1] ?? RECONNECT_MS_MAX
-  return new Socket('/socket', { params: token === undefined ? {} : { token }, reconnectAfterMs: wait, rejoinAfterMs: wait })
-}
-
-const FAILURES_MIN = 2
 const NOT_LET_IN = 'it answers, but takes no connection from here. It may want a token: ask who gave you the link for one'
-
-/** A browser does not say why a connection was refused: whether the server is there is found out in another way. */
-function watchRefusals(provider: PhoenixProvider, onRefused: () => void): void {
-  let failures = 0
-  provider.on('status', ({ status }) => { if (status === 'connected') failures = 0 })
-  provider.on('connection-error', async () => {
-    if (++failures < FAILURES_MIN) return
-    const response = await fetch('/healthz').catch(() => undefined)
-    if (response?.ok && failures >= FAILURES_MIN && provider.status !== 'connected') onRefused()
-  })
-}
-
+const textOf = ({ reason, message }: Refusal): string => message ?? reason
 /** The document of the topic doc:NAME. `token` says who we are, to a server that asks. */
 export function openRoom(name: string, token?: string): Room {
   const doc = new Y.Doc()
@@ -108,7 +87,7 @@ export function openRoom(name: string, token?: string): Room {
   provider.on('diverged', setProblem('diverged'))
   provider.on('replica_refused', setProblem('refused'))
   provider.on('refused', (refusal) => { if (provider.status !== 'connected') setProblem('denied')(refusal) })
-  watchRefusals(provider, () => set({ problem: state.problem ?? { kind: 'denied', reason: NOT_LET_IN } }))
+  watchRefusals(socket, provider, () => set({ problem: state.problem ?? { kind: 'denied', reason: NOT_LET_IN } }))
   // phoenix.js waits before it looks again; the browser knows at once.
   addEventListener('offline', () => set({ link: 'offline' }))
   addEventListener('online', setLink)
