@@ -176,6 +176,31 @@ test('who may only read is told so, and who may not come in as well', async () =
   }
 })
 
+test('whose token ends is told so, keeps the text, and goes on with a new one', async () => {
+  const secret = 'fedcba9876543210fedcba9876543210'
+  const keyFile = join(folder, 'jwt-ending')
+  writeFileSync(keyFile, secret, { mode: 0o600 })
+  const strict = new Program('--token-jwt-secret-file', keyFile)
+  await strict.start()
+  const ann = await browser.newPerson()
+  const tokenOf = (seconds) => `?token=${jwt(secret, { sub: 'ann', topics: { 'doc:*': 'write' }, exp: Math.floor(Date.now() / 1000) + seconds })}`
+  try {
+    const page = await openTab(ann, 'ending', { url: strict.url, query: tokenOf(4) })
+    await write(page, 'In time. ')
+    await page.getByText('It may want a token').waitFor()
+    await shows(page, 'In time.')
+    await page.goto(`${strict.url}/edit/ending${tokenOf(3600)}`)
+    await text(page).waitFor()
+    await saved(page)
+    await writeAtEnd(page, 'And later.')
+    await acknowledged(page)
+    assert.equal(await contentOf(page), 'In time. And later.')
+  } finally {
+    await leave(ann)
+    await strict.dispose()
+  }
+})
+
 /* Goal: nothing merges into a document that began again. Method: the server loses its data while a tab is closed, and
  * somebody else writes under the same name. */
 test('a copy of a document that began again is kept apart, until its reader lets it go', async () => {
