@@ -533,7 +533,7 @@ test('connections that come and go leave nothing behind', async () => {
     await online(person)
   }
   for (let i = 0; i < 20; i++) await round(i)
-  await until('the last awareness is answered', () => socket.channels.length === 1 && socket.channels[0].bindings.length <= 7)
+  await until('the last awareness is answered', () => socket.channels.length === 1 && socket.channels[0].bindings.length <= 8)
   gc()
   const [before, heap] = [counts(), process.memoryUsage().heapUsed]
   for (let i = 0; i < 400; i++) await round(i)
