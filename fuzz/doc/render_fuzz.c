@@ -186,10 +186,10 @@ static void check_node(const lk_doc *doc, lk_node node) {
   CHECK(lk_doc_render(doc, node, LK_RENDER_MARKDOWN, &out) == err || err == LK_ERR_LIMIT);
   CHECK_OK(lk_utf8_check(lk_buf_slice(&out)));
   lk_buf_truncate(&out, 0);
-  (void)lk_doc_node_json(doc, node, &out);
-  (void)lk_doc_xml_string(doc, node, &out);
-  (void)lk_doc_text_string(doc, node, &out);
-  (void)lk_doc_text_delta(doc, node, &out);
+  (void)!lk_doc_node_json(doc, node, &out);
+  (void)!lk_doc_xml_string(doc, node, &out);
+  (void)!lk_doc_text_string(doc, node, &out);
+  (void)!lk_doc_text_delta(doc, node, &out);
   CHECK_OK(lk_utf8_check(lk_buf_slice(&out)));
   lk_buf_deinit(&out);
 }

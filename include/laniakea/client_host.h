@@ -2,7 +2,7 @@
  *
  *   lk_client_host_options options = LK_CLIENT_HOST_OPTIONS_INIT;
  *   options.url = "http://127.0.0.1:4000";
- *   options.folder = "/home/ada/.notes";
+ *   options.folder = "notes";
  *   lk_client_host_open(&options, &host);
  *   lk_client *client = lk_client_host_client(host);
  *   while (running) {

@@ -206,7 +206,7 @@ static lk_err read_name(lk_reader *in, uint8_t len, lk_slice *out) {
 /* |reply| has the status where it is one. */
 static lk_err decode_frame(lk_slice bytes, lk_message *out, lk_slice *reply) {
   lk_reader in = lk_reader_of(bytes);
-  uint8_t kind, lens[4] = { 0 };
+  uint8_t kind = 0, lens[4] = { 0 };
   lk_slice names[4] = { { 0 } };
   lk_err err = lk_reader_u8(&in, &kind);
   if (err == LK_OK && kind > 2) err = LK_ERR_BAD_MESSAGE;

@@ -608,7 +608,14 @@ TEST(btree_that_was_warmed_is_as_before) {
     lk_btree_warm(&t, keys, LK_BTREE_WARM_MOST);
     lk_btree_check(&t);
     CHECK_U64(lk_btree_count(&t), count);
-    CHECK_PANICS(lk_btree_warm(&t, keys, LK_BTREE_WARM_MOST + 1));
     lk_btree_deinit(&t);
   }
+}
+
+TEST(btree_is_warmed_for_so_many_keys_and_no_more) {
+  uint32_t keys[LK_BTREE_WARM_MOST + 1] = { 0 };
+  lk_btree t;
+  lk_btree_init(&t, test_alloc(), 4, compare_numbers, NULL);
+  CHECK_PANICS(lk_btree_warm(&t, keys, LK_BTREE_WARM_MOST + 1));
+  lk_btree_deinit(&t);
 }

@@ -425,7 +425,7 @@ TEST(nodes_nested_as_deep_as_they_may_be_are_read_without_recursion) {
 TEST(formatting_by_many_keys_is_read_in_one_pass) {
   lk_env env;
   lk_buf out = new_buf();
-  uint8_t key[8];
+  uint8_t key[LK_NUMBER_INT_CHARS];
   lk_doc *doc = open_doc(&env);
   lk_node text = root_of(doc, LK_LIT("t"), LK_NODE_XML_TEXT);
   lk_attribute attribute = { .value = { .kind = LK_VALUE_BOOL, .boolean = true } };

@@ -61,7 +61,7 @@ static void describe_value(const lk_doc *doc, const lk_value *value, lk_buf *out
   switch (value->kind) {
   case LK_VALUE_NODE: describe(doc, value->node, out); break;
   case LK_VALUE_NUMBER: (void)lk_buf_append_decimal(out, (uint64_t)value->number); break;
-  case LK_VALUE_ANY: (void)lk_doc_json_of_any(value->bytes, out); break;
+  case LK_VALUE_ANY: (void)!lk_doc_json_of_any(value->bytes, out); break;
   default: (void)lk_buf_append(out, value->bytes);
   }
   (void)lk_buf_append(out, LK_LIT(";"));

@@ -53,14 +53,14 @@ TEST(integers_are_of_31_bits_and_as_short_as_can_be) {
   static const struct {
     lk_slice in, out;
   } cases[] = {
-    { LK_LIT("\x7D\x00"), LK_LIT("\x7D\x00") },
-    { LK_LIT("\x7D\x7F"), LK_LIT("\x7D\x7F") },
-    { LK_LIT("\x7D\xC0\x01"), LK_LIT("\x7D\xC0\x01") },
-    { LK_LIT("\x7D\x80\x00"), LK_LIT("\x7D\x00") },
-    { LK_LIT("\x7D\xBF\x80\x00"), LK_LIT("\x7D\x3F") },
-    { LK_LIT("\x7D\xBF\xFF\xFF\xFF\x0F"), LK_LIT("\x7D\xBF\xFF\xFF\xFF\x0F") },
-    { LK_LIT("\x7D\xFF\xFF\xFF\xFF\x0F"), LK_LIT("\x7D\xFF\xFF\xFF\xFF\x0F") },
-    { LK_LIT("\x7D\x80\x80\x80\x80\x10"), LK_LIT("\x7C\x4F\x00\x00\x00") },
+    { LK_LIT_INIT("\x7D\x00"), LK_LIT_INIT("\x7D\x00") },
+    { LK_LIT_INIT("\x7D\x7F"), LK_LIT_INIT("\x7D\x7F") },
+    { LK_LIT_INIT("\x7D\xC0\x01"), LK_LIT_INIT("\x7D\xC0\x01") },
+    { LK_LIT_INIT("\x7D\x80\x00"), LK_LIT_INIT("\x7D\x00") },
+    { LK_LIT_INIT("\x7D\xBF\x80\x00"), LK_LIT_INIT("\x7D\x3F") },
+    { LK_LIT_INIT("\x7D\xBF\xFF\xFF\xFF\x0F"), LK_LIT_INIT("\x7D\xBF\xFF\xFF\xFF\x0F") },
+    { LK_LIT_INIT("\x7D\xFF\xFF\xFF\xFF\x0F"), LK_LIT_INIT("\x7D\xFF\xFF\xFF\xFF\x0F") },
+    { LK_LIT_INIT("\x7D\x80\x80\x80\x80\x10"), LK_LIT_INIT("\x7C\x4F\x00\x00\x00") },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     lk_arena scratch = new_arena();

@@ -133,7 +133,10 @@ TEST(what_one_thread_writes_another_one_reads_in_order_and_nobody_spins) {
   way_deinit(&w);
 }
 
-#if !defined(__SANITIZE_THREAD__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
+#ifndef __has_feature /* gcc */
+#define __has_feature(feature) 0
+#endif
+#if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 /* Writes from number |first| on until it is killed, and leaves in |*written| how many are surely whole. */
 static _Noreturn void write_until_killed(way *w, uint32_t first, _Atomic uint32_t *written) {
   for (uint32_t i = first;; i++) {

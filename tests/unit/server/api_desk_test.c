@@ -84,7 +84,7 @@ static lk_api_pending *answer(world *w, uint32_t house, const char *payload) {
       if (p == NULL) continue;
       bool keep_alive = true;
       done = p;
-      (void)lk_api_desk_finish(&w->desk, p, 0, &keep_alive, &w->out);
+      (void)!lk_api_desk_finish(&w->desk, p, 0, &keep_alive, &w->out);
     }
   }
   return done;
