@@ -51,3 +51,44 @@ FUZZ(lk_client_receive) {
   CHECK_U64(client->pending_count, crdt->backlog.entries.count + doc->backlog.entries.count);
   lk_client_close(client);
 }
+
+static const lk_slice changes[] = {
+  LK_LIT_INIT("\x01\x01\x00\x00"),
+  LK_LIT_INIT("\x01\x01\x01\x01"
+              "a\x01\x01\x00\x01\x00"),
+  LK_LIT_INIT("\x01\x01\x05\x00\x04\x01\x01t\x02hi\x00"),
+  LK_LIT_INIT("\x01\x01\x05\x01\x84\x05\x00\x02hi\x00"),
+  LK_LIT_INIT("\x00\x01\x05\x01\x00\x01"),
+};
+
+/* A page that gives anything for a change: what is taken is pending, once, and can be asked for. */
+/* also fuzzes: lk_topic_since */
+FUZZ(lk_topic_merge) {
+  uint8_t scratch[400];
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  const lk_client_options options = LK_CLIENT_OPTIONS_INIT;
+  lk_client *client;
+  lk_topic *topics[2];
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1 << 20);
+  CHECK_OK(lk_client_open(&env, &options, &client));
+  CHECK_OK(lk_client_open_crdt(client, LK_LIT("crdt:a"), LK_CRDT_GCOUNTER, LK_TOPIC_KEPT, 1,
+                               &topics[0]));
+  CHECK_OK(lk_client_open_doc(client, LK_LIT("doc:a"), LK_TOPIC_KEPT, 1, &topics[1]));
+  for (uint32_t i = gen_range(g, 1, 6); i > 0; i--) {
+    lk_topic *topic = topics[gen_bool(g)];
+    lk_slice in = gen_hostile(g, changes, sizeof changes / sizeof changes[0], scratch,
+                              sizeof scratch);
+    uint64_t number, again, pending = client->pending_count;
+    lk_err err = lk_topic_merge(topic, in, false, 1, &number);
+    CHECK(err == LK_OK || number == 0);
+    CHECK((client->pending_count > pending) == (number != 0));
+    if (err == LK_OK) CHECK_OK(lk_topic_merge(topic, in, false, 1, &again));
+    if (err == LK_OK) CHECK_U64(again, 0);
+    lk_buf_truncate(&out, 0);
+    (void)lk_topic_since(topic, in, &out);
+    CHECK_OK(lk_topic_since(topic, LK_SLICE_EMPTY, &out));
+  }
+  lk_buf_deinit(&out);
+  lk_client_close(client);
+}

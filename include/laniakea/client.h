@@ -30,6 +30,10 @@
  * all that is pending; what an earlier process left pending is sent even where nobody opens its topic. Without one, where the
  * storage cannot be read (lk_client_status.storage) and for LK_TOPIC_MEMORY, a topic lives as long as the client.
  *
+ * OTHER REPLICAS. A program may have replicas of its own beside those in here, such as the pages of a browser, whose worker has the client:
+ * they change at once where they are, without asking anybody. What one makes goes in by lk_topic_merge(), as if it had been made here; what
+ * others change comes out by a watcher (lk_client_watch()); and lk_topic_version() and lk_topic_since() bring one up that missed something.
+ *
  * LIMITS. What is pending is bounded, by count and by bytes (LK_ERR_BACKLOG). Nothing is ever dropped to make room.
  *
  * One thread at a time. */
@@ -65,6 +69,11 @@ typedef struct lk_client_options {
 /* Begins to read the storage. LK_ERR_NOMEM; LK_ERR_INVALID for capabilities that are no object. */
 LK_API lk_err lk_client_open(const lk_env *env, const lk_client_options *options,
                              lk_client **out) LK_MUST_USE;
+
+/* Others from now on: for joins to come, and told to topics that are joined, whose profile may become another one then. The errors of
+ * lk_client_open(), and LK_ERR_LIMIT for some that are too long: then they are as before. Empty: none. */
+LK_API lk_err lk_client_set_capabilities(lk_client *self, lk_slice json,
+                                         uint64_t now_ms) LK_MUST_USE;
 
 /* Ends at once, as a crash would, and closes all topics: what is recorded is safe. Nothing of it may be under way in the storage, unless that
  * is gone too: lk_client_is_busy() tells. */
@@ -150,6 +159,10 @@ LK_API lk_err lk_client_open_crdt(lk_client *self, lk_slice name, lk_crdt_kind k
                                   lk_topic **out) LK_MUST_USE;
 LK_API lk_err lk_client_open_doc(lk_client *self, lk_slice name, lk_topic_keeping keeping,
                                  uint64_t now_ms, lk_topic **out) LK_MUST_USE;
+/* Opens a topic without a replica ("relay:lobby"): it is joined, lk_topic_push() says something in it, and a watcher hears. What
+ * is about a replica gives LK_ERR_TYPE. Never kept. */
+LK_API lk_err lk_client_open_plain(lk_client *self, lk_slice name, uint64_t now_ms,
+                                   lk_topic **out) LK_MUST_USE;
 /* Once for each opening. What is pending is sent all the same; then, if nobody has it open, the topic is left, and what was not
  * to be kept is forgotten. */
 LK_API void lk_topic_close(lk_topic *self, uint64_t now_ms);
@@ -185,6 +198,13 @@ typedef struct lk_topic_status {
       level; /* where the server keeps it: "durable" or "memory"; empty: it was not asked yet */
   lk_slice profile; /* how the server serves us; empty: it did not say */
   bool is_read_only;
+  bool is_kept; /* what is changed now is recorded for good, on this device, in a moment */
+  uint64_t
+      changes; /* the number of the latest change, by this replica or one beside it; numbers only grow */
+  /* Changes up to this number are durable on this device, or with the server; all of them where |is_kept| is false, since
+   * then none will be, and nothing waits for it. */
+  uint64_t recorded;
+  uint64_t acknowledged; /* the server has changes up to this number */
 } lk_topic_status;
 LK_API void lk_topic_get_status(const lk_topic *self, lk_topic_status *out);
 
@@ -193,6 +213,54 @@ LK_API void lk_topic_retry(lk_topic *self, uint64_t now_ms);
 /* After REFUSED: drops the replica and all that is pending in it, and takes what the server has. Make a copy of what it
  * says before. LK_ERR_NOMEM: as before. */
 LK_API lk_err lk_topic_start_anew(lk_topic *self, uint64_t now_ms) LK_MUST_USE;
+
+/* ---- replicas beside this one ---- */
+
+/* Takes in a change that another replica on this device made: a state or a delta of an object, an update (V1) of a document. From
+ * now on it is as if it had been made here: recorded, sent, and pending until it is acknowledged. |waits|: it was made under a name that
+ * goes on over restarts (as lk_crdt_op.actor), so it does not leave before it is recorded. |*number|: the change's, for
+ * lk_topic_status; 0 where it said nothing new. Never LK_ERR_BACKLOG: who made it asked before. LK_ERR_TYPE for a plain topic; the errors of
+ * lk_crdt_merge() and lk_doc_apply(): then nothing was taken in, but for LK_ERR_DOT, which refuses the topic as well. */
+LK_API lk_err lk_topic_merge(lk_topic *self, lk_slice bytes, bool waits, uint64_t now_ms,
+                             uint64_t *number) LK_MUST_USE;
+/* Appends what is known here: an object's version, a document's state vector. */
+LK_API lk_err lk_topic_version(const lk_topic *self, lk_buf *out) LK_MUST_USE;
+/* Appends what is known here beyond |version|, which is such a one: a delta, or an update (V1). Empty: everything. */
+LK_API lk_err lk_topic_since(const lk_topic *self, lk_slice version, lk_buf *out) LK_MUST_USE;
+
+/* ---- what is said beside replicas ---- */
+
+/* What the server said in a topic. Lives as long as the call that has it. */
+typedef struct lk_client_message {
+  bool is_reply;
+  uint64_t ref;     /* of a reply: what lk_topic_push() gave */
+  lk_slice status;  /* of a reply: "ok" or "error" */
+  lk_slice event;   /* of others: "presence_diff", "awareness", ... */
+  lk_slice payload; /* JSON, or bytes */
+  bool is_binary;
+} lk_client_message;
+
+/* Who wants to know what a replica here does not need to be told. Each may be NULL. They are called while an input is carried out,
+ * about topics that somebody has open, and must not call the client or its topics. */
+typedef struct lk_client_watcher {
+  void *ctx;
+  /* Others changed |topic|: |bytes| are a delta or an update that says how. Empty: there was no memory to say it; lk_topic_since() does.
+   * Not told of what lk_topic_apply() and lk_topic_merge() did. */
+  void (*news)(void *ctx, lk_topic *topic, lk_slice bytes);
+  /* A reply to lk_topic_push(), or what was said in the topic that is not about the replica. */
+  void (*heard)(void *ctx, lk_topic *topic, const lk_client_message *message);
+} lk_client_watcher;
+/* One at most; copied. NULL: none. */
+LK_API void lk_client_watch(lk_client *self, const lk_client_watcher *watcher);
+
+/* Says something in a topic that is joined, else LK_ERR_STATE: nothing waits for a connection, and nothing is said twice. Whether an answer comes
+ * nobody knows: its |*ref| is that of this joining. LK_ERR_INVALID for an |event| that is empty, longer than 255 bytes or the protocol's own
+ * (phx_...); LK_ERR_UTF8; LK_ERR_PAYLOAD for what should be JSON; LK_ERR_TOO_BIG; LK_ERR_NOMEM: the connection was given up. */
+LK_API lk_err lk_topic_push(lk_topic *self, lk_slice event, lk_slice payload, bool is_binary,
+                            uint64_t now_ms, uint64_t *ref) LK_MUST_USE;
+
+/* From now on the watcher hears of presence in the topic; it joins again where it has joined without. */
+LK_API void lk_topic_hear_presence(lk_topic *self, uint64_t now_ms);
 
 #ifdef __cplusplus
 }

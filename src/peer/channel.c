@@ -5,6 +5,7 @@
 
 #include "base/trace.h"
 #include "codec/json_reader.h"
+#include "codec/utf.h"
 
 static const lk_slice final_reasons[] = {
 #define REFUSAL(reason, text) LK_LIT_INIT(reason),
@@ -19,8 +20,9 @@ bool lk_peer_is_final(lk_slice reason) {
   return false;
 }
 
-static void set_reason(lk_peer_channel *self, lk_slice reason) {
+void lk_peer_channel_set_reason(lk_peer_channel *self, lk_slice reason) {
   reason = lk_slice_first(reason, LK_PEER_REASON_MAX);
+  reason = lk_slice_first(reason, lk_utf8_find_invalid(reason)); /* no half of a character */
   if (reason.len > 0) memcpy(self->reason, reason.ptr, reason.len);
   self->reason_len = (uint32_t)reason.len;
 }
@@ -124,7 +126,7 @@ static lk_peer_channel_news on_join_reply(lk_peer_channel *self, const lk_frame 
   }
   if (!frame->message.binary)
     lk_peer_read_refusal(frame->message.payload, self->link->limits, scratch, &reason, &hint_ms);
-  set_reason(self, reason);
+  lk_peer_channel_set_reason(self, reason);
   if (lk_peer_is_final(reason)) be(self, LK_PEER_CHANNEL_REFUSED);
   else lk_peer_channel_rejoin(self, hint_ms, now_ms);
   return LK_PEER_CHANNEL_TURNED;
@@ -137,7 +139,7 @@ static lk_peer_channel_news on_end(lk_peer_channel *self, const lk_frame *frame,
   uint64_t hint_ms = 0;
   if (!frame->message.binary)
     lk_peer_read_refusal(frame->message.payload, self->link->limits, scratch, &reason, &hint_ms);
-  set_reason(self, reason);
+  lk_peer_channel_set_reason(self, reason);
   lk_peer_channel_rejoin(self, hint_ms, now_ms);
   return LK_PEER_CHANNEL_LOST;
 }

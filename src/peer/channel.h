@@ -75,6 +75,9 @@ uint64_t lk_peer_channel_push(lk_peer_channel *self, lk_slice event, lk_slice pa
 lk_peer_channel_news lk_peer_channel_receive(lk_peer_channel *self, const lk_frame *frame,
                                              lk_arena *scratch, uint64_t now_ms);
 
+/* As much of it as there is room for. */
+void lk_peer_channel_set_reason(lk_peer_channel *self, lk_slice reason);
+
 static inline lk_slice lk_peer_channel_reason(const lk_peer_channel *self) {
   return lk_slice_of(self->reason, self->reason_len);
 }

@@ -288,6 +288,11 @@ lk_err lk_client_open_doc(lk_client *self, lk_slice name, lk_topic_keeping keepi
   return open_topic(self, name, 0, keeping, out);
 }
 
+lk_err lk_client_open_plain(lk_client *self, lk_slice name, uint64_t now_ms, lk_topic **out) {
+  note_time(self, now_ms);
+  return open_topic(self, name, LK_TOPIC_PLAIN, LK_TOPIC_MEMORY, out);
+}
+
 void lk_topic_close(lk_topic *self, uint64_t now_ms) {
   if (self == NULL) return;
   lk_client *client = self->client;
@@ -301,7 +306,7 @@ lk_slice lk_topic_name(const lk_topic *self) { return lk_buf_slice(&self->name);
 
 lk_err lk_topic_value(const lk_topic *self, lk_slice path, lk_buf *out) {
   if (self->crdt != NULL) return lk_crdt_value(self->crdt, path, out);
-  return lk_doc_json(self->doc, out);
+  return self->doc != NULL ? lk_doc_json(self->doc, out) : LK_ERR_TYPE;
 }
 
 const lk_crdt *lk_topic_crdt(const lk_topic *self) { return self->crdt; }
@@ -313,10 +318,7 @@ void lk_topic_changed(lk_topic *self, uint64_t now_ms) {
 }
 
 lk_err lk_topic_may_change(const lk_topic *self) {
-  const lk_client *client = self->client;
-  bool is_full = client->pending_count >= client->pending_count_max ||
-                 client->pending_bytes >= client->pending_bytes_max;
-  return is_full ? LK_ERR_BACKLOG : LK_OK;
+  return lk_client_is_full(self->client) ? LK_ERR_BACKLOG : LK_OK;
 }
 
 void lk_topic_get_status(const lk_topic *self, lk_topic_status *out) {
@@ -327,7 +329,11 @@ void lk_topic_get_status(const lk_topic *self, lk_topic_status *out) {
                              .pending_count = lk_topic_pending(self),
                              .level = self->level,
                              .profile = lk_slice_of(self->profile, self->profile_len),
-                             .is_read_only = self->is_read_only };
+                             .is_read_only = self->is_read_only,
+                             .is_kept = lk_topic_is_kept_now(self),
+                             .changes = self->backlog.last,
+                             .recorded = lk_topic_recorded(self),
+                             .acknowledged = lk_topic_acknowledged(self) };
   LK_ASSERT(out->size >= sizeof status);
   if (channel->state == LK_PEER_CHANNEL_IN) status.state = LK_TOPIC_JOINED;
   if (self->is_blocked || channel->state == LK_PEER_CHANNEL_REFUSED)
@@ -376,15 +382,43 @@ lk_err lk_topic_start_anew(lk_topic *self, uint64_t now_ms) {
 
 /* ---- life ---- */
 
-static lk_err keep_capabilities(lk_client *self, lk_slice json) {
+static lk_err check_capabilities(lk_client *self, lk_slice json) {
   lk_json_reader in;
   lk_json_event event;
   if (json.len == 0) return LK_OK;
   if (lk_json_check(json, &self->limits, NULL) != LK_OK) return LK_ERR_INVALID;
   lk_err err = lk_json_reader_init(&in, json, &self->limits, &self->scratch);
   if (err == LK_OK) err = lk_json_next(&in, &event);
-  if (err != LK_OK || event.kind != LK_JSON_OBJECT_BEGIN) return LK_ERR_INVALID;
-  return lk_buf_append(&self->capabilities, json);
+  lk_arena_reset(&self->scratch);
+  return err != LK_OK || event.kind != LK_JSON_OBJECT_BEGIN ? LK_ERR_INVALID : LK_OK;
+}
+
+static lk_err keep_capabilities(lk_client *self, lk_slice json) {
+  lk_buf kept;
+  lk_err err = check_capabilities(self, json);
+  if (err != LK_OK) return err;
+  lk_buf_init(&kept, self->env->alloc, self->limits.ws_message_bytes / 4);
+  err = lk_buf_append(&kept, json);
+  if (err != LK_OK) {
+    lk_buf_deinit(&kept);
+    return err;
+  }
+  lk_buf_deinit(&self->capabilities);
+  self->capabilities = kept;
+  return LK_OK;
+}
+
+lk_err lk_client_set_capabilities(lk_client *self, lk_slice json, uint64_t now_ms) {
+  note_time(self, now_ms);
+  lk_err err = keep_capabilities(self, json);
+  for (lk_topic *t = first_of(self); err == LK_OK && t != NULL; t = next_of(t))
+    t->owes_capabilities = true; /* a join says them anyway */
+  lk_client_step(self);
+  return err;
+}
+
+void lk_client_watch(lk_client *self, const lk_client_watcher *watcher) {
+  self->watcher = watcher != NULL ? *watcher : (lk_client_watcher){ 0 };
 }
 
 /* The storage is asked last: what has begun there must end before a client may. */
@@ -407,7 +441,6 @@ static void init(lk_client *self, const lk_client_options *options) {
   lk_arena_init(&self->scratch, alloc, SCRATCH_BYTES_MAX);
   lk_buf_init(&self->bytes, alloc, self->limits.doc_update_bytes);
   lk_buf_init(&self->text, alloc, SCRATCH_BYTES_MAX);
-  lk_buf_init(&self->capabilities, alloc, self->limits.ws_message_bytes / 4);
   self->round_trip_ms = UINT32_MAX;
   self->pending_count_max = options->pending_count_max > 0 ? options->pending_count_max
                                                            : PENDING_COUNT_DEFAULT;
@@ -424,7 +457,6 @@ lk_err lk_client_open_limited(const lk_env *env, const lk_limits *limits,
   self->limits = *limits;
   init(self, options);
   lk_err err = keep_capabilities(self, options->capabilities);
-  lk_arena_reset(&self->scratch);
   if (err != LK_OK) {
     lk_client_close(self);
     return err;

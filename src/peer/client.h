@@ -21,6 +21,7 @@ struct lk_client {
   lk_peer_link link;
   lk_keeping keeping;
   lk_list topics;
+  lk_client_watcher watcher;
   lk_prng names;    /* for replicas */
   lk_arena scratch; /* for one message */
   lk_buf bytes;     /* likewise: what is encoded or decoded */
@@ -54,6 +55,12 @@ lk_topic *lk_client_find_topic(const lk_client *self, lk_slice name);
 lk_err lk_client_add_topic(lk_client *self, lk_slice name, uint8_t kind,
                            lk_topic **out) LK_MUST_USE;
 void lk_client_remove_topic(lk_client *self, lk_topic *topic);
+
+/* As much is pending as may be. */
+static inline bool lk_client_is_full(const lk_client *self) {
+  return self->pending_count >= self->pending_count_max ||
+         self->pending_bytes >= self->pending_bytes_max;
+}
 
 /* Adds up anew what waits in all topics. */
 void lk_client_count_pending(lk_client *self);

@@ -35,6 +35,7 @@ static lk_topic *next_of(const lk_topic *topic) { return lk_client_topic_of(topi
 static void set_trouble(lk_keeping *self, lk_err trouble) {
   if (self->trouble != trouble) self->client->has_status = true;
   self->trouble = trouble;
+  for (lk_topic *t = first_of(self); t != NULL; t = next_of(t)) t->has_status |= t->is_kept;
 }
 
 /* ---- reading ---- */
@@ -227,6 +228,7 @@ static lk_err write_owed(lk_keeping *self, lk_topic *topic) {
 static void give_topic_up(lk_keeping *self, lk_topic *topic) {
   LK_COVERED(keeping_topic_is_too_big);
   topic->is_kept = false;
+  topic->has_status = true;
   self->cannot_compact = true;
   set_trouble(self, LK_ERR_TOO_BIG);
 }
@@ -361,6 +363,8 @@ static void on_space(lk_keeping *self, lk_err err) {
 }
 
 static void on_durable(lk_keeping *self, uint64_t index) {
+  for (lk_topic *t = first_of(self); t != NULL; t = next_of(t))
+    t->has_status |= lk_topic_recorded(t) < t->backlog.last; /* it may be more now */
   self->durable = index;
   self->client->has_status = true;
   end_compaction(self);

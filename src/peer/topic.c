@@ -14,7 +14,7 @@
 #define GATHER_MAX 256  /* changes in one message */
 #define FRAME_ROOM 1024 /* of a message, for all but the payload */
 
-static size_t payload_max(const lk_topic *self) {
+size_t lk_topic_payload_max(const lk_topic *self) {
   size_t most = self->client->limits.ws_message_bytes;
   return most - lk_min_size(most, FRAME_ROOM);
 }
@@ -36,7 +36,8 @@ void lk_topic_note_change(lk_topic *self, lk_slice bytes, bool waits) {
                              : LK_ERR_NOMEM;
   if (err != LK_OK) {
     LK_COVERED(topic_misses_a_change);
-    self->missed.count++;
+    self->backlog.last++;
+    if (self->missed.count++ == 0) self->missed.first = self->backlog.last;
     self->records.owes_state = true;
     self->records.state = 0;
   }
@@ -44,8 +45,11 @@ void lk_topic_note_change(lk_topic *self, lk_slice bytes, bool waits) {
 }
 
 void lk_topic_note_news(lk_topic *self, lk_slice bytes) {
+  const lk_client_watcher *watcher = &self->client->watcher;
   self->has_changed = true;
-  lk_keeping_note_news(&self->client->keeping, self, bytes);
+  if (bytes.len > 0) lk_keeping_note_news(&self->client->keeping, self, bytes);
+  else self->records.owes_state = true;
+  if (watcher->news != NULL && self->holders > 0) watcher->news(watcher->ctx, self, bytes);
 }
 
 /* What is acknowledged before it was recorded stands in no record then: it is in the replica. */
@@ -93,9 +97,7 @@ void lk_topic_note_profile(lk_topic *self, lk_slice profile) {
 
 void lk_topic_block(lk_topic *self, lk_slice reason) {
   LK_COVERED(topic_is_blocked);
-  reason = lk_slice_first(reason, LK_PEER_REASON_MAX);
-  if (reason.len > 0) memcpy(self->channel.reason, reason.ptr, reason.len);
-  self->channel.reason_len = (uint32_t)reason.len;
+  lk_peer_channel_set_reason(&self->channel, reason);
   self->is_blocked = self->has_status = true;
 }
 
@@ -128,6 +130,7 @@ static void end_flight(lk_topic *self) {
 
 static void forget_joining(lk_topic *self) {
   end_flight(self);
+  self->capabilities_ref = 0;
   lk_buf_rest(&self->flush, 0);
   lk_buf_truncate(&self->flush, 0);
 }
@@ -156,7 +159,8 @@ static size_t choose(const lk_topic *self, lk_slice changes[GATHER_MAX], uint64_
   size_t count = 0, len = 0;
   const lk_backlog_entry *e = lk_backlog_first(&self->backlog);
   for (; e != NULL && count < GATHER_MAX && is_safe(self, e); e = lk_backlog_next(e)) {
-    if (count > 0 && (e->len > payload_max(self) / 2 || len > payload_max(self) / 2 - e->len))
+    if (count > 0 &&
+        (e->len > lk_topic_payload_max(self) / 2 || len > lk_topic_payload_max(self) / 2 - e->len))
       break;
     len += e->len;
     changes[count++] = lk_slice_of(e->bytes, e->len);
@@ -177,7 +181,7 @@ static void send_changes(lk_topic *self, uint64_t now_ms) {
   }
   lk_buf_truncate(bytes, 0);
   lk_err err = self->type->gather(self, changes, count, bytes);
-  if (err == LK_OK && bytes->len <= payload_max(self))
+  if (err == LK_OK && bytes->len <= lk_topic_payload_max(self))
     send(self, lk_buf_slice(bytes), to, false, now_ms);
   else send(self, changes[0], lk_backlog_first(&self->backlog)->number, false, now_ms);
   lk_buf_rest(bytes, 65536);
@@ -204,6 +208,10 @@ static lk_err write_params(lk_topic *self, lk_buf *out) {
   lk_json_writer_init(&w, out);
   (void)lk_json_begin_object(&w);
   lk_err err = self->type->write_params(self, &w);
+  if (self->hears_presence) {
+    (void)lk_json_write_key(&w, LK_LIT("presence"));
+    (void)lk_json_write_raw(&w, LK_LIT("{}"));
+  }
   if (self->client->capabilities.len > 0) {
     (void)lk_json_write_key(&w, LK_LIT("capabilities"));
     (void)lk_json_write_raw(&w, lk_buf_slice(&self->client->capabilities));
@@ -215,6 +223,7 @@ static lk_err write_params(lk_topic *self, lk_buf *out) {
 
 static void join(lk_topic *self, uint64_t now_ms) {
   lk_buf *text = &self->client->text;
+  self->owes_capabilities = false;
   if (write_params(self, text) == LK_OK)
     lk_peer_channel_join(&self->channel, lk_buf_slice(text), now_ms);
   else lk_peer_link_give_up(&self->client->link, now_ms); /* memory: later */
@@ -231,6 +240,15 @@ static void find_missed(lk_topic *self, uint64_t now_ms) {
   if (self->channel.state == LK_PEER_CHANNEL_IN) rejoin(self, 0, now_ms);
 }
 
+/* They are others than the join told. */
+static void tell_capabilities(lk_topic *self, uint64_t now_ms) {
+  lk_slice json = lk_buf_slice(&self->client->capabilities);
+  if (!self->owes_capabilities || self->channel.state != LK_PEER_CHANNEL_IN) return;
+  self->owes_capabilities = false;
+  self->capabilities_ref = lk_peer_channel_push(&self->channel, LK_LIT("capabilities"),
+                                                json.len > 0 ? json : LK_LIT("{}"), false, now_ms);
+}
+
 void lk_topic_step(lk_topic *self, uint64_t now_ms) {
   bool is_wanted = self->holders > 0 || lk_topic_pending(self) > 0;
   if (is_wanted) lk_peer_channel_enter(&self->channel, now_ms);
@@ -240,6 +258,7 @@ void lk_topic_step(lk_topic *self, uint64_t now_ms) {
   }
   find_missed(self, now_ms);
   if (lk_peer_channel_is_due(&self->channel, now_ms)) join(self, now_ms);
+  tell_capabilities(self, now_ms);
   send_next(self, now_ms);
 }
 
@@ -250,6 +269,13 @@ void lk_topic_retry(lk_topic *self, uint64_t now_ms) {
   lk_peer_channel_forgive(&self->channel, now_ms);
   if (was_blocked && self->channel.state == LK_PEER_CHANNEL_IN) rejoin(self, 0, now_ms);
   self->has_status = true;
+}
+
+void lk_topic_hear_presence(lk_topic *self, uint64_t now_ms) {
+  if (self->hears_presence) return;
+  self->hears_presence = true;
+  rejoin(self, 0, now_ms); /* if it is in, or about to be */
+  lk_client_step(self->client);
 }
 
 void lk_topic_lost_link(lk_topic *self) {
@@ -270,14 +296,14 @@ uint64_t lk_topic_deadline(const lk_topic *self) {
 
 /* ---- receiving ---- */
 
-static void take_answer(lk_topic *self, const lk_message *m) {
-  lk_json_member member = { .name = LK_LIT("level") };
+/* The text that is called |name|; empty where there is none. */
+static lk_slice read_text(lk_topic *self, const lk_message *m, lk_slice name) {
+  lk_json_member member = { .name = name };
   lk_json_reader in;
-  if (m->binary) return;
+  if (m->binary) return LK_SLICE_EMPTY;
   lk_err err = lk_json_reader_init(&in, m->payload, &self->client->limits, &self->client->scratch);
   if (err == LK_OK) err = lk_json_read_members(&in, &member, 1);
-  if (err == LK_OK && member.value.kind == LK_JSON_STRING)
-    lk_topic_note_level(self, member.value.text);
+  return err == LK_OK && member.value.kind == LK_JSON_STRING ? member.value.text : LK_SLICE_EMPTY;
 }
 
 static void take_refusal(lk_topic *self, const lk_message *m, uint64_t now_ms) {
@@ -294,9 +320,27 @@ static void take_refusal(lk_topic *self, const lk_message *m, uint64_t now_ms) {
   rejoin(self, hint_ms, now_ms);
 }
 
-static void on_reply(lk_topic *self, const lk_frame *frame, uint64_t now_ms) {
+static uint64_t ref_of(lk_slice digits) {
+  uint64_t ref = 0;
+  for (size_t i = 0; i < digits.len; i++) ref = ref * 10 + (uint64_t)(digits.ptr[i] - '0');
+  return ref;
+}
+
+/* What is not for the replica is for who opened the topic. */
+static void tell(lk_topic *self, const lk_frame *frame) {
+  const lk_client_watcher *watcher = &self->client->watcher;
+  const lk_message *m = &frame->message;
+  const lk_client_message message = { .is_reply = frame->is_reply,
+                                      .ref = frame->is_reply ? ref_of(m->ref) : 0,
+                                      .status = frame->status,
+                                      .event = m->event,
+                                      .payload = m->payload,
+                                      .is_binary = m->binary };
+  if (watcher->heard != NULL && self->holders > 0) watcher->heard(watcher->ctx, self, &message);
+}
+
+static void on_answer(lk_topic *self, const lk_frame *frame, uint64_t now_ms) {
   lk_client *client = self->client;
-  if (!lk_peer_link_is_ref(frame->message.ref, self->flight.ref)) return;
   lk_topic_flight flight = self->flight;
   client->round_trip_ms = (uint32_t)lk_min_u64(now_ms - flight.sent_ms, UINT32_MAX - 1);
   if (!lk_slice_equal(frame->status, LK_LIT("ok"))) {
@@ -304,11 +348,26 @@ static void on_reply(lk_topic *self, const lk_frame *frame, uint64_t now_ms) {
     return;
   }
   end_flight(self);
-  take_answer(self, &frame->message);
+  lk_topic_note_level(self, read_text(self, &frame->message, LK_LIT("level")));
   lk_topic_note_acked(self, flight.to, flight.missed, now_ms);
   if (self->type->acked != NULL) self->type->acked(self);
   lk_peer_channel_calm(&self->channel);
   lk_peer_link_calm(&client->link);
+}
+
+static void on_reply(lk_topic *self, const lk_frame *frame, uint64_t now_ms) {
+  lk_slice ref = frame->message.ref;
+  if (lk_peer_link_is_ref(ref, self->flight.ref)) on_answer(self, frame, now_ms);
+  else if (lk_peer_link_is_ref(ref, self->capabilities_ref))
+    lk_topic_note_profile(self, read_text(self, &frame->message, LK_LIT("profile")));
+  else tell(self, frame);
+}
+
+static lk_err on_event(lk_topic *self, const lk_frame *frame) {
+  bool is_used = false;
+  lk_err err = self->type->heard(self, &frame->message, &is_used);
+  if (!is_used) tell(self, frame);
+  return err;
 }
 
 static lk_err on_joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
@@ -316,7 +375,7 @@ static lk_err on_joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
   self->has_status = true;
   lk_err err = self->type->joined(self, m, now_ms);
   /* A difference that no message holds: change by change, then. */
-  if (self->flush.len > payload_max(self)) {
+  if (self->flush.len > lk_topic_payload_max(self)) {
     LK_COVERED(topic_flush_is_too_long);
     lk_buf_rest(&self->flush, 0);
     lk_buf_truncate(&self->flush, 0);
@@ -336,7 +395,7 @@ lk_err lk_topic_receive(lk_topic *self, const lk_frame *frame, uint64_t now_ms) 
     self->has_status = true;
     break;
   case LK_PEER_CHANNEL_REPLY: on_reply(self, frame, now_ms); break;
-  case LK_PEER_CHANNEL_EVENT: err = self->type->heard(self, &frame->message); break;
+  case LK_PEER_CHANNEL_EVENT: err = on_event(self, frame); break;
   }
   if (err == LK_ERR_DOT) return LK_OK; /* it is blocked, and says so */
   /* What the server said makes no sense, or there was no memory for it: it says it again to who joins again. */
@@ -363,7 +422,8 @@ lk_err lk_topic_make(lk_client *client, lk_slice name, uint8_t kind, lk_topic **
   memset(self, 0, sizeof *self);
   self->client = client;
   self->kind = kind;
-  self->type = kind == 0 ? &lk_topic_type_doc : &lk_topic_type_crdt;
+  self->type = kind == LK_TOPIC_PLAIN ? &lk_topic_type_plain : &lk_topic_type_crdt;
+  if (kind == 0) self->type = &lk_topic_type_doc;
   lk_buf_init(&self->name, client->env->alloc, LK_DIARY_TOPIC_MAX);
   lk_buf_init(&self->flush, client->env->alloc, client->limits.doc_update_bytes);
   lk_backlog_init(&self->backlog, client->env->alloc);

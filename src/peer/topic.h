@@ -35,6 +35,7 @@
 #define LK_TOPIC_REPLY_MS 15000 /* a change is acknowledged by then, or the topic is joined again */
 #define LK_TOPIC_ACTOR_LEN 16
 #define LK_TOPIC_PROFILE_MAX 32
+#define LK_TOPIC_PLAIN 255 /* in place of a number of types.def: there is no replica */
 
 typedef struct lk_topic_type lk_topic_type;
 
@@ -63,6 +64,7 @@ typedef struct lk_topic_missed {
   uint32_t count;
   uint32_t safe;  /* of these, they are in a STATE that is durable */
   uint32_t flush; /* of these, they are in the flush */
+  uint64_t first; /* the number of the first of them; each has one */
 } lk_topic_missed;
 
 /* The message that is under way: one at a time. */
@@ -99,8 +101,8 @@ struct lk_topic {
   bool is_kept;      /* in the diary */
 
   /* ---- the replica ---- */
-  uint8_t kind;  /* of types.def; 0: a document */
-  lk_crdt *crdt; /* one of the two, the other is NULL */
+  uint8_t kind;  /* of types.def; 0: a document; LK_TOPIC_PLAIN */
+  lk_crdt *crdt; /* one of the two, the other is NULL; a plain topic has neither */
   lk_doc *doc;
   uint32_t doc_observer;
   uint8_t
@@ -111,6 +113,13 @@ struct lk_topic {
       generation; /* of the document that shares content with ours; empty: none does yet */
   lk_topic_generation joined; /* of the one that we are in */
   bool is_foreign; /* what is being merged comes from the diary: it is neither news nor a change */
+  bool is_ours;    /* it comes from another replica on this device: a change */
+  bool ours_waits;
+
+  /* ---- what is asked of the server beside that ---- */
+  bool hears_presence;
+  bool owes_capabilities;    /* those that it was told with the join are not those that there are */
+  uint64_t capabilities_ref; /* of the message that told others; 0: none did */
 
   /* ---- what is known of it ---- */
   bool is_read_only;
@@ -137,14 +146,19 @@ struct lk_topic_type {
   lk_err (*joined)(lk_topic *self, const lk_message *m, uint64_t now_ms);
   /* Something of ours was acknowledged; may be NULL. */
   void (*acked)(lk_topic *self);
-  /* Something else was said in the topic. */
-  lk_err (*heard)(lk_topic *self, const lk_message *m);
+  /* Something else was said in the topic. |*is_used|: it was about the replica. */
+  lk_err (*heard)(lk_topic *self, const lk_message *m, bool *is_used);
   /* Appends one message that says what |count| changes say. */
   lk_err (*gather)(lk_topic *self, const lk_slice *changes, size_t count, lk_buf *out);
+  /* Takes in what another replica on this device made; notes it as a change if it says something new. */
+  lk_err (*merge)(lk_topic *self, lk_slice bytes, bool waits);
+  lk_err (*version)(const lk_topic *self, lk_buf *out);
+  lk_err (*since)(const lk_topic *self, lk_slice version, lk_buf *out);
 };
 
 extern const lk_topic_type lk_topic_type_crdt;
 extern const lk_topic_type lk_topic_type_doc;
+extern const lk_topic_type lk_topic_type_plain;
 
 /* LK_ERR_NOMEM. Nobody holds it yet, and nothing is known of it. */
 lk_err lk_topic_make(lk_client *client, lk_slice name, uint8_t kind, lk_topic **out) LK_MUST_USE;
@@ -167,11 +181,21 @@ void lk_topic_draw_names(lk_topic *self);
 /* Whether everything up to change |number| may leave this device. */
 bool lk_topic_may_send(const lk_topic *self, uint64_t number);
 
+/* What one message may carry. */
+size_t lk_topic_payload_max(const lk_topic *self);
+
+/* Changes up to this number are durable on this device, or with the server, or need not be. */
+uint64_t lk_topic_recorded(const lk_topic *self);
+/* The server has changes up to this number. */
+uint64_t lk_topic_acknowledged(const lk_topic *self);
+/* What is made now is recorded in a moment. */
+bool lk_topic_is_kept_now(const lk_topic *self);
+
 /* ---- for the types ---- */
 
 /* A change was made: |bytes| tell it. Empty: there was no memory to write them down. */
 void lk_topic_note_change(lk_topic *self, lk_slice bytes, bool waits);
-/* Others changed it. */
+/* Others changed it. Empty: there was no memory to write down how. */
 void lk_topic_note_news(lk_topic *self, lk_slice bytes);
 /* The server has all changes up to |number|, and |missed| of those that are in no backlog. */
 void lk_topic_note_acked(lk_topic *self, uint64_t number, uint32_t missed, uint64_t now_ms);

@@ -58,16 +58,22 @@ static lk_err read_bytes(lk_topic *self, const lk_json_member *member) {
   return lk_base64_decode(&self->client->bytes, text, LK_BASE64_FORM_STANDARD);
 }
 
+typedef void (*note)(lk_topic *self, lk_slice bytes);
+
+static void note_own(lk_topic *self, lk_slice bytes) {
+  lk_topic_note_change(self, bytes, self->ours_waits);
+}
+
 /* Merges |theirs|: all of it, since a difference says nothing of what both have, and would not show two changes under one dot. Then
  * another replica has our name, or this one lost its memory; what it made cannot be told from what others know by these
- * names. */
-static lk_err take(lk_topic *self, const lk_crdt *theirs) {
+ * names. What was new is told to |how|. */
+static lk_err take(lk_topic *self, const lk_crdt *theirs, note how) {
   lk_buf news;
   bool changed = false;
   lk_buf_init(&news, self->client->env->alloc, self->client->limits.crdt_state_bytes);
   lk_err err = lk_crdt_diff(theirs, self->crdt, &news);
   if (err == LK_OK) err = lk_crdt_merge_from(self->crdt, theirs, &changed);
-  if (err == LK_OK && changed) lk_topic_note_news(self, lk_buf_slice(&news));
+  if (err == LK_OK && changed) how(self, lk_buf_slice(&news));
   if (err == LK_ERR_DOT) {
     LK_COVERED(topic_is_forked);
     lk_topic_block(self, lk_slice_cstr(lk_err_name(err)));
@@ -85,7 +91,16 @@ static lk_err compare(lk_topic *self, const lk_crdt *theirs, uint64_t now_ms) {
     err = lk_crdt_diff(self->crdt, theirs, &self->flush);
     lk_topic_note_flush(self);
   }
-  return err == LK_OK ? take(self, theirs) : err;
+  return err == LK_OK ? take(self, theirs, lk_topic_note_news) : err;
+}
+
+/* What |bytes| say, as an object of its own. */
+static lk_err open_theirs(const lk_topic *self, lk_slice bytes, lk_crdt **out) {
+  lk_err err = make(self, out);
+  if (err != LK_OK) return err;
+  err = lk_crdt_merge(*out, bytes, NULL);
+  if (err != LK_OK) lk_crdt_close(*out);
+  return err;
 }
 
 static lk_err joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
@@ -93,10 +108,9 @@ static lk_err joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
   lk_crdt *theirs;
   lk_err err = read_members(self, m, members);
   if (err == LK_OK) err = read_bytes(self, &members[STATE]);
-  if (err == LK_OK) err = make(self, &theirs);
+  if (err == LK_OK) err = open_theirs(self, lk_buf_slice(&self->client->bytes), &theirs);
   if (err != LK_OK) return err;
-  err = lk_crdt_merge(theirs, lk_buf_slice(&self->client->bytes), NULL);
-  if (err == LK_OK) err = compare(self, theirs, now_ms);
+  err = compare(self, theirs, now_ms);
   lk_crdt_close(theirs);
   if (err != LK_OK) return err;
   if (members[LEVEL].value.kind == LK_JSON_STRING)
@@ -106,10 +120,11 @@ static lk_err joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
   return LK_OK;
 }
 
-static lk_err heard(lk_topic *self, const lk_message *m) {
+static lk_err heard(lk_topic *self, const lk_message *m, bool *is_used) {
   lk_json_member members[MEMBERS];
   bool changed = false;
-  if (!lk_slice_equal(m->event, LK_LIT("state_updated"))) return LK_OK;
+  *is_used = lk_slice_equal(m->event, LK_LIT("state_updated"));
+  if (!*is_used) return LK_OK;
   lk_err err = read_members(self, m, members);
   if (err == LK_OK && members[DELTA].value.kind == LK_JSON_ABSENT) return LK_OK; /* counts alone */
   if (err == LK_OK) err = read_bytes(self, &members[DELTA]);
@@ -129,6 +144,24 @@ static lk_err gather(lk_topic *self, const lk_slice *changes, size_t count, lk_b
   return err;
 }
 
+static lk_err merge(lk_topic *self, lk_slice bytes, bool waits) {
+  lk_crdt *theirs;
+  lk_err err = open_theirs(self, bytes, &theirs);
+  if (err != LK_OK) return err;
+  self->ours_waits = waits;
+  err = take(self, theirs, note_own);
+  lk_crdt_close(theirs);
+  return err;
+}
+
+static lk_err version(const lk_topic *self, lk_buf *out) {
+  return lk_crdt_version(self->crdt, out);
+}
+
+static lk_err since(const lk_topic *self, lk_slice known, lk_buf *out) {
+  return known.len > 0 ? lk_crdt_diff_since(self->crdt, known, out) : encode(self, out);
+}
+
 const lk_topic_type lk_topic_type_crdt = {
   .event = LK_LIT_INIT("crdt.merge"),
   .init = init,
@@ -139,6 +172,9 @@ const lk_topic_type lk_topic_type_crdt = {
   .joined = joined,
   .heard = heard,
   .gather = gather,
+  .merge = merge,
+  .version = version,
+  .since = since,
 };
 
 /* ---- what the user does ---- */

@@ -26,16 +26,8 @@ static void on_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, 
   (void)doc;
   (void)origin;
   if (self->is_foreign) return;
-  if (local) {
-    lk_topic_note_change(self, update, false);
-    return;
-  }
-  if (update.len > 0) {
-    lk_topic_note_news(self, update);
-    return;
-  }
-  self->has_changed = true;
-  self->records.owes_state = true;
+  if (local || self->is_ours) lk_topic_note_change(self, update, self->is_ours && self->ours_waits);
+  else lk_topic_note_news(self, update);
 }
 
 static lk_err init(lk_topic *self) {
@@ -168,8 +160,9 @@ static lk_err joined(lk_topic *self, const lk_message *m, uint64_t now_ms) {
   return LK_OK;
 }
 
-static lk_err heard(lk_topic *self, const lk_message *m) {
-  if (!lk_slice_equal(m->event, LK_LIT("server_update")) || !m->binary) return LK_OK;
+static lk_err heard(lk_topic *self, const lk_message *m, bool *is_used) {
+  *is_used = lk_slice_equal(m->event, LK_LIT("server_update")) && m->binary;
+  if (!*is_used) return LK_OK;
   lk_slice name = lk_topic_generation_name(&self->joined);
   /* Recorded before the content; and where that is not taken, it is not ours. */
   if (!lk_slice_equal(name, lk_topic_generation_name(&self->generation)))
@@ -183,6 +176,30 @@ static lk_err gather(lk_topic *self, const lk_slice *changes, size_t count, lk_b
   return lk_update_merge(self->client->env, LK_UPDATE_V1, changes, count, out);
 }
 
+/* What waits for structs that have not come is no news of the document's yet, and a change all the same. */
+static lk_err merge(lk_topic *self, lk_slice bytes, bool waits) {
+  lk_doc_pending before = lk_doc_get_pending(self->doc);
+  self->is_ours = true;
+  self->ours_waits = waits;
+  lk_err err = lk_doc_apply(self->doc, LK_UPDATE_V1, bytes, ORIGIN_OTHERS);
+  self->is_ours = false;
+  if (err != LK_OK) return err;
+  lk_doc_pending after = lk_doc_get_pending(self->doc);
+  if (after.structs > before.structs || after.delete_ranges > before.delete_ranges) {
+    LK_COVERED(topic_takes_what_waits);
+    lk_topic_note_change(self, bytes, waits);
+  }
+  return LK_OK;
+}
+
+static lk_err version(const lk_topic *self, lk_buf *out) {
+  return lk_doc_state_vector(self->doc, out);
+}
+
+static lk_err since(const lk_topic *self, lk_slice known, lk_buf *out) {
+  return lk_doc_encode(self->doc, LK_UPDATE_V1, known, out);
+}
+
 const lk_topic_type lk_topic_type_doc = {
   .event = LK_LIT_INIT("client_update"),
   .init = init,
@@ -194,4 +211,7 @@ const lk_topic_type lk_topic_type_doc = {
   .acked = share,
   .heard = heard,
   .gather = gather,
+  .merge = merge,
+  .version = version,
+  .since = since,
 };
