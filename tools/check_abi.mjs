@@ -7,10 +7,11 @@
 //   abi/symbols.txt        liblaniakea.so exports these, and liblaniakea.a defines these globally
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
-//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt, abi/wasm-history-exports.txt
-//                          laniakea-doc.wasm, laniakea-update.wasm and laniakea-history.wasm export these
-//   abi/wasm-doc-imports.txt
-//                          laniakea-doc.wasm wants these from its host; without such a list a module may want nothing
+//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt, abi/wasm-history-exports.txt, abi/wasm-client-exports.txt
+//                          laniakea-doc.wasm, laniakea-update.wasm, laniakea-history.wasm and laniakea-client.wasm export these
+//   abi/wasm-doc-imports.txt, abi/wasm-client-imports.txt
+//                          laniakea-doc.wasm and laniakea-client.wasm want these from their host; without such a list a module
+//                          may want nothing
 //   abi/wasm-gzip-max.txt  a module has no more bytes than that, compressed as by gzip -9
 //
 // The archive is read twice: an object made for link-time optimisation can be linked only by the
@@ -125,12 +126,15 @@ const HEADS = {
   'abi/wasm-doc-imports.txt': 'what laniakea-doc.wasm wants from its host',
   'abi/wasm-update-exports.txt': 'what laniakea-update.wasm offers',
   'abi/wasm-history-exports.txt': 'what laniakea-history.wasm offers',
+  'abi/wasm-client-exports.txt': 'what laniakea-client.wasm offers',
+  'abi/wasm-client-imports.txt': 'what laniakea-client.wasm wants from its host',
 }
 /** Modules of their own, by their lists. */
 const ALONE = {
   'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm',
   'abi/wasm-update-exports.txt': 'laniakea-update.wasm',
   'abi/wasm-history-exports.txt': 'laniakea-history.wasm',
+  'abi/wasm-client-exports.txt': 'laniakea-client.wasm',
 }
 const SIZES = 'abi/wasm-gzip-max.txt'
 

@@ -1,4 +1,4 @@
-// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def, doc.def, update.def and history.def.
+// tools/gen_bindings.mjs -- makes the types of the modules' exports from wasm/exports.def, doc.def, update.def, history.def and client.def.
 //
 //   node tools/gen_bindings.mjs           writes js/packages/sdk/src/internal/bindings.gen.ts
 //   node tools/gen_bindings.mjs --check   writes nothing; exits 1 if the file is stale
@@ -19,6 +19,7 @@ const entries = read(source)
 const readOther = (path) => (existsSync(join(root, path)) ? read(path) : [])
 const of = (macro, among = entries) => among.filter((entry) => entry.macro === macro)
 const documents = readOther('wasm/doc.def')
+const client = readOther('wasm/client.def')
 
 function typeOf(name, { path, line }) {
   if (TYPES[name] === undefined) throw new Error(`${path}:${line}: no type ${name}; there are ${Object.keys(TYPES).join(', ')}`)
@@ -35,8 +36,9 @@ function signature(entry) {
   return `  /** ${texts[3]} */\n  readonly ${name}: (${typed.join(', ')}) => ${typeOf(result, entry)}`
 }
 
-function table(macro) {
-  return of(macro).map(({ args: [name, number] }) => `  ${name.toLowerCase()}: ${number},`).join('\n')
+function table(macro, among = entries) {
+  const line = ({ args: [name, number], texts }) => `${texts[2] ? `  /** ${texts[2]} */\n` : ''}  ${camel(name.toLowerCase())}: ${number},`
+  return of(macro, among).map(line).join('\n')
 }
 
 /** The numbers of one call, by their names: docRead.textDelta. */
@@ -75,6 +77,26 @@ ${of('EXPORT', readOther('wasm/update.def')).map(signature).join('\n')}
 export interface HistoryExports {
 ${of('EXPORT', readOther('wasm/history.def')).map(signature).join('\n')}
 }
+
+/** What laniakea-client.wasm offers beside all of DocExports, and all of CoreExports but the peers. */
+export interface ClientExports {
+${of('EXPORT', client).map(signature).join('\n')}
+}
+
+/** What client_poll() returns; 0 is "nothing". */
+export const clientEvent = {
+${table('CLIENT_EVENT', client)}
+} as const
+
+/** What client_news() returns; 0 is "nothing". */
+export const clientNews = {
+${table('CLIENT_NEWS', client)}
+} as const
+
+/** What the storage is asked for: the first word of the board at client_io_board(). */
+export const clientIo = {
+${table('IO', client)}
+} as const
 
 /** What peer_poll() returns; 0 is "nothing". */
 export const peerEvent = {

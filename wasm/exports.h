@@ -1,4 +1,4 @@
-/* wasm/exports.h -- the words of exports.def, doc.def, update.def, history.def and vectors.def in C, and what all modules share. */
+/* wasm/exports.h -- the words of exports.def, doc.def, update.def, history.def, client.def and vectors.def in C, and what all modules share. */
 #ifndef LK_WASM_EXPORTS_H
 #define LK_WASM_EXPORTS_H
 
@@ -15,15 +15,22 @@ typedef double ms;
 #define PEER_EVENT(name, number)
 #define PEER_STATE(name, number)
 #define DOC_CALL(group, name, number, text)
+#define CLIENT_EVENT(name, number)
+#define CLIENT_NEWS(name, number, text)
+#define IO(name, number, text)
 #include "wasm/exports.def"
 #include "wasm/doc.def"
 #include "wasm/update.def"
 #include "wasm/history.def"
+#include "wasm/client.def"
 #undef EXPORT
 #undef ABI
 #undef PEER_EVENT
 #undef PEER_STATE
 #undef DOC_CALL
+#undef CLIENT_EVENT
+#undef CLIENT_NEWS
+#undef IO
 
 /* A host's clock is a double; the core's is not. What is no time at all counts as 0. */
 #define LK_WASM_MS_MAX 9007199254740991.0

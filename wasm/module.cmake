@@ -4,6 +4,7 @@
 #   build/laniakea-doc.wasm       documents, the exports of wasm/doc.def: who has none of them loads none of it
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
+#   build/laniakea-client.wasm    a client, objects and documents: the exports of wasm/client.def and doc.def, and crdt_*
 #   build/laniakea-vectors.wasm   tests only: the same core behind wasm/vectors.def
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
@@ -71,9 +72,18 @@ foreach(floor base codec doc)
 endforeach()
 add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
+
+# A client has documents and objects, and those need a B-tree with ranks: so all of it is compiled once more.
+set(client ${documents})
+foreach(floor crypto crdt log wire channel peer)
+  file(GLOB sources CONFIGURE_DEPENDS src/${floor}/*.c)
+  list(APPEND client ${sources})
+endforeach()
+add_library(lk_wasm_client OBJECT ${client} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_client PRIVATE ${LK_WASM_SMALL} -DLK_RANKS)
 set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS "-Os;-DLK_QUICK")
 
-# lk_add_module(NAME core|documents SOURCES...)
+# lk_add_module(NAME core|documents|client SOURCES...)
 function(lk_add_module name objects)
   add_library(lk_wasm_${name} OBJECT ${ARGN})
   set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.linked.wasm)
@@ -85,8 +95,11 @@ function(lk_add_module name objects)
   set(opt_flags -Os)
   set(optimised ${output})
   set(pack "")
-  if("${objects}" STREQUAL "documents")
+  if(NOT "${objects}" STREQUAL "core")
     target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_SMALL})
+    if("${objects}" STREQUAL "client")
+      target_compile_options(lk_wasm_${name} PRIVATE -DLK_RANKS)
+    endif()
     set(link_flags ${LK_WASM_SMALL_LINK})
     # The stack comes first and grows down, so its lowest kilobyte is in use only where it is about to end.
     set(opt_flags -Oz --converge --low-memory-unused --skip-pass=local-cse)
@@ -111,4 +124,6 @@ lk_add_module(laniakea core wasm/exports.c wasm/crdts.c)
 lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
 lk_add_module(laniakea-history documents wasm/history.c)
+lk_add_module(laniakea-client client wasm/client.c wasm/client_storage.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c
+  wasm/doc_number.c)
 lk_add_module(laniakea-vectors core wasm/vectors.c)

@@ -51,7 +51,7 @@
  * of the time for items of 24 bytes and nothing for ids, but make the smallest tree twice as large. */
 #include "base/btree.h"
 
-#ifndef LK_SMALL
+#ifndef LK_BTREE_SMALL
 
 #include <stdalign.h>
 

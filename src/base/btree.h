@@ -24,7 +24,12 @@ typedef int (*lk_btree_compare)(const void *ctx, const void *a, const void *b);
 
 typedef struct lk_btree_node lk_btree_node;
 
-#ifndef LK_SMALL
+/* Which of the two it is: what is small, and has objects of the catalogue, needs ranks all the same (wasm/module.cmake). */
+#if defined(LK_SMALL) && !defined(LK_RANKS)
+#define LK_BTREE_SMALL
+#endif
+
+#ifndef LK_BTREE_SMALL
 typedef struct lk_btree {
   const lk_alloc *alloc;
   lk_btree_compare compare;
@@ -60,7 +65,7 @@ typedef struct lk_btree {
 typedef struct lk_btree_cursor {
   lk_btree_node *leaf;
   uint32_t index;
-#ifdef LK_SMALL
+#ifdef LK_BTREE_SMALL
   const lk_btree *tree;
 #endif
 } lk_btree_cursor;

@@ -17,7 +17,7 @@
  * always has room for the spare ones, too. */
 #include "base/btree.h"
 
-#ifdef LK_SMALL
+#ifdef LK_BTREE_SMALL
 
 #define BLOCK_ITEMS 32u
 

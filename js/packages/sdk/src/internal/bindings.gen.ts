@@ -270,6 +270,124 @@ export interface HistoryExports {
   readonly history_compare_snapshots: (format: number, documentLen: number, beforeLen: number, afterLen: number, seed: bigint, seed2: bigint) => number
 }
 
+/** What laniakea-client.wasm offers beside all of DocExports, and all of CoreExports but the peers. */
+export interface ClientExports {
+  /** scratch: capabilities, JSON; an lk_err, LK_ERR_STATE where there is one */
+  readonly client_open: (entropy: bigint, entropy2: bigint, hasStorage: number, usesToken: number, pendingCountMax: number, pendingBytesMax: number, capabilitiesLen: number, now: number) => number
+  /** 0: closed, or there is none; 1: the storage is still busy: carry out client_io(), and try again */
+  readonly client_close: () => number
+  /** connects as soon as the storage was read, and again whenever the connection is lost */
+  readonly client_connect: (now: number) => void
+  /** until client_connect() */
+  readonly client_disconnect: () => void
+  /** the network came back, or somebody wants it now */
+  readonly client_wake: (now: number) => void
+  /** the connection is open */
+  readonly client_opened: (now: number) => void
+  /** it is gone, or could not be made; hint: what Retry-After says, 0 where nothing does */
+  readonly client_closed: (code: number, hint: number, now: number) => void
+  /** scratch: one message of the server's; an lk_err */
+  readonly client_receive: (len: number, isBinary: number, now: number) => number
+  /** scratch: the token; life: how long it holds, 0: not known; an lk_err */
+  readonly client_set_token: (len: number, life: number, now: number) => number
+  /** there is none now */
+  readonly client_no_token: (now: number) => void
+  /** scratch: JSON, or nothing; an lk_err */
+  readonly client_set_capabilities: (len: number, now: number) => number
+  /** after client_io_done() */
+  readonly client_stored: (now: number) => void
+  /** client_deadline() has passed */
+  readonly client_tick: (now: number) => void
+  /** when to call client_tick() at the latest */
+  readonly client_deadline: () => number
+  /** the next CLIENT_EVENT, or 0; hands out the token of CONNECT, which may be empty, and what to send */
+  readonly client_poll: () => number
+  /** which topic the last client_poll() or client_news() was about; 0: the client */
+  readonly client_topic: () => number
+  /** the next CLIENT_NEWS, or 0; call it until then, after every other call; hands out its bytes */
+  readonly client_news: () => number
+  /** an lk_err; hands out JSON: state (offline, connecting, online), storage (the name of an lk_err, or LK_OK), pending, pendingBytes, unsaved, acknowledgedAt and roundTrip (null: never), full */
+  readonly client_status: () => number
+  /** kind: a number of src/crdt/types.def, 0 for a document, 255 for a topic without a replica; scratch: name; an lk_err, and on success the handle in out_ptr() */
+  readonly topic_open: (kind: number, isKept: number, hearsPresence: number, nameLen: number, now: number) => number
+  /** once for each topic_open() */
+  readonly topic_close: (topic: number, now: number) => void
+  /** scratch: a change that a page made; an lk_err; hands out its number (u64, little endian), 0 where it says nothing new */
+  readonly topic_merge: (topic: number, len: number, waits: number, now: number) => number
+  /** an lk_err; hands out an object's version, a document's state vector */
+  readonly topic_version: (topic: number) => number
+  /** scratch: such a one, or nothing; an lk_err; hands out what is known beyond it */
+  readonly topic_since: (topic: number, len: number) => number
+  /** an lk_err; hands out JSON: state (away, joined, refused), reason, pending, level, profile, readOnly, changes, recorded, acknowledged, kept */
+  readonly topic_status: (topic: number) => number
+  /** scratch: event, payload; an lk_err; hands out the ref of the REPLY (u64, little endian) */
+  readonly topic_push: (topic: number, eventLen: number, payloadLen: number, isBinary: number, now: number) => number
+  /** from now on */
+  readonly topic_hear_presence: (topic: number, now: number) => void
+  /** after refused */
+  readonly topic_retry: (topic: number, now: number) => void
+  /** drops the replica; an lk_err */
+  readonly topic_start_anew: (topic: number, now: number) => number
+  /** the number of the next operation to carry out, 0: none; its parts are on the board */
+  readonly client_io: () => number
+  /** the address of the board, which never moves: kind, file, create, off_lo, off_hi, bytes_at, bytes_len, into_at, into_len (u32); bytes: what to write, or the name; into: where what is read goes, or the new name */
+  readonly client_io_board: () => number
+  /** result: an lk_err; done: bytes, or the number of the file that was opened; off: its size */
+  readonly client_io_done: (number: number, result: number, done: number, off: number) => void
+}
+
+/** What client_poll() returns; 0 is "nothing". */
+export const clientEvent = {
+  token: 1,
+  connect: 2,
+  sendText: 3,
+  sendBinary: 4,
+  hangUp: 5,
+  ready: 6,
+  changed: 7,
+  status: 8,
+} as const
+
+/** What client_news() returns; 0 is "nothing". */
+export const clientNews = {
+  /** others changed the topic; bytes: a delta or an update (V1); none: ask topic_since() */
+  news: 1,
+  /** to topic_push(); bytes: ref (varUint), whether the payload is bytes (u8), status (varString), payload */
+  reply: 2,
+  /** the server said something else in the topic; bytes: 0 (varUint), likewise, event (varString), payload */
+  message: 3,
+} as const
+
+/** What the storage is asked for: the first word of the board at client_io_board(). */
+export const clientIo = {
+  /** bytes: name; create: made where there is none */
+  open: 0,
+  /** file */
+  close: 1,
+  /** file, off, into */
+  read: 2,
+  /** file, off, bytes */
+  write: 3,
+  /** file */
+  sync: 4,
+  /** file, off: the new size */
+  truncate: 5,
+  /** file */
+  size: 6,
+  /** bytes: name; into: the new one */
+  rename: 7,
+  /** bytes: name */
+  remove: 8,
+  /** bytes: name; into: names behind it */
+  list: 9,
+  /** file, off; LK_ERR_UNSUPPORTED will do */
+  reserve: 10,
+  /** bytes: name; into: names behind it, in any order */
+  walk: 11,
+  /** bytes: name; off, into */
+  peek: 12,
+} as const
+
 /** What peer_poll() returns; 0 is "nothing". */
 export const peerEvent = {
   open: 1,
