@@ -7,6 +7,8 @@ import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
 import { createHistoryWith } from './internal/history.ts'
 import { createUpdatesWith } from './internal/updates.ts'
+import { createClientWith, type Client, type ClientOptions } from './internal/client/client.ts'
+import { browserFiles } from './internal/client/hub_host.ts'
 
 export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './internal/awareness.ts'
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
@@ -25,6 +27,21 @@ export type * from './internal/doc_types.ts'
 export type { Json } from './internal/json.ts'
 export type { Status } from './internal/protocol.ts'
 export type { WebSocketLike } from './internal/replica.ts'
+export type {
+  Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
+} from './internal/client/client.ts'
+export type { ClientAwareness } from './internal/client/client_awareness.ts'
+export type { SocketLike } from './internal/client/device.ts'
+export type { PresenceMeta, PresenceState } from './internal/client/presence.ts'
+export type { StorageKind } from './internal/client/protocol.ts'
+export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from './internal/client/topic.ts'
+
+/** Replicas on this device, shared by its tabs, kept over restarts, and synced with a server whenever it can be reached. Ready with
+ * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
+export function createClient(options: ClientOptions): Promise<Client> {
+  const openFiles = (_: ClientOptions['storage'], start: Parameters<typeof browserFiles>[0]) => browserFiles(start)
+  return createClientWith({ loadCore: loadClientCore, createWorker, openFiles }, options)
+}
 
 /** A counter, ready with what this browser knows of it; the server may come later. Rejects with
  * LK_ERR_INVALID for an address or topic that is none, and with what loadCore() or the storage say. */
@@ -65,6 +82,7 @@ let ownCore: Promise<Core> | undefined
 let docCore: Promise<Core> | undefined
 let updateCore: Promise<Core> | undefined
 let historyCore: Promise<Core> | undefined
+let clientCore: Promise<Core> | undefined
 
 function loadOwnCore(): Promise<Core> {
   ownCore ??= loadCore({ url: new URL('./laniakea.wasm', import.meta.url) })
@@ -88,6 +106,12 @@ function loadHistoryCore(): Promise<Core> {
   historyCore ??= loadCore({ url: new URL('./laniakea-history.wasm', import.meta.url) })
   historyCore.catch(() => (historyCore = undefined))
   return historyCore
+}
+
+function loadClientCore(): Promise<Core> {
+  clientCore ??= loadCore({ url: new URL('./laniakea-client.wasm', import.meta.url) })
+  clientCore.catch(() => (clientCore = undefined))
+  return clientCore
 }
 
 function createWorker(): Worker {

@@ -8,6 +8,8 @@ import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
 import { createHistoryWith } from './internal/history.ts'
 import { createUpdatesWith } from './internal/updates.ts'
+import { createClientWith, type Client, type ClientOptions } from './internal/client/client.ts'
+import { nodeFiles } from './internal/client/files_node.ts'
 
 export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './internal/awareness.ts'
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
@@ -26,6 +28,21 @@ export type * from './internal/doc_types.ts'
 export type { Json } from './internal/json.ts'
 export type { Status } from './internal/protocol.ts'
 export type { WebSocketLike } from './internal/replica.ts'
+export type {
+  Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
+} from './internal/client/client.ts'
+export type { ClientAwareness } from './internal/client/client_awareness.ts'
+export type { SocketLike } from './internal/client/device.ts'
+export type { PresenceMeta, PresenceState } from './internal/client/presence.ts'
+export type { StorageKind } from './internal/client/protocol.ts'
+export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from './internal/client/topic.ts'
+
+/** Replicas in this process, kept in a folder where `storage` names one, and synced with a server whenever it can be reached.
+ * Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
+export function createClient(options: ClientOptions): Promise<Client> {
+  const openFiles = async (storage: ClientOptions['storage']) => (typeof storage === 'object' ? nodeFiles(storage.folder) : undefined)
+  return createClientWith({ loadCore: loadClientCore, createWorker: undefined, openFiles }, options)
+}
 
 /** A counter, ready with what this process knows of it; the server may come later. Rejects with
  * LK_ERR_INVALID for an address or topic that is none, and with what the storage says. */
@@ -66,6 +83,7 @@ let ownCore: Promise<Core> | undefined
 let docCore: Promise<Core> | undefined
 let updateCore: Promise<Core> | undefined
 let historyCore: Promise<Core> | undefined
+let clientCore: Promise<Core> | undefined
 
 function loadOwnCore(): Promise<Core> {
   ownCore ??= readFile(new URL('./laniakea.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
@@ -89,4 +107,10 @@ function loadHistoryCore(): Promise<Core> {
   historyCore ??= readFile(new URL('./laniakea-history.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
   historyCore.catch(() => (historyCore = undefined))
   return historyCore
+}
+
+function loadClientCore(): Promise<Core> {
+  clientCore ??= readFile(new URL('./laniakea-client.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
+  clientCore.catch(() => (clientCore = undefined))
+  return clientCore
 }

@@ -1,5 +1,8 @@
-// The engine's worker: `new Worker(new URL('@laniakea/sdk/worker', import.meta.url), { type: 'module' })`.
+// The worker: `new Worker(new URL('@laniakea/sdk/worker', import.meta.url), { type: 'module' })`.
 // The only entry that does something when it is loaded, since that is what a worker is for.
-import { runEngine, type WorkerScope } from './internal/create.ts'
+import { runHub, type WorkerScope } from './internal/client/hub_host.ts'
+import { runEngine, type WorkerScope as EngineScope } from './internal/create.ts'
 
-runEngine(globalThis as unknown as WorkerScope)
+const scope: unknown = globalThis
+runHub(scope as WorkerScope)
+runEngine(scope as EngineScope)

@@ -28,6 +28,14 @@ export interface CrdtOptions {
   readonly now?: () => number
 }
 
+/** For who carries changes elsewhere. */
+export interface CrdtWatch {
+  /** Is given each delta, before listeners hear of the change. */
+  readonly onDelta?: (delta: Bytes) => void
+  /** Throws where nothing is to be changed. */
+  readonly mayChange?: () => void
+}
+
 /** Makes objects of the catalogue. All of them live in one instance of the core. */
 export interface Crdts extends Disposable {
   /** A new replica, empty: what is known elsewhere comes by merge(). LK_ERR_UNKNOWN_TYPE, LK_ERR_ACTOR, LK_ERR_NOMEM;
@@ -59,10 +67,12 @@ interface Waiting {
 
 class Origin {
   readonly core: CrdtCore
-  readonly actor: string
+  actor: string
   revision = 0
-  readonly #handle: number
-  readonly #actor: Uint8Array
+  readonly #type: CrdtType
+  #handle: number
+  #actor: Uint8Array
+  readonly #watch: CrdtWatch
   readonly #now: () => number
   readonly #watched = new Set<Handle>()
   #batches = 0
@@ -71,13 +81,40 @@ class Origin {
   #telling = false
   #closed = false
 
-  constructor(core: CrdtCore, type: CrdtType, actor: string, now: () => number) {
+  constructor(core: CrdtCore, type: CrdtType, actor: string, now: () => number, watch: CrdtWatch) {
     this.core = core
     this.actor = actor
+    this.#type = type
     this.#actor = actorBytes(actor)
     this.#now = now
+    this.#watch = watch
     this.#handle = core.open(crdtTypes[type].number)
     abandoned.register(this, { core, handle: this.#handle }, this)
+  }
+
+  /** Becomes another replica, which knows nothing. */
+  reset(actor: string): void {
+    const before = this.handle
+    this.#reopen(actor)
+    this.core.free(before)
+    this.revision++
+    this.#tell()
+  }
+
+  /** The same replica in another instance of the core, which knows nothing yet: values stay as they were until it does. */
+  revive(): void {
+    this.#batches = 0
+    this.#holds = false
+    this.#waiting = undefined
+    this.#reopen(this.actor)
+  }
+
+  #reopen(actor: string): void {
+    this.#actor = actorBytes(actor)
+    this.actor = actor
+    this.#handle = this.core.open(crdtTypes[this.#type].number)
+    abandoned.unregister(this)
+    abandoned.register(this, { core: this.core, handle: this.#handle }, this)
   }
 
   /** The number in the core, which then knows everything. */
@@ -89,10 +126,12 @@ class Origin {
   }
 
   apply(path: Uint8Array, name: string, args: string): Bytes {
+    this.#watch.mayChange?.()
     let delta = this.#apply(path, name, args)
     this.revision++
     // Before listeners hear of it, who may change the object again.
     if (this.#batches === 0 && this.#holds) delta = this.#release()
+    if (this.#batches === 0) this.#watch.onDelta?.(delta)
     this.#tell()
     return delta
   }
@@ -100,6 +139,7 @@ class Origin {
   /** Counts, when there is time; false outside of batches. */
   count(path: Uint8Array, name: string, amount: number): boolean {
     if (this.#batches === 0 || this.#closed) return false
+    this.#watch.mayChange?.()
     let waiting = this.#waiting
     if (waiting?.name !== name || !isSame(waiting.path, path) || !Number.isSafeInteger(waiting.sum + amount)) {
       if (waiting) this.#pass(waiting)
@@ -126,11 +166,23 @@ class Origin {
     try {
       body()
       void this.handle // counts what waits
-      return this.#batches === 1 ? this.#release() : NOTHING
+      if (this.#batches > 1) return NOTHING
+      const delta = this.#release()
+      this.#watch.onDelta?.(delta)
+      return delta
     } finally {
       this.#batches--
+      if (this.#batches === 0 && this.#holds) this.#passOn()
       this.#tell()
     }
+  }
+
+  /** What a batch changed before it threw stays. Who carries deltas elsewhere has it now; for others it is in the next one. */
+  #passOn(): void {
+    const { onDelta } = this.#watch
+    if (onDelta === undefined || this.core.isClosed) return
+    void this.handle
+    onDelta(this.#release())
   }
 
   watch(handle: Handle): void {
@@ -365,6 +417,15 @@ class RootHandle extends Handle implements CrdtReplica {
     return Array.from(this.#ask('digest'), (byte) => byte.toString(16).padStart(2, '0')).join('')
   }
 
+  /** For who begins again: these two are not in the types. */
+  reset(actor: string): void {
+    this.#origin.reset(actor)
+  }
+
+  revive(): void {
+    this.#origin.revive()
+  }
+
   close(): void {
     this.#origin.close()
   }
@@ -436,16 +497,21 @@ function adaptText(this: Handle, name: string, [index, second]: readonly unknown
 
 // ---- the catalogue ----
 
-class Catalogue implements Crdts {
+export class Catalogue implements Crdts {
   readonly #core: CrdtCore
 
   constructor(core: CrdtCore) {
     this.#core = core
   }
 
-  create<K extends CrdtType>(type: K, options: CrdtOptions = {}): Crdt<K> {
+  /** An instance that broke down is replaced, and `revived` is called: each object is to be revived then. */
+  supervise(module: WebAssembly.Module, revived: () => void): void {
+    this.#core.onTrap = () => void this.#core.revive(module).then(revived)
+  }
+
+  create<K extends CrdtType>(type: K, options: CrdtOptions & CrdtWatch = {}): Crdt<K> {
     const { root } = classesOf(type)
-    const origin = new Origin(this.#core, type, options.actor ?? randomActor(), options.now ?? Date.now)
+    const origin = new Origin(this.#core, type, options.actor ?? randomActor(), options.now ?? Date.now, options)
     return new root(origin, type, new Uint8Array()) as unknown as Crdt<K>
   }
 
@@ -463,6 +529,6 @@ function randomActor(): string {
 }
 
 /** Not in a worker of its own: its calls answer at once. */
-export async function createCrdtsWith(module: WebAssembly.Module): Promise<Crdts> {
-  return new Catalogue(new CrdtCore(await WebAssembly.instantiate(module)))
+export async function createCrdtsWith(module: WebAssembly.Module): Promise<Catalogue> {
+  return new Catalogue(await CrdtCore.open(module))
 }

@@ -1,9 +1,15 @@
 // The catalogue's part of the core: what crosses the border to an instance, and what its errors become.
 import type { CoreExports } from './bindings.gen.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
+import { importsOf } from './host.ts'
 import { Instance, Trap } from './instance.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
+
+async function instantiate(module: WebAssembly.Module): Promise<WebAssembly.Instance> {
+  const instance: WebAssembly.Instance = await WebAssembly.instantiate(module, importsOf(module, () => instance.exports['memory'] as WebAssembly.Memory))
+  return instance
+}
 
 const encoder: TextEncoder = new TextEncoder()
 const decoder: TextDecoder = new TextDecoder()
@@ -21,9 +27,27 @@ export interface Operation {
 export class CrdtCore {
   #instance: Instance | undefined
   #failure: LaniakeaError | undefined
+  /** Is called when the instance has trapped. */
+  onTrap: (() => void) | undefined
+
+  static async open(module: WebAssembly.Module): Promise<CrdtCore> {
+    return new CrdtCore(await instantiate(module))
+  }
+
+  /** Another instance, which is empty, in place of one that trapped. */
+  async revive(module: WebAssembly.Module): Promise<void> {
+    const instance = new Instance(await instantiate(module))
+    if (this.#failure === undefined) return
+    this.#failure = undefined
+    this.#instance = instance
+  }
 
   constructor(instance: WebAssembly.Instance) {
     this.#instance = new Instance(instance)
+  }
+
+  get isClosed(): boolean {
+    return this.#instance === undefined
   }
 
   open(type: number): number {
@@ -130,6 +154,7 @@ export class CrdtCore {
       if (!(cause instanceof Trap)) throw cause
       this.#failure = new LaniakeaError('LK_ERR_TRAP', cause.message)
       this.#instance = undefined
+      this.onTrap?.()
       throw this.#failure
     }
   }

@@ -630,7 +630,7 @@ function openDocument(core: DocCore, { client, keepDeleted = false }: DocOptions
 
 // ---- all of them ----
 
-class Documents implements Docs {
+export class Documents implements Docs {
   readonly #core: DocCore
 
   constructor(core: DocCore) {
@@ -639,6 +639,11 @@ class Documents implements Docs {
 
   open(options: DocOptions = {}): Doc {
     return openDocument(this.#core, options)
+  }
+
+  /** Calls `listener` when the instance has broken down, and all documents in it. */
+  onTrap(listener: () => void): void {
+    this.#core.onTrap = listener
   }
 
   close(): void {
@@ -651,6 +656,6 @@ class Documents implements Docs {
 }
 
 /** Not in a worker of its own: its calls answer at once. */
-export async function createDocsWith(module: WebAssembly.Module): Promise<Docs> {
+export async function createDocsWith(module: WebAssembly.Module): Promise<Documents> {
   return new Documents(await DocCore.open(module))
 }

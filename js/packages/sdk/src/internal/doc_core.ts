@@ -67,6 +67,8 @@ export class DocCore {
   readonly #board: number
   #room = 0
   #roomLength = 0
+  /** Is called when the instance has trapped. */
+  onTrap: (() => void) | undefined
   #failure: LaniakeaError | undefined
 
   /** With the functions that the module calls. */
@@ -209,6 +211,7 @@ export class DocCore {
       if (trap instanceof Trap) message = trap.message
     }
     this.#end(new LaniakeaError('LK_ERR_TRAP', message))
+    this.onTrap?.()
     return this.#failure
   }
 

@@ -1,0 +1,487 @@
+// Serves the pages of a device: one connection, one diary, one replica of each topic that anybody has open.
+//
+// Always:
+//   - A change of a page is taken from a page that is in the topic, and from no other: what a page that is gone had said may come
+//     late, when another one has its seat (seats.ts).
+//   - Other pages hear of a change when it cannot be forgotten, as the server does (decision 031); of one that need not
+//     wait, at once.
+//   - What a page is told comes in order.
+import { LaniakeaError } from '../errors.ts'
+import type { Json } from '../json.ts'
+import { AwarenessTable } from './awareness_table.ts'
+import { Device, type SocketLike } from './device.ts'
+import { deviceName, type DeviceFiles } from './files.ts'
+import { PresenceTable } from './presence.ts'
+import { KIND_DOC, KIND_PLAIN, type Bytes, type Capabilities, type ToHub, type ToPage, type TopicReport } from './protocol.ts'
+
+export interface HubOptions {
+  readonly module: WebAssembly.Module
+  readonly connect: (token: string) => SocketLike
+  /** `undefined`: nothing is kept. */
+  readonly files: DeviceFiles | undefined
+  /** Why that is so, where it should be otherwise. */
+  readonly filesProblem?: LaniakeaError | undefined
+  readonly usesToken: boolean
+  readonly pendingCount: number
+  readonly pendingBytes: number
+  /** It does nothing any more. */
+  readonly onEnd: (error: LaniakeaError) => void
+  /** Resolves when the page of that session is gone, however it went. */
+  readonly whenGone?: ((session: string) => Promise<void>) | undefined
+}
+
+interface Session {
+  readonly name: string
+  readonly post: (message: ToPage) => void
+  readonly members: Map<number, Member>
+}
+
+/** A page in a topic. */
+interface Member {
+  readonly session: Session
+  readonly id: number
+  readonly topic: Topic
+  readonly seat: string | undefined
+  /** Changes of the page that are not recorded, or not acknowledged yet, and the numbers that the core gave them. */
+  saving: { readonly n: number; readonly number: number }[]
+  acking: { readonly n: number; readonly number: number }[]
+  hearsPresence: boolean
+  readonly shows: Map<string, Json>
+}
+
+/** One that a page waits for the answer to. */
+interface Push {
+  readonly member: Member
+  readonly ref: number
+}
+
+interface Topic {
+  readonly name: string
+  readonly kind: number
+  readonly handle: number
+  readonly members: Set<Member>
+  /** For other pages, as soon as change `number` is recorded. */
+  waiting: { readonly number: number; readonly from: Member; readonly parts: readonly Bytes[] }[]
+  readonly pushes: Map<number, Push>
+  status: TopicReport | undefined
+  hearsPresence: boolean
+  readonly presence: PresenceTable
+  /** As the server was told, or is to be. */
+  readonly shown: Map<string, string>
+  readonly awareness: AwarenessTable<Session>
+}
+
+const AWARENESS = 'awareness'
+const PRESENCE_STATE = 'presence_state'
+const PRESENCE_DIFF = 'presence_diff'
+const NOTHING: Bytes = new Uint8Array()
+
+export class Hub {
+  readonly #options: HubOptions
+  readonly #sessions = new Map<string, Session>()
+  readonly #topics = new Map<string, Topic>()
+  readonly #byHandle = new Map<number, Topic>()
+  #device: Device | undefined
+  #deviceName = ''
+  #epoch = ''
+  #life = 0
+  #status = ''
+  #statusIsDue = false
+  #wantsToken = false
+  #isEnded = false
+
+  constructor(options: HubOptions) {
+    this.#options = options
+  }
+
+  async start(capabilities: Capabilities): Promise<void> {
+    const { module, connect, files, usesToken, pendingCount, pendingBytes } = this.#options
+    this.#deviceName = await deviceName(files)
+    if (this.#isEnded) return
+    const events = {
+      onReady: () => this.#begin(),
+      onToken: () => this.#askToken(),
+      onStatus: () => this.#noteStatus(),
+      onTopicStatus: (handle: number) => this.#onTopic(handle, (topic) => this.#noteTopic(topic)),
+      onNews: (handle: number, bytes: Bytes) => this.#onTopic(handle, (topic) => this.#tellNews(topic, bytes)),
+      onReply: (handle: number, ref: number, status: string, payload: Json | Bytes) => this.#onTopic(handle, (topic) => this.#answer(topic, ref, status, payload)),
+      onMessage: (handle: number, event: string, payload: Json | Bytes) => this.#onTopic(handle, (topic) => this.#hear(topic, event, payload)),
+      onProblem: (error: LaniakeaError, isFatal: boolean) => this.#onProblem(error, isFatal),
+    }
+    this.#device = new Device({ module, connect, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
+    await this.#device.start()
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    for (const session of [...this.#sessions.values()]) this.#leave(session)
+    await this.#device?.end()
+  }
+
+  wake(): void {
+    this.#device?.step(undefined, (core) => core.wake())
+  }
+
+  /** Takes a message of a page; `post` is the way back, for a page that is not known yet. */
+  receive(name: string, message: ToHub, post: (message: ToPage) => void): void {
+    if (this.#isEnded) return
+    if (message.t === 'hello') return this.#greet(name, message.capabilities, post)
+    const session = this.#sessions.get(name)
+    if (session === undefined) return
+    try {
+      this.#handle(session, message)
+    } catch (cause) {
+      if (!(cause instanceof LaniakeaError)) throw cause
+      session.post({ t: 'problem', code: cause.code, detail: cause.message, isFatal: false })
+    }
+  }
+
+  #handle(session: Session, message: Exclude<ToHub, { t: 'hello' }>): void {
+    switch (message.t) {
+      case 'bye': return this.#leave(session)
+      case 'token': return this.#takeToken(message.token, message.life)
+      case 'capabilities': return this.#device?.setCapabilities(message.capabilities)
+      case 'wake': return this.wake()
+      case 'open': return this.#open(session, message)
+    }
+    const member = session.members.get(message.id)
+    if (member === undefined) return
+    const { topic } = member
+    switch (message.t) {
+      case 'change': return this.#change(member, message.n, message.parts, message.waits)
+      case 'close': return this.#quit(member)
+      case 'push': return this.#push(member, message.ref, message.event, message.payload)
+      case 'presence': return this.#showPresence(member, message.key, message.meta)
+      case 'awareness': return this.#showAwareness(member, message.update)
+      case 'retry': return this.#device?.step(topic.name, (core) => core.retry(topic.handle))
+      case 'anew': return this.#startAnew(topic)
+    }
+  }
+
+  // ---- lives ----
+
+  #greet(name: string, capabilities: Capabilities, post: (message: ToPage) => void): void {
+    const known = this.#sessions.get(name)
+    if (known !== undefined) this.#leave(known)
+    const session: Session = { name, post, members: new Map() }
+    this.#sessions.set(name, session)
+    if (this.#sessions.size === 1) this.#device?.setCapabilities(capabilities)
+    void this.#options.whenGone?.(name).then(() => {
+      if (this.#sessions.get(name) === session) this.#leave(session)
+    })
+    if (this.#device?.isReady) this.#introduce(session)
+    if (this.#wantsToken) session.post({ t: 'token' })
+  }
+
+  #introduce(session: Session): void {
+    const { files, filesProblem } = this.#options
+    session.post({ t: 'hub', epoch: this.#epoch, device: this.#deviceName, storage: files?.kind ?? 'memory' })
+    if (filesProblem) session.post({ t: 'problem', code: filesProblem.code, detail: filesProblem.message, isFatal: false })
+    const status = this.#device?.status()
+    if (status !== undefined) session.post({ t: 'status', status })
+  }
+
+  /** A core is there, and has nothing open: the pages say what they have. */
+  #begin(): void {
+    this.#epoch = `${this.#deviceName} ${Math.random().toString(36).slice(2)} ${++this.#life}`
+    this.#topics.clear()
+    this.#byHandle.clear()
+    for (const session of this.#sessions.values()) {
+      session.members.clear()
+      this.#introduce(session)
+    }
+  }
+
+  #leave(session: Session): void {
+    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
+    for (const member of [...session.members.values()]) this.#quit(member)
+    // Who was asked for a token may be the one that is gone.
+    if (this.#wantsToken) this.#askToken()
+  }
+
+  #onProblem(error: LaniakeaError, isFatal: boolean): void {
+    for (const { post } of this.#sessions.values()) post({ t: 'problem', code: error.code, detail: error.message, isFatal: false })
+    if (!isFatal) return
+    this.#isEnded = true
+    this.#options.onEnd(error)
+  }
+
+  // ---- tokens ----
+
+  #askToken(): void {
+    this.#wantsToken = true
+    for (const { post } of this.#sessions.values()) return post({ t: 'token' })
+  }
+
+  #takeToken(token: string | undefined, life: number): void {
+    this.#wantsToken = false
+    this.#device?.setToken(token, life)
+  }
+
+  // ---- topics ----
+
+  #open(session: Session, { id, topic: name, kind, isKept, seat, version }: Extract<ToHub, { t: 'open' }>): void {
+    const device = this.#device
+    if (device === undefined || !device.isReady) return // there will be another life
+    const fail = (error: LaniakeaError): void => session.post({ t: 'failed', id, code: error.code, detail: error.message })
+    try {
+      const topic = this.#topics.get(name) ?? this.#openTopic(device, name, kind, isKept)
+      if (topic === undefined) return
+      if (topic.kind !== kind) return fail(new LaniakeaError('LK_ERR_TYPE', `${name} is open as another type`))
+      if (seat !== undefined) this.#unseat(topic, seat)
+      const old = session.members.get(id)
+      if (old !== undefined) this.#quit(old)
+      const member: Member = { session, id, topic, seat, saving: [], acking: [], hearsPresence: false, shows: new Map() }
+      const bytes = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.since(topic.handle, version))
+      const known = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.version(topic.handle))
+      if (bytes === undefined || known === undefined) return
+      session.members.set(id, member)
+      topic.members.add(member)
+      session.post({ t: 'opened', id, bytes, version: known })
+      this.#noteTopic(topic)
+      if (topic.status !== undefined) session.post({ t: 'topic', id, status: topic.status })
+      const everybody = topic.awareness.everybody()
+      if (everybody !== undefined) session.post({ t: 'awareness', id, update: everybody })
+    } catch (cause) {
+      if (!(cause instanceof LaniakeaError)) throw cause
+      fail(cause)
+    }
+  }
+
+  #openTopic(device: Device, name: string, kind: number, isKept: boolean): Topic | undefined {
+    const handle = device.open(kind, name, isKept)
+    if (handle === undefined) return undefined
+    const topic: Topic = {
+      name, kind, handle, members: new Set(), waiting: [], pushes: new Map(), status: undefined, hearsPresence: false, presence: new PresenceTable(),
+      shown: new Map(), awareness: new AwarenessTable(),
+    }
+    this.#topics.set(name, topic)
+    this.#byHandle.set(handle, topic)
+    return topic
+  }
+
+  /** Who had that seat before is gone, whatever else we know of it. */
+  #unseat(topic: Topic, seat: string): void {
+    for (const member of [...topic.members]) if (member.seat === seat) this.#quit(member)
+  }
+
+  #quit(member: Member): void {
+    const { session, topic } = member
+    session.members.delete(member.id)
+    if (!topic.members.delete(member)) return
+    for (const [ref, push] of topic.pushes) if (push.member === member) topic.pushes.delete(ref)
+    this.#tidyPresence(topic)
+    this.#tellAwareness(topic, topic.awareness.drop(session), undefined)
+    if (topic.members.size > 0) return
+    this.#topics.delete(topic.name)
+    this.#byHandle.delete(topic.handle)
+    this.#device?.step(topic.name, (core) => core.close(topic.handle))
+  }
+
+  #startAnew(topic: Topic): void {
+    this.#device?.step(topic.name, (core) => core.startAnew(topic.handle))
+    topic.waiting = []
+    // What they say from now on is of the replica that is gone, until they open the topic again.
+    for (const { session, id } of topic.members) {
+      session.members.delete(id)
+      session.post({ t: 'reset', id })
+    }
+    topic.members.clear()
+  }
+
+  #onTopic(handle: number, body: (topic: Topic) => void): void {
+    const topic = this.#byHandle.get(handle)
+    if (topic !== undefined) body(topic)
+  }
+
+  // ---- changes ----
+
+  #change(member: Member, n: number, parts: readonly Bytes[], waits: boolean): void {
+    const { topic } = member
+    let number = 0
+    const merged = this.#device?.step(topic.name, (core) => {
+      for (const part of parts) number = Math.max(number, core.merge(topic.handle, part, waits))
+      return true
+    })
+    if (merged === undefined) return // the next life hears of it again
+    const last = member.saving.at(-1)?.number ?? 0
+    member.saving.push({ n, number: Math.max(number, last) })
+    member.acking.push({ n, number: Math.max(number, member.acking.at(-1)?.number ?? 0) })
+    if (number > 0 && topic.members.size > 1) {
+      if (waits) topic.waiting.push({ number, from: member, parts })
+      else this.#tellOthers(member, parts)
+    }
+    this.#noteTopic(topic)
+  }
+
+  #tellOthers(from: Member, parts: readonly Bytes[]): void {
+    for (const member of from.topic.members) {
+      if (member !== from) for (const bytes of parts) member.session.post({ t: 'news', id: member.id, bytes })
+    }
+  }
+
+  #tellNews(topic: Topic, bytes: Bytes): void {
+    const told = bytes.length > 0 ? bytes : this.#device?.step(topic.name, (core) => core.since(topic.handle, NOTHING))
+    if (told === undefined) return
+    for (const { session, id } of topic.members) session.post({ t: 'news', id, bytes: told })
+  }
+
+  /** What has become of changes, and what else is new. */
+  #noteTopic(topic: Topic): void {
+    const status = this.#device?.topicStatus(topic.handle)
+    if (status === undefined) return
+    const before = topic.status
+    topic.status = status
+    const { recorded, acknowledged } = status
+    while (topic.waiting[0] !== undefined && topic.waiting[0].number <= recorded) {
+      const { from, parts } = topic.waiting.shift() as (typeof topic.waiting)[number]
+      this.#tellOthers(from, parts)
+    }
+    const isNew = before === undefined || Object.entries(status).some(([name, value]) => before[name as keyof TopicReport] !== value)
+    for (const member of topic.members) {
+      const { session, id } = member
+      const saved = settle(member.saving, recorded)
+      if (saved !== undefined) session.post({ t: 'saved', id, n: saved })
+      const acked = settle(member.acking, acknowledged)
+      if (acked !== undefined) session.post({ t: 'acked', id, n: acked })
+      if (isNew) session.post({ t: 'topic', id, status })
+    }
+    if (status.state !== before?.state) this.#noteState(topic, status.state === 'joined')
+  }
+
+  #noteState(topic: Topic, isJoined: boolean): void {
+    if (isJoined) {
+      for (const [key, meta] of topic.shown) this.#pushQuietly(topic, 'presence.track', `{"key":${JSON.stringify(key)},"meta":${meta}}`)
+      const everybody = topic.awareness.everybody()
+      if (everybody !== undefined) this.#pushQuietly(topic, AWARENESS, everybody)
+      return
+    }
+    for (const { member, ref } of topic.pushes.values()) {
+      member.session.post({ t: 'reply', id: member.id, ref, status: 'error', payload: { reason: 'offline' } })
+    }
+    topic.pushes.clear()
+    this.#tellAwareness(topic, topic.awareness.drop(undefined), undefined)
+  }
+
+  /** At the end of the turn: once for all that happened in it. */
+  #noteStatus(): void {
+    if (this.#statusIsDue) return
+    this.#statusIsDue = true
+    queueMicrotask(() => {
+      this.#statusIsDue = false
+      for (const topic of this.#topics.values()) {
+        const isWaited = topic.waiting.length > 0 || [...topic.members].some(({ saving }) => saving.length > 0)
+        if (isWaited) this.#noteTopic(topic)
+      }
+      const status = this.#device?.status()
+      const text = JSON.stringify(status)
+      if (status === undefined || text === this.#status) return
+      this.#status = text
+      for (const { post } of this.#sessions.values()) post({ t: 'status', status })
+    })
+  }
+
+  // ---- messages ----
+
+  #push(member: Member, ref: number, event: string, payload: string | Bytes): void {
+    const { topic, session, id } = member
+    const number = this.#device?.step(topic.name, (core) => core.push(topic.handle, event, payload))
+    if (number === undefined) return session.post({ t: 'reply', id, ref, status: 'error', payload: { reason: 'offline' } })
+    topic.pushes.set(number, { member, ref })
+    // The server tells other connections, and of this one no page but us.
+    if (topic.kind !== KIND_PLAIN || !topic.name.startsWith('relay:')) return
+    const told = typeof payload === 'string' ? (JSON.parse(payload) as Json) : payload
+    for (const other of topic.members) if (other !== member) other.session.post({ t: 'message', id: other.id, event, payload: told })
+  }
+
+  #pushQuietly(topic: Topic, event: string, payload: string | Bytes): void {
+    this.#device?.step(topic.name, (core) => core.push(topic.handle, event, payload))
+  }
+
+  #answer(topic: Topic, number: number, status: string, payload: Json | Bytes): void {
+    const push = topic.pushes.get(number)
+    if (push === undefined) return
+    topic.pushes.delete(number)
+    push.member.session.post({ t: 'reply', id: push.member.id, ref: push.ref, status, payload })
+  }
+
+  #hear(topic: Topic, event: string, payload: Json | Bytes): void {
+    if (event === AWARENESS && payload instanceof Uint8Array) {
+      try {
+        topic.awareness.take(payload, undefined)
+      } catch {
+        return
+      }
+      return this.#tellAwareness(topic, payload, undefined, true)
+    }
+    const isDiff = event === PRESENCE_DIFF
+    if (isDiff || event === PRESENCE_STATE) {
+      if (isDiff) topic.presence.apply(payload as Json)
+      else topic.presence.replace(payload as Json)
+      for (const { session, id, hearsPresence } of topic.members) if (hearsPresence) session.post({ t: 'presence', id, isDiff, payload: payload as Json })
+      return
+    }
+    for (const { session, id } of topic.members) session.post({ t: 'message', id, event, payload })
+  }
+
+  // ---- presence and awareness ----
+
+  #showPresence(member: Member, key: string | undefined, meta: Json | undefined): void {
+    const { topic, session, id } = member
+    if (!member.hearsPresence) {
+      member.hearsPresence = true
+      if (topic.hearsPresence) session.post({ t: 'presence', id, isDiff: false, payload: topic.presence.state as unknown as Json })
+      else {
+        topic.hearsPresence = true
+        this.#device?.step(topic.name, (core) => core.hearPresence(topic.handle))
+      }
+    }
+    if (key === undefined) return
+    if (meta === undefined) member.shows.delete(key)
+    else member.shows.set(key, meta)
+    this.#tidyPresence(topic)
+  }
+
+  /** Of several pages that show themselves under one key, the one that said so last is seen. */
+  #tidyPresence(topic: Topic): void {
+    const wanted = new Map<string, string>()
+    for (const { shows } of topic.members) for (const [key, meta] of shows) wanted.set(key, JSON.stringify(meta))
+    const isJoined = topic.status?.state === 'joined'
+    for (const key of [...topic.shown.keys()]) {
+      if (wanted.has(key)) continue
+      topic.shown.delete(key)
+      if (isJoined) this.#pushQuietly(topic, 'presence.untrack', JSON.stringify({ key }))
+    }
+    for (const [key, meta] of wanted) {
+      const before = topic.shown.get(key)
+      if (before === meta) continue
+      topic.shown.set(key, meta)
+      if (isJoined) this.#pushQuietly(topic, before === undefined ? 'presence.track' : 'presence.update', `{"key":${JSON.stringify(key)},"meta":${meta}}`)
+    }
+  }
+
+  #showAwareness(member: Member, update: Bytes): void {
+    const { topic, session } = member
+    if (topic.kind !== KIND_DOC) return
+    try {
+      topic.awareness.take(update, session)
+    } catch {
+      throw new LaniakeaError('LK_ERR_INVALID', 'no update of awareness')
+    }
+    this.#tellAwareness(topic, update, member)
+  }
+
+  /** To all but `from`; to the server, too, unless it said so itself. */
+  #tellAwareness(topic: Topic, update: Bytes | undefined, from: Member | undefined, isServer = false): void {
+    if (update === undefined) return
+    for (const member of topic.members) if (member !== from) member.session.post({ t: 'awareness', id: member.id, update })
+    if (!isServer && topic.status?.state === 'joined') this.#pushQuietly(topic, AWARENESS, update)
+  }
+}
+
+/** Takes those up to `number` from `changes`; the last one's n. */
+function settle(changes: { readonly n: number; readonly number: number }[], number: number): number | undefined {
+  let n: number | undefined
+  while (changes[0] !== undefined && changes[0].number <= number) n = changes.shift()?.n
+  return n
+}

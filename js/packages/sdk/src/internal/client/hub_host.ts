@@ -1,0 +1,147 @@
+// A hub where it runs: in a worker, or in the page's own thread. It serves the page that started it, and the other tabs of this
+// origin by a BroadcastChannel.
+import { LaniakeaError } from '../errors.ts'
+import type { SocketLike } from './device.ts'
+import { fileError, type DeviceFiles } from './files.ts'
+import { Hub } from './hub.ts'
+import type { Capabilities, Envelope, HubStart, ToHub, ToPage } from './protocol.ts'
+
+/** What belongs to the platform. */
+export interface HubPlatform {
+  readonly openFiles: (start: HubStart) => Promise<DeviceFiles | undefined>
+  readonly webSocket: (url: string, protocols: string[]) => SocketLike
+  /** Other tabs may come. */
+  readonly isShared: boolean
+  /** Without files there is no hub: a browser may not have any, a folder that was named is to be there. */
+  readonly needsFiles?: boolean
+}
+
+/** The session of the page that started it. */
+const OWN = 'own'
+
+export class HubHost {
+  readonly #platform: HubPlatform
+  readonly #post: (message: ToPage) => void
+  #hub: Hub | undefined
+  #tabs: BroadcastChannel | undefined
+  #early: ToHub[] = []
+  #isEnded = false
+
+  constructor(platform: HubPlatform, post: (message: ToPage) => void) {
+    this.#platform = platform
+    this.#post = post
+  }
+
+  async start(start: HubStart, capabilities: Capabilities): Promise<void> {
+    const { module, url, usesToken, pendingCount, pendingBytes, scope } = start
+    let files: DeviceFiles | undefined
+    let filesProblem: LaniakeaError | undefined
+    try {
+      files = await this.#platform.openFiles(start)
+    } catch (cause) {
+      filesProblem = fileError(cause)
+      if (this.#platform.needsFiles) throw filesProblem
+    }
+    if (this.#isEnded) return void files?.close()
+    const connect = (token: string): SocketLike => this.#platform.webSocket(url, token === '' ? [] : ['phoenix', bearer(token)])
+    const onEnd = (error: LaniakeaError): void => this.#post({ t: 'problem', code: error.code, detail: error.message, isFatal: true })
+    const hub = new Hub({ module, connect, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
+    this.#hub = hub
+    for (const message of this.#early.splice(0)) this.receive(message)
+    if (this.#platform.isShared) this.#serve(hub, scope)
+    await hub.start(capabilities)
+  }
+
+  receive(message: ToHub): void {
+    if (this.#hub === undefined) this.#early.push(message)
+    else this.#hub.receive(OWN, message, this.#post)
+  }
+
+  wake(): void {
+    this.#hub?.wake()
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    this.#tabs?.close()
+    await this.#hub?.end()
+  }
+
+  #serve(hub: Hub, scope: string): void {
+    const tabs = new BroadcastChannel(`laniakea ${scope}`)
+    this.#tabs = tabs
+    tabs.onmessage = ({ data }: MessageEvent<Envelope>) => {
+      const { from, m } = data
+      if (from !== undefined) hub.receive(from, m as ToHub, (message) => tabs.postMessage({ to: from, m: message } satisfies Envelope))
+    }
+    tabs.postMessage({ m: { t: 'who' } } satisfies Envelope)
+  }
+}
+
+/** As phoenix.js does: what cannot be a header of a browser's is a name of a protocol. */
+function bearer(token: string): string {
+  const text = btoa(Array.from(new TextEncoder().encode(token), (byte) => String.fromCharCode(byte)).join(''))
+  return `base64url.bearer.phx.${text.replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`
+}
+
+/** The lock that a page holds as long as it lives. */
+export const pageLock = (session: string): string => `laniakea page ${session}`
+
+function whenGone(): ((session: string) => Promise<void>) | undefined {
+  const { locks } = globalThis.navigator ?? {}
+  if (locks === undefined) return undefined
+  return (session) => (session === OWN ? new Promise(() => {}) : locks.request(pageLock(session), { mode: 'shared' }, () => {}).then(() => {}))
+}
+
+/** What a browser has, the best first; `undefined` for nothing that lasts. Throws where it was asked for by name. */
+export async function browserFiles({ storage, scope }: HubStart): Promise<DeviceFiles | undefined> {
+  if (storage === 'memory') return undefined
+  const { opfsFiles } = await import('./files_opfs.ts')
+  const { indexedDbFiles } = await import('./files_indexeddb.ts')
+  const wanted = storage === 'auto' ? ([opfsFiles, indexedDbFiles] as const) : [storage === 'opfs' ? opfsFiles : indexedDbFiles]
+  let problem: unknown
+  for (const open of wanted) {
+    try {
+      return await open(scope)
+    } catch (cause) {
+      problem = cause
+    }
+  }
+  throw problem
+}
+
+/** The entry of a worker. */
+export function runHub(scope: WorkerScope): void {
+  const platform: HubPlatform = {
+    openFiles: browserFiles,
+    webSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as SocketLike,
+    isShared: typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined,
+  }
+  let host: HubHost | undefined
+  scope.addEventListener('message', ({ data }) => {
+    if (data.t === 'start') {
+      void globalThis.navigator?.locks?.request(data.start.lock, () => new Promise(() => {}))
+      host = new HubHost(platform, (message) => scope.postMessage(message))
+      host.start(data.start, data.capabilities).catch((cause: unknown) => {
+        const error = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_STATE', String(cause))
+        scope.postMessage({ t: 'problem', code: error.code, detail: error.message, isFatal: true })
+      })
+    } else if (data.t === 'end') void host?.end().finally(() => scope.postMessage({ t: 'ended' }))
+    else host?.receive(data.m)
+  })
+  scope.addEventListener('online', () => host?.wake())
+}
+
+export type ToWorker =
+  | { readonly t: 'start'; readonly start: HubStart; readonly capabilities: Capabilities }
+  | { readonly t: 'm'; readonly m: ToHub }
+  | { readonly t: 'end' }
+
+export type FromWorker = ToPage | { readonly t: 'ended' }
+
+/** The part of DedicatedWorkerGlobalScope that is used. */
+export interface WorkerScope {
+  postMessage(message: FromWorker): void
+  addEventListener(type: 'message', listener: (event: { readonly data: ToWorker }) => void): void
+  addEventListener(type: 'online', listener: () => void): void
+}

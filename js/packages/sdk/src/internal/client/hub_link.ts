@@ -1,0 +1,217 @@
+// A page's way to a hub: its own one, or that of the tab that leads.
+//
+//   waiting ──lock granted──> leading: a hub of our own, in a worker        ──ended──> again, a few times
+//      │
+//      └─ meanwhile: following, by BroadcastChannel, where another tab leads
+//
+// Tabs of one origin and one store ask for one lock, and who gets it leads until its page is gone. Whoever waits for the lock is
+// next, at once. Where there are no locks, or no other tabs, each page has a hub of its own.
+import { LaniakeaError } from '../errors.ts'
+import { HubHost, pageLock, type FromWorker, type HubPlatform, type ToWorker } from './hub_host.ts'
+import type { Capabilities, Envelope, HubStart, ToHub, ToPage } from './protocol.ts'
+
+export interface HubLinkOptions {
+  readonly start: Omit<HubStart, 'lock'>
+  readonly session: string
+  readonly capabilities: () => Capabilities
+  /** `undefined`: the hub runs in this thread. */
+  readonly createWorker: (() => Worker) | undefined
+  readonly platform: HubPlatform
+  readonly onMessage: (message: ToPage) => void
+  /** The hub that there was is gone. */
+  readonly onLost: () => void
+  readonly onProblem: (error: LaniakeaError, isFatal: boolean) => void
+}
+
+interface Runner {
+  post(message: ToHub): void
+  /** What is recorded stays; resolves when another one may begin. */
+  end(): Promise<void>
+  /** At once, as a crash would. */
+  kill(): void
+}
+
+const RESTART_PERIOD_MS = 10_000
+const RESTARTS_MAX = 5
+const REST_MS = 30_000
+const END_MS = 2_000
+
+export class HubLink {
+  readonly #options: HubLinkOptions
+  #runner: Runner | undefined
+  #tabs: BroadcastChannel | undefined
+  #isLeading = false
+  #isEnded = false
+  #restarts: number[] = []
+  #rest: ReturnType<typeof setTimeout> | undefined
+  #leave: () => void = () => {}
+  readonly #left: Promise<void>
+
+  constructor(options: HubLinkOptions) {
+    this.#options = options
+    this.#left = new Promise((resolve) => (this.#leave = resolve))
+  }
+
+  /** Resolves when the page has gone. */
+  get left(): Promise<void> {
+    return this.#left
+  }
+
+  get isLeading(): boolean {
+    return this.#isLeading
+  }
+
+  start(): void {
+    const { platform, session, start } = this.#options
+    if (!platform.isShared) return this.#lead()
+    const { locks } = navigator
+    // Before anything is said: a hub takes us for gone when it gets this lock.
+    void locks.request(pageLock(session), () => {
+      this.#follow()
+      void locks.request(`laniakea hub ${start.scope}`, () => {
+        if (this.#isEnded) return undefined
+        this.#lead()
+        return this.#left
+      })
+      return this.#left
+    })
+  }
+
+  post(message: ToHub): void {
+    if (this.#isEnded) return
+    if (this.#isLeading) this.#runner?.post(message)
+    else this.#tabs?.postMessage({ from: this.#options.session, m: message } satisfies Envelope)
+  }
+
+  async end(): Promise<void> {
+    if (this.#isEnded) return
+    this.post({ t: 'bye' })
+    this.#isEnded = true
+    clearTimeout(this.#rest)
+    await this.#runner?.end()
+    this.#tabs?.close()
+    this.#leave()
+  }
+
+  #hello(): void {
+    this.post({ t: 'hello', capabilities: this.#options.capabilities() })
+  }
+
+  // ---- following ----
+
+  #follow(): void {
+    const { start, session, onMessage } = this.#options
+    const tabs = new BroadcastChannel(`laniakea ${start.scope}`)
+    this.#tabs = tabs
+    tabs.onmessage = ({ data }: MessageEvent<Envelope>) => {
+      if (this.#isLeading || this.#isEnded) return
+      if (data.m.t === 'who') {
+        this.#options.onLost()
+        this.#hello()
+      } else if (data.to === session) onMessage(data.m as ToPage)
+    }
+    this.#hello()
+  }
+
+  // ---- leading ----
+
+  #lead(): void {
+    const { createWorker, onLost } = this.#options
+    this.#isLeading = true
+    onLost()
+    try {
+      this.#runner = createWorker ? this.#inWorker(createWorker) : this.#inThisThread()
+    } catch (cause) {
+      return this.#again(String(cause))
+    }
+    this.#hello()
+  }
+
+  /** A supervisor: what broke down is begun again, but not for ever. */
+  #again(detail: string): void {
+    if (this.#isEnded) return
+    const { onLost, onProblem } = this.#options
+    this.#runner?.kill()
+    this.#runner = undefined
+    onLost()
+    const at = performance.now()
+    this.#restarts = [...this.#restarts.filter((earlier) => earlier > at - RESTART_PERIOD_MS), at]
+    const isTooOften = this.#restarts.length > RESTARTS_MAX
+    onProblem(new LaniakeaError('LK_ERR_TRAP', detail), isTooOften)
+    if (!isTooOften) return this.#lead()
+    this.#restarts = []
+    this.#rest = setTimeout(() => this.#lead(), REST_MS)
+  }
+
+  #take(runner: Runner | undefined, message: ToPage): void {
+    if (runner === undefined || runner !== this.#runner) return
+    if (message.t === 'problem' && message.isFatal) return this.#again(message.detail)
+    this.#options.onMessage(message)
+  }
+
+  #inThisThread(): Runner {
+    const { platform, start, capabilities } = this.#options
+    let isKilled = false
+    const host = new HubHost(platform, (message) => queueMicrotask(() => isKilled || this.#take(runner, message)))
+    const runner: Runner = {
+      // Later, as a worker would; what a caller hands out is not touched while it runs.
+      post: (message) => queueMicrotask(() => isKilled || host.receive(message)),
+      end: async () => {
+        await Promise.resolve()
+        isKilled = true
+        await host.end()
+      },
+      kill: () => {
+        isKilled = true
+        void host.end()
+      },
+    }
+    host.start({ ...start, lock: '' }, capabilities()).catch((cause: unknown) => {
+      if (isKilled) return
+      // What will not be better the next time.
+      if (cause instanceof LaniakeaError) this.#options.onProblem(cause, true)
+      else this.#again(String(cause))
+    })
+    return runner
+  }
+
+  #inWorker(createWorker: () => Worker): Runner {
+    const { start, session, capabilities } = this.#options
+    const worker = createWorker()
+    const lock = `laniakea worker ${session} ${Math.random().toString(36).slice(2)}`
+    let ended: (() => void) | undefined
+    const post = (message: ToWorker): void => worker.postMessage(message)
+    const runner: Runner = {
+      post: (message) => post({ t: 'm', m: message }),
+      end: async () => {
+        await new Promise<void>((resolve) => {
+          ended = resolve
+          setTimeout(resolve, END_MS)
+          post({ t: 'end' })
+        })
+        worker.terminate()
+      },
+      kill: () => worker.terminate(),
+    }
+    const broken = (detail: string): void => {
+      if (runner === this.#runner) this.#again(detail)
+    }
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (data.t === 'ended') return ended?.()
+      this.#take(runner, data)
+      // The worker has its lock now; when we get it, the worker has ended without a word.
+      if (data.t === 'hub') this.#watch(lock, () => broken('the worker ended'))
+    }
+    worker.onmessageerror = () => broken('a message of the worker could not be read')
+    worker.onerror = (event) => {
+      event.preventDefault?.()
+      broken(event.message || 'the worker could not be loaded')
+    }
+    post({ t: 'start', start: { ...start, lock }, capabilities: capabilities() })
+    return runner
+  }
+
+  #watch(lock: string, onEnd: () => void): void {
+    void globalThis.navigator?.locks?.request(lock, { mode: 'shared' }, () => onEnd())
+  }
+}

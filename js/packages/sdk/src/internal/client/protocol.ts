@@ -1,0 +1,116 @@
+// What pages and a hub say to each other.
+//
+//   page ──hello──> hub                    page <──hub── hub          who is there, and in which life of its
+//        ──open {version}──>                    <──opened {bytes, version}──
+//        ──change: what the hub lacks──>        <──saved──            it would outlive the page
+//        ──change──>                            <──news──             what others changed
+//
+// Replicas merge: so whoever is in doubt says everything again. A hub that was replaced, by a later life of its own or in another tab,
+// says hub with another epoch, and every page opens its topics anew.
+//
+// Messages are cloned between a page and its worker, and between tabs.
+import type { ErrorCode } from '../errors.gen.ts'
+import type { Json } from '../json.ts'
+
+export type Bytes = Uint8Array<ArrayBuffer>
+
+/** Of a topic: a number of crdtTypes, or one of these. */
+export const KIND_DOC = 0
+export const KIND_PLAIN = 255
+
+export type Capabilities = { readonly [name: string]: Json }
+
+export type ToHub =
+  | { readonly t: 'hello'; readonly capabilities: Capabilities }
+  /** `seat` names the page's replicas (seats.ts). */
+  | { readonly t: 'open'; readonly id: number; readonly topic: string; readonly kind: number; readonly isKept: boolean; readonly seat: string | undefined; readonly version: Bytes }
+  /** Everything up to the page's change `n`. `waits`: it was made under a name that goes on. */
+  | { readonly t: 'change'; readonly id: number; readonly n: number; readonly parts: readonly Bytes[]; readonly waits: boolean }
+  | { readonly t: 'close'; readonly id: number }
+  | { readonly t: 'push'; readonly id: number; readonly ref: number; readonly event: string; readonly payload: string | Bytes }
+  /** From now on presence is told; `key` shows `meta`, or nothing any more. */
+  | { readonly t: 'presence'; readonly id: number; readonly key?: string; readonly meta?: Json }
+  | { readonly t: 'awareness'; readonly id: number; readonly update: Bytes }
+  | { readonly t: 'retry'; readonly id: number }
+  | { readonly t: 'anew'; readonly id: number }
+  | { readonly t: 'token'; readonly token: string | undefined; readonly life: number }
+  | { readonly t: 'capabilities'; readonly capabilities: Capabilities }
+  | { readonly t: 'wake' }
+  | { readonly t: 'bye' }
+
+export type ToPage =
+  | HubNotice
+  | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes }
+  /** The topic is not open. */
+  | { readonly t: 'failed'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
+  | { readonly t: 'saved'; readonly id: number; readonly n: number }
+  | { readonly t: 'acked'; readonly id: number; readonly n: number }
+  | { readonly t: 'news'; readonly id: number; readonly bytes: Bytes }
+  | { readonly t: 'topic'; readonly id: number; readonly status: TopicReport }
+  | { readonly t: 'status'; readonly status: HubReport }
+  | { readonly t: 'reply'; readonly id: number; readonly ref: number; readonly status: string; readonly payload: Json | Bytes }
+  | { readonly t: 'message'; readonly id: number; readonly event: string; readonly payload: Json | Bytes }
+  | { readonly t: 'presence'; readonly id: number; readonly isDiff: boolean; readonly payload: Json }
+  | { readonly t: 'awareness'; readonly id: number; readonly update: Bytes }
+  /** The replica begins again with this. */
+  | { readonly t: 'reset'; readonly id: number }
+  | { readonly t: 'token' }
+  | { readonly t: 'problem'; readonly code: ErrorCode; readonly detail: string; readonly isFatal: boolean }
+
+export interface HubNotice {
+  readonly t: 'hub'
+  readonly epoch: string
+  /** Names this device, as far as something is kept on it. */
+  readonly device: string
+  readonly storage: StorageKind
+}
+
+export type StorageKind = 'opfs' | 'indexeddb' | 'files' | 'memory'
+
+/** What the core says of the connection and the storage. */
+export interface HubReport {
+  readonly state: 'offline' | 'connecting' | 'online'
+  readonly storage: 'LK_OK' | ErrorCode
+  readonly pending: number
+  readonly pendingBytes: number
+  readonly unsaved: number
+  /** Milliseconds since 1970. */
+  readonly acknowledgedAt: number | null
+  readonly roundTrip: number | null
+  readonly full: boolean
+}
+
+/** What the core says of a topic. */
+export interface TopicReport {
+  readonly state: 'away' | 'joined' | 'refused'
+  readonly reason: string
+  readonly pending: number
+  readonly level: 'durable' | 'memory' | ''
+  readonly profile: string
+  readonly readOnly: boolean
+  readonly changes: number
+  readonly recorded: number
+  readonly acknowledged: number
+  readonly kept: boolean
+}
+
+/** What the owner of a worker tells it first. */
+export interface HubStart {
+  readonly t: 'start'
+  readonly module: WebAssembly.Module
+  readonly url: string
+  readonly scope: string
+  readonly storage: 'auto' | 'opfs' | 'indexeddb' | 'memory'
+  readonly usesToken: boolean
+  readonly pendingCount: number
+  readonly pendingBytes: number
+  /** Held by the worker as long as it lives. */
+  readonly lock: string
+}
+
+/** Between tabs: who it is from, or for. */
+export interface Envelope {
+  readonly from?: string
+  readonly to?: string
+  readonly m: ToHub | ToPage | { readonly t: 'who' }
+}

@@ -1,0 +1,47 @@
+// Under which name a page changes objects.
+//
+// A name that a device uses again and again keeps objects small: they remember each name that ever changed them. But no two
+// replicas may use one name at a time, nor one of them a name whose changes it does not know. So a device has seats, each taken by
+// one page at a time under a Web Lock; a page that sits down reads all topics from the diary first, in which is everything that
+// left the device under that name. Where there are no locks, or nothing is kept, a page takes a name that nobody uses again.
+import { newDeviceName } from './files.ts'
+
+export interface Seat {
+  readonly name: string
+  /** It is used again: what is made under it waits until it is recorded. */
+  readonly isKept: boolean
+}
+
+const SEATS_MAX = 64
+
+/** Of pages in this process, where there are no locks. */
+const taken = new Set<string>()
+
+export function freshSeat(): Seat {
+  return { name: newDeviceName(), isKept: false }
+}
+
+/** The first that is free. It is held until `left` resolves, or the page ends. */
+export async function takeSeat(device: string, left: Promise<void>): Promise<Seat> {
+  for (let i = 0; i < SEATS_MAX; i++) {
+    const name = `${device}.${i.toString(36)}`
+    if (await hold(`laniakea seat ${name}`, left)) return { name, isKept: true }
+  }
+  return freshSeat()
+}
+
+async function hold(name: string, left: Promise<void>): Promise<boolean> {
+  const { locks } = globalThis.navigator ?? {}
+  if (locks === undefined) {
+    if (taken.has(name)) return false
+    taken.add(name)
+    void left.then(() => taken.delete(name))
+    return true
+  }
+  return new Promise((resolve, reject) => {
+    locks.request(name, { ifAvailable: true }, (held) => {
+      resolve(held !== null)
+      return held === null ? undefined : left
+    }).catch(reject)
+  })
+}

@@ -1,0 +1,206 @@
+// tests/e2e/client_node.test.mjs -- createClient() in Node, over a real socket to the real program.
+//
+//   node --test tests/e2e/client_node.test.mjs        after tools/build_js.mjs
+//
+// Goal: what is changed is kept and arrives once, whatever ends on the way: the connection, the server, the client, its folder's owner.
+import { after, afterEach, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient, LaniakeaError } from '@laniakea/sdk'
+import { Program } from './program.mjs'
+
+const PATIENCE_MS = 20_000
+const server = new Program()
+const folder = mkdtempSync(join(tmpdir(), 'laniakea-client-'))
+const opened = []
+
+before(() => server.start())
+afterEach(() => Promise.all(opened.splice(0).map((client) => client.close())))
+after(async () => {
+  await server.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function open(options = {}) {
+  const client = await createClient({ url: `${server.url}/socket`, ...options })
+  opened.push(client)
+  return client
+}
+
+const keptIn = (name) => ({ storage: { folder: join(folder, name) } })
+
+async function until(what, isSo) {
+  for (const end = Date.now() + PATIENCE_MS; !isSo(); await sleep(5)) if (Date.now() > end) assert.fail(`it does not happen: ${what}`)
+}
+
+const hasCode = (code) => (error) => error instanceof LaniakeaError && error.code === code
+
+test('objects and documents are changed at once, and are seen by others', async () => {
+  const [a, b] = [await open(), await open()]
+  const [likes, theirs] = [await a.crdt('crdt:seen', 'pncounter'), await b.crdt('crdt:seen', 'pncounter')]
+  likes.object.increment(3)
+  assert.equal(likes.object.value, 3n)
+  await until('b sees 3', () => theirs.object.value === 3n)
+  await likes.acknowledged()
+  assert.equal(likes.status.level, 'durable')
+  assert.equal(a.status.state, 'online')
+
+  const [notes, copy] = [await a.doc('doc:seen'), await b.doc('doc:seen')]
+  notes.doc.getText('t').insert(0, 'Hello')
+  await until('b reads it', () => copy.doc.getText('t').toString() === 'Hello')
+  copy.doc.getText('t').insert(5, ' world')
+  await until('a reads it', () => notes.doc.getText('t').toString() === 'Hello world')
+})
+
+test('who opens a topic twice has one object, and the last closing leaves it', async () => {
+  const a = await open()
+  const [one, two] = [await a.crdt('crdt:twice', 'orset'), await a.crdt('crdt:twice', 'orset')]
+  assert.equal(one.object, two.object)
+  await one.close()
+  two.object.add('still')
+  await two.acknowledged()
+  await two.close()
+  assert.throws(() => two.object.add('late'), hasCode('LK_ERR_STATE'))
+  const again = await a.crdt('crdt:twice', 'orset')
+  await until('it comes back', () => again.object.value.includes('still'))
+})
+
+test('a topic is of one type', async () => {
+  const a = await open()
+  await a.crdt('crdt:typed', 'orset')
+  await assert.rejects(a.crdt('crdt:typed', 'pncounter'), hasCode('LK_ERR_TYPE'))
+  await assert.rejects(a.crdt('crdt:typed2', 'nonsense'), hasCode('LK_ERR_UNKNOWN_TYPE'))
+  await assert.rejects(a.crdt('', 'orset'), hasCode('LK_ERR_INVALID'))
+})
+
+test('what is changed offline, in a client that ends, arrives once from the next one', async () => {
+  const first = await open(keptIn('offline'))
+  const likes = await first.crdt('crdt:offline', 'gcounter')
+  const notes = await first.doc('doc:offline')
+  likes.object.increment(2)
+  notes.doc.getText('t').insert(0, 'online. ')
+  await Promise.all([likes.acknowledged(), notes.acknowledged()])
+  await server.stop()
+  for (let i = 0; i < 10; i++) likes.object.increment()
+  notes.doc.getText('t').insert(8, 'offline.')
+  await Promise.all([likes.saved(), notes.saved()])
+  await first.close()
+
+  const second = await open(keptIn('offline'))
+  const [again, text] = [await second.crdt('crdt:offline', 'gcounter'), await second.doc('doc:offline')]
+  assert.equal(again.object.value, 12n)
+  assert.equal(text.doc.getText('t').toString(), 'online. offline.')
+  again.object.increment()
+  assert.equal(again.status.state, 'away')
+  await server.start()
+  await again.acknowledged()
+  const other = await open()
+  const [seen, read] = [await other.crdt('crdt:offline', 'gcounter'), await other.doc('doc:offline')]
+  await until('13, once', () => seen.object.value === 13n)
+  await until('all of the text, once', () => read.doc.getText('t').toString() === 'online. offline.')
+  assert.equal(seen.object.size.actors, 1, 'the same name goes on')
+})
+
+test('a folder belongs to one client, and to the next one when that is gone, however it went', async () => {
+  const script = `
+    import { createClient } from '@laniakea/sdk'
+    const client = await createClient({ url: '${server.url}/socket', storage: { folder: ${JSON.stringify(join(folder, 'killed'))} } })
+    const set = await client.crdt('crdt:killed', 'orset')
+    set.object.add('before it was killed')
+    await set.saved()
+    console.log('saved')
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise((resolve) => child.stdout.once('data', resolve))
+  await assert.rejects(open(keptIn('killed')), hasCode('LK_ERR_EXISTS'))
+  child.kill('SIGKILL')
+  await new Promise((resolve) => child.once('exit', resolve))
+  const next = await open(keptIn('killed'))
+  const set = await next.crdt('crdt:killed', 'orset')
+  assert.deepEqual(set.object.value, ['before it was killed'])
+  assert.equal(next.status.storage, 'files')
+})
+
+test('beyond what may be pending, changes are refused, and none is lost', async () => {
+  await server.stop()
+  const a = await open({ pending: { count: 10 } })
+  const likes = await a.crdt('crdt:full', 'gcounter')
+  let counted = 0
+  for (let i = 0; i < 100; i++) {
+    try {
+      likes.object.increment()
+      counted++
+    } catch (error) {
+      assert.ok(hasCode('LK_ERR_BACKLOG')(error), String(error))
+      break
+    }
+    await sleep(5)
+  }
+  assert.ok(counted >= 10 && counted < 30, `${counted} were taken`)
+  assert.equal(a.status.isFull, true)
+  await server.start()
+  await likes.acknowledged()
+  await until('there is room again', () => !a.status.isFull)
+  likes.object.increment()
+  const other = await open()
+  const seen = await other.crdt('crdt:full', 'gcounter')
+  await until('each once', () => seen.object.value === BigInt(counted + 1))
+})
+
+test('presence: everybody sees who is there, and who has gone', async () => {
+  const [a, b] = [await open(), await open()]
+  const [here, there] = [await a.channel('relay:presence'), await b.channel('relay:presence')]
+  let seen = {}
+  there.presence.subscribe((state) => (seen = state))
+  here.presence.show('ada', { name: 'Ada' })
+  await until('b sees Ada', () => seen.ada?.metas[0]?.name === 'Ada')
+  here.presence.show('ada', { name: 'Ada', away: true })
+  await until('she is away', () => seen.ada?.metas.length === 1 && seen.ada.metas[0].away === true)
+  await server.stop()
+  await server.start()
+  await until('she comes back with the server', () => here.status.state === 'joined' && there.status.state === 'joined' && seen.ada?.metas.length === 1)
+  await here.close()
+  await until('she is gone', () => seen.ada === undefined)
+})
+
+test('messages are answered, and reach the others', async () => {
+  const [a, b] = [await open(), await open()]
+  const [here, there] = [await a.channel('relay:messages'), await b.channel('relay:messages')]
+  await until('both are in', () => here.status.state === 'joined' && there.status.state === 'joined')
+  const heard = []
+  there.onMessage((event, payload) => heard.push([event, payload]))
+  assert.equal((await here.push('ping', { n: 1 })).status, 'ok')
+  await until('it is heard', () => heard.length === 1)
+  assert.deepEqual(heard, [['ping', { n: 1 }]])
+  await server.stop()
+  await until('away', () => here.status.state === 'away')
+  assert.deepEqual(await here.push('ping', { n: 2 }), { status: 'error', response: { reason: 'offline' } })
+  await server.start()
+})
+
+test('awareness goes both ways, and goes with who showed it', async () => {
+  const [a, b] = [await open(), await open()]
+  const [here, there] = [await a.doc('doc:aware'), await b.doc('doc:aware')]
+  here.awareness.setLocalStateField('user', { name: 'Ada' })
+  const names = () => [...there.awareness.getStates().values()].map(({ user }) => user?.name).filter(Boolean)
+  await until('b sees Ada', () => names().includes('Ada'))
+  await here.close()
+  await until('she is gone', () => !names().includes('Ada'))
+})
+
+test('a document that was begun again on the server is refused until somebody starts anew', async () => {
+  const a = await open()
+  const notes = await a.doc('doc:anew')
+  notes.doc.getText('t').insert(0, 'mine')
+  await notes.acknowledged()
+  const [first] = [notes.doc]
+  notes.onReplaced((doc) => assert.notEqual(doc, first))
+  notes.startAnew()
+  await until('the server gives it back', () => notes.doc !== first && notes.doc.getText('t').toString() === 'mine')
+  notes.doc.getText('t').insert(4, ' and ours')
+  await notes.acknowledged()
+})
