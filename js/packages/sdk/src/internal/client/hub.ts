@@ -228,15 +228,16 @@ export class Hub {
       const topic = this.#topics.get(name) ?? this.#openTopic(device, name, kind, isKept)
       if (topic === undefined) return
       if (topic.kind !== kind) return fail(new LaniakeaError('LK_ERR_TYPE', `${name} is open as another type`))
-      if (seat !== undefined) this.#unseat(topic, seat)
+      const member: Member = { session, id, topic, seat, saving: [], acking: [], hearsPresence: false, shows: new Map() }
+      // First of all, or the topic would end with those who go.
+      topic.members.add(member)
       const old = session.members.get(id)
       if (old !== undefined) this.#quit(old)
-      const member: Member = { session, id, topic, seat, saving: [], acking: [], hearsPresence: false, shows: new Map() }
+      if (seat !== undefined) this.#unseat(member, seat)
+      session.members.set(id, member)
       const bytes = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.since(topic.handle, version))
       const known = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.version(topic.handle))
       if (bytes === undefined || known === undefined) return
-      session.members.set(id, member)
-      topic.members.add(member)
       session.post({ t: 'opened', id, bytes, version: known })
       this.#noteTopic(topic)
       if (topic.status !== undefined) session.post({ t: 'topic', id, status: topic.status })
@@ -244,6 +245,8 @@ export class Hub {
       if (everybody !== undefined) session.post({ t: 'awareness', id, update: everybody })
     } catch (cause) {
       if (!(cause instanceof LaniakeaError)) throw cause
+      const member = session.members.get(id)
+      if (member !== undefined) this.#quit(member)
       fail(cause)
     }
   }
@@ -261,8 +264,8 @@ export class Hub {
   }
 
   /** Who had that seat before is gone, whatever else we know of it. */
-  #unseat(topic: Topic, seat: string): void {
-    for (const member of [...topic.members]) if (member.seat === seat) this.#quit(member)
+  #unseat(next: Member, seat: string): void {
+    for (const member of [...next.topic.members]) if (member !== next && member.seat === seat) this.#quit(member)
   }
 
   #quit(member: Member): void {

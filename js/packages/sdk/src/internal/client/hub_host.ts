@@ -110,6 +110,8 @@ export async function browserFiles({ storage, scope }: HubStart): Promise<Device
   throw problem
 }
 
+const always: Promise<void> = new Promise(() => {})
+
 /** The entry of a worker. */
 export function runHub(scope: WorkerScope): void {
   const platform: HubPlatform = {
@@ -120,7 +122,10 @@ export function runHub(scope: WorkerScope): void {
   let host: HubHost | undefined
   scope.addEventListener('message', ({ data }) => {
     if (data.t === 'start') {
-      void globalThis.navigator?.locks?.request(data.start.lock, () => new Promise(() => {}))
+      void globalThis.navigator?.locks?.request(data.start.lock, () => {
+        scope.postMessage({ t: 'locked' })
+        return always
+      })
       host = new HubHost(platform, (message) => scope.postMessage(message))
       host.start(data.start, data.capabilities).catch((cause: unknown) => {
         const error = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_STATE', String(cause))
@@ -137,7 +142,8 @@ export type ToWorker =
   | { readonly t: 'm'; readonly m: ToHub }
   | { readonly t: 'end' }
 
-export type FromWorker = ToPage | { readonly t: 'ended' }
+/** `locked`: the worker has the lock that ends with it. */
+export type FromWorker = ToPage | { readonly t: 'ended' } | { readonly t: 'locked' }
 
 /** The part of DedicatedWorkerGlobalScope that is used. */
 export interface WorkerScope {

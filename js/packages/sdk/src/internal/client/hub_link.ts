@@ -35,6 +35,8 @@ const RESTART_PERIOD_MS = 10_000
 const RESTARTS_MAX = 5
 const REST_MS = 30_000
 const END_MS = 2_000
+/** A worker is at work by then, or never. */
+const START_MS = 20_000
 
 export class HubLink {
   readonly #options: HubLinkOptions
@@ -184,6 +186,7 @@ export class HubLink {
     const runner: Runner = {
       post: (message) => post({ t: 'm', m: message }),
       end: async () => {
+        clearTimeout(late)
         await new Promise<void>((resolve) => {
           ended = resolve
           setTimeout(resolve, END_MS)
@@ -191,16 +194,22 @@ export class HubLink {
         })
         worker.terminate()
       },
-      kill: () => worker.terminate(),
+      kill: () => {
+        clearTimeout(late)
+        worker.terminate()
+      },
     }
     const broken = (detail: string): void => {
+      clearTimeout(late)
       if (runner === this.#runner) this.#again(detail)
     }
+    const late = setTimeout(() => broken('the worker does not answer'), START_MS)
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.t === 'ended') return ended?.()
+      // When we get that lock, the worker has ended without a word.
+      if (data.t === 'locked') return this.#watch(lock, () => broken('the worker ended'))
+      if (data.t === 'hub') clearTimeout(late)
       this.#take(runner, data)
-      // The worker has its lock now; when we get it, the worker has ended without a word.
-      if (data.t === 'hub') this.#watch(lock, () => broken('the worker ended'))
     }
     worker.onmessageerror = () => broken('a message of the worker could not be read')
     worker.onerror = (event) => {

@@ -1,0 +1,406 @@
+// tests/e2e/client_browser.test.mjs -- createClient() in a real browser: tabs, workers, storage, and what breaks down.
+//
+//   node --test tests/e2e/client_browser.test.mjs        after tools/build_js.mjs
+//
+// Goal: whoever types sees it at once, and nothing that was saved is lost or counted twice, whatever ends on the way: tabs, the tab
+// that leads, its worker, the core in it, the core in the page, the server, the space on the disk.
+// Method: the package's own files, as a page without a bundler loads them; the real program; a browser of one person, whose tabs
+// share a storage. Needs what browser.mjs says.
+import { after, afterEach, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { extname, join, normalize } from 'node:path'
+import { listen, openWindow, until } from './browser.mjs'
+import { Program, root } from './program.mjs'
+
+const DIST = join(root, 'js/packages/sdk/dist')
+const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' }
+
+const APP = `
+import { createClient } from '/sdk/index.js'
+const log = []
+const topics = []
+window.app = {
+  log,
+  async open({ server, name, ...options }, ...wanted) {
+    const { tokens, privately, ...rest } = options
+    if (tokens) rest.token = async () => { log.push('asked for a token'); return tokens.length > 1 ? tokens.shift() : tokens[0] }
+    if (privately) rest.worker = () => new Worker('/private.js', { type: 'module', name: 'laniakea' })
+    const client = await createClient({ url: server + '/socket', name, onError: (error) => log.push(error.code + ' ' + error.message), ...rest })
+    Object.assign(window.app, { client })
+    for (const [kind, topic, type] of wanted) {
+      const opened = kind === 'crdt' ? await client.crdt(topic, type) : await client.doc(topic)
+      topics.push(opened)
+      if (kind === 'crdt') Object.assign(window.app, { crdt: opened, object: opened.object })
+      else window.app.doc = opened
+    }
+  },
+  get text() { return this.doc.doc.getText('t') },
+  type(text) { this.text.insert(this.text.length, text) },
+  settled: () => Promise.all(topics.map((topic) => topic.acknowledged())),
+  saved: () => Promise.all(topics.map((topic) => topic.saved())),
+}
+`
+const PAGE = '<!doctype html><meta charset="utf-8"><title>client</title><body><script type="module" src="/app.js"></script>'
+/** A browser that keeps nothing, as some do in private windows. */
+const STRIP = `
+delete StorageManager.prototype.getDirectory
+Object.defineProperty(globalThis, 'indexedDB', { value: { open() { throw new DOMException('private', 'InvalidStateError') } } })
+`
+const PRIVATE = `
+import '/strip.js'
+import '/sdk/worker.js'
+`
+
+const folder = mkdtempSync(join(tmpdir(), 'laniakea-client-'))
+const program = new Program()
+const complaints = []
+let browser
+let names = 0
+
+const pages = createServer((request, response) => {
+  const send = (type, body) => response.writeHead(200, { 'content-type': type }).end(body)
+  const path = normalize(new URL(request.url, 'http://localhost').pathname)
+  if (path === '/') return send('text/html', PAGE)
+  if (path === '/app.js') return send('text/javascript', APP)
+  if (path === '/strip.js') return send('text/javascript', STRIP)
+  if (path === '/private.js') return send('text/javascript', PRIVATE)
+  if (path.startsWith('/sdk/')) return send(TYPES[extname(path)] ?? 'text/plain', readFileSync(join(DIST, path.slice(5))))
+  return response.writeHead(204).end()
+})
+
+before(async () => {
+  await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+  await program.start()
+  browser = await openWindow(folder)
+})
+afterEach(async () => {
+  for (const page of browser.pages().slice(1)) await page.close()
+})
+after(async () => {
+  await browser?.close()
+  pages.close()
+  await program.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const newName = () => `n${++names}`
+
+/** A tab with a client in the store `name`, and both kinds of topics unless others are said. */
+async function tab(name, options = {}, ...wanted) {
+  const page = await browser.newPage()
+  listen(page, name, complaints)
+  await page.goto(`http://127.0.0.1:${pages.address().port}/`)
+  await page.waitForFunction(() => window.app !== undefined)
+  if (wanted.length === 0) wanted = [['crdt', `crdt:${name}`, 'gcounter'], ['doc', `doc:${name}`]]
+  await page.evaluate(([options, wanted]) => window.app.open(options, ...wanted), [{ server: program.url, name, ...options }, wanted])
+  return page
+}
+
+const status = (page) => page.evaluate(() => ({ ...window.app.client.status }))
+const count = (page, times = 1) => page.evaluate((times) => {
+  for (let i = 0; i < times; i++) window.app.object.increment()
+  return Number(window.app.object.value)
+}, times)
+const type = (page, text) => page.evaluate((text) => window.app.type(text), text)
+const settled = (page) => page.evaluate(() => window.app.settled())
+const saved = (page) => page.evaluate(() => window.app.saved())
+const read = (page) => page.evaluate(() => ({ value: Number(window.app.object.value), text: window.app.text.toString() }))
+const logOf = (page) => page.evaluate(() => window.app.log)
+
+async function waitFor(page, what, isSo) {
+  let found
+  await until(async () => isSo(found = await read(page)), async () => `${what}: ${JSON.stringify(found)}, ${JSON.stringify(await logOf(page))}`)
+}
+
+const isLeading = (page) => page.evaluate(() => window.app.client.status.isLeading)
+const sees = (page, value, text) => waitFor(page, `${value} ${text}`, (is) => is.value === value && is.text === text)
+
+/** Who has never been here, and knows what the server says. */
+async function stranger(name, look) {
+  const page = await tab(`${name} stranger`, { storage: 'memory' }, ['crdt', `crdt:${name}`, 'gcounter'], ['doc', `doc:${name}`])
+  await look(page)
+  await page.close()
+}
+
+async function startAgain() {
+  for (let left = 200; ; left--) {
+    try {
+      return await program.start()
+    } catch (error) {
+      if (left === 0 || !/is taken/.test(error.message)) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+test('a tab keeps what it does in the private file system, and tells the server', async () => {
+  const name = newName()
+  const page = await tab(name)
+  assert.equal((await status(page)).storage, 'opfs')
+  assert.equal(await count(page, 3), 3)
+  await type(page, 'Hello')
+  await settled(page)
+  const { state, pending, storageState, isLeading } = await status(page)
+  assert.deepEqual({ state, pending, storageState, isLeading }, { state: 'online', pending: 0, storageState: 'LK_OK', isLeading: true })
+  await stranger(name, (other) => sees(other, 3, 'Hello'))
+})
+
+test('tabs share one connection and one store, and see each other, with and without a server', async () => {
+  const name = newName()
+  const [a, b, c] = [await tab(name), await tab(name), await tab(name)]
+  const leading = (await Promise.all([a, b, c].map(isLeading))).filter(Boolean)
+  assert.equal(leading.length, 1)
+  const sockets = await Promise.all([a, b, c].map((page) => page.workers().length))
+  assert.deepEqual(sockets.sort(), [0, 0, 1], 'one worker, which has the connection')
+  await Promise.all([count(a), count(b), count(c)])
+  await type(a, 'Hello')
+  await Promise.all([a, b, c].map((page) => sees(page, 3, 'Hello')))
+  await Promise.all([a, b, c].map(settled))
+  await program.stop()
+  await count(b)
+  await type(c, ' world')
+  await Promise.all([a, b, c].map((page) => sees(page, 4, 'Hello world')))
+  await startAgain()
+  await Promise.all([a, b, c].map(settled))
+  await stranger(name, (other) => sees(other, 4, 'Hello world'))
+})
+
+test('two tabs write one paragraph, one without a network: both agree, and no text is lost', async () => {
+  const name = newName()
+  const [a, b] = [await tab(name), await tab(`${name} apart`, {}, ['crdt', `crdt:${name}`, 'gcounter'], ['doc', `doc:${name}`])]
+  await type(a, 'A sentence. ')
+  await sees(b, 0, 'A sentence. ')
+  await program.stop()
+  await a.evaluate(() => window.app.text.insert(0, 'Ada: '))
+  await b.evaluate(() => window.app.text.insert(2, 'short '))
+  await Promise.all([saved(a), saved(b)])
+  await startAgain()
+  await Promise.all([a, b].map((page) => sees(page, 0, 'Ada: A short sentence. ')))
+})
+
+test('tabs that were closed offline, with things to send: the next one sends them once', async () => {
+  const name = newName()
+  const first = await tab(name)
+  await count(first)
+  await type(first, 'one ')
+  await settled(first)
+  await program.stop()
+  const second = await tab(name)
+  await sees(second, 1, 'one ')
+  await Promise.all([count(first, 5), count(second, 7)])
+  await type(first, 'two ')
+  await waitFor(second, 'what the first one did', ({ value, text }) => value === 13 && text === 'one two ')
+  await type(second, 'three')
+  await Promise.all([saved(first), saved(second)])
+  await first.close()
+  await second.close()
+  const third = await tab(name)
+  await sees(third, 13, 'one two three')
+  assert.equal((await status(third)).pending > 0, true)
+  await startAgain()
+  await settled(third)
+  await stranger(name, (other) => sees(other, 13, 'one two three'))
+  assert.equal(await third.evaluate(() => window.app.object.size.actors), 2, 'tabs take the names that tabs before them had')
+})
+
+/** Types a letter each few milliseconds in the page until it is told to stop; resolves with all that was typed. */
+const keepTyping = (page) => page.evaluate(() => {
+  window.app.typed = ''
+  window.app.timer = setInterval(() => {
+    const letter = String.fromCharCode(97 + (window.app.typed.length % 26))
+    window.app.type(letter)
+    window.app.object.increment()
+    window.app.typed += letter
+  }, 5)
+})
+const stopTyping = (page) => page.evaluate(() => {
+  clearInterval(window.app.timer)
+  return window.app.typed
+})
+const typedMore = async (page, letters) => {
+  const before = await page.evaluate(() => window.app.typed.length)
+  await page.waitForFunction((most) => window.app.typed.length > most, before + letters)
+}
+
+/** While somebody types in `page`, `disturb` happens: all that was typed is there, in the page and on the server, once. */
+async function typeThrough(name, page, disturb) {
+  await keepTyping(page)
+  await typedMore(page, 20)
+  await disturb()
+  await typedMore(page, 20)
+  const typed = await stopTyping(page)
+  await until(() => Promise.race([settled(page).then(() => true), new Promise((resolve) => setTimeout(resolve, 200, false))]), async () => JSON.stringify([await status(page), await logOf(page)]))
+  const { value, text } = await read(page)
+  assert.equal(text, typed)
+  assert.equal(value, typed.length)
+  await stranger(name, (other) => sees(other, typed.length, typed))
+}
+
+test('the tab that leads is closed while another one types', async () => {
+  const name = newName()
+  const leader = await tab(name)
+  const follower = await tab(name)
+  assert.equal(await isLeading(follower), false)
+  await typeThrough(name, follower, () => leader.close())
+  assert.equal(await isLeading(follower), true)
+})
+
+test('the worker ends while somebody types, without a word', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await typeThrough(name, page, () => page.workers()[0].evaluate(() => globalThis.close()))
+  assert.match((await logOf(page)).join('\n'), /LK_ERR_TRAP.*the worker ended/)
+})
+
+test('the core in the worker traps while somebody types', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await typeThrough(name, page, () => page.workers()[0].evaluate(() => {
+    // What the core hands out is decoded within its calls: there it breaks down, as an instruction of its own would.
+    const { decode } = TextDecoder.prototype
+    let left = 1
+    TextDecoder.prototype.decode = function (...given) {
+      if (left-- > 0) throw new WebAssembly.RuntimeError('unreachable')
+      TextDecoder.prototype.decode = decode
+      return decode.apply(this, given)
+    }
+  }))
+  assert.match((await logOf(page)).join('\n'), /LK_ERR_TRAP.*unreachable/)
+  assert.equal(page.workers().length, 1)
+})
+
+test('a core that traps again and again costs its worker, and the next one goes on', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await typeThrough(name, page, async () => {
+    await page.workers()[0].evaluate(() => {
+      const bytes = Object.getPrototypeOf(Uint8Array.prototype)
+      const { slice } = bytes
+      bytes.slice = function (...given) {
+        if (/poll/.test(new Error().stack)) throw new WebAssembly.RuntimeError('unreachable')
+        return slice.apply(this, given)
+      }
+    })
+    await until(async () => (await logOf(page)).filter((line) => /unreachable/.test(line)).length > 5, async () => JSON.stringify(await logOf(page)))
+  })
+})
+
+test('the core in the page traps: objects and documents are there again, with what was done before', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await program.stop()
+  await count(page, 5)
+  await type(page, 'Hello')
+  const result = await page.evaluate(async () => {
+    const { app } = window
+    const before = app.doc.doc
+    const replaced = new Promise((resolve) => app.doc.onReplaced(resolve))
+    // Within a call into the core its host fails in a way that nobody expects: as an instruction of the core's own would.
+    const trap = (owner, name, body) => {
+      const was = owner[name]
+      owner[name] = () => { throw new WebAssembly.RuntimeError('unreachable') }
+      try {
+        body()
+        return 'nothing'
+      } catch (error) {
+        return error.code
+      } finally {
+        owner[name] = was
+      }
+    }
+    app.doc.doc.undo()
+    const codes = [
+      trap(Object.getPrototypeOf(Uint8Array.prototype), 'set', () => app.object.increment()),
+      trap(Date, 'now', () => app.text.insert(0, 'lost')),
+    ]
+    await replaced
+    return { codes, isAnother: app.doc.doc !== before }
+  })
+  assert.deepEqual(result, { codes: ['LK_ERR_TRAP', 'LK_ERR_TRAP'], isAnother: true })
+  await sees(page, 5, 'Hello')
+  await until(() => page.evaluate(() => {
+    try {
+      window.app.object.increment()
+      return true
+    } catch {
+      return false
+    }
+  }), () => 'it can be changed')
+  await type(page, ' again')
+  await startAgain()
+  await settled(page)
+  await stranger(name, (other) => sees(other, 6, 'Hello again'))
+})
+
+test('the server is killed while somebody types, and comes back', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await typeThrough(name, page, async () => {
+    await program.stop('SIGKILL')
+    await typedMore(page, 20)
+    await startAgain()
+  })
+})
+
+test('no space is left: it says so, goes on, and keeps everything when there is some again', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await count(page)
+  await settled(page)
+  await program.stop()
+  const [worker] = page.workers()
+  await worker.evaluate(() => {
+    const { write } = FileSystemSyncAccessHandle.prototype
+    FileSystemSyncAccessHandle.prototype.write = () => { throw new DOMException('full', 'QuotaExceededError') }
+    globalThis.makeSpace = () => (FileSystemSyncAccessHandle.prototype.write = write)
+  })
+  await count(page, 4)
+  await type(page, 'still here')
+  await until(async () => (await status(page)).storageState === 'LK_ERR_NO_SPACE', async () => JSON.stringify(await status(page)))
+  await sees(page, 5, 'still here')
+  await worker.evaluate(() => globalThis.makeSpace())
+  await until(async () => (await status(page)).storageState === 'LK_OK' && (await status(page)).unsaved === 0, async () => JSON.stringify(await status(page)))
+  await page.close()
+  const next = await tab(name)
+  await sees(next, 5, 'still here')
+  await startAgain()
+  await settled(next)
+  await stranger(name, (other) => sees(other, 5, 'still here'))
+})
+
+test('IndexedDB keeps as much, where it is asked for', async () => {
+  const name = newName()
+  const page = await tab(name, { storage: 'indexeddb' })
+  assert.equal((await status(page)).storage, 'indexeddb')
+  await program.stop()
+  await count(page, 300)
+  await type(page, 'kept '.repeat(10_000))
+  await saved(page)
+  await page.close()
+  const next = await tab(name, { storage: 'indexeddb' })
+  await sees(next, 300, 'kept '.repeat(10_000))
+  await startAgain()
+  await settled(next)
+})
+
+test('a browser that keeps nothing says so, and its tabs work together all the same', async () => {
+  const name = newName()
+  const [a, b] = [await tab(name, { privately: true }), await tab(name, { privately: true })]
+  assert.equal((await status(a)).storage, 'memory')
+  assert.equal((await status(b)).storage, 'memory')
+  await Promise.all([count(a, 2), count(b, 3)])
+  await type(a, 'here')
+  await Promise.all([a, b].map((page) => sees(page, 5, 'here')))
+  await settled(a)
+  await a.close()
+  await count(b)
+  await settled(b)
+  await stranger(name, (other) => sees(other, 6, 'here'))
+})
+
+test('no page complained', () => {
+  assert.deepEqual(complaints, [])
+})
