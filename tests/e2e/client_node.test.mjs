@@ -105,6 +105,37 @@ test('what is changed offline, in a client that ends, arrives once from the next
   assert.equal(seen.object.size.actors, 1, 'the same name goes on')
 })
 
+test('who wants no connection has none, and sends what waited when it wants one again', async () => {
+  const first = await open(keptIn('disconnected'))
+  const other = await open()
+  const [likes, theirs] = [await first.crdt('crdt:disconnected', 'gcounter'), await other.crdt('crdt:disconnected', 'gcounter')]
+  likes.object.increment()
+  await until('1 is seen', () => theirs.object.value === 1n)
+  first.disconnect()
+  await until('it is offline', () => first.status.state === 'offline')
+  likes.object.increment(2)
+  first.wake()
+  await likes.saved()
+  assert.equal(likes.status.pending, 1)
+  await first.close()
+
+  const second = await open({ ...keptIn('disconnected'), connect: false })
+  const again = await second.crdt('crdt:disconnected', 'gcounter')
+  assert.equal(again.object.value, 3n)
+  again.object.increment(4)
+  await again.saved()
+  // What goes from here to there in the meantime would come on the same way.
+  theirs.object.increment(10)
+  await theirs.acknowledged()
+  const third = await open()
+  const read = await third.crdt('crdt:disconnected', 'gcounter')
+  await until('others agree on 11', () => read.object.value === 11n)
+  assert.deepEqual([second.status.state, again.object.value, theirs.object.value], ['offline', 7n, 11n])
+  second.connect()
+  await until('all agree', () => [again, theirs, read].every(({ object }) => object.value === 17n))
+  assert.equal(again.status.pending, 0)
+})
+
 test('a folder belongs to one client, and to the next one when that is gone, however it went', async () => {
   const script = `
     import { createClient } from '@laniakea/sdk'

@@ -38,6 +38,8 @@ export interface ClientOptions {
   /** The worker: one that runs the entry "./worker"; `false` for this thread (the default outside of browsers). A function,
    * because a worker that broke down is replaced. */
   readonly worker?: false | (() => Worker)
+  /** False: no connection before connect(). */
+  readonly connect?: boolean
   /** A core that loadCore() made of laniakea-client.wasm; else the package's own is loaded. */
   readonly core?: Core
   /** Another WebSocket than the platform's; needs `worker: false`. */
@@ -139,6 +141,10 @@ export interface Client extends AsyncDisposable {
   replica(topic: string, port: ReplicaPort, options?: OpenOptions): Promise<ReplicaTopic>
   /** The network came back, or the user wants it now: tries to connect at once. */
   wake(): void
+  /** Gives up the connection, and opens none before connect(): what is changed waits on this device. The tabs of a device share its
+   * connection: there is none as long as one of them wants none. */
+  disconnect(): void
+  connect(): void
   /** Resolves when everything that was changed is recorded; topics are closed then. Also by `await using`. */
   close(): Promise<void>
 }
@@ -182,6 +188,7 @@ class PageClient implements Client {
   #storage: StorageKind | undefined
   #failure: LaniakeaError | undefined
   #isHere = false
+  #isOffline: boolean
   #isClosed = false
   #status: ClientStatus
   #statusIsDue = false
@@ -193,6 +200,7 @@ class PageClient implements Client {
     const { storage, pending, token, name = 'default' } = options
     this.#options = options
     this.#module = module
+    this.#isOffline = options.connect === false
     const isOwnThread = options.worker === false || options.webSocket !== undefined || typeof storage === 'object'
     if (options.worker && isOwnThread) throw new LaniakeaError('LK_ERR_INVALID', 'functions and folders cannot be given to a worker; set worker: false')
     const createWorker = isOwnThread ? undefined : options.worker || defaults.createWorker
@@ -204,6 +212,7 @@ class PageClient implements Client {
       },
       session: crypto.randomUUID?.() ?? Math.random().toString(36).slice(2),
       capabilities: probe,
+      isOffline: () => this.#isOffline,
       createWorker,
       platform: {
         openFiles: (start) => defaults.openFiles(storage, start),
@@ -432,6 +441,19 @@ class PageClient implements Client {
 
   wake(): void {
     this.#link.post({ t: 'wake' })
+  }
+
+  disconnect(): void {
+    this.#setOffline(true)
+  }
+
+  connect(): void {
+    this.#setOffline(false)
+  }
+
+  #setOffline(isOffline: boolean): void {
+    this.#isOffline = isOffline
+    this.#link.post({ t: 'offline', isOffline })
   }
 
   async close(): Promise<void> {

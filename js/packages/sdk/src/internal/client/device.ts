@@ -61,6 +61,7 @@ export class Device {
   #core: HubCore | undefined
   #capabilities: Capabilities
   #isReady = false
+  #isOffline = false
   #isEnded = false
   #draining = false
   #life = 0
@@ -89,7 +90,7 @@ export class Device {
     const core = await HubCore.open(module, { hasStorage: files !== undefined, usesToken, pendingCount, pendingBytes, capabilities: this.#capabilities })
     if (this.#isEnded || life !== this.#life) return
     this.#core = core
-    this.step(undefined, (core) => core.connect())
+    this.#connect()
   }
 
   /** Nothing is said or stored from now on. Resolves when the files are closed. */
@@ -138,6 +139,16 @@ export class Device {
 
   topicStatus(topic: number): TopicReport | undefined {
     return this.step(undefined, (core) => core.topicStatus(topic))
+  }
+
+  setOffline(isOffline: boolean): void {
+    if (isOffline === this.#isOffline) return
+    this.#isOffline = isOffline
+    this.#connect()
+  }
+
+  #connect(): void {
+    this.step(undefined, (core) => (this.#isOffline ? core.disconnect() : core.connect()))
   }
 
   setToken(token: string | undefined, life: number): void {

@@ -34,6 +34,7 @@ interface Session {
   readonly name: string
   readonly post: (message: ToPage) => void
   readonly members: Map<number, Member>
+  wantsOffline: boolean
 }
 
 /** A page in a topic. */
@@ -109,6 +110,7 @@ export class Hub {
       onProblem: (error: LaniakeaError, isFatal: boolean) => this.#onProblem(error, isFatal),
     }
     this.#device = new Device({ module, connect, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
+    this.#noteOffline()
     await this.#device.start()
   }
 
@@ -125,7 +127,7 @@ export class Hub {
   /** Takes a message of a page; `post` is the way back, for a page that is not known yet. */
   receive(name: string, message: ToHub, post: (message: ToPage) => void): void {
     if (this.#isEnded) return
-    if (message.t === 'hello') return this.#greet(name, message.capabilities, post)
+    if (message.t === 'hello') return this.#greet(name, message, post)
     const session = this.#sessions.get(name)
     if (session === undefined) return
     try {
@@ -142,6 +144,9 @@ export class Hub {
       case 'token': return this.#takeToken(message.token, message.life)
       case 'capabilities': return this.#device?.setCapabilities(message.capabilities)
       case 'wake': return this.wake()
+      case 'offline':
+        session.wantsOffline = message.isOffline
+        return this.#noteOffline()
       case 'open': return this.#open(session, message)
     }
     const member = session.members.get(message.id)
@@ -160,11 +165,12 @@ export class Hub {
 
   // ---- lives ----
 
-  #greet(name: string, capabilities: Capabilities, post: (message: ToPage) => void): void {
+  #greet(name: string, { capabilities, isOffline }: Extract<ToHub, { t: 'hello' }>, post: (message: ToPage) => void): void {
     const known = this.#sessions.get(name)
     if (known !== undefined) this.#leave(known)
-    const session: Session = { name, post, members: new Map() }
+    const session: Session = { name, post, members: new Map(), wantsOffline: isOffline }
     this.#sessions.set(name, session)
+    this.#noteOffline()
     if (this.#sessions.size === 1) this.#device?.setCapabilities(capabilities)
     void this.#options.whenGone?.(name).then(() => {
       if (this.#sessions.get(name) === session) this.#leave(session)
@@ -195,8 +201,14 @@ export class Hub {
   #leave(session: Session): void {
     if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
     for (const member of [...session.members.values()]) this.#quit(member)
+    this.#noteOffline()
     // Who was asked for a token may be the one that is gone.
     if (this.#wantsToken) this.#askToken()
+  }
+
+  /** There is a connection unless one of the pages wants none. */
+  #noteOffline(): void {
+    if (!this.#isEnded) this.#device?.setOffline([...this.#sessions.values()].some(({ wantsOffline }) => wantsOffline))
   }
 
   #onProblem(error: LaniakeaError, isFatal: boolean): void {

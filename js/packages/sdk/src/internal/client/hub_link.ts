@@ -14,6 +14,7 @@ export interface HubLinkOptions {
   readonly start: Omit<HubStart, 'lock'>
   readonly session: string
   readonly capabilities: () => Capabilities
+  readonly isOffline: () => boolean
   /** `undefined`: the hub runs in this thread. */
   readonly createWorker: (() => Worker) | undefined
   readonly platform: HubPlatform
@@ -96,7 +97,8 @@ export class HubLink {
   }
 
   #hello(): void {
-    this.post({ t: 'hello', capabilities: this.#options.capabilities() })
+    const { capabilities, isOffline } = this.#options
+    this.post({ t: 'hello', capabilities: capabilities(), isOffline: isOffline() })
   }
 
   // ---- following ----

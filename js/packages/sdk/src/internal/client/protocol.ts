@@ -21,7 +21,7 @@ export const KIND_PLAIN = 255
 export type Capabilities = { readonly [name: string]: Json }
 
 export type ToHub =
-  | { readonly t: 'hello'; readonly capabilities: Capabilities }
+  | { readonly t: 'hello'; readonly capabilities: Capabilities; readonly isOffline: boolean }
   /** `seat` names the page's replicas (seats.ts). */
   | { readonly t: 'open'; readonly id: number; readonly topic: string; readonly kind: number; readonly isKept: boolean; readonly seat: string | undefined; readonly version: Bytes }
   /** Everything up to the page's change `n`. `waits`: it was made under a name that goes on. */
@@ -36,6 +36,8 @@ export type ToHub =
   | { readonly t: 'token'; readonly token: string | undefined; readonly life: number }
   | { readonly t: 'capabilities'; readonly capabilities: Capabilities }
   | { readonly t: 'wake' }
+  /** The page wants no connection, or has nothing against one any more. */
+  | { readonly t: 'offline'; readonly isOffline: boolean }
   | { readonly t: 'bye' }
 
 export type ToPage =
