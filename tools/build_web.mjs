@@ -5,10 +5,11 @@
 //
 //   build/web/            js/apps/start    /
 //   build/web/counter/    js/apps/demo     /counter
+//   build/web/client/     js/apps/shared   what these two load: the worker, the core, what both scripts have in common
 //   build/web/edit/       js/apps/editor   /edit/NAME: one page for every document
 //   build/web/assets/     what that page loads, with hashes in the names, which caches may keep for ever
 //
-// The first two have styles and parts of their HTML in common, which lie in js/apps/shared: a page says <!-- shared/NAME -->
+// The first ones have styles and parts of their HTML in common, which lie in js/apps/shared: a page says <!-- shared/NAME -->
 // where such a part belongs.
 //
 // Everything is a file of its own and no script is inline, since the pages' Content-Security-Policy
@@ -50,11 +51,18 @@ async function buildStart() {
   copy(['icon.svg'], source, target)
 }
 
-async function buildCounter() {
-  const source = sourceOf('demo'), to = join(target, 'counter')
-  await build({ ...options, entryPoints: ['main.ts', 'worker.ts', 'style.css'].map((name) => join(source, name)), outdir: to })
-  writeFileSync(join(to, 'index.html'), withShared(join(source, 'index.html')))
-  copy(['laniakea.wasm'], join(root, 'js/packages/sdk/dist'), to)
+const replicaPages = { counter: 'demo' }
+
+/** The pages with replicas of their own. */
+async function buildReplicas() {
+  const entryPoints = Object.fromEntries(Object.entries(replicaPages).flatMap(([name, app]) =>
+    ['main.ts', 'style.css'].map((file) => [`${name}/${file.replace(/\.\w+$/, '')}`, join(sourceOf(app), file)])))
+  await Promise.all([
+    build({ ...options, entryPoints, outdir: target, splitting: true, chunkNames: 'client/[name]-[hash]' }),
+    build({ ...options, entryPoints: [join(root, 'js/apps/shared/worker.ts')], outdir: join(target, 'client') }),
+  ])
+  for (const [name, app] of Object.entries(replicaPages)) writeFileSync(join(target, name, 'index.html'), withShared(join(sourceOf(app), 'index.html')))
+  copy(['laniakea-client.wasm'], join(root, 'js/packages/sdk/dist'), join(target, 'client'))
 }
 
 /** The page at `from` with the names that its script and its styles got. */
@@ -103,4 +111,4 @@ async function buildEditor() {
 if (!process.argv.includes('--pages')) await import('./build_js.mjs')
 rmSync(target, { recursive: true, force: true })
 mkdirSync(target, { recursive: true })
-await Promise.all([buildStart(), buildCounter(), buildEditor()])
+await Promise.all([buildStart(), buildReplicas(), buildEditor()])

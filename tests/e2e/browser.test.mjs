@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Socket } from 'phoenix'
-import { artifact, assertFits, everyLook, listen, openWindow, until } from './browser.mjs'
+import { artifact, assertFits, everyLook, listen, openWindow, violations } from './browser.mjs'
 import { Program } from './program.mjs'
 
 const profile = mkdtempSync(join(tmpdir(), 'laniakea-chromium-'))
@@ -37,7 +37,6 @@ async function openTab(name) {
   return page
 }
 
-const textOf = (page, id) => page.locator(`#${id}`).textContent()
 const waitForText = (page, id, text) => page.waitForFunction(([id, text]) => document.getElementById(id).textContent === text, [id, text])
 const online = (page) => waitForText(page, 'status', 'Online')
 const offline = (page) => waitForText(page, 'status', 'Offline')
@@ -55,27 +54,11 @@ function count(page, times) {
   }, times)
 }
 
-/** Every replica that the browser keeps. */
-const replicas = (page) => page.evaluate(() => new Promise((resolve, reject) => {
-  const opening = indexedDB.open('laniakea')
-  opening.onerror = () => reject(opening.error)
-  opening.onsuccess = () => {
-    const reading = opening.result.transaction('replicas').objectStore('replicas').getAll()
-    reading.onsuccess = () => {
-      opening.result.close()
-      resolve(reading.result.map(({ scope, actor, applied }) => ({ scope, actor, applied })))
-    }
-  }
-}))
+/** Resolves when the browser keeps what the page has counted. */
+const kept = (page) => page.locator('#pending[data-kept]').waitFor()
 
-/** Resolves when the browser keeps all `times` that its tabs clicked: a page says that something waits before it is kept. */
-async function kept(page, name, times) {
-  let found
-  await until(async () => {
-    found = await replicas(page)
-    return found.filter(({ scope }) => scope.includes(name)).reduce((sum, { applied }) => sum + applied, 0) === times
-  }, () => `the browser keeps ${times}: ${JSON.stringify(found)}`)
-}
+/** Of several tabs, that which has the connection and the worker; the others go through it. */
+const leaderOf = (...pages) => pages.find((page) => page.workers().length > 0)
 
 /** Joins as any application of Phoenix would, by its own unchanged client. */
 async function joinByPhoenix(name) {
@@ -105,10 +88,12 @@ test('tabs go on without a server, and converge when it is back', async () => {
   await Promise.all([waitForAll(one, 2), waitForAll(two, 2)])
   assert.equal(await server.stop('SIGTERM'), 0)
   await Promise.all([offline(one), offline(two)])
+  // Tabs of one browser hear of each other without a server, and what waits, waits for all of them.
   assert.equal(await count(one, 3), '5')
-  assert.equal(await count(two, 4), '6')
-  assert.equal(await textOf(one, 'pending'), '3 increments are waiting for the server.')
-  assert.equal(await textOf(two, 'pending'), '4 increments are waiting for the server.')
+  await waitForText(two, 'value', '5')
+  assert.equal(await count(two, 4), '9')
+  await waitForText(one, 'value', '9')
+  for (const page of [one, two]) await waitForText(page, 'pending', '7 increments are waiting for the server.')
   await server.start()
   await Promise.all([waitForAll(one, 9), waitForAll(two, 9)])
   await Promise.all([one.close(), two.close()])
@@ -135,9 +120,8 @@ test('what closed tabs kept arrives once', async () => {
   await Promise.all([waitForAll(one, 1), waitForAll(two, 1)])
   await server.stop()
   await Promise.all([offline(one), offline(two)])
-  await count(one, 5)
-  await count(two, 10)
-  await kept(one, 'closed', 16)
+  await Promise.all([count(one, 5), count(two, 10)])
+  await Promise.all([kept(one), kept(two)])
   await Promise.all([one.close(), two.close()])
   await server.start()
   const again = await openTab('closed')
@@ -147,6 +131,64 @@ test('what closed tabs kept arrives once', async () => {
   assert.equal(await count(again, 1), '17')
   await waitForAll(again, 17)
   await again.close()
+})
+
+/* Goal: the tab through which others speak to the server closes while they count, without a server and with one. */
+test('the tab that has the connection closes, and another one takes it over', async () => {
+  const tabs = [await openTab('leader'), await openTab('leader'), await openTab('leader')]
+  await Promise.all(tabs.map(online))
+  let total = 0
+  const loseLeader = async () => {
+    const leader = leaderOf(...tabs)
+    assert.ok(leader, 'one of the tabs has a worker')
+    await Promise.all(tabs.map((tab) => count(tab, 3)))
+    total += 3 * tabs.length
+    await kept(leader)
+    await leader.close()
+    tabs.splice(tabs.indexOf(leader), 1)
+    await Promise.all(tabs.map((tab) => count(tab, 1)))
+    total += tabs.length
+  }
+  await loseLeader()
+  await Promise.all(tabs.map((tab) => waitForAll(tab, total)))
+  await server.stop()
+  await Promise.all(tabs.map(offline))
+  await loseLeader()
+  await server.start()
+  await waitForAll(tabs[0], total)
+  const { joined, leave } = await joinByPhoenix('leader')
+  assert.equal(joined.value, total)
+  leave()
+  await tabs[0].close()
+})
+
+test('without JavaScript a form counts, and the server shows the sum', async () => {
+  const person = await browser.browser().newContext({ javaScriptEnabled: false, viewport: { width: 1280, height: 860 } })
+  try {
+    const page = await person.newPage()
+    await page.goto(`${server.url}/counter`)
+    await assertFits(page, 'the page without JavaScript')
+    await page.screenshot({ path: artifact('counter-without-js.png') })
+    const scripted = await browser.newPage()
+    listen(scripted, 'beside', complaints)
+    await scripted.goto(`${server.url}/counter`)
+    await waitForAll(scripted, 0)
+    for (const sum of [1, 2]) {
+      await page.getByRole('button', { name: 'Add one' }).click()
+      await page.waitForURL(`${server.url}/render/counter:demo`)
+      assert.equal(await page.locator('output').textContent(), String(sum))
+      await waitForAll(scripted, sum)
+      if (sum === 1) await page.goto(`${server.url}/counter`)
+    }
+    await page.locator('input[name=amount]').fill('5')
+    await page.locator('button').click()
+    await waitForAll(scripted, 7)
+    assert.equal(await page.locator('output').textContent(), '7')
+    await page.screenshot({ path: artifact('counter-rendered.png') })
+    await scripted.close()
+  } finally {
+    await person.close()
+  }
 })
 
 test('a duplicated tab is a replica of its own', async () => {
@@ -216,8 +258,9 @@ test('the page fits a desk and a phone, by day and by night', async () => {
   const one = await openTab('look')
   await everyLook(one, async (device, colorScheme) => {
     await waitForAll(one, total)
-    await one.screenshot({ path: artifact(`${device}-${colorScheme}.png`), fullPage: true, animations: 'disabled' })
+    await one.screenshot({ path: artifact(`counter-${device}-${colorScheme}.png`), fullPage: true, animations: 'disabled' })
     await assertFits(one, `the page on a ${device}`)
+    assert.deepEqual(await violations(one), [], `${device} ${colorScheme}`)
     await count(one, 1)
     await waitForAll(one, ++total)
   })
@@ -228,7 +271,8 @@ test('the page fits a desk and a phone, by day and by night', async () => {
   await server.stop()
   await offline(page)
   await count(page, 3)
-  await page.screenshot({ path: artifact('desktop-offline.png') })
+  await waitForText(page, 'pending', '3 increments are waiting for the server.')
+  await page.screenshot({ path: artifact('counter-offline.png') })
   await server.start()
   await waitForAll(page, total + 3)
   await page.close()

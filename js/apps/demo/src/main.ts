@@ -1,7 +1,9 @@
-// The demo page: shows a counter and increments it. Everything else is the SDK's.
-import { createCounter, loadCore, type Counter, type CounterState, type LaniakeaError, type Status } from '@laniakea/sdk'
+// The counter's page: shows a counter and increments it. Everything else is the SDK's.
+import { createClient, loadCore, type Client, type CrdtTopic } from '@laniakea/sdk'
 
-const statusTexts: Readonly<Record<Status, string>> = { offline: 'Offline', connecting: 'Connecting', online: 'Online' }
+type Shown = 'offline' | 'connecting' | 'online'
+
+const statusTexts: Readonly<Record<Shown, string>> = { offline: 'Offline', connecting: 'Connecting', online: 'Online' }
 
 /** A short try to connect is not worth a flicker in the corner. */
 const STATUS_DELAY_MS = 400
@@ -23,15 +25,14 @@ function setText(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text
 }
 
-function pendingText({ pending, status }: CounterState): string {
-  if (pending === 0n) return status === 'online' ? 'All increments are on the server.' : 'Nothing is waiting. You can go on counting.'
-  const number = pending.toLocaleString('en')
-  return pending === 1n ? '1 increment is waiting for the server.' : `${number} increments are waiting for the server.`
+function pendingText(pending: number, isOnline: boolean): string {
+  if (pending === 0) return isOnline ? 'All increments are on the server.' : 'Nothing is waiting. You can go on counting.'
+  return pending === 1 ? '1 increment is waiting for the server.' : `${pending.toLocaleString('en')} increments are waiting for the server.`
 }
 
 let statusTimer: ReturnType<typeof setTimeout> | undefined
 
-function showStatus(status: Status): void {
+function showStatus(status: Shown): void {
   clearTimeout(statusTimer)
   const show = (): void => {
     statusElement.dataset['status'] = status
@@ -41,17 +42,23 @@ function showStatus(status: Status): void {
   else show()
 }
 
-function show(state: CounterState): void {
-  const text = state.value.toLocaleString('en')
+function showValue(value: bigint): void {
+  const text = value.toLocaleString('en')
   setText(valueElement, text)
   valueElement.toggleAttribute('data-long', text.length > 7)
-  setText(pendingElement, pendingText(state))
-  pendingElement.toggleAttribute('data-waiting', state.pending > 0n)
-  showStatus(state.status)
 }
 
-function showProblem(error: unknown): void {
-  const { message } = error as LaniakeaError
+function showState({ status: { state } }: Client, { status }: CrdtTopic<'gcounter'>): void {
+  const pending = Math.max(status.pending, status.unsaved)
+  setText(pendingElement, pendingText(pending, state === 'online' && status.state === 'joined'))
+  pendingElement.toggleAttribute('data-waiting', pending > 0)
+  // What was counted here would outlive the page.
+  pendingElement.toggleAttribute('data-kept', status.unsaved === 0)
+  showStatus(state === 'starting' ? 'connecting' : state)
+  if (status.state === 'refused' || status.state === 'failed') showProblem(`the server does not take this counter (${status.reason})`)
+}
+
+function showProblem(message: string): void {
   problemElement.hidden = false
   setText(problemElement, `Something went wrong: ${message}`)
 }
@@ -62,19 +69,27 @@ function topic(): string {
 }
 
 async function start(): Promise<void> {
-  const counter: Counter = await createCounter({
+  const client = await createClient({
     url: '/socket',
-    topic: topic(),
-    core: await loadCore({ url: '/counter/laniakea.wasm' }),
-    worker: () => new Worker('/counter/worker.js', { type: 'module', name: 'laniakea' }),
+    core: await loadCore({ url: '/client/laniakea-client.wasm' }),
+    worker: () => new Worker('/client/worker.js', { type: 'module', name: 'laniakea' }),
     onError: (error) => console.warn(error.code, error.message),
   })
-  counter.subscribe(show)
-  show(counter.state)
-  button.disabled = false
+  const counter = await client.crdt(topic(), 'gcounter')
+  const show = (): void => showState(client, counter)
+  counter.object.subscribe(showValue)
+  counter.onStatus(show)
+  client.onStatus(show)
+  showValue(counter.object.value)
+  show()
   button.addEventListener('click', () => {
-    counter.increment().catch(showProblem)
+    try {
+      counter.object.increment()
+    } catch (error) {
+      showProblem((error as Error).message)
+    }
   })
+  button.disabled = false
 }
 
-start().catch(showProblem)
+start().catch((error: Error) => showProblem(error.message))

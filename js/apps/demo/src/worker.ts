@@ -1,2 +1,0 @@
-// The engine, bundled beside the page.
-import '@laniakea/sdk/worker'

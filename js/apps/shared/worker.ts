@@ -1,0 +1,2 @@
+// What keeps and sends, bundled once for all pages.
+import '@laniakea/sdk/worker'
