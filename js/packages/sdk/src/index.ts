@@ -8,7 +8,7 @@ import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
 import { createHistoryWith } from './internal/history.ts'
 import { createUpdatesWith } from './internal/updates.ts'
 import { createClientWith, type Client, type ClientOptions } from './internal/client/client.ts'
-import { browserFiles } from './internal/client/hub_host.ts'
+import type { HubStart } from './internal/client/protocol.ts'
 
 export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './internal/awareness.ts'
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
@@ -39,7 +39,7 @@ export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from
 /** Replicas on this device, shared by its tabs, kept over restarts, and synced with a server whenever it can be reached. Ready with
  * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
 export function createClient(options: ClientOptions): Promise<Client> {
-  const openFiles = (_: ClientOptions['storage'], start: Parameters<typeof browserFiles>[0]) => browserFiles(start)
+  const openFiles = async (_: ClientOptions['storage'], start: HubStart) => (await import('./internal/client/hub_host.ts')).browserFiles(start)
   return createClientWith({ loadCore: loadClientCore, createWorker, openFiles }, options)
 }
 

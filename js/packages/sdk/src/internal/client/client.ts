@@ -8,12 +8,12 @@
 // sent to the server, each as soon as it can be.
 import { createCrdtsWith, type Catalogue, type Crdt } from '../crdt.ts'
 import { crdtTypes, type CrdtType } from '../crdt_types.gen.ts'
-import { createDocsWith, type Documents } from '../doc.ts'
 import type { Doc } from '../doc_types.ts'
 import { LaniakeaError } from '../errors.ts'
 import type { ErrorCode } from '../errors.gen.ts'
 import type { Json } from '../json.ts'
-import { ClientAwareness } from './client_awareness.ts'
+import type { ClientAwareness } from './client_awareness.ts'
+import type { PageDocs } from './client_doc.ts'
 import type { SocketLike } from './device.ts'
 import type { DeviceFiles } from './files.ts'
 import { HubLink } from './hub_link.ts'
@@ -180,8 +180,7 @@ class PageClient implements Client {
   readonly #openings = new Map<string, Promise<Shared>>()
   #topicLast = 0
   #catalogue: Promise<Catalogue> | undefined
-  #docs: Promise<Documents> | undefined
-  readonly #replicas = new Map<DocReplica, () => PageTopic>()
+  #docs: Promise<PageDocs> | undefined
   #seat: Promise<Seat> | undefined
   #seatTaken: Seat | undefined
   #report: HubReport | undefined
@@ -266,16 +265,8 @@ class PageClient implements Client {
 
   async doc(topic: string, options: OpenOptions = {}): Promise<DocTopic> {
     const docs = await (this.#docs ??= this.#makeDocs())
-    const shared = await this.#open(topic, KIND_DOC, options, (shared) => {
-      const replica = new DocReplica(docs, (update) => shared.page?.changed(update))
-      this.#replicas.set(replica, () => shared.page)
-      const close = (): void => {
-        this.#replicas.delete(replica)
-        replica.close()
-      }
-      return { face: replica, port: replica, close }
-    })
-    return new DocHandle(shared, shared.replica?.face as DocReplica)
+    const shared = await this.#open(topic, KIND_DOC, options, (shared) => docs.makeReplica(shared))
+    return docs.makeHandle(shared)
   }
 
   async channel(topic: string): Promise<Topic> {
@@ -354,19 +345,10 @@ class PageClient implements Client {
     return catalogue
   }
 
-  async #makeDocs(): Promise<Documents> {
-    const docs = await createDocsWith(this.#module)
-    docs.onTrap(() => {
-      this.#docs = this.#makeDocs()
-      void this.#docs.then((docs) => {
-        this.#onProblem(new LaniakeaError('LK_ERR_TRAP', 'documents were rebuilt'), false)
-        for (const [replica, page] of this.#replicas) {
-          replica.move(docs)
-          page().revive()
-        }
-      })
-    })
-    return docs
+  /** Loaded by those who open a document, and by nobody else. */
+  async #makeDocs(): Promise<PageDocs> {
+    const { PageDocs } = await import('./client_doc.ts')
+    return PageDocs.load(this.#module, () => this.#onProblem(new LaniakeaError('LK_ERR_TRAP', 'documents were rebuilt'), false))
   }
 
   /** Where names go on; else each object gets one of its own. */
@@ -513,14 +495,14 @@ class PageClient implements Client {
 
 // ---- replicas ----
 
-interface SharedReplica {
+export interface SharedReplica {
   readonly face: unknown
   readonly port: ReplicaPort
   readonly close: () => void
 }
 
 /** A topic that may have been opened several times. */
-interface Shared {
+export interface Shared {
   readonly kind: number
   holders: number
   replica: SharedReplica | undefined
@@ -541,62 +523,9 @@ function crdtPort(object: CrdtFace): ReplicaPort {
   }
 }
 
-const FROM_HUB = Symbol('hub')
-
-class DocReplica implements ReplicaPort {
-  #docs: Documents
-  readonly #changed: (update: Bytes) => void
-  readonly listeners: Set<(doc: Doc) => void> = new Set()
-  doc: Doc
-
-  constructor(docs: Documents, changed: (update: Bytes) => void) {
-    this.#docs = docs
-    this.#changed = changed
-    this.doc = this.#make()
-  }
-
-  #make(): Doc {
-    const doc = this.#docs.open()
-    doc.onUpdate((update, origin) => {
-      if (origin !== FROM_HUB) this.#changed(update as Bytes)
-    })
-    return doc
-  }
-
-  version(): Bytes {
-    return this.doc.stateVector()
-  }
-
-  since(version: Bytes): Bytes {
-    return this.doc.encode(version.length > 0 ? version : undefined)
-  }
-
-  merge(bytes: Bytes): void {
-    this.doc.apply(bytes, FROM_HUB)
-  }
-
-  reset(): void {
-    const before = this.doc
-    this.doc = this.#make()
-    tell(this.listeners, this.doc)
-    before.close()
-  }
-
-  /** Into another instance: what the document was is lost. */
-  move(docs: Documents): void {
-    this.#docs = docs
-    this.doc = this.#make()
-    tell(this.listeners, this.doc)
-  }
-
-  close(): void {
-    this.doc.close()
-  }
-}
-
 // ---- handles ----
 
-class TopicHandle implements Topic {
+export class TopicHandle implements Topic {
   protected readonly shared: Shared
   #isClosed = false
   readonly presence: Presence
@@ -683,33 +612,6 @@ class ReplicaHandle extends TopicHandle implements ReplicaTopic {
 
   onAwareness(listener: (update: Bytes) => void): () => void {
     return this.shared.page.onAwareness(listener)
-  }
-}
-
-class DocHandle extends TopicHandle implements DocTopic {
-  readonly #replica: DocReplica
-  #awareness: ClientAwareness | undefined
-
-  constructor(shared: Shared, replica: DocReplica) {
-    super(shared)
-    this.#replica = replica
-  }
-
-  get doc(): Doc {
-    return this.#replica.doc
-  }
-
-  onReplaced(listener: (doc: Doc) => void): () => void {
-    return subscribe(this.#replica.listeners, listener)
-  }
-
-  get awareness(): ClientAwareness {
-    return (this.#awareness ??= new ClientAwareness(this.doc, this.shared.page))
-  }
-
-  override async close(): Promise<void> {
-    this.#awareness?.destroy()
-    await super.close()
   }
 }
 

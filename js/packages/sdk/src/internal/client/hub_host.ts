@@ -4,7 +4,7 @@ import { LaniakeaError } from '../errors.ts'
 import type { SocketLike } from './device.ts'
 import { fileError, type DeviceFiles } from './files.ts'
 import { Hub } from './hub.ts'
-import type { Capabilities, Envelope, HubStart, ToHub, ToPage } from './protocol.ts'
+import { pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 /** What belongs to the platform. */
 export interface HubPlatform {
@@ -83,9 +83,6 @@ function bearer(token: string): string {
   const text = btoa(Array.from(new TextEncoder().encode(token), (byte) => String.fromCharCode(byte)).join(''))
   return `base64url.bearer.phx.${text.replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`
 }
-
-/** The lock that a page holds as long as it lives. */
-export const pageLock = (session: string): string => `laniakea page ${session}`
 
 function whenGone(): ((session: string) => Promise<void>) | undefined {
   const { locks } = globalThis.navigator ?? {}

@@ -7,8 +7,8 @@
 // Tabs of one origin and one store ask for one lock, and who gets it leads until its page is gone. Whoever waits for the lock is
 // next, at once. Where there are no locks, or no other tabs, each page has a hub of its own.
 import { LaniakeaError } from '../errors.ts'
-import { HubHost, pageLock, type FromWorker, type HubPlatform, type ToWorker } from './hub_host.ts'
-import type { Capabilities, Envelope, HubStart, ToHub, ToPage } from './protocol.ts'
+import type { FromWorker, HubHost, HubPlatform, ToWorker } from './hub_host.ts'
+import { pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 export interface HubLinkOptions {
   readonly start: Omit<HubStart, 'lock'>
@@ -153,24 +153,37 @@ export class HubLink {
     this.#options.onMessage(message)
   }
 
+  /** Its part is loaded by those who have no worker. */
   #inThisThread(): Runner {
     const { platform, start, capabilities } = this.#options
     let isKilled = false
-    const host = new HubHost(platform, (message) => queueMicrotask(() => isKilled || this.#take(runner, message)))
+    let host: HubHost | undefined
+    const early: ToHub[] = []
     const runner: Runner = {
       // Later, as a worker would; what a caller hands out is not touched while it runs.
-      post: (message) => queueMicrotask(() => isKilled || host.receive(message)),
+      post: (message) => queueMicrotask(() => {
+        if (isKilled) return
+        if (host === undefined) early.push(message)
+        else host.receive(message)
+      }),
       end: async () => {
         await Promise.resolve()
         isKilled = true
-        await host.end()
+        await host?.end()
       },
       kill: () => {
         isKilled = true
-        void host.end()
+        void host?.end()
       },
     }
-    host.start({ ...start, lock: '' }, capabilities()).catch((cause: unknown) => {
+    const run = async (): Promise<void> => {
+      const { HubHost } = await import('./hub_host.ts')
+      if (isKilled) return
+      host = new HubHost(platform, (message) => queueMicrotask(() => isKilled || this.#take(runner, message)))
+      for (const message of early.splice(0)) host.receive(message)
+      await host.start({ ...start, lock: '' }, capabilities())
+    }
+    run().catch((cause: unknown) => {
       if (isKilled) return
       // What will not be better the next time.
       if (cause instanceof LaniakeaError) this.#options.onProblem(cause, true)

@@ -116,3 +116,6 @@ export interface Envelope {
   readonly to?: string
   readonly m: ToHub | ToPage | { readonly t: 'who' }
 }
+
+/** The lock that a page holds as long as it lives. */
+export const pageLock = (session: string): string => `laniakea page ${session}`
