@@ -189,49 +189,6 @@ function run(...args) {
   })
 }
 
-test('files of updates come in, of either format', async () => {
-  const doc = new Y.Doc()
-  doc.getText('t').insert(0, 'imported')
-  writeFileSync(join(folder, 'one.bin'), Y.encodeStateAsUpdate(doc))
-  writeFileSync(join(folder, 'two.v2'), Y.encodeStateAsUpdateV2(doc))
-  const early = Y.encodeStateVector(doc)
-  const first = Y.encodeStateAsUpdate(doc)
-  doc.getText('t').insert(8, ' in two parts')
-  writeFileSync(join(folder, 'part1'), first)
-  writeFileSync(join(folder, 'part2'), Y.encodeStateAsUpdate(doc, early))
-  const size = first.length
-  assert.deepEqual(await run('import', '--url', program.url, 'one.bin'), { code: 0, stdout: `doc:one: ${size} bytes, durable\n`, stderr: '' })
-  assert.deepEqual(await run('import', '--url', `${program.url}/socket/`, '--v2', 'two.v2'), { code: 0, stdout: `doc:two: ${size} bytes, durable\n`, stderr: '' })
-  const parts = await run('import', '--url', program.url, '--topic', 'doc:team/parts', 'part2', 'part1')
-  assert.deepEqual([parts.code, parts.stderr], [0, ''])
-  const again = await run('import', '--url', program.url, 'one.bin')
-  assert.equal(again.code, 0)
-  for (const [name, text] of [['one', 'imported'], ['two', 'imported'], ['team/parts', 'imported in two parts']]) {
-    const reader = person(Ours, name)
-    await until(`${name} is there`, () => reader.provider.synced)
-    assert.equal(reader.text.toString(), text)
-  }
-})
-
-test('what is no update is told, and the others come in', async () => {
-  writeFileSync(join(folder, 'broken.bin'), Uint8Array.of(1, 2, 3, 4))
-  const doc = new Y.Doc()
-  doc.getText('t').insert(0, 'a')
-  const early = Y.encodeStateVector(doc)
-  doc.getText('t').insert(1, 'b')
-  writeFileSync(join(folder, 'half.bin'), Y.encodeStateAsUpdate(doc, early))
-  writeFileSync(join(folder, 'good.bin'), Y.encodeStateAsUpdate(doc))
-  const { code, stdout, stderr } = await run('import', '--url', program.url, 'broken.bin', 'half.bin', 'good.bin')
-  assert.equal(code, 1)
-  assert.match(stdout, /^doc:good: \d+ bytes, durable\n$/)
-  assert.match(stderr, /^doc:broken: .+\ndoc:half: it builds on updates that are not here\n$/)
-  assert.equal((await run('import', '--url', 'http://127.0.0.1:1', 'good.bin')).stderr, 'doc:good: http://127.0.0.1:1 does not answer, or does not let us in\n')
-  assert.equal((await run('import', '--url', program.url, '--topic', 'nothing:x', 'good.bin')).stderr, 'doc:nothing: unmatched topic\n'.replace('doc:nothing', 'nothing:x'))
-  assert.equal((await run('import')).code, 2)
-  assert.equal((await run('import', '--no-such')).code, 2)
-  assert.match((await run('--help')).stdout, /^usage: npx @laniakea\/yjs import/)
-})
-
 // ---- what the guides say ----
 
 /** The blocks of JavaScript in a document, by their first lines. */
