@@ -8,92 +8,20 @@
 import { after, afterEach, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
-import { focusEditor, listen, openWindow, turn, until } from './browser.mjs'
-import { Program, root } from './program.mjs'
-
-const APP = `
-import { Socket } from 'phoenix'
-import * as Y from 'yjs'
-import { EditorState } from '@codemirror/state'
-import { EditorView } from '@codemirror/view'
-import { yCollab } from 'y-codemirror.next'
-import { Editor } from '@tiptap/core'
-import { Collaboration } from '@tiptap/extension-collaboration'
-import { Document } from '@tiptap/extension-document'
-import { Paragraph } from '@tiptap/extension-paragraph'
-import { Text } from '@tiptap/extension-text'
-import { BlockNoteEditor } from '@blocknote/core'
-import { PhoenixProvider, WebsocketProvider, indexeddb } from '@laniakea/yjs'
-
-const place = () => document.body.appendChild(document.createElement('div'))
-const editors = {
-  codemirror(doc, provider) {
-    const text = doc.getText('codemirror')
-    const state = EditorState.create({ doc: text.toString(), extensions: [yCollab(text, provider.awareness)] })
-    const view = new EditorView({ state, parent: place() })
-    return [view.contentDOM, () => view.state.doc.toString()]
-  },
-  tiptap(doc) {
-    const editor = new Editor({ element: place(), extensions: [Document, Paragraph, Text, Collaboration.configure({ document: doc })] })
-    return [editor.view.dom, () => editor.getText({ blockSeparator: '\\n' })]
-  },
-  blocknote(doc, provider, name) {
-    const collaboration = { fragment: doc.getXmlFragment('blocknote'), provider, user: { name, color: '#30bced' }, showCursorLabels: 'always' }
-    const editor = BlockNoteEditor.create({ collaboration })
-    editor.mount(place())
-    return [editor.prosemirrorView.dom, () => editor.document.map(({ content }) => content.map(({ text }) => text).join('')).join('\\n').trim()]
-  },
-}
-
-const log = []
-window.app = {
-  log, Y, indexeddb,
-  open({ server, name, keep, kind = 'phoenix', editor, user = 'somebody' }) {
-    const doc = new Y.Doc()
-    const persistence = keep ? indexeddb(keep) : undefined
-    let provider
-    if (kind === 'phoenix') {
-      const socket = new Socket(server.replace('http', 'ws') + '/socket', { reconnectAfterMs: () => 50, rejoinAfterMs: () => 50 })
-      socket.connect()
-      provider = new PhoenixProvider({ socket, topic: 'doc:' + name, doc, persistence })
-    } else {
-      provider = new WebsocketProvider(server.replace('http', 'ws') + '/y', name, doc, { persistence, maxBackoffTime: 100 })
-    }
-    for (const event of ['diverged', 'refused', 'persistence-error']) provider.on(event, (what) => log.push([event, what?.reason ?? String(what)]))
-    provider.awareness.setLocalStateField('user', { name: user, color: '#30bced' })
-    Object.assign(window.app, { doc, provider, text: doc.getText('t') })
-    if (!editor) return
-    const [element, read] = editors[editor](doc, provider, user)
-    element.id = 'editor'
-    window.app.read = read
-  },
-}
-`
-
-const PAGE = '<!doctype html><meta charset="utf-8"><title>yjs</title><body><script type="module" src="/app.js"></script>'
+import { listen, openWindow } from './browser.mjs'
+import { Program } from './program.mjs'
+import { bring, carets, go, servePage } from './yjs_page.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'laniakea-yjs-'))
 const program = new Program()
 const complaints = []
-let script
+let pages
 let browser
-const pages = createServer((request, response) => {
-  if (request.url === '/app.js') response.writeHead(200, { 'content-type': 'text/javascript' }).end(script)
-  else if (request.url === '/') response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
-  else response.writeHead(204).end()
-})
 
 before(async () => {
-  const { outputFiles } = await build({
-    stdin: { contents: APP, resolveDir: root }, bundle: true, format: 'esm', target: 'es2022', write: false,
-    conditions: ['browser'], define: { 'process.env.NODE_ENV': '"production"' }, logLevel: 'error',
-  })
-  script = outputFiles[0].contents
-  await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
+  pages = await servePage()
   await program.start()
   browser = await openWindow(folder)
 })
@@ -102,7 +30,7 @@ afterEach(async () => {
 })
 after(async () => {
   await browser?.close()
-  pages.close()
+  pages?.close()
   await program.dispose()
   rmSync(folder, { recursive: true, force: true })
 })
@@ -111,7 +39,7 @@ after(async () => {
 async function tab(options) {
   const page = await browser.newPage()
   listen(page, options.name, complaints)
-  await page.goto(`http://127.0.0.1:${pages.address().port}/`)
+  await page.goto(pages.url)
   await page.waitForFunction(() => window.app !== undefined)
   await page.evaluate((options) => window.app.open(options), { server: program.url, ...options })
   return page
@@ -142,34 +70,6 @@ async function startAgain() {
 
 // ---- editors ----
 
-async function bring(page) {
-  await page.bringToFront()
-  await focusEditor(page, page.locator('#editor'))
-}
-
-/** Whether the cursor stands at the `edge` of all that is written, cursors of others left out. */
-const isAt = (page, edge) => page.evaluate((edge) => {
-  const editor = document.getElementById('editor')
-  const { focusNode, focusOffset } = getSelection()
-  if (!editor.contains(focusNode)) return false
-  const beyond = document.createRange()
-  beyond.selectNodeContents(editor)
-  if (edge === 'start') beyond.setEnd(focusNode, focusOffset)
-  else beyond.setStart(focusNode, focusOffset)
-  const copy = beyond.cloneContents()
-  for (const cursor of copy.querySelectorAll('.bn-collaboration-cursor__base, .cm-ySelectionCaret')) cursor.remove()
-  return copy.textContent.trim() === ''
-}, edge)
-
-/** Moves the cursor. An editor that shows what comes from others may put it back meanwhile: then it is moved again. */
-async function go(page, edge) {
-  await until(async () => {
-    await page.keyboard.press(edge === 'start' ? 'Control+Home' : 'Control+End')
-    await turn(page, 20)
-    return isAt(page, edge)
-  }, () => `the cursor goes to the ${edge}`)
-}
-
 for (const editor of ['codemirror', 'tiptap', 'blocknote']) {
   test(`two people type into ${editor} at once`, async () => {
     const [ada, ben] = [await tab({ name: editor, editor, user: 'Ada' }), await tab({ name: editor, editor, user: 'Ben' })]
@@ -193,8 +93,8 @@ for (const editor of ['codemirror', 'tiptap', 'blocknote']) {
     await ada.keyboard.type('Oh. ')
     await startAgain()
     await both('Oh. Hello, world\nsecond')
-    const selector = { codemirror: '.cm-ySelectionInfo', blocknote: '.bn-collaboration-cursor__label' }[editor]
-    if (selector) await ada.waitForFunction((selector) => document.querySelector(selector)?.textContent === 'Ben', selector)
+    const selector = carets[editor].label
+    await ada.waitForFunction((selector) => document.querySelector(selector)?.textContent === 'Ben', selector)
   })
 }
 
