@@ -7,15 +7,17 @@
 // providers talk to them; then the importer as people call it, against the real program, and each document compared byte by byte.
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import { Server as Hocuspocus } from '@hocuspocus/server'
+import { LeveldbPersistence } from 'y-leveldb'
 import { WebsocketProvider } from 'y-websocket'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
@@ -395,4 +397,53 @@ test('on a terminal one sees where it is, once it takes longer than a second', {
     await ended
     silent.close()
   }
+})
+
+// ---- what the guides say ----
+
+/** The commands of a guide that import something, and the functions that it has. */
+async function readGuide(name) {
+  const text = readFileSync(join(root, 'docs/guides', name), 'utf8')
+  const commands = [...text.matchAll(/^    npx @laniakea\/yjs (import .*)$/gm)].map(([, line]) => line.replace('http://127.0.0.1:4000', program.url).split(' '))
+  const [, code] = /^```js\n([\s\S]*?)^```$/m.exec(text)
+  const path = join(root, 'build', `guide-${process.pid}.mjs`) // where the tree's packages are in reach
+  writeFileSync(path, code)
+  try {
+    return { commands, ...(await import(`${pathToFileURL(path).href}?${name}`)) }
+  } finally {
+    rmSync(path)
+  }
+}
+
+async function follow(guide, commands, documents) {
+  for (const command of commands) {
+    const { code, stderr } = await runIn(inFolder(guide), [cli], ...command)
+    assert.deepEqual([code, stderr], [0, ''], command.join(' '))
+  }
+  for (const [name, update] of documents) await assertSame(`doc:${name}`, read(update))
+  assert.equal((await runIn(inFolder(guide), [cli], 'import', '--url', program.url, 'out')).code, 0)
+  for (const [name, update] of documents) await assertSame(`doc:${name}.file`, read(update))
+}
+
+test('the guide for Hocuspocus is right', async () => {
+  const { commands, toFiles } = await readGuide('moving-from-hocuspocus.md')
+  const documents = [['guide/h', updateOf('one of theirs')], ['ä 100%', updateOf('another')]]
+  mkdirSync(inFolder('guide-h/out'), { recursive: true })
+  database('guide-h/db.sqlite', 'CREATE TABLE documents (name TEXT, data BLOB)', ...documents)
+  toFiles(documents.map(([name, update]) => [`${name}.file`, update]), inFolder('guide-h/out'))
+  assert.equal(commands.length, 3)
+  await follow('guide-h', commands, documents)
+})
+
+test('the guide for y-websocket is right', async () => {
+  const { commands, toFiles } = await readGuide('moving-from-y-websocket.md')
+  const documents = [['guide/y', updateOf('one of theirs')], ['ü 100%', updateOf('another')]]
+  mkdirSync(inFolder('guide-y/out'), { recursive: true })
+  const store = new LeveldbPersistence(inFolder('guide-y/yjs-data'))
+  for (const [name, update] of documents) await store.storeUpdate(encodeURI(name), update)
+  const persistence = { getYDoc: (name) => store.getYDoc(encodeURI(name.replace(/\.file$/, ''))) }
+  await toFiles(persistence, documents.map(([name]) => `${name}.file`), inFolder('guide-y/out'))
+  await store.destroy()
+  assert.equal(commands.length, 3)
+  await follow('guide-y', commands, documents)
 })

@@ -1,15 +1,13 @@
-// tests/e2e/yjs_moving.test.mjs -- what people need who come from y-websocket: its provider by ours, and their files.
+// tests/e2e/yjs_moving.test.mjs -- what people need who come from y-websocket: its provider by ours.
 //
 //   node --test tests/e2e/yjs_moving.test.mjs        after tools/build_js.mjs
 //
 // Goal: one import is all that an application changes. Method: the same script with y-websocket's provider and with ours, whose
-// events and properties must be the same; both in one document, over the server and between tabs; and files of updates through the
-// importer, as the guides in docs/guides have it.
+// events and properties must be the same; both in one document, over the server and between tabs. Documents that were kept
+// elsewhere: yjs_import.test.mjs.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { after, before, beforeEach, test } from 'node:test'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { WebSocket } from 'ws'
@@ -20,7 +18,6 @@ import { Program, root } from './program.mjs'
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const program = new Program()
-const folder = mkdtempSync(join(tmpdir(), 'laniakea-moving-'))
 const open = new Set()
 before(() => program.start())
 beforeEach((t) => t.after(() => {
@@ -30,10 +27,7 @@ beforeEach((t) => t.after(() => {
   }
   open.clear()
 }))
-after(async () => {
-  await program.dispose()
-  rmSync(folder, { recursive: true, force: true })
-})
+after(() => program.dispose())
 
 async function until(what, done, millis = 15_000) {
   const end = Date.now() + millis
@@ -179,65 +173,17 @@ test('a document that is kept is there before the connection', async () => {
   await until('it arrived', () => other.text.toString() === 'offline')
 })
 
-// ---- files ----
-
-function run(...args) {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [join(root, 'js/packages/yjs/dist/cli.js'), ...args], { cwd: folder, timeout: 20_000 }, (error, stdout, stderr) => {
-      resolve({ code: error?.code ?? 0, stdout, stderr })
-    })
-  })
-}
-
 // ---- what the guides say ----
 
 /** The blocks of JavaScript in a document, by their first lines. */
 const blocksOf = (path) => [...readFileSync(join(root, path), 'utf8').matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
 
-/** Runs a script of a guide, with the tree's packages in reach. */
-async function runBlock(code, ...args) {
-  const path = join(root, 'build', `guide-${process.pid}.mjs`)
-  mkdirSync(join(root, 'build'), { recursive: true })
-  writeFileSync(path, code)
-  try {
-    return await new Promise((resolve) => execFile(process.execPath, ['--no-warnings', '--experimental-sqlite', path, ...args], { cwd: folder }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr })))
-  } finally {
-    rmSync(path)
-  }
-}
-
-test("documents of Hocuspocus' SQLite come in as its guide says", async () => {
-  const file = join(folder, 'db.sqlite')
-  const documents = { 'from/hocuspocus': 'one of theirs', 'ä 100%': 'another' }
-  const fill = `import { DatabaseSync } from 'node:sqlite'
-    import * as Y from 'yjs'
-    const db = new DatabaseSync(process.argv[2])
-    db.exec('CREATE TABLE IF NOT EXISTS "documents" ("name" varchar(255) NOT NULL, "data" blob NOT NULL, UNIQUE(name))')
-    for (const [name, text] of Object.entries(${JSON.stringify(documents)})) {
-      const doc = new Y.Doc()
-      doc.getText('t').insert(0, text)
-      db.prepare('INSERT INTO "documents" ("name", "data") VALUES (?, ?)').run(name, Y.encodeStateAsUpdate(doc))
-    }`
-  assert.deepEqual(await runBlock(fill, file), { code: 0, stdout: '', stderr: '' })
-  const [script] = blocksOf('docs/guides/moving-from-hocuspocus.md')
-  assert.deepEqual(await runBlock(script, file, join(folder, 'out')), { code: 0, stdout: '', stderr: '' })
-  const files = readdirSync(join(folder, 'out')).map((name) => join(folder, 'out', name))
-  assert.equal(files.length, 2)
-  assert.equal((await run('import', '--url', program.url, ...files)).code, 0)
-  for (const [name, text] of Object.entries(documents)) {
-    const reader = person(Ours, encodeURIComponent(name))
-    await until(`${name} is there`, () => reader.provider.synced)
-    assert.equal(reader.text.toString(), text)
-  }
-})
-
 test('what the guides and the README import is there', async () => {
-  const absent = ['y-leveldb', 'node:sqlite']
   for (const path of ['js/packages/yjs/README.md', 'docs/guides/moving-from-y-websocket.md', 'docs/guides/moving-from-hocuspocus.md']) {
     const blocks = blocksOf(path)
     assert.ok(blocks.length > 0)
     for (const contents of blocks) {
-      const { warnings } = await build({ stdin: { contents, resolveDir: root }, bundle: true, format: 'esm', target: 'es2022', platform: 'node', write: false, external: absent, logLevel: 'silent' })
+      const { warnings } = await build({ stdin: { contents, resolveDir: root }, bundle: true, format: 'esm', target: 'es2022', platform: 'node', write: false, logLevel: 'silent' })
       assert.deepEqual(warnings, [], path)
     }
   }

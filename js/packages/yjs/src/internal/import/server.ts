@@ -5,7 +5,6 @@ import type { Refusal } from '../channel.ts'
 /** What goes before a document's name. */
 const KIND = 'doc:'
 const TOPIC_BYTES_MAX = 255
-const TOO_BIG = 'it is longer than a message may be: see the limit ws_message_bytes'
 
 /** Nobody answers there, or does not let us in: what comes next would not get there either. */
 export class Unreachable extends Error {}
@@ -74,7 +73,7 @@ export class Server {
     }
     socket.onclose = ({ code, reason }) => {
       this.#socket = undefined
-      const why = code === 1009 ? TOO_BIG : `the connection was closed: ${code} ${reason}`
+      const why = code === 1009 ? 'it is longer than a message may be: see the limit ws_message_bytes' : `the connection was closed: ${code} ${reason}`
       for (const { reject } of this.#answers.values()) reject(new Error(why))
     }
     return socket
@@ -90,7 +89,7 @@ export class Server {
 }
 
 function wordsOf({ reason, error, field, limit, message }: Refusal): string {
-  if (error === 'LK_ERR_TOO_BIG' && limit === undefined) return TOO_BIG
+  if (error === 'LK_ERR_TOO_BIG' && limit === undefined) return 'it is larger than this server takes: see the limits ws_message_bytes and crdt_state_bytes'
   return [reason, error, field, limit, message].filter(Boolean).join(', ')
 }
 
