@@ -5,6 +5,8 @@ import type { Refusal } from '../channel.ts'
 /** What goes before a document's name. */
 const KIND = 'doc:'
 const TOPIC_BYTES_MAX = 255
+/** Longer than a server takes for the largest document, and than its rates hold one back. */
+const PATIENCE_MS = 60_000
 
 /** Nobody answers there, or does not let us in: what comes next would not get there either. */
 export class Unreachable extends Error {}
@@ -22,14 +24,16 @@ export function topicOf(name: string): string {
 export class Server {
   readonly #url: string
   readonly #token: string | undefined
+  readonly #patienceMs: number
   readonly #answers = new Map<string, { resolve(response: unknown): void; reject(error: Error): void }>()
   #socket: WebSocket | undefined
   #ref = 0
 
   /** `url` is of the server, with or without /socket behind it. */
-  constructor(url: string, token: string | undefined) {
+  constructor(url: string, token: string | undefined, patienceMs: number = PATIENCE_MS) {
     this.#url = url
     this.#token = token
+    this.#patienceMs = patienceMs
   }
 
   /** Resolves with what the server says of where it keeps the update; rejects with what it has against it. */
@@ -59,8 +63,12 @@ export class Server {
     const protocols = this.#token === undefined ? [] : ['phoenix', `base64url.bearer.phx.${btoa(this.#token).replaceAll('=', '')}`]
     const socket = new WebSocket(address, protocols)
     await new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve()
-      socket.onerror = () => reject(new Unreachable(`${this.#url} does not answer, or does not let us in`))
+      const timer = setTimeout(() => socket.close(), this.#patienceMs)
+      socket.onopen = () => resolve(clearTimeout(timer))
+      socket.onerror = () => {
+        clearTimeout(timer)
+        reject(new Unreachable(`${this.#url} does not answer, or does not let us in`))
+      }
     })
     socket.onmessage = ({ data }) => {
       if (typeof data !== 'string') return
@@ -72,6 +80,7 @@ export class Server {
       else asker.reject(new Error(wordsOf(response)))
     }
     socket.onclose = ({ code, reason }) => {
+      if (this.#socket !== socket) return
       this.#socket = undefined
       const why = code === 1009 ? 'it is longer than a message may be: see the limit ws_message_bytes' : `the connection was closed: ${code} ${reason}`
       for (const { reject } of this.#answers.values()) reject(new Error(why))
@@ -80,11 +89,23 @@ export class Server {
   }
 
   async #answerTo(ref: string): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined
     try {
-      return await new Promise((resolve, reject) => this.#answers.set(ref, { resolve, reject }))
+      return await new Promise((resolve, reject) => {
+        this.#answers.set(ref, { resolve, reject })
+        timer = setTimeout(() => reject(this.#giveUp()), this.#patienceMs)
+      })
     } finally {
+      clearTimeout(timer)
       this.#answers.delete(ref)
     }
+  }
+
+  /** A server that has not answered one message may answer the next on another connection. */
+  #giveUp(): Error {
+    this.#socket?.close()
+    this.#socket = undefined
+    return new Error(`the server has not answered for ${this.#patienceMs / 1000} s`)
   }
 }
 
