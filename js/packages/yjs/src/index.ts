@@ -5,3 +5,4 @@ export { WebsocketProvider, type WebsocketProviderEvents, type WebsocketProvider
 export { indexeddb } from './internal/indexeddb.ts'
 export { memory, type Persistence, type Stored } from './internal/persistence.ts'
 export type { Access, ChannelLike, JoinReply, PushLike, Refusal, SocketLike, Status } from './internal/channel.ts'
+export { YjsProvider, type ClientLike, type YjsProviderEvents, type YjsProviderOptions } from './internal/yjs_provider.ts'

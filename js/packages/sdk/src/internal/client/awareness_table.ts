@@ -72,6 +72,11 @@ export class AwarenessTable<Owner> {
     return this.#of(() => true, (entry) => entry)
   }
 
+  /** Those who are at this device. */
+  own(): Bytes | undefined {
+    return this.#of(({ owner }) => owner !== undefined, (entry) => entry)
+  }
+
   /** Says for those of `owner` that they went. */
   drop(owner: Owner | undefined): Bytes | undefined {
     const update = this.#of((entry) => entry.owner === owner, ({ client, clock }) => ({ client, clock: clock + 1, state: GONE }))

@@ -367,8 +367,7 @@ export class Hub {
   #noteState(topic: Topic, isJoined: boolean): void {
     if (isJoined) {
       for (const [key, meta] of topic.shown) this.#pushQuietly(topic, 'presence.track', `{"key":${JSON.stringify(key)},"meta":${meta}}`)
-      const everybody = topic.awareness.everybody()
-      if (everybody !== undefined) this.#pushQuietly(topic, AWARENESS, everybody)
+      this.#sayWhoIsHere(topic)
       return
     }
     for (const { member, ref } of topic.pushes.values()) {
@@ -422,6 +421,8 @@ export class Hub {
 
   #hear(topic: Topic, event: string, payload: Json | Bytes): void {
     if (event === AWARENESS && payload instanceof Uint8Array) {
+      // News of nobody are a question: a server that has lost what was shown asks who is there.
+      if (payload.length === 1 && payload[0] === 0) return this.#sayWhoIsHere(topic)
       try {
         topic.awareness.take(payload, undefined)
       } catch {
@@ -473,6 +474,11 @@ export class Hub {
       topic.shown.set(key, meta)
       if (isJoined) this.#pushQuietly(topic, before === undefined ? 'presence.track' : 'presence.update', `{"key":${JSON.stringify(key)},"meta":${meta}}`)
     }
+  }
+
+  #sayWhoIsHere(topic: Topic): void {
+    const own = topic.awareness.own()
+    if (own !== undefined) this.#pushQuietly(topic, AWARENESS, own)
   }
 
   #showAwareness(member: Member, update: Bytes): void {
