@@ -17,7 +17,8 @@
  * always has room for the spare ones, too. */
 #include "base/btree.h"
 
-#ifdef LK_BTREE_SMALL
+#ifdef LK_SMALL
+#ifdef LK_BTREE_SMALL /* not where objects of the catalogue need ranks */
 
 #define BLOCK_ITEMS 32u
 
@@ -217,4 +218,5 @@ bool lk_btree_remove(lk_btree *self, const void *key) {
   return true;
 }
 
+#endif
 #endif

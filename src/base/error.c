@@ -7,9 +7,16 @@ typedef struct error_row {
   const char *text;
 } error_row;
 
+/* Where each byte of code is loaded over a network the host has the texts. */
+#ifdef LK_SMALL
+#define TEXT(text) ""
+#else
+#define TEXT(text) text
+#endif
+
 static const error_row rows[] = {
-  { LK_OK, "LK_OK", "no error" },
-#define ERROR(name, number, text) { LK_ERR_##name, "LK_ERR_" #name, text },
+  { LK_OK, "LK_OK", TEXT("no error") },
+#define ERROR(name, number, text) { LK_ERR_##name, "LK_ERR_" #name, TEXT(text) },
 #include "base/errors.def"
 #undef ERROR
 };

@@ -15,6 +15,7 @@
 #include "codec/varint.h"
 #include "doc/news.h"
 #include "peer/client.h"
+#include "peer/gather.h"
 
 #define ORIGIN_OTHERS UINT64_MAX
 
@@ -173,7 +174,7 @@ static lk_err heard(lk_topic *self, const lk_message *m, bool *is_used) {
 }
 
 static lk_err gather(lk_topic *self, const lk_slice *changes, size_t count, lk_buf *out) {
-  return lk_update_merge(self->client->env, LK_UPDATE_V1, changes, count, out);
+  return lk_gather_updates(self->client->env->alloc, &self->client->limits, changes, count, out);
 }
 
 /* What waits for structs that have not come is no news of the document's yet, and a change all the same. */
