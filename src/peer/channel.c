@@ -5,7 +5,6 @@
 
 #include "base/trace.h"
 #include "codec/json_reader.h"
-#include "codec/utf.h"
 
 static const lk_slice final_reasons[] = {
 #define REFUSAL(reason, text) LK_LIT_INIT(reason),
@@ -21,10 +20,11 @@ bool lk_peer_is_final(lk_slice reason) {
 }
 
 void lk_peer_channel_set_reason(lk_peer_channel *self, lk_slice reason) {
-  reason = lk_slice_first(reason, LK_PEER_REASON_MAX);
-  reason = lk_slice_first(reason, lk_utf8_find_invalid(reason)); /* no half of a character */
-  if (reason.len > 0) memcpy(self->reason, reason.ptr, reason.len);
-  self->reason_len = (uint32_t)reason.len;
+  size_t len = lk_min_size(reason.len, LK_PEER_REASON_MAX);
+  while (len > 0 && len < reason.len && (reason.ptr[len] & 0xC0) == 0x80)
+    len--; /* no half of a character */
+  if (len > 0) memcpy(self->reason, reason.ptr, len);
+  self->reason_len = (uint32_t)len;
 }
 
 static void be(lk_peer_channel *self, lk_peer_channel_state state) {

@@ -251,18 +251,21 @@ void lk_client_remove_topic(lk_client *self, lk_topic *topic) {
   lk_client_count_pending(self);
 }
 
-static lk_err open_topic(lk_client *self, lk_slice name, uint8_t kind, lk_topic_keeping keeping,
-                         lk_topic **out) {
+lk_err lk_client_open_topic(lk_client *self, lk_slice name, uint32_t kind, lk_topic_keeping keeping,
+                            bool hears_presence, uint64_t now_ms, lk_topic **out) {
   lk_topic *topic = lk_client_find_topic(self, name);
+  bool is_plain = kind == LK_TOPIC_PLAIN;
+  note_time(self, now_ms);
+  if (kind != 0 && !is_plain && lk_crdt_type_of(kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
   if (!self->is_ready) return LK_ERR_STATE;
   if (name.len == 0 || name.len > LK_DIARY_TOPIC_MAX) return LK_ERR_INVALID;
   if (topic != NULL && topic->kind != kind) return LK_ERR_TYPE;
   if (topic == NULL) {
-    lk_err err = lk_client_add_topic(self, name, kind, &topic);
+    lk_err err = lk_client_add_topic(self, name, (uint8_t)kind, &topic);
     if (err != LK_OK) return err;
   }
   bool can_keep = self->keeping.state != LK_KEEPING_NONE && self->keeping.state != LK_KEEPING_LOST;
-  if (keeping == LK_TOPIC_KEPT && can_keep && !topic->is_kept) {
+  if (keeping == LK_TOPIC_KEPT && can_keep && !is_plain && !topic->is_kept) {
     topic->is_kept = true;
     topic->records.owes_topic = topic->records.owes_state = true;
     /* Its name goes into the diary with what was made under it, unless that has left this device already. */
@@ -271,26 +274,24 @@ static lk_err open_topic(lk_client *self, lk_slice name, uint8_t kind, lk_topic_
   topic->holders++;
   topic->has_changed = topic->has_status = true;
   *out = topic;
+  if (hears_presence) lk_topic_hear_presence(topic, self->now_ms);
   lk_client_step(self);
   return LK_OK;
 }
 
 lk_err lk_client_open_crdt(lk_client *self, lk_slice name, lk_crdt_kind kind,
                            lk_topic_keeping keeping, uint64_t now_ms, lk_topic **out) {
-  note_time(self, now_ms);
   if (lk_crdt_type_of((uint64_t)kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
-  return open_topic(self, name, (uint8_t)kind, keeping, out);
+  return lk_client_open_topic(self, name, (uint32_t)kind, keeping, false, now_ms, out);
 }
 
 lk_err lk_client_open_doc(lk_client *self, lk_slice name, lk_topic_keeping keeping, uint64_t now_ms,
                           lk_topic **out) {
-  note_time(self, now_ms);
-  return open_topic(self, name, 0, keeping, out);
+  return lk_client_open_topic(self, name, 0, keeping, false, now_ms, out);
 }
 
 lk_err lk_client_open_plain(lk_client *self, lk_slice name, uint64_t now_ms, lk_topic **out) {
-  note_time(self, now_ms);
-  return open_topic(self, name, LK_TOPIC_PLAIN, LK_TOPIC_MEMORY, out);
+  return lk_client_open_topic(self, name, LK_TOPIC_PLAIN, LK_TOPIC_MEMORY, false, now_ms, out);
 }
 
 void lk_topic_close(lk_topic *self, uint64_t now_ms) {

@@ -45,6 +45,11 @@ struct lk_client {
 lk_err lk_client_open_limited(const lk_env *env, const lk_limits *limits,
                               const lk_client_options *options, lk_client **out) LK_MUST_USE;
 
+/* What the public ones have in common: |kind| is a number of types.def, 0 for a document, or LK_TOPIC_PLAIN. |hears_presence|: already
+ * by its first join. */
+lk_err lk_client_open_topic(lk_client *self, lk_slice name, uint32_t kind, lk_topic_keeping keeping,
+                            bool hears_presence, uint64_t now_ms, lk_topic **out) LK_MUST_USE;
+
 /* Records what is owed, joins, leaves, sends. */
 void lk_client_step(lk_client *self);
 

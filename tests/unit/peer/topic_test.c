@@ -155,6 +155,18 @@ TEST(topic_that_is_refused_for_good_waits_for_another_token) {
   lk_client_close(p.client);
 }
 
+/* As much of a reason as there is room for, and no half of a character: it goes into JSON as it is. */
+TEST(topic_keeps_a_reason_that_is_text) {
+  puppet p;
+  char response[120];
+  puppet_init(&p);
+  int len = snprintf(response, sizeof response, "{\"reason\":\"%063d\xc3\xbc\"}", 0);
+  CHECK(len > 0);
+  answer(&p, "error", response);
+  CHECK_U64(lab_topic_status(p.topic).reason.len, 63);
+  lk_client_close(p.client);
+}
+
 /* What was refused is kept and shown, and what others write still comes. */
 TEST(topic_whose_change_is_refused_for_good_keeps_it) {
   puppet p;
