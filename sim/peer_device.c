@@ -32,17 +32,18 @@ static lk_topic_status topic_status_of(const peer_device *self, peer_subject sub
 
 static void note_promises(peer_device *self, peer_subject subject, bool is_saved) {
   peer_ledger *ledger = &self->ledgers[subject];
-  uint64_t pending = topic_status_of(self, subject).pending_count;
-  const lk_topic *topic = self->topics[subject];
+  lk_topic_status status = topic_status_of(self, subject);
   for (uint32_t i = 0; i < ledger->count; i++) {
     peer_change *c = &ledger->changes[i];
     if (c->is_over) continue;
-    bool is_acked = c->number == 0 ? pending == 0 : c->number <= topic->backlog.acked;
+    bool is_acked = c->number == 0 ? status.pending_count == 0 : c->number <= status.acknowledged;
+    bool is_recorded = c->number != 0 && status.is_kept && c->number <= status.recorded;
     if (is_acked && !c->is_acked)
       sim_world_note(self->world->world, self->node.name, "acked", (uint64_t)subject, i,
                      LK_SLICE_EMPTY);
     if (is_acked) c->is_acked = true;
-    if (c->is_acked || c->is_saved || !is_saved || subject == PEER_MEMORY) continue;
+    if (c->is_acked || c->is_saved || subject == PEER_MEMORY) continue;
+    if (!is_saved && !is_recorded) continue;
     sim_world_note(self->world->world, self->node.name, "saved", (uint64_t)subject, i,
                    LK_SLICE_EMPTY);
     c->is_saved = true;
@@ -273,6 +274,68 @@ static lk_err change(peer_device *self, peer_subject subject, const char *name) 
                         now_of(self), now_of(self));
 }
 
+/* ---- what a page does that its user has open, beside the device's own replicas ---- */
+
+/* Its replica is opened for this change, and closed behind it: its name is used once, and nothing under it waits. */
+static lk_err change_object_by_page(peer_device *self, lk_topic *topic, lk_slice all,
+                                    const char *text, lk_buf *change) {
+  char name[24], arguments[48];
+  lk_crdt *crdt;
+  bool counts = topic == self->topics[PEER_COUNT];
+  lk_err err = lk_crdt_open(&self->node.env, lk_crdt_get_kind(lk_topic_crdt(topic)), &crdt);
+  if (err != LK_OK) return err;
+  (void)snprintf(name, sizeof name, "p%016llx", (unsigned long long)lk_prng_u64(&self->prng));
+  (void)snprintf(arguments, sizeof arguments, counts ? "[1]" : "[0,\"%s\"]", text);
+  const lk_crdt_op op = { .actor = lk_slice_cstr(name), .delta = change };
+  err = lk_crdt_merge(crdt, all, NULL);
+  if (err == LK_OK)
+    err = lk_crdt_apply(crdt, &op, counts ? LK_LIT("increment") : LK_LIT("insert"),
+                        lk_slice_cstr(arguments));
+  lk_crdt_close(crdt);
+  return err;
+}
+
+static lk_err change_document_by_page(peer_device *self, lk_slice all, const char *text,
+                                      lk_buf *change) {
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  const lk_value value = { .kind = LK_VALUE_STRING, .bytes = lk_slice_cstr(text) };
+  lk_doc *doc;
+  lk_node array;
+  lk_buf before;
+  options.client = lk_prng_u64(&self->prng) & UINT32_MAX;
+  lk_err err = lk_doc_open(&self->node.env, &options, &doc);
+  if (err != LK_OK) return err;
+  lk_buf_init(&before, self->node.env.alloc, 1u << 20);
+  err = lk_doc_load(doc, LK_UPDATE_V1, all, 0);
+  if (err == LK_OK) err = lk_doc_state_vector(doc, &before);
+  if (err == LK_OK) err = lk_doc_root(doc, LK_LIT("a"), LK_NODE_ARRAY, &array);
+  if (err == LK_OK) err = lk_doc_list_insert(doc, array, 0, &value, 1);
+  if (err == LK_OK) err = lk_doc_encode(doc, LK_UPDATE_V1, lk_buf_slice(&before), change);
+  lk_doc_close(doc);
+  lk_buf_deinit(&before);
+  return err;
+}
+
+static lk_err change_by_page(peer_device *self, peer_subject subject, const char *text) {
+  lk_topic *topic = self->topics[subject];
+  lk_buf all, change;
+  uint64_t number;
+  lk_err err = lk_topic_may_change(topic);
+  if (err != LK_OK) return err;
+  lk_buf_init(&all, self->node.env.alloc, 1u << 24);
+  lk_buf_init(&change, self->node.env.alloc, 1u << 24);
+  err = lk_topic_since(topic, LK_SLICE_EMPTY, &all);
+  if (err == LK_OK && subject == PEER_DOC)
+    err = change_document_by_page(self, lk_buf_slice(&all), text, &change);
+  else if (err == LK_OK)
+    err = change_object_by_page(self, topic, lk_buf_slice(&all), text, &change);
+  if (err == LK_OK)
+    err = lk_topic_merge(topic, lk_buf_slice(&change), false, now_of(self), &number);
+  lk_buf_deinit(&all);
+  lk_buf_deinit(&change);
+  return err;
+}
+
 /* It is in the ledger before anything of it is sent. */
 static void make_change(peer_device *self) {
   peer_subject subject = (peer_subject)lk_prng_below(&self->prng, PEER_SUBJECTS);
@@ -283,7 +346,8 @@ static void make_change(peer_device *self) {
   uint64_t last = topic->backlog.last;
   (void)snprintf(name, sizeof name, "%u.%u", self->node.number, ledger->count);
   ledger->changes[ledger->count++] = (peer_change){ 0 };
-  lk_err err = change(self, subject, name);
+  bool is_pages = lk_prng_chance(&self->prng, 1, 3);
+  lk_err err = is_pages ? change_by_page(self, subject, name) : change(self, subject, name);
   if (err != LK_OK) {
     ledger->count--;
     if (err != LK_ERR_NOMEM && err != LK_ERR_BACKLOG)
