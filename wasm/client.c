@@ -383,27 +383,19 @@ u32 lk_wasm_topic_status(u32 topic) {
 
 /* ---- topics ---- */
 
-static lk_err open_topic(u32 kind, lk_slice name, lk_topic_keeping keeping, uint64_t now_ms,
-                         lk_topic **out) {
-  if (kind == LK_TOPIC_PLAIN) return lk_client_open_plain(client, name, now_ms, out);
-  if (kind == 0) return lk_client_open_doc(client, name, keeping, now_ms, out);
-  return lk_client_open_crdt(client, name, (lk_crdt_kind)kind, keeping, now_ms, out);
-}
-
 u32 lk_wasm_topic_open(u32 kind, u32 is_kept, u32 hears_presence, u32 name_len, ms now) {
   lk_slice name;
   lk_topic *topic;
   if (client == NULL || lk_wasm_input(name_len, &name) != LK_OK) return LK_ERR_INVALID;
   lk_err err = make_room();
   if (err != LK_OK) return err;
-  err = open_topic(kind, name, is_kept != 0 ? LK_TOPIC_KEPT : LK_TOPIC_MEMORY, lk_wasm_time(now),
-                   &topic);
+  err = lk_client_open_topic(client, name, kind, is_kept != 0 ? LK_TOPIC_KEPT : LK_TOPIC_MEMORY,
+                             hears_presence != 0, lk_wasm_time(now), &topic);
   if (err != LK_OK) return err;
   slot *s = find(topic);
   if (s == NULL) s = find(NULL);
   s->topic = topic;
   s->holders++;
-  if (hears_presence != 0) lk_topic_hear_presence(topic, lk_wasm_time(now));
   lk_wasm_hand_out((lk_slice){ (const uint8_t *)(uintptr_t)handle_of(s), 0 });
   return LK_OK;
 }
