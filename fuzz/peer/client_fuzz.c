@@ -86,7 +86,8 @@ FUZZ(lk_topic_merge) {
     if (err == LK_OK) CHECK_OK(lk_topic_merge(topic, in, false, 1, &again));
     if (err == LK_OK) CHECK_U64(again, 0);
     lk_buf_truncate(&out, 0);
-    (void)lk_topic_since(topic, in, &out);
+    err = lk_topic_since(topic, in, &out);
+    CHECK(err != LK_OK || out.len > 0);
     CHECK_OK(lk_topic_since(topic, LK_SLICE_EMPTY, &out));
   }
   lk_buf_deinit(&out);
