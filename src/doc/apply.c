@@ -541,12 +541,6 @@ lk_err lk_loose_integrate(lk_doc *doc, uint32_t number) {
 
 /* ---- the order among the structs of an update ---- */
 
-static lk_err push_u32(lk_doc *doc, uint32_t item) {
-  lk_err err = LK_VEC_RESERVE(doc, doc->stack, 1);
-  if (err == LK_OK) doc->stack.at[doc->stack.count++] = item;
-  return err;
-}
-
 /* Nothing on the stack can be integrated now, nor what follows it. */
 static lk_err give_up_stack(lk_applying *self) {
   lk_doc *doc = self->doc;
@@ -575,11 +569,11 @@ static lk_err take(lk_applying *self, uint32_t head, uint32_t *before) {
   if ((err = lk_take_plain_loose(self, head, &taken)) != LK_OK || taken) return err;
   self->known = LK_TYPE_UNKNOWN;
   if (state < item->clock) {
-    if ((err = push_u32(doc, head)) != LK_OK) return err;
+    if ((err = lk_numbers_push(doc, &doc->stack, head)) != LK_OK) return err;
     return give_up_stack(self);
   }
   if (lk_loose_missing(doc, item, &client, &clock)) {
-    if ((err = push_u32(doc, head)) != LK_OK) return err;
+    if ((err = lk_numbers_push(doc, &doc->stack, head)) != LK_OK) return err;
     uint32_t number = doc->clients.at[client].section;
     lk_section *other = number == LK_NONE ? NULL : &self->sections.at[number];
     if (other == NULL || other->next == other->end) return give_up_stack(self);
@@ -587,9 +581,7 @@ static lk_err take(lk_applying *self, uint32_t head, uint32_t *before) {
     return LK_OK;
   }
   if (state - item->clock < item->len) return lk_loose_integrate(doc, head);
-  if ((err = LK_VEC_RESERVE(doc, doc->dropped, 1)) == LK_OK)
-    doc->dropped.at[doc->dropped.count++] = head;
-  return err;
+  return lk_numbers_push(doc, &doc->dropped, head);
 }
 
 static bool section_before(const void *ctx, const void *a, const void *b) {
@@ -737,9 +729,8 @@ static lk_err wake_others(const lk_applying *self) {
   lk_doc *doc = self->doc;
   if (lk_btree_count(&doc->pending) == 0 && lk_btree_count(&doc->pending_ranges) == 0) return LK_OK;
   for (uint32_t i = 0; i < self->sections.count; i++) {
-    lk_err err = LK_VEC_RESERVE(doc, doc->woken, 1);
+    lk_err err = lk_numbers_push(doc, &doc->woken, self->sections.at[i].client);
     if (err != LK_OK) return err;
-    doc->woken.at[doc->woken.count++] = self->sections.at[i].client;
   }
   return lk_pending_wake(doc);
 }

@@ -200,23 +200,24 @@ typedef struct lk_change {
     uint32_t count, cap;                                                                           \
   }
 
+typedef LK_VEC(uint32_t) lk_numbers;
+
 typedef struct lk_tx {
   uint32_t number; /* above 0 */
   uint32_t depth;
   uint64_t origin;
   bool local;
-  bool collects;           /* deleted something that was not deleted already */
-  uint32_t range_floor;    /* ranges below it are not added to */
-  LK_VEC(lk_range) ranges; /* what it deleted */
-  LK_VEC(uint32_t)
-  range_clients; /* clients of |ranges| in the order in which they came up; filled where
+  bool collects;            /* deleted something that was not deleted already */
+  uint32_t range_floor;     /* ranges below it are not added to */
+  LK_VEC(lk_range) ranges;  /* what it deleted */
+  lk_numbers range_clients; /* clients of |ranges| in the order in which they came up; filled where
                                      somebody wants events or formats are cleaned */
   LK_VEC(lk_touched) touched; /* clients with new structs */
   LK_VEC(lk_merge_try)
   merges; /* what was split, and new items that look like one with the item before them */
   LK_VEC(lk_change) changed;
-  LK_VEC(uint32_t) subdocs; /* items with DOC that came or went */
-  struct lk_tx *next;       /* waiting for its clean-up, or free */
+  lk_numbers subdocs; /* items with DOC that came or went */
+  struct lk_tx *next; /* waiting for its clean-up, or free */
 } lk_tx;
 
 typedef enum lk_undo_step {
@@ -354,7 +355,7 @@ struct lk_doc {
   lk_index name_index;
   uint8_t *name_bytes;
   uint32_t name_bytes_len, name_bytes_cap;
-  LK_VEC(uint32_t) roots; /* types, in the order in which they came up */
+  lk_numbers roots; /* types, in the order in which they came up */
 
   LK_VEC(lk_order_node) nodes;
   uint32_t node_free;
@@ -399,10 +400,10 @@ struct lk_doc {
   /* apply.c, pending.c */
   struct lk_section *sections; /* what the last update needed, for the next one */
   uint32_t section_cap;
-  LK_VEC(uint32_t) incoming; /* decoded items, by client */
-  LK_VEC(uint32_t) stack;
-  LK_VEC(uint32_t) dropped; /* decoded items that turned out to be known */
-  LK_VEC(uint32_t) woken;   /* clients that went on */
+  lk_numbers incoming; /* decoded items, by client */
+  lk_numbers stack;
+  lk_numbers dropped; /* decoded items that turned out to be known */
+  lk_numbers woken;   /* clients that went on */
   LK_VEC(lk_item) saved;
   LK_VEC(lk_pending_range) saved_ranges;
   uint32_t taken_structs, taken_waits; /* out of the trees, by the update that is being applied */
@@ -440,6 +441,9 @@ lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32
 #define LK_VEC_FREE(doc, vec)                                                                      \
   (lk_free_array(&(doc)->alloc, (vec).at, (vec).cap, sizeof *(vec).at), (vec).at = NULL,           \
    (vec).count = (vec).cap = 0)
+
+/* Puts |number| behind the last one. LK_ERR_NOMEM, LK_ERR_LIMIT. */
+lk_err lk_numbers_push(lk_doc *doc, lk_numbers *self, uint32_t number) LK_MUST_USE;
 
 /* Remembers which limit it was. */
 static inline lk_err lk_doc_limit(lk_doc *doc, const char *name) {

@@ -593,10 +593,7 @@ static lk_err integrate_gc(lk_doc *doc, uint32_t number) {
 }
 
 static lk_err subdoc_changed(lk_doc *doc, uint32_t item) {
-  lk_tx *tx = doc->tx;
-  lk_err err = LK_VEC_RESERVE(doc, tx->subdocs, 1);
-  if (err == LK_OK) tx->subdocs.at[tx->subdocs.count++] = item;
-  return err;
+  return lk_numbers_push(doc, &doc->tx->subdocs, item);
 }
 
 /* What the content does to the document when its item is linked. */

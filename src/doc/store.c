@@ -30,6 +30,12 @@ lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32
   return LK_OK;
 }
 
+lk_err lk_numbers_push(lk_doc *doc, lk_numbers *self, uint32_t number) {
+  lk_err err = LK_VEC_RESERVE(doc, *self, 1);
+  if (err == LK_OK) self->at[self->count++] = number;
+  return err;
+}
+
 /* ---- hash indexes ---- */
 
 static uint64_t mix(uint64_t seed, uint64_t value) {

@@ -67,6 +67,44 @@ static void free_txs(lk_doc *doc, lk_tx *tx) {
   }
 }
 
+/* What a document has in arrays of its own. */
+static const struct {
+  uint16_t at, cap; /* where they stand in lk_doc */
+  uint16_t item_size;
+} arrays[] = {
+#define ARRAY(array, array_cap)                                                                    \
+  { offsetof(lk_doc, array), offsetof(lk_doc, array_cap), sizeof *((lk_doc *)0)->array }
+#define VEC(vec) ARRAY(vec.at, vec.cap)
+  ARRAY(sections, section_cap),
+  ARRAY(items, item_cap),
+  ARRAY(text, text_cap),
+  ARRAY(values, values_cap),
+  ARRAY(name_bytes, name_bytes_cap),
+  ARRAY(client_index.slots, client_index.cap),
+  ARRAY(entry_index.slots, entry_index.cap),
+  ARRAY(name_index.slots, name_index.cap),
+  ARRAY(marks, marks_cap),
+  ARRAY(entry_leaves, entry_leaves_cap),
+  VEC(clients),
+  VEC(types),
+  VEC(entries),
+  VEC(names),
+  VEC(roots),
+  VEC(nodes),
+  VEC(held),
+  VEC(later),
+  VEC(journal),
+  VEC(observers),
+  VEC(incoming),
+  VEC(stack),
+  VEC(dropped),
+  VEC(woken),
+  VEC(saved),
+  VEC(saved_ranges),
+#undef VEC
+#undef ARRAY
+};
+
 void lk_doc_close(lk_doc *doc) {
   if (doc == NULL) return;
   free_txs(doc, doc->tx);
@@ -75,7 +113,6 @@ void lk_doc_close(lk_doc *doc) {
   lk_pending_deinit(doc);
   lk_read_deinit(doc);
   lk_encode_deinit(doc);
-  lk_free_array(&doc->alloc, doc->sections, doc->section_cap, sizeof *doc->sections);
   for (uint32_t i = 0; i < doc->clients.count; i++) {
     lk_client *client = &doc->clients.at[i];
     for (uint32_t b = 0; b < client->block_count; b++) {
@@ -83,32 +120,14 @@ void lk_doc_close(lk_doc *doc) {
     }
     lk_free_array(&doc->alloc, client->blocks, client->block_cap, sizeof(lk_block));
   }
-  lk_free_array(&doc->alloc, doc->items, doc->item_cap, sizeof(lk_item));
-  lk_free_bytes(&doc->alloc, doc->text, doc->text_cap);
-  lk_free_bytes(&doc->alloc, doc->values, doc->values_cap);
-  lk_free_bytes(&doc->alloc, doc->name_bytes, doc->name_bytes_cap);
-  lk_free_array(&doc->alloc, doc->client_index.slots, doc->client_index.cap, sizeof(uint32_t));
-  lk_free_array(&doc->alloc, doc->entry_index.slots, doc->entry_index.cap, sizeof(uint32_t));
-  lk_free_array(&doc->alloc, doc->name_index.slots, doc->name_index.cap, sizeof(uint32_t));
-  lk_free_array(&doc->alloc, doc->marks, doc->marks_cap, sizeof(uint32_t));
-  lk_free_array(&doc->alloc, doc->entry_leaves, doc->entry_leaves_cap, sizeof(uint32_t));
-  LK_VEC_FREE(doc, doc->clients);
-  LK_VEC_FREE(doc, doc->types);
-  LK_VEC_FREE(doc, doc->entries);
-  LK_VEC_FREE(doc, doc->names);
-  LK_VEC_FREE(doc, doc->roots);
-  LK_VEC_FREE(doc, doc->nodes);
   lk_btree_deinit(&doc->redone);
-  LK_VEC_FREE(doc, doc->held);
-  LK_VEC_FREE(doc, doc->later);
-  LK_VEC_FREE(doc, doc->journal);
-  LK_VEC_FREE(doc, doc->observers);
-  LK_VEC_FREE(doc, doc->incoming);
-  LK_VEC_FREE(doc, doc->stack);
-  LK_VEC_FREE(doc, doc->dropped);
-  LK_VEC_FREE(doc, doc->woken);
-  LK_VEC_FREE(doc, doc->saved);
-  LK_VEC_FREE(doc, doc->saved_ranges);
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+    void *at;
+    uint32_t cap;
+    memcpy(&at, (const uint8_t *)doc + arrays[i].at, sizeof at);
+    memcpy(&cap, (const uint8_t *)doc + arrays[i].cap, sizeof cap);
+    lk_free_array(&doc->alloc, at, cap, arrays[i].item_size);
+  }
   lk_buf_deinit(&doc->emit);
   const lk_alloc *below = doc->below;
   lk_free_bytes(below, doc, sizeof *doc);

@@ -333,13 +333,7 @@ static lk_err each_item(lk_undo *self, lk_range range, scope_cache *cache,
 
 static lk_err push(lk_undo *self, lk_err err, uint32_t item, bool to_redo) {
   if (err != LK_OK) return err;
-  if (to_redo) {
-    if ((err = LK_VEC_RESERVE(self->doc, self->to_redo, 1)) == LK_OK)
-      self->to_redo.at[self->to_redo.count++] = item;
-  } else if ((err = LK_VEC_RESERVE(self->doc, self->to_delete, 1)) == LK_OK) {
-    self->to_delete.at[self->to_delete.count++] = item;
-  }
-  return err;
+  return lk_numbers_push(self->doc, to_redo ? &self->to_redo : &self->to_delete, item);
 }
 
 /* What stands for |item| now, as one struct from there to its end. */
@@ -528,9 +522,7 @@ lk_err lk_undo_add_scope(lk_undo *self, lk_node node) {
   uint32_t type;
   lk_err err = lk_node_resolve(self->doc, node, 0, &type);
   if (err != LK_OK || has_type(self, type)) return err;
-  err = LK_VEC_RESERVE(self->doc, self->scope, 1);
-  if (err == LK_OK) self->scope.at[self->scope.count++] = type;
-  return err;
+  return lk_numbers_push(self->doc, &self->scope, type);
 }
 
 lk_err lk_undo_add_origin(lk_undo *self, uint64_t origin) {

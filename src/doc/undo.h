@@ -37,8 +37,8 @@ typedef struct lk_undo_shelf lk_undo_shelf;
 struct lk_undo {
   lk_doc *doc;
   lk_undo_stack undo, redo;
-  LK_VEC(uint32_t) scope; /* types */
-  bool whole;             /* all of the document is */
+  lk_numbers scope; /* types */
+  bool whole;       /* all of the document is */
   LK_VEC(uint64_t) origins;
   uint64_t origin; /* its own */
   uint64_t capture_ms;
@@ -54,9 +54,9 @@ struct lk_undo {
   /* the entry that is being taken back */
   uint32_t entry;
   lk_undo_stack *from;
-  LK_VEC(uint32_t) to_redo;
-  LK_VEC(uint32_t) to_delete;
-  LK_VEC(uint32_t) chain;
+  lk_numbers to_redo;
+  lk_numbers to_delete;
+  lk_numbers chain;
   lk_arena arena;
   lk_undo_shelf *shelves; /* in the arena */
 };

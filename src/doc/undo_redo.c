@@ -239,9 +239,8 @@ static lk_err find_chain(lk_undo *self, uint32_t item, bool *made) {
   lk_doc *doc = self->doc;
   self->chain.count = 0;
   for (;;) {
-    lk_err err = LK_VEC_RESERVE(doc, self->chain, 1);
+    lk_err err = lk_numbers_push(doc, &self->chain, item);
     if (err != LK_OK) return err;
-    self->chain.at[self->chain.count++] = item;
     item = lk_undo_parent(doc, &doc->items[item]);
     *made = true;
     if (item == LK_NONE || !lk_item_deleted(&doc->items[item]) || is_redone(doc, item))
