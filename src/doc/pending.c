@@ -7,11 +7,18 @@
  * for: at most four times, however updates are ordered. (Yjs applies everything that is pending anew each
  * time, which strangers can make quadratic.)
  *
+ * In which order clients come up among what a transaction deleted decides which gaps are cleaned of formatting
+ * (text_cleanup.c). So an update first deletes what waited for its own structs, then takes in what else waited
+ * for them, then deletes what waited for that; each time high ids come first, as in Yjs. Only where a client waits for one
+ * that was itself woken does it come later here than there.
+ *
  * Overlapping structs are cut as Yjs cuts them when it merges updates: what begins first stays whole. Deleted
  * ranges are kept sorted and joined.
  *
  * All of it can be rolled back, a step at a time. */
 #include "doc/engine.h"
+
+#include "base/sort.h"
 
 /* ---- the trees ---- */
 
@@ -48,6 +55,17 @@ void lk_pending_deinit(lk_doc *doc) {
 
 /* What an update takes out of a tree goes back in where the update fails, all of it: so each reservation is for
  * that, too. lk_btree_reserve() does not add up. */
+static lk_err prepare(lk_doc *doc, lk_btree *tree, uint32_t count, lk_undo_step step, uint32_t a,
+                      uint32_t b, uint32_t c) {
+  lk_err err = lk_btree_reserve(tree, count);
+  return err == LK_OK ? lk_journal(doc, step, a, b, c) : err;
+}
+
+/* Puts |row| into the tree, or takes it out: what was prepared, or is rolled back. */
+static void set_row(lk_btree *tree, const void *row, bool in) {
+  if (in) lk_btree_insert(tree, row);
+  else if (!lk_btree_remove(tree, row)) LK_UNREACHABLE();
+}
 
 /* ---- structs ---- */
 
@@ -68,6 +86,13 @@ static lk_pending_struct entry_of(const lk_doc *doc, uint32_t number) {
   return (lk_pending_struct){ item->client, item->clock, item->len, number };
 }
 
+static void set_struct(lk_doc *doc, uint32_t number, bool in) {
+  lk_pending_struct entry = entry_of(doc, number);
+  size_t bytes = weight(doc, &doc->items[number]);
+  doc->pending_bytes += in ? bytes : 0 - bytes;
+  set_row(&doc->pending, &entry, in);
+}
+
 static lk_err put_struct(lk_doc *doc, uint32_t number) {
   size_t bytes = weight(doc, &doc->items[number]);
   if (lk_btree_count(&doc->pending) >= doc->limits.doc_pending_count)
@@ -76,29 +101,19 @@ static lk_err put_struct(lk_doc *doc, uint32_t number) {
                   lk_min_size(doc->pending_bytes, doc->limits.doc_pending_bytes)) {
     return lk_doc_limit(doc, "doc_pending_bytes");
   }
-  lk_err err = lk_btree_reserve(&doc->pending, doc->taken_structs + 1);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_PEND, number, 0, 0);
-  if (err != LK_OK) return err;
-  lk_pending_struct entry = entry_of(doc, number);
-  lk_btree_insert(&doc->pending, &entry);
-  doc->pending_bytes += bytes;
-  return LK_OK;
+  lk_err err = prepare(doc, &doc->pending, doc->taken_structs + 1, LK_STEP_PEND, number, 0, 0);
+  if (err == LK_OK) set_struct(doc, number, true);
+  return err;
 }
 
 static lk_err take_struct(lk_doc *doc, uint32_t number) {
-  lk_err err = lk_btree_reserve(&doc->pending, ++doc->taken_structs); /* for the way back */
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNPEND, number, 0, 0);
-  if (err != LK_OK) return err;
-  lk_pending_struct entry = entry_of(doc, number);
-  doc->pending_bytes -= weight(doc, &doc->items[number]);
-  if (!lk_btree_remove(&doc->pending, &entry)) LK_UNREACHABLE();
-  return LK_OK;
+  lk_err err = prepare(doc, &doc->pending, ++doc->taken_structs, LK_STEP_UNPEND, number, 0, 0);
+  if (err == LK_OK) set_struct(doc, number, false);
+  return err;
 }
 
 static lk_err drop_item(lk_doc *doc, uint32_t number) {
-  lk_err err = LK_VEC_RESERVE(doc, doc->dropped, 1);
-  if (err == LK_OK) doc->dropped.at[doc->dropped.count++] = number;
-  return err;
+  return lk_numbers_push(doc, &doc->dropped, number);
 }
 
 /* Remembers the item as it is, for a rollback. */
@@ -117,9 +132,7 @@ static lk_err trim_pending(lk_doc *doc, uint32_t number, uint32_t to) {
 }
 
 static lk_err wake_client(lk_doc *doc, uint32_t client) {
-  lk_err err = LK_VEC_RESERVE(doc, doc->woken, 1);
-  if (err == LK_OK) doc->woken.at[doc->woken.count++] = client;
-  return err;
+  return lk_numbers_push(doc, &doc->woken, client);
 }
 
 /* GC that waited before this update came. */
@@ -189,30 +202,31 @@ lk_err lk_pending_add(lk_doc *doc, uint32_t number) {
 
 /* ---- waiting ---- */
 
-static lk_err stop_waiting(lk_doc *doc, uint32_t waiter) {
+static void set_wait(lk_doc *doc, uint32_t waiter, uint32_t on, uint32_t clock, bool in) {
   lk_client *client = &doc->clients.at[waiter];
-  lk_pending_wait wait = { client->waits_for, client->waits_clock, waiter };
-  if (wait.client == LK_NONE) return LK_OK;
-  lk_err err = lk_btree_reserve(&doc->waits, ++doc->taken_waits);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNWAIT, waiter, wait.client, wait.clock);
-  if (err != LK_OK) return err;
-  if (!lk_btree_remove(&doc->waits, &wait)) LK_UNREACHABLE();
-  client->waits_for = LK_NONE;
-  return LK_OK;
+  lk_pending_wait wait = { on, clock, waiter };
+  client->waits_for = in ? on : LK_NONE;
+  client->waits_clock = clock;
+  set_row(&doc->waits, &wait, in);
+}
+
+static lk_err stop_waiting(lk_doc *doc, uint32_t waiter) {
+  const lk_client *client = &doc->clients.at[waiter];
+  uint32_t on = client->waits_for, clock = client->waits_clock;
+  if (on == LK_NONE) return LK_OK;
+  lk_err err = prepare(doc, &doc->waits, ++doc->taken_waits, LK_STEP_UNWAIT, waiter, on, clock);
+  if (err == LK_OK) set_wait(doc, waiter, on, clock, false);
+  return err;
 }
 
 static lk_err wait_for(lk_doc *doc, uint32_t waiter, uint32_t on, uint32_t clock) {
-  lk_client *client = &doc->clients.at[waiter];
+  const lk_client *client = &doc->clients.at[waiter];
   if (client->waits_for == on && client->waits_clock == clock) return LK_OK;
   lk_err err = stop_waiting(doc, waiter);
-  if (err == LK_OK) err = lk_btree_reserve(&doc->waits, doc->taken_waits + 1);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_WAIT, waiter, on, clock);
-  if (err != LK_OK) return err;
-  lk_pending_wait wait = { on, clock, waiter };
-  lk_btree_insert(&doc->waits, &wait);
-  client->waits_for = on;
-  client->waits_clock = clock;
-  return LK_OK;
+  if (err == LK_OK)
+    err = prepare(doc, &doc->waits, doc->taken_waits + 1, LK_STEP_WAIT, waiter, on, clock);
+  if (err == LK_OK) set_wait(doc, waiter, on, clock, true);
+  return err;
 }
 
 /* The first pending struct of a client, or NULL. */
@@ -222,8 +236,8 @@ static const lk_pending_struct *first_of(const lk_doc *doc, uint32_t client) {
   return first != NULL && first->client == client ? first : NULL;
 }
 
-/* Integrates what can be of one client; |*went_on| where something was. */
-static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
+/* Integrates what can be of one client. */
+static lk_err try_client(lk_doc *doc, uint32_t client) {
   for (const lk_pending_struct *first; (first = first_of(doc, client)) != NULL;) {
     uint32_t number = first->item, state = doc->clients.at[client].clock, on, clock;
     lk_err err;
@@ -251,34 +265,32 @@ static lk_err try_client(lk_doc *doc, uint32_t client, bool *went_on) {
       return stop_waiting(doc, client);
     }
     if (err != LK_OK) return err;
-    *went_on |= !known;
   }
   return stop_waiting(doc, client);
 }
 
 /* ---- deleted ranges ---- */
 
-static lk_err take_range(lk_doc *doc, lk_pending_range range) {
-  lk_err err = lk_btree_reserve(&doc->pending_ranges, doc->saved_ranges.count + 1);
-  if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->saved_ranges, 1);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_UNRANGE, doc->saved_ranges.count, 0, 0);
+/* Puts the range into the tree, or takes it out, and remembers it for a rollback. */
+static lk_err move_range(lk_doc *doc, lk_undo_step step, const lk_pending_range *range) {
+  uint32_t number = doc->saved_ranges.count;
+  lk_err err = LK_VEC_RESERVE(doc, doc->saved_ranges, 1);
+  if (err == LK_OK) err = prepare(doc, &doc->pending_ranges, number + 1, step, number, 0, 0);
   if (err != LK_OK) return err;
-  doc->saved_ranges.at[doc->saved_ranges.count++] = range;
-  if (!lk_btree_remove(&doc->pending_ranges, &range)) LK_UNREACHABLE();
+  doc->saved_ranges.at[doc->saved_ranges.count++] = *range;
+  set_row(&doc->pending_ranges, range, step == LK_STEP_RANGE);
   return LK_OK;
+}
+
+static lk_err take_range(lk_doc *doc, lk_pending_range range) {
+  return move_range(doc, LK_STEP_UNRANGE, &range);
 }
 
 static lk_err put_range(lk_doc *doc, lk_pending_range range) {
   if (lk_btree_count(&doc->pending_ranges) >= doc->limits.doc_pending_count) {
     return lk_doc_limit(doc, "doc_pending_count");
   }
-  lk_err err = lk_btree_reserve(&doc->pending_ranges, doc->saved_ranges.count + 1);
-  if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->saved_ranges, 1);
-  if (err == LK_OK) err = lk_journal(doc, LK_STEP_RANGE, doc->saved_ranges.count, 0, 0);
-  if (err != LK_OK) return err;
-  doc->saved_ranges.at[doc->saved_ranges.count++] = range;
-  lk_btree_insert(&doc->pending_ranges, &range);
-  return LK_OK;
+  return move_range(doc, LK_STEP_RANGE, &range);
 }
 
 lk_err lk_pending_add_range(lk_doc *doc, lk_pending_range range) {
@@ -335,53 +347,46 @@ static lk_err wake_waiters(lk_doc *doc, uint32_t client) {
   }
 }
 
+static bool wakes_before(const void *ctx, const void *a, const void *b) {
+  const lk_doc *doc = ctx;
+  return doc->clients.at[*(const uint32_t *)a].id > doc->clients.at[*(const uint32_t *)b].id;
+}
+
+/* What was deleted before it came. From here on |woken| is sorted. */
+static lk_err delete_what_came(lk_doc *doc) {
+  lk_err err = LK_OK;
+  lk_sort(doc->woken.at, doc->woken.count, sizeof *doc->woken.at, wakes_before, doc);
+  for (uint32_t i = 0; err == LK_OK && i < doc->woken.count; i++)
+    err = try_ranges(doc, (uint16_t)doc->woken.at[i]);
+  return err;
+}
+
 lk_err lk_pending_wake(lk_doc *doc) {
   lk_err err = LK_OK;
-  for (uint32_t i = 0; i < doc->woken.count; i++) {
+  for (uint32_t i = doc->woken.count; err == LK_OK && i-- > 0;)
+    err = wake_waiters(doc, doc->woken.at[i]);
+  if (err == LK_OK) err = delete_what_came(doc);
+  for (uint32_t i = 0; err == LK_OK && i < doc->woken.count; i++) {
     uint32_t client = doc->woken.at[i];
-    bool went_on = false;
     if ((err = lk_doc_step(doc, 1)) != LK_OK) return err;
-    if ((err = try_client(doc, client, &went_on)) != LK_OK) return err;
+    if ((err = try_client(doc, client)) != LK_OK) return err;
     if ((err = wake_waiters(doc, client)) != LK_OK) return err;
   }
-  /* what was deleted before it came */
-  for (uint32_t i = 0; i < doc->woken.count && lk_btree_count(&doc->pending_ranges) > 0; i++) {
-    if ((err = try_ranges(doc, (uint16_t)doc->woken.at[i])) != LK_OK) return err;
-  }
-  return LK_OK;
+  return err != LK_OK ? err : delete_what_came(doc);
 }
 
 /* ---- rolling back ---- */
 
 void lk_pending_step_back(lk_doc *doc, const lk_journal_entry *step) {
-  lk_pending_struct entry;
-  lk_pending_wait wait = { step->b, step->c, step->a };
-  switch ((lk_undo_step)step->step) {
+  lk_undo_step what = (lk_undo_step)step->step;
+  bool in = what == LK_STEP_UNPEND || what == LK_STEP_UNWAIT || what == LK_STEP_UNRANGE;
+  switch (what) {
   case LK_STEP_PEND:
-    entry = entry_of(doc, step->a);
-    doc->pending_bytes -= weight(doc, &doc->items[step->a]);
-    if (!lk_btree_remove(&doc->pending, &entry)) LK_UNREACHABLE();
-    break;
-  case LK_STEP_UNPEND:
-    entry = entry_of(doc, step->a);
-    doc->pending_bytes += weight(doc, &doc->items[step->a]);
-    lk_btree_insert(&doc->pending, &entry);
-    break;
+  case LK_STEP_UNPEND: set_struct(doc, step->a, in); break;
   case LK_STEP_WAIT:
-    if (!lk_btree_remove(&doc->waits, &wait)) LK_UNREACHABLE();
-    doc->clients.at[step->a].waits_for = LK_NONE;
-    break;
-  case LK_STEP_UNWAIT:
-    lk_btree_insert(&doc->waits, &wait);
-    doc->clients.at[step->a].waits_for = step->b;
-    doc->clients.at[step->a].waits_clock = step->c;
-    break;
+  case LK_STEP_UNWAIT: set_wait(doc, step->a, step->b, step->c, in); break;
   case LK_STEP_RANGE:
-    if (!lk_btree_remove(&doc->pending_ranges, &doc->saved_ranges.at[step->a])) LK_UNREACHABLE();
-    break;
-  case LK_STEP_UNRANGE:
-    lk_btree_insert(&doc->pending_ranges, &doc->saved_ranges.at[step->a]);
-    break;
+  case LK_STEP_UNRANGE: set_row(&doc->pending_ranges, &doc->saved_ranges.at[step->a], in); break;
   default: LK_UNREACHABLE();
   }
 }

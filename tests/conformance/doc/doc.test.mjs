@@ -50,7 +50,7 @@ test(`${sessions} sessions of Yjs, done and received by ours, give the same docu
 })
 
 /** Seeds and sessions in which a campaign found that we differed. */
-const FINDS = [[1000009, 1073], [1000007, 1074], [1000019, 1086], [1000044, 903], [1000044, 1915], [1000055, 1620], [1000061, 1360]]
+const FINDS = [[1000009, 1073], [1000007, 1074], [1000019, 1086], [1000044, 903], [1000044, 1915], [1000055, 1620], [1000061, 1360], [31045000, 1110]]
 
 for (const [found, session] of FINDS) {
   test(`session ${session} of seed ${found}, in which we differed once, is as Yjs has it`, async () => {

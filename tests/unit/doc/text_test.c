@@ -454,6 +454,79 @@ TEST(text_that_is_deleted_before_formatting_leaves_a_clean_gap) {
   close_replica(&r);
 }
 
+/* 1 wrote "xy" and made "x" italic while 2 made "y" italic: one ends where the other begins, in one gap. Nobody
+ * cleans it until the text of a third goes from it. */
+#define SIDE_BY_SIDE                                                                               \
+  "02020200c601000101016904747275658601010169046e756c6c040100040101740178840100017946010001690474" \
+  "727565c6010001010169046e756c6c00"
+
+static void check_late(const char *const updates[], const char *emitted) {
+  replica r;
+  open_replica(&r, 9);
+  apply_hex(&r, LK_LIT(SIDE_BY_SIDE));
+  lk_buf_truncate(&r.updates, 0);
+  for (; *updates != NULL; updates++) apply_hex(&r, lk_slice_cstr(*updates));
+  check_updates(&r, emitted);
+  close_replica(&r);
+}
+
+/* 4 made "y" bold; 3 had a letter before that, without formatting and gone again, and made "y" plain. */
+TEST(formatting_that_was_deleted_before_it_came_goes_before_text_that_waited_for_it) {
+  static const char *const late[] = {
+    "01010300c10400010101020401000203010001",
+    "01020400c601030101016204747275658601010162046e756c6c00",
+    NULL,
+  };
+  check_late(late, "02020400c1010301010181010101010300c10400010101020401000203010001");
+}
+
+/* After 5 wrote, one of 3 and 4 wrote into the gap and the other made "y" bold; 8 took back both. Text that goes first
+ * leaves a clean gap, formatting that goes first does not. */
+TEST(what_waited_for_the_same_update_goes_by_the_ids_of_clients) {
+  static const char *const text_of_3[] = {
+    "010203008405000141c401030101017a00",
+    "010304008405000142c60103010101620474727565c6010105000162046e756c6c00",
+    "00020401010203010101",
+    "01010500840101017100",
+    NULL,
+  };
+  static const char *const text_of_4[] = {
+    "010204008405000141c401030101017a00",
+    "010303008405000142c60103010101620474727565c6010105000162046e756c6c00",
+    "00020401010103010102",
+    "01010500840101017100",
+    NULL,
+  };
+  check_late(text_of_3, "0301050084010101710304008405000142c10103010101c101010500010203008405000141"
+                        "c10103010101020401010203010101");
+  check_late(text_of_4, "0301050084010101710204008405000141c101030101010303008405000142c10103010101"
+                        "c10101050001020401010103010102 000101010301");
+}
+
+/* The same, but 3 and 4 took their text back themselves, so that it comes deleted: then the order is that of structs. */
+TEST(what_comes_deleted_goes_by_the_ids_of_clients_that_waited) {
+  static const char *const gap_of_3[] = {
+    "010203008405000141c101030101010103010101",
+    "01040400840500014281040001c60103010101620474727565c6010105000162046e756c6c0104010101",
+    "00020401010303010101",
+    "01010500840101017100",
+    NULL,
+  };
+  static const char *const gap_of_4[] = {
+    "010204008405000141c101030101010104010101",
+    "01040300840500014281030001c60103010101620474727565c6010105000162046e756c6c0103010101",
+    "00020401010103010103",
+    "01010500840101017100",
+    NULL,
+  };
+  check_late(gap_of_3,
+             "030105008401010171040400840500014281040001c10103010101c101010500010203008405"
+             "000141c10103010101020401010303010101");
+  check_late(gap_of_4,
+             "0301050084010101710204008405000141c10103010101040300840500014281030001c10103"
+             "010101c10101050001020401010103010103 000101010301");
+}
+
 /* ---- sessions ---- */
 
 /* One call, and the update that Yjs emits for it. */
