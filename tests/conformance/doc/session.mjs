@@ -83,8 +83,15 @@ export class Session {
     return true
   }
 
-  get #leavesTraces() {
+  /** Whether documents may read otherwise where Yjs was stuck on the way: when it cuts a pair or looks for needless
+   * formatting decides what it finds. */
+  get #readsOtherwise() {
     return Boolean(this.profile.formats || this.profile.split)
+  }
+
+  /** Or, if not that, have other structs: what is collected in one transaction becomes one. */
+  get #leavesTraces() {
+    return this.#readsOtherwise || Boolean(this.gc && this.profile.nested)
   }
 
   get clients() {
@@ -191,8 +198,8 @@ export class Session {
     else Y.applyUpdateV2(doc, update, 'remote')
   }
 
-  /** True where Yjs was stuck on the way in a manner that leaves traces: when it cuts a pair or looks for
-   * needless formatting decides what it finds. Else only what it is stuck with in the end matters. */
+  /** True where Yjs was stuck on the way in a manner that leaves traces. Else only what it is stuck with in the end
+   * matters. */
   #applyAll(doc, version, updates) {
     let stuck = false
     for (const update of updates) {
@@ -265,7 +272,7 @@ export class Session {
     doc.clientID = FRESH
     if (this.#applyAll(doc, version, ids.map((id) => this.#updates[id][`v${version}`]))) {
       this.#record('R', str(`stuck ${label}`), version, list(ids))
-      if (!this.#leavesTraces) this.#state(`stuck ${label}`, healed(doc, this.roots))
+      if (!this.#readsOtherwise) this.#state(`stuck ${label}`, healed(doc, this.roots))
       return
     }
     this.#record('R', str(label), version, list(ids))
