@@ -285,6 +285,27 @@ static bool is_unsupported(const js_value *ops, bool undoes) {
   return false;
 }
 
+/* A node is made by one call and filled by another. */
+static bool fills_node(const js_value *op) {
+  for (const js_value *arg = op->first; arg != NULL; arg = arg->next) {
+    if (arg->kind != VALUE_ARRAY || arg->first == NULL || arg == value_at(op, 1)) continue;
+    bool is_text = text_is(arg->first->text, "text") || text_is(arg->first->text, "xtext");
+    const js_value *text = value_at(arg, 1);
+    if (is_text && text != NULL && text->text.len > 0) return true;
+  }
+  return false;
+}
+
+/* As an editor's keystroke, which undo managers follow as they do a transaction that has their origin. */
+static lk_err run_bare(lk_doc *doc, lk_undo *undo, const root *roots, size_t root_count,
+                       const js_value *op, lk_arena *arena, ops_error *error) {
+  error->op = op->raw;
+  if (undo != NULL) must(lk_undo_add_origin(undo, 0), "follow another origin");
+  error->err = run(doc, roots, root_count, op, arena);
+  if (undo != NULL) lk_undo_remove_origin(undo, 0);
+  return error->err;
+}
+
 static lk_err run_all(lk_doc *doc, const root *roots, size_t root_count, const js_value *ops,
                       lk_arena *arena, ops_error *error) {
   if ((error->err = lk_doc_begin(doc, ORIGIN_LOCAL)) != LK_OK) return error->err;
@@ -321,13 +342,15 @@ static lk_err run_undo(lk_undo *undo, bool redoes) {
 }
 
 ops_result ops_run(lk_doc *doc, lk_undo *undo, const root *roots, size_t root_count, lk_slice json,
-                   lk_arena *arena, ops_error *error) {
+                   bool bare, lk_arena *arena, ops_error *error) {
   const js_value *ops = value_of_json(json, arena);
   if (ops == NULL || ops->kind != VALUE_ARRAY) die("operations are no JSON array");
   *error = (ops_error){ LK_OK, json };
   if (is_unsupported(ops, undo != NULL)) return OPS_UNSUPPORTED;
   if (ops->first != NULL && is_undo(ops->first->first->text)) {
     error->err = run_undo(undo, text_is(ops->first->first->text, "redo"));
+  } else if (bare && ops->count == 1 && !fills_node(ops->first)) {
+    error->err = run_bare(doc, undo, roots, root_count, ops->first, arena, error);
   } else {
     error->err = run_all(doc, roots, root_count, ops, arena, error);
   }

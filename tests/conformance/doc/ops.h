@@ -21,9 +21,10 @@ typedef struct ops_error {
 } ops_error;
 
 /* |json| is an array of operations; all of them are one transaction, but undo and redo are their own. Roots need
- * not be open yet. |undo| may be NULL, where undoing is unsupported. */
+ * not be open yet. |undo| may be NULL, where undoing is unsupported. With |bare| an operation that is alone is done without
+ * a transaction around it, if one call is enough: its origin is 0 then. */
 ops_result ops_run(lk_doc *doc, lk_undo *undo, const root *roots, size_t root_count, lk_slice json,
-                   lk_arena *arena, ops_error *error);
+                   bool bare, lk_arena *arena, ops_error *error);
 
 /* An undo manager as the sessions have it: over all roots, each local transaction by itself. NULL where
  * there are none yet. */

@@ -6,9 +6,15 @@
  * should do is skipped and counted.
  *
  * What a client sends out is queued by its callbacks; a U record takes the front of the queue, and any
- * other record finds it empty or says what was sent too much. */
+ * other record finds it empty or says what was sent too much.
+ *
+ * The engine has short ways for single changes outside of a transaction, and which of them it takes hangs on who observes
+ * what. So half of the sessions, as seed and number of the session say, are bare: in them an operation that is alone
+ * is done without a transaction around it, which is all the same to Yjs, and clients are observed in both formats, in
+ * one of them, or not at all. */
 #include "tests/conformance/doc/replay.h"
 
+#include "base/prng.h"
 #include "laniakea/doc.h"
 #include "laniakea/doc_events.h"
 #include "laniakea/doc_history.h"
@@ -51,7 +57,8 @@ typedef struct client {
   bool lost;     /* it has differed, or could not do something */
   bool acts;     /* in the L, I or B before this record; |at| is then the level of what it sends */
   level at;
-  sent *queues[2]; /* V1, V2 */
+  bool observed[2]; /* V1, V2: whether it is asked for updates in that format */
+  sent *queues[2];
   sent **ends[2];
   told *heard;
   told **heard_end;
@@ -71,6 +78,8 @@ typedef struct session {
   bool undo;     /* undo managers keep deleted content, and so change bytes from the beginning */
   bool scripted; /* there are L records */
   bool asks;     /* there are V records */
+  bool bare;     /* an operation that is alone is done without a transaction */
+  lk_prng draws; /* what a bare session has besides */
   lk_slice profile;
   client clients[CLIENTS_MAX];
   size_t client_count;
@@ -89,6 +98,7 @@ typedef struct replay {
   const replay_options *options;
   replay_result *result;
   session now;
+  uint64_t seed;    /* of the stream */
   lk_arena arena;   /* of the session */
   lk_arena scratch; /* of the record */
   char tag;
@@ -256,6 +266,18 @@ static bool plays_clients(const replay *self) {
          wants(self, LEVEL_POSITION);
 }
 
+/* In bare sessions by one format or the other now and then, or by nobody. */
+static void observe_updates(session *now, client *made) {
+  static const lk_doc_update_fn fns[2] = { queue_v1, queue_v2 };
+  uint64_t draw = now->bare ? lk_prng_below(&now->draws, 8) : 0;
+  made->observed[0] = draw < 5;
+  made->observed[1] = draw < 2 || draw == 5 || draw == 6;
+  for (int i = 0; i < 2; i++) {
+    if (!made->observed[i]) continue;
+    must(lk_doc_on_update(made->doc, (lk_update_format)(i + 1), fns[i], made, NULL), "observe");
+  }
+}
+
 static void open_client(replay *self, client *made, uint64_t id) {
   *made = (client){ .arena = &self->arena, .lost = !plays_clients(self) || !self->now.scripted };
   made->ends[0] = &made->queues[0];
@@ -267,8 +289,7 @@ static void open_client(replay *self, client *made, uint64_t id) {
     made->undo = ops_open_undo(made->doc, self->now.roots, self->now.root_count);
     made->lost = made->undo == NULL;
   }
-  must(lk_doc_on_update(made->doc, LK_UPDATE_V1, queue_v1, made, NULL), "observe");
-  must(lk_doc_on_update(made->doc, LK_UPDATE_V2, queue_v2, made, NULL), "observe");
+  observe_updates(&self->now, made);
   if (self->now.asks) observe_texts(&self->now, made);
 }
 
@@ -281,6 +302,17 @@ static const js_value *header_member(const js_value *header, const char *name, v
 static bool header_flag(const js_value *header, const char *name) {
   const js_value *member = value_member(header, name);
   return member != NULL && member->boolean;
+}
+
+/* Those whose texts are observed know their own doings by their origin. */
+static bool is_bare(replay *self) {
+  session *now = &self->now;
+  lk_prng stream;
+  lk_prng_init(&stream, self->seed);
+  lk_prng_split(&stream, now->number, &now->draws);
+  bool drawn = lk_prng_chance(&now->draws, 1, 2);
+  if (self->options->bare != BARE_HALF) drawn = self->options->bare == BARE_ALL;
+  return drawn && !now->asks;
 }
 
 /* False where the session is not wanted. */
@@ -297,6 +329,7 @@ static bool begin_session(replay *self, record *from) {
   now->scripted = value_member(header, "undo") != NULL;
   now->undo = header_flag(header, "undo");
   now->asks = header_flag(header, "asks");
+  now->bare = is_bare(self);
   if (self->options->one_session && now->number != self->options->session) return false;
   const js_value *roots = header_member(header, "roots", VALUE_ARRAY);
   const js_value *ids = header_member(header, "clients", VALUE_ARRAY);
@@ -364,7 +397,7 @@ static void play_local(replay *self, record *from) {
   who->at = LEVEL_LOCAL;
   ops_error error;
   ops_result result = ops_run(who->doc, who->undo, self->now.roots, self->now.root_count, json,
-                              &self->scratch, &error);
+                              self->now.bare, &self->scratch, &error);
   if (result == OPS_DONE) return;
   who->lost = true;
   if (result == OPS_UNSUPPORTED) skip(self, LEVEL_LOCAL);
@@ -422,6 +455,7 @@ static void play_update(replay *self, record *from) {
   if (!who->acts && !who->lost) die("update %llu comes from nothing", (unsigned long long)id);
   static const char *const whats[] = { "an update sent, V1", "an update sent, V2" };
   for (size_t i = 0; i < 2 && !who->lost; i++) {
+    if (!who->observed[i]) continue;
     sent *mine = who->queues[i];
     if (mine != NULL && (who->queues[i] = mine->next) == NULL) who->ends[i] = &who->queues[i];
     lk_slice got = mine == NULL ? LK_SLICE_EMPTY : mine->bytes;
@@ -958,6 +992,13 @@ static void play(replay *self, record *from) {
   }
 }
 
+static void read_seed(replay *self, record *from) {
+  const js_value *header = value_of_json(take_bytes(from), &self->scratch);
+  const js_value *seed = header == NULL ? NULL : value_member(header, "seed");
+  self->seed = seed == NULL || seed->kind != VALUE_NUMBER ? 0 : (uint64_t)seed->number;
+  lk_arena_reset(&self->scratch);
+}
+
 void replay_run(const replay_options *options, replay_result *out) {
   static replay self; /* large */
   self = (replay){ .options = options, .result = out };
@@ -972,8 +1013,9 @@ void replay_run(const replay_options *options, replay_result *out) {
   bool wanted = false;
   for (record next; !self.stopped && record_read(options->in, &room, &next);) {
     self.tag = next.tag;
-    if (next.tag == 'H') continue;
-    if (next.tag == 'S') {
+    if (next.tag == 'H') {
+      read_seed(&self, &next);
+    } else if (next.tag == 'S') {
       wanted = begin_session(&self, &next);
     } else if (wanted) {
       self.now.record++;

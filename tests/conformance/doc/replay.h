@@ -18,6 +18,8 @@ typedef struct tally {
   uint64_t excused; /* differs in a session in which Yjs' own clients ended differently */
 } tally;
 
+typedef enum replay_bare { BARE_HALF, BARE_ALL, BARE_NONE } replay_bare;
+
 typedef struct replay_options {
   FILE *in;
   FILE *report; /* each failure, with what was expected and what came */
@@ -25,7 +27,8 @@ typedef struct replay_options {
   bool one_session;
   uint64_t session;    /* where |one_session| */
   uint64_t stop_after; /* failures; 0 for none */
-  bool whole;          /* failures show all structs, not only those around the difference */
+  replay_bare bare; /* in which sessions operations that are alone are done without a transaction */
+  bool whole;       /* failures show all structs, not only those around the difference */
   uint64_t
       spoil; /* the how many-th bytes that the engine gives are changed, to see that this is noticed */
 } replay_options;

@@ -22,7 +22,7 @@ static const struct {
 static _Noreturn void usage(void) {
   (void)fputs(
       "usage: doc_conformance [--levels LETTERS] [--session N] [--stop-after N] [--whole]\n"
-      "                       [--spoil N] [FILE]\n"
+      "                       [--bare all|none] [--spoil N] [FILE]\n"
       "       doc_conformance --serve\n"
       "FILE holds records of sessions, gunzipped; without one they are read from standard input.\n"
       "  --levels      some of these alone:\n",
@@ -30,12 +30,15 @@ static _Noreturn void usage(void) {
   for (size_t i = 0; i < LEVEL_COUNT; i++) {
     (void)fprintf(stderr, "                  %c  %s\n", levels[i].letter, levels[i].about);
   }
-  (void)fputs("  --session     that session alone\n"
-              "  --stop-after  so many failures\n"
-              "  --whole       show all of the two updates, not only where they differ\n"
-              "  --spoil       change the Nth bytes that the engine gives, to see it noticed\n"
-              "  --serve       obey commands: see serve.h\n",
-              stderr);
+  (void)fputs(
+      "  --session     that session alone\n"
+      "  --stop-after  so many failures\n"
+      "  --whole       show all of the two updates, not only where they differ\n"
+      "  --bare        operations that are alone without a transaction: in all sessions or in\n"
+      "                none, else in half of them\n"
+      "  --spoil       change the Nth bytes that the engine gives, to see it noticed\n"
+      "  --serve       obey commands: see serve.h\n",
+      stderr);
   exit(2);
 }
 
@@ -56,6 +59,12 @@ static void choose(replay_options *options, const char *letters) {
   }
 }
 
+static replay_bare bare_of(const char *word) {
+  if (strcmp(word, "all") == 0) return BARE_ALL;
+  if (strcmp(word, "none") != 0) usage();
+  return BARE_NONE;
+}
+
 /* Returns how many words were read. */
 static int read_option(replay_options *options, char **words, int left) {
   const char *word = words[0];
@@ -70,6 +79,7 @@ static int read_option(replay_options *options, char **words, int left) {
   if (left < 2) usage();
   if (strcmp(word, "--levels") == 0 || strcmp(word, "--level") == 0) choose(options, words[1]);
   else if (strcmp(word, "--stop-after") == 0) options->stop_after = number_of(words[1]);
+  else if (strcmp(word, "--bare") == 0) options->bare = bare_of(words[1]);
   else if (strcmp(word, "--spoil") == 0) options->spoil = number_of(words[1]);
   else if (strcmp(word, "--session") == 0) {
     options->one_session = true;

@@ -10,6 +10,7 @@
 
 typedef struct replica {
   lk_doc *doc;
+  bool bare;      /* what is alone is done without a transaction around it */
   lk_arena arena; /* of the names of its roots */
   root roots[ROOTS_MAX];
   size_t root_count;
@@ -64,6 +65,7 @@ static lk_err open_replica(replica *self, record *from) {
   lk_doc_options options = LK_DOC_OPTIONS_INIT;
   options.client = take_number(from);
   options.keep_deleted = take_number(from) == 0;
+  self->bare = options.client % 2 != 0;
   lk_err err = lk_doc_open(env, &options, &self->doc);
   if (err == LK_OK) err = open_roots(self, take_bytes(from));
   /* In this order, V1 comes before V2 of the same update. */
@@ -82,7 +84,7 @@ static void answer_sent(server *self, replica *from) {
 
 static lk_err run_operations(server *self, replica *on, record *from) {
   ops_error error;
-  ops_result result = ops_run(on->doc, NULL, on->roots, on->root_count, take_bytes(from),
+  ops_result result = ops_run(on->doc, NULL, on->roots, on->root_count, take_bytes(from), on->bare,
                               &self->scratch, &error);
   if (result == OPS_UNSUPPORTED) return LK_ERR_UNSUPPORTED;
   if (result == OPS_DONE) answer_sent(self, on);

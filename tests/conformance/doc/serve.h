@@ -3,7 +3,7 @@
  * Commands and answers are records as in stream.h. |replica| is a number that the caller chooses.
  *
  *   c  replica, client, gc, str roots     opens a replica; roots as in a session's header
- *   l  replica, str operations            does them in one transaction
+ *   l  replica, str operations            does them in one transaction; one that is alone without, where the client is odd
  *   a  replica, version, bytes update     receives it
  *   s  replica                            how it reads: the states of its roots, joined by newlines
  *   e  replica, version, bytes sv         its update beyond sv
