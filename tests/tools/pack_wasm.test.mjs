@@ -65,6 +65,28 @@ test('a packed module answers as before, and gzip makes less of it', () => {
   assert.ok(sizeOf(after) < 0.85 * sizeOf(before), `${sizeOf(after)} bytes, ${sizeOf(before)} before`)
 })
 
+/** (at) -> i32: stores and loads with hints that differ, at addresses of any kind. */
+function hinting() {
+  const code = [0, 0x20, 0, 0x42, ...[0x85, 0x88, 0x8c, 0x20], 0x37, 3, 8, 0x20, 0, 0x29, 0, 8, 0xa7, 0x20, 0, 0x29, 3, 8, 0xa7, 0x6a,
+    0x20, 0, 0x28, 0, 9, 0x6a, 0x20, 0, 0x28, 2, 9, 0x6a, 0x0b]
+  return Buffer.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [[0x60, 1, I32, 1, I32]]),
+    ...section(3, [[0]]),
+    ...section(5, [[0, 1]]),
+    ...section(7, [[...bytes('f'), 0, 0]]),
+    ...section(10, [sized(code)]),
+  ])
+}
+
+test('loads and stores of a kind give one hint, and do what they did at any address', () => {
+  const [before, after] = [hinting(), pack(hinting())]
+  const run = (wasm) => [0, 1, 2, 3, 8].map(new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports.f)
+  assert.deepEqual(run(after), run(before))
+  const hints = (op, off) => [...after].flatMap((byte, at) => (byte === op && after[at + 2] === off ? [after[at + 1]] : []))
+  assert.deepEqual([hints(0x37, 8), hints(0x29, 8), hints(0x28, 9)], [[2], [2, 2], [2, 2]])
+})
+
 test('the same module in gives the same module out', () => {
   assert.deepEqual(pack(module()), pack(module()))
 })
