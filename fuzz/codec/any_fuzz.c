@@ -55,3 +55,19 @@ FUZZ(lk_any_span_decode) {
   CHECK_OK(lk_any_span_decode(&in, DEPTH_MAX, &twice, &same));
   CHECK(twice.len == span.len && same == canonical);
 }
+
+/* An item alone is what a reader gives first. */
+FUZZ(lk_any_item_decode) {
+  uint8_t scratch[96];
+  lk_slice all = gen_hostile(g, samples, 4, scratch, sizeof scratch);
+  lk_reader in = lk_reader_of(all), alone = in;
+  lk_any_frame frame;
+  lk_any_reader reader;
+  lk_any_item item, first;
+  bool canonical = true;
+  lk_any_reader_init(&reader, &in, &frame, 1);
+  lk_err err = lk_any_decode(&reader, &first);
+  CHECK_ERR(lk_any_item_decode(&alone, &item, &canonical), err);
+  CHECK(alone.pos == in.pos && canonical == lk_any_is_canonical(&reader));
+  if (err == LK_OK) CHECK(item.kind == first.kind);
+}

@@ -167,6 +167,16 @@ static lk_err step_value(step *s) {
   }
 }
 
+lk_err lk_any_item_decode(lk_reader *in, lk_any_item *out, bool *canonical) {
+  step s = { .at = *in, .canonical = *canonical };
+  lk_err err = step_value(&s);
+  if (err != LK_OK) return err;
+  *in = s.at;
+  *out = s.item;
+  *canonical = s.canonical;
+  return LK_OK;
+}
+
 /* The top frame is exhausted: its end is the next item, and for its parent a child is done. */
 static void close_frame(lk_any_reader *self, lk_any_item *out) {
   const lk_any_frame *top = &self->frames[--self->depth];

@@ -82,6 +82,10 @@ lk_err lk_any_decode(lk_any_reader *self, lk_any_item *out) LK_MUST_USE;
  * number's one form. The order of keys and keys that come twice are not looked at. */
 static inline bool lk_any_is_canonical(const lk_any_reader *self) { return self->canonical; }
 
+/* One item alone: a value, or the beginning of a container, of which nothing is remembered. |*canonical| becomes false where
+ * lib0 would write other bytes, and else is as before. On an error so are |in| and |out|. */
+lk_err lk_any_item_decode(lk_reader *in, lk_any_item *out, bool *canonical) LK_MUST_USE;
+
 /* Checks a whole value and hands out its bytes, for those who keep values as they came.
  * |canonical| as above; it may be NULL. Uses some 4 KiB of stack. */
 lk_err lk_any_span_decode(lk_reader *in, uint32_t depth_max, lk_slice *out,

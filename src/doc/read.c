@@ -123,12 +123,10 @@ lk_slice lk_read_next_value(lk_read_values *self) {
 }
 
 static void value_of_any(lk_slice any, lk_value *out) {
-  lk_any_reader reader;
   lk_any_item item;
-  lk_any_frame frame;
+  bool canonical = true;
   lk_reader in = lk_reader_of(any);
-  lk_any_reader_init(&reader, &in, &frame, 1);
-  lk_err err = lk_any_decode(&reader, &item);
+  lk_err err = lk_any_item_decode(&in, &item, &canonical);
   LK_ASSERT(err == LK_OK);
   switch (item.kind) {
   case LK_ANY_UNDEFINED: out->kind = LK_VALUE_UNDEFINED; break;

@@ -89,11 +89,10 @@ static lk_err read_attributes(lk_text_edit *edit, lk_slice any, lk_text_map *out
 
 static lk_err read_length(lk_slice any, uint64_t *out) {
   lk_reader in = lk_reader_of(any);
-  lk_any_reader reader;
-  lk_any_frame frame;
   lk_any_item item;
-  lk_any_reader_init(&reader, &in, &frame, 1);
-  if (lk_any_decode(&reader, &item) != LK_OK || item.kind != LK_ANY_NUMBER) return LK_ERR_PAYLOAD;
+  bool canonical = true;
+  if (lk_any_item_decode(&in, &item, &canonical) != LK_OK || item.kind != LK_ANY_NUMBER)
+    return LK_ERR_PAYLOAD;
   double number = item.as.number;
   if (!(number >= 0 && number <= MAX_SAFE)) return LK_ERR_PAYLOAD;
   *out = (uint64_t)number;

@@ -1,7 +1,7 @@
 /* doc/value_source.c -- the values that are most common, then the others.
  *
- * Most values of a document are true, null, a short text or a small integer. Of any these are read right here,
- * all others by codec/any's reader, one item each.
+ * Most values of a document are true, null, a short text or a small integer. Of any these are read right here, all
+ * others by codec/any; where bytes of code count for more, all of them.
  *
  * NaN. A JavaScript engine may write any of its bit patterns, and V8 does: 0/0 gives FFF8 0000 0000 0000 on x86, the
  * constant NaN gives 7FF8, and what is read goes out again as it was. So every NaN of 64 bits is taken as
@@ -14,6 +14,8 @@
 #include "doc/value_json.h"
 
 /* ---- any ---- */
+
+#ifndef LK_SMALL
 
 static lk_any_item small_integer(uint8_t byte) {
   double magnitude = byte & 0x3F;
@@ -51,18 +53,21 @@ static bool common_value(lk_reader *in, lk_any_item *out) {
   return true;
 }
 
+#endif
+
 static lk_err next_any(lk_value_source *self, lk_value_part *out) {
   size_t began = self->at.pos;
   out->as_is = true;
-  if (!common_value(&self->at, &out->item)) {
-    lk_any_frame frame;
-    lk_any_reader reader;
-    lk_any_reader_init(&reader, &self->at, &frame, 1);
-    lk_err err = lk_any_decode(&reader, &out->item);
-    if (err != LK_OK) return err;
-    bool nan = out->item.kind == LK_ANY_NUMBER && out->item.as.number != out->item.as.number;
-    out->as_is = nan ? self->at.bytes.ptr[began] == LK_VALUE_TAG_F64 : lk_any_is_canonical(&reader);
+#ifndef LK_SMALL
+  if (common_value(&self->at, &out->item)) {
+    out->raw = lk_reader_since(&self->at, began);
+    return LK_OK;
   }
+#endif
+  lk_err err = lk_any_item_decode(&self->at, &out->item, &out->as_is);
+  if (err != LK_OK) return err;
+  bool nan = out->item.kind == LK_ANY_NUMBER && out->item.as.number != out->item.as.number;
+  if (nan) out->as_is = self->at.bytes.ptr[began] == LK_VALUE_TAG_F64;
   out->raw = lk_reader_since(&self->at, began);
   return LK_OK;
 }

@@ -80,6 +80,39 @@ TEST(any_reads_and_writes_lib0s_bytes) {
 }
 
 /* Goal: the limit is exact, whatever is nested. Method: one level fewer, then just enough. */
+/* Goal: an item alone is what a reader gives first, and what fails changes nothing.
+ * Method: the vectors, whole and cut at each byte. */
+TEST(any_reads_one_item_as_the_first_of_a_value) {
+  lk_json_member f[] = { VECTORS_FIELD("hex") };
+  vectors v;
+  vectors_open(&v, PATH, LK_LIT("any"));
+  while (vectors_next(&v, f, 1)) {
+    lk_slice wire = vectors_hex(&v, &f[0]);
+    for (size_t len = 0; len <= wire.len; len++) {
+      lk_reader in = lk_reader_of(lk_slice_first(wire, len)), alone = in;
+      lk_any_frame frames[16];
+      lk_any_reader reader;
+      lk_any_item item = { .count = 7 }, expected = item;
+      bool canonical = true;
+      lk_any_reader_init(&reader, &in, frames, 16);
+      lk_err err = lk_any_decode(&reader, &expected);
+      CHECK_ERR(lk_any_item_decode(&alone, &item, &canonical), err);
+      CHECK_U64(alone.pos, in.pos);
+      CHECK_U64(canonical, lk_any_is_canonical(&reader));
+      lk_buf a = new_buf(65536), b = new_buf(65536);
+      if (err == LK_OK) {
+        render(&a, &item);
+        render(&b, &expected);
+      }
+      CHECK_SLICE(lk_buf_slice(&a), lk_buf_slice(&b));
+      CHECK_U64(item.count, expected.count);
+      lk_buf_deinit(&a);
+      lk_buf_deinit(&b);
+    }
+  }
+  vectors_close(&v);
+}
+
 TEST(any_nests_as_deep_as_its_frames_and_not_deeper) {
   lk_slice out;
   lk_reader in = lk_reader_of(LK_LIT("\x75\x01\x76\x01\x01k\x75\x00"));
