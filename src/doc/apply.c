@@ -86,7 +86,7 @@ static lk_err loose_content(lk_doc *doc, const lk_struct *in, lk_arena *scratch,
 
 static lk_err decode_item(lk_doc *doc, const lk_struct *in, uint16_t client, lk_arena *scratch) {
   uint32_t number;
-  lk_err err = LK_VEC_RESERVE(doc, doc->incoming, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, doc->incoming, 1);
   if (err == LK_OK) err = lk_item_new(doc, &number);
   if (err != LK_OK) return err;
   lk_item item = {

@@ -513,9 +513,9 @@ static lk_err room_for_chunk(lk_doc *doc, uint16_t client, uint32_t structs) {
   /* half of what is to come may be deletions; what is too much is given back with the rest */
   uint32_t more = lk_max_u32(structs / 2, CHUNK_MAX);
   if (err == LK_OK && tx->ranges.cap - tx->ranges.count < CHUNK_MAX)
-    err = LK_VEC_RESERVE(doc, tx->ranges, more);
+    err = LK_VEC_RESERVE_HERE(doc, tx->ranges, more);
   if (err == LK_OK && tx->merges.cap - tx->merges.count < CHUNK_MAX)
-    err = LK_VEC_RESERVE(doc, tx->merges, more);
+    err = LK_VEC_RESERVE_HERE(doc, tx->merges, more);
   return err;
 }
 
@@ -584,7 +584,7 @@ static lk_err run_loose(lk_applying *self, lk_section *section, const lk_id_byte
   for (; *taken < most; ++*taken) {
     uint32_t number = doc->item_count;
     lk_item *item = &doc->items[number];
-    if ((err = LK_VEC_RESERVE(doc, doc->incoming, 1)) != LK_OK) break;
+    if ((err = LK_VEC_RESERVE_HERE(doc, doc->incoming, 1)) != LK_OK) break;
     if (read_struct(self, own, &in, true, item).at == NULL || is_backward(item)) break;
     if ((err = note(doc, LK_STEP_NEW, number, 1)) != LK_OK) break;
     item->left = item->right = item->parent = item->leaf = LK_NONE;
@@ -729,7 +729,7 @@ static inline lk_err append(lk_doc *doc, uint32_t number) {
   lk_block *block = &client->blocks[client->block_count - 1];
   lk_tx *tx = doc->tx;
   bool deleted = item->kind == LK_CONTENT_DELETED;
-  lk_err err = deleted ? LK_VEC_RESERVE(doc, tx->ranges, 1) : LK_OK;
+  lk_err err = deleted ? LK_VEC_RESERVE_HERE(doc, tx->ranges, 1) : LK_OK;
   if (err != LK_OK) return err;
   if (block->count == block->cap) {
     if ((err = lk_client_append(doc, item->client, number)) != LK_OK) return err;

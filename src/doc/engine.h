@@ -433,11 +433,18 @@ struct lk_doc {
 /* Room for |more| items behind |count|. LK_ERR_NOMEM; LK_ERR_LIMIT above |max|. */
 lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32_t more,
                    uint32_t max, size_t item_size) LK_MUST_USE;
-#define LK_VEC_RESERVE(doc, vec, more)                                                             \
+#define LK_VEC_RESERVE_HERE(doc, vec, more)                                                        \
   ((vec).cap - (vec).count >= (more)                                                               \
        ? LK_OK                                                                                     \
        : lk_vec_grow((doc), (void **)&(vec).at, &(vec).cap, (vec).count, (more), UINT32_MAX / 2,   \
                      sizeof *(vec).at))
+/* Whether there is room already is asked by a call where bytes of code count for more. */
+lk_err lk_vec_reserve(lk_doc *doc, void *vec, uint32_t more, size_t item_size) LK_MUST_USE;
+#if defined LK_SMALL && !defined LK_QUICK
+#define LK_VEC_RESERVE(doc, vec, more) lk_vec_reserve((doc), &(vec), (more), sizeof *(vec).at)
+#else
+#define LK_VEC_RESERVE LK_VEC_RESERVE_HERE
+#endif
 #define LK_VEC_FREE(doc, vec)                                                                      \
   (lk_free_array(&(doc)->alloc, (vec).at, (vec).cap, sizeof *(vec).at), (vec).at = NULL,           \
    (vec).count = (vec).cap = 0)

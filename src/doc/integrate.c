@@ -40,7 +40,7 @@ lk_err lk_tx_touch(lk_doc *doc, uint16_t number) {
   lk_client *client = &doc->clients.at[number];
   lk_tx *tx = doc->tx;
   if (client->touched == tx->number) return LK_OK;
-  lk_err err = LK_VEC_RESERVE(doc, tx->touched, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, tx->touched, 1);
   if (err == LK_OK) err = lk_journal(doc, LK_STEP_TOUCH, number, client->touched, client->before);
   if (err != LK_OK) return err;
   tx->touched.at[tx->touched.count++] = (lk_touched){ number, client->clock, client->clock };
@@ -58,7 +58,7 @@ lk_err lk_tx_add_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t le
       return LK_OK;
     }
   }
-  lk_err err = LK_VEC_RESERVE(doc, tx->ranges, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, tx->ranges, 1);
   if (err != LK_OK) return err;
   tx->ranges.at[tx->ranges.count++] = (lk_range){ client, clock, len };
   return LK_OK;
@@ -66,7 +66,7 @@ lk_err lk_tx_add_range(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t le
 
 lk_err lk_tx_add_merge(lk_doc *doc, uint16_t client, uint32_t clock, uint32_t item) {
   lk_tx *tx = doc->tx;
-  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, tx->merges, 1);
   if (err == LK_OK) tx->merges.at[tx->merges.count++] = (lk_merge_try){ client, clock, item };
   return err;
 }
@@ -82,7 +82,7 @@ lk_err lk_type_changed(lk_doc *doc, uint32_t number, uint32_t entry) {
     const lk_item *item = &doc->items[type->item];
     if (lk_item_deleted(item) || item->clock >= lk_tx_before(doc, tx, item->client)) return LK_OK;
   }
-  lk_err err = LK_VEC_RESERVE(doc, tx->changed, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, tx->changed, 1);
   if (err == LK_OK)
     err = lk_journal(doc, LK_STEP_CHANGED, number, type->changed, type->changed_list);
   if (err != LK_OK) return err;
@@ -227,7 +227,7 @@ lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *ou
     content += offset * ((item->flags & LK_ITEM_WIDE) != 0 ? 2u : 1u);
   if ((err = lk_order_reserve(doc, 1)) != LK_OK) return err;
   if ((err = lk_tx_add_merge(doc, client, item->clock + offset, right)) != LK_OK) return err;
-  if ((err = LK_VEC_RESERVE(doc, doc->journal, 2)) != LK_OK) return err;
+  if ((err = LK_VEC_RESERVE_HERE(doc, doc->journal, 2)) != LK_OK) return err;
   if ((item->flags & LK_ITEM_REDONE) != 0 && (err = lk_btree_reserve(&doc->redone, 1)) != LK_OK)
     return err;
   lk_item half = *item;
@@ -575,7 +575,7 @@ static lk_err append_item(lk_doc *doc, uint32_t number, uint32_t entry_last) {
   if (err == LK_OK && may_be_one(doc, client, item))
     err = lk_tx_add_merge(doc, item->client, item->clock, number);
   if (err == LK_OK) err = lk_order_reserve(doc, 1);
-  if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->journal, 1);
+  if (err == LK_OK) err = LK_VEC_RESERVE_HERE(doc, doc->journal, 1);
   if (err == LK_OK) err = lk_client_append(doc, item->client, number);
   if (err != LK_OK) return err;
   client->clock += item->len;

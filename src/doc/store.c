@@ -30,6 +30,15 @@ lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32
   return LK_OK;
 }
 
+#ifdef LK_SMALL
+/* All vectors have the same parts. */
+lk_err lk_vec_reserve(lk_doc *doc, void *vec, uint32_t more, size_t item_size) {
+  LK_VEC(void) *self = vec;
+  if (self->cap - self->count >= more) return LK_OK;
+  return lk_vec_grow(doc, &self->at, &self->cap, self->count, more, UINT32_MAX / 2, item_size);
+}
+#endif
+
 lk_err lk_numbers_push(lk_doc *doc, lk_numbers *self, uint32_t number) {
   lk_err err = LK_VEC_RESERVE(doc, *self, 1);
   if (err == LK_OK) self->at[self->count++] = number;
@@ -725,7 +734,7 @@ lk_slice lk_item_any(const lk_doc *doc, const lk_item *item, uint32_t at) {
 /* ---- the journal ---- */
 
 lk_err lk_journal(lk_doc *doc, lk_undo_step step, uint32_t a, uint32_t b, uint32_t c) {
-  lk_err err = LK_VEC_RESERVE(doc, doc->journal, 1);
+  lk_err err = LK_VEC_RESERVE_HERE(doc, doc->journal, 1);
   if (err != LK_OK) return err;
   doc->journal.at[doc->journal.count++] = (lk_journal_entry){ (uint32_t)step, a, b, c };
   return LK_OK;
