@@ -445,9 +445,8 @@ lk_err lk_vec_reserve(lk_doc *doc, void *vec, uint32_t more, size_t item_size) L
 #else
 #define LK_VEC_RESERVE LK_VEC_RESERVE_HERE
 #endif
-#define LK_VEC_FREE(doc, vec)                                                                      \
-  (lk_free_array(&(doc)->alloc, (vec).at, (vec).cap, sizeof *(vec).at), (vec).at = NULL,           \
-   (vec).count = (vec).cap = 0)
+void lk_vec_free(lk_doc *doc, void *vec, size_t item_size);
+#define LK_VEC_FREE(doc, vec) lk_vec_free((doc), &(vec), sizeof *(vec).at)
 
 /* Puts |number| behind the last one. LK_ERR_NOMEM, LK_ERR_LIMIT. */
 lk_err lk_numbers_push(lk_doc *doc, lk_numbers *self, uint32_t number) LK_MUST_USE;

@@ -30,10 +30,18 @@ lk_err lk_vec_grow(lk_doc *doc, void **at, uint32_t *cap, uint32_t count, uint32
   return LK_OK;
 }
 
-#ifdef LK_SMALL
 /* All vectors have the same parts. */
+typedef LK_VEC(void) any_vec;
+
+void lk_vec_free(lk_doc *doc, void *vec, size_t item_size) {
+  any_vec *self = vec;
+  lk_free_array(&doc->alloc, self->at, self->cap, item_size);
+  *self = (any_vec){ 0 };
+}
+
+#ifdef LK_SMALL
 lk_err lk_vec_reserve(lk_doc *doc, void *vec, uint32_t more, size_t item_size) {
-  LK_VEC(void) *self = vec;
+  any_vec *self = vec;
   if (self->cap - self->count >= more) return LK_OK;
   return lk_vec_grow(doc, &self->at, &self->cap, self->count, more, UINT32_MAX / 2, item_size);
 }
