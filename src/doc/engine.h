@@ -311,6 +311,13 @@ typedef struct lk_typing {
     .types_at = UINT64_MAX, .types_end = UINT64_MAX, .deletes_at = UINT64_MAX, .item = LK_NONE     \
   }
 
+/* Whether a transaction that replaces text is made at once. Modules in which bytes of code count for more do without. */
+#ifdef LK_SMALL
+#define LK_FAST_REPLACING false
+#else
+#define LK_FAST_REPLACING true
+#endif
+
 /* A change that text_fast.c made at once while somebody observes events. As long as they are told about it the items look as
  * they will when it is over; lk_stroke_settle() makes them what a transaction would have left. */
 typedef struct lk_stroke {
@@ -372,8 +379,9 @@ struct lk_doc {
 
   lk_typing typing;
   lk_stroke stroke;
-  lk_tx *tx;       /* open, or NULL */
-  lk_tx *cleanups; /* committed, their clean-up is under way or waits; in order */
+  LK_VEC(uint32_t) gone; /* where the texts lie that |stroke| deleted, in the order of the ranges */
+  lk_tx *tx;             /* open, or NULL */
+  lk_tx *cleanups;       /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;
   uint32_t tx_number;
   bool cleaning;
@@ -529,6 +537,8 @@ void lk_client_trim(lk_doc *doc, uint16_t client);
 /* False at the ends; |place| is then as before. */
 bool lk_place_next(const lk_doc *doc, uint16_t client, lk_place *place);
 bool lk_place_prev(const lk_doc *doc, uint16_t client, lk_place *place);
+/* Room for one or two more in the block of |place|, which moves to where that item stands then. LK_ERR_NOMEM. */
+lk_err lk_client_spread(lk_doc *doc, uint16_t client, lk_place *place, uint32_t more) LK_MUST_USE;
 /* Puts |item| behind the one at |place|, or at the very end. LK_ERR_NOMEM. */
 lk_err lk_client_insert(lk_doc *doc, uint16_t client, lk_place place, uint32_t item) LK_MUST_USE;
 lk_err lk_client_append(lk_doc *doc, uint16_t client, uint32_t item) LK_MUST_USE;

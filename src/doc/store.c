@@ -383,27 +383,34 @@ void lk_client_trim(lk_doc *doc, uint16_t number) {
     block_remove(doc, client, client->block_count - 1);
 }
 
+lk_err lk_client_spread(lk_doc *doc, uint16_t number, lk_place *place, uint32_t more) {
+  lk_client *client = &doc->clients.at[number];
+  lk_block *block = &client->blocks[place->block];
+  if ((uint32_t)block->cap - block->count >= more) return LK_OK;
+  if (block->cap < LK_BLOCK_MAX) {
+    lk_err err = block_widen(doc, block, block->cap * 2u);
+    if (err != LK_OK || (uint32_t)block->cap - block->count >= more) return err;
+  }
+  lk_err err = block_new(doc, client, place->block + 1, LK_BLOCK_MAX);
+  if (err != LK_OK) return err;
+  block = &client->blocks[place->block];
+  lk_block *upper = block + 1;
+  upper->count = block->count / 2;
+  block->count = (uint16_t)(block->count - upper->count);
+  memcpy(upper->items, block->items + block->count, upper->count * sizeof(uint32_t));
+  upper->first = doc->items[upper->items[0]].clock;
+  if (place->at >= block->count) {
+    place->at -= block->count;
+    place->block++;
+  }
+  return LK_OK;
+}
+
 lk_err lk_client_insert(lk_doc *doc, uint16_t number, lk_place place, uint32_t item) {
   lk_client *client = &doc->clients.at[number];
+  lk_err err = lk_client_spread(doc, number, &place, 1);
+  if (err != LK_OK) return err;
   lk_block *block = &client->blocks[place.block];
-  lk_err err = LK_OK;
-  if (block->count == LK_BLOCK_MAX) {
-    if ((err = block_new(doc, client, place.block + 1, LK_BLOCK_MAX)) != LK_OK) return err;
-    block = &client->blocks[place.block];
-    lk_block *upper = block + 1;
-    upper->count = LK_BLOCK_MAX / 2;
-    block->count = LK_BLOCK_MAX - LK_BLOCK_MAX / 2;
-    memcpy(upper->items, block->items + block->count, upper->count * sizeof(uint32_t));
-    upper->first = doc->items[upper->items[0]].clock;
-    if (place.at >= block->count) {
-      place.at -= block->count;
-      place.block++;
-      block = upper;
-    }
-  } else if (block->count == block->cap &&
-             (err = block_widen(doc, block, block->cap * 2u)) != LK_OK) {
-    return err;
-  }
   memmove(block->items + place.at + 2, block->items + place.at + 1,
           (block->count - place.at - 1u) * sizeof(uint32_t));
   block->items[place.at + 1] = item;

@@ -13,6 +13,9 @@
  * manager may want to keep, several items at once, concurrent neighbours, memory that is not there yet. So nothing
  * here can fail half-way.
  *
+ * Who replaces text does so in a transaction: a deletion, and characters where that was. As long as a transaction has nothing
+ * but these two they are made at once as well, and doc->stroke says so. The next call within it settles that, as below.
+ *
  * Observers of events get what a transaction would tell them (lk_stroke_tell()), while the items look already as they will
  * when it is over. Who only listens, or asks for the delta, cannot tell. Who looks closer, or changes anything, calls
  * lk_stroke_settle(): that cuts out what was typed or deleted, and from then on it is a transaction like any other.
@@ -23,7 +26,7 @@
 #include "codec/varint.h"
 #include "doc/events.h"
 
-#define TYPED_MAX 4096 /* more is a paste, for which a transaction is no burden */
+#define TYPED_MAX 65536 /* more is a paste, for which a transaction is no burden */
 
 /* A stretch of typing is looked at as a whole again after so many characters. */
 #define TYPED_ON_MAX 256
@@ -45,8 +48,30 @@ static bool can_tell(lk_doc *doc) { return !doc->tells_txs || lk_stroke_ready(do
 static inline bool is_observed(const lk_doc *doc) { return doc->observers.count > 0; }
 
 static bool is_open_to_it(lk_doc *doc, const lk_type *type) {
-  return doc->tx == NULL && !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 &&
-         can_tell(doc);
+  return !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 && can_tell(doc);
+}
+
+static bool reserve_gone(lk_doc *doc, lk_tx *tx, uint32_t count) {
+  doc->gone.count = 0;
+  return LK_VEC_RESERVE(doc, tx->ranges, count) == LK_OK &&
+         LK_VEC_RESERVE(doc, doc->gone, count) == LK_OK;
+}
+
+/* Whether the open transaction may begin with a deletion that is made at once. One within another may not: that is how
+ * tests go the slow way. */
+static bool may_replace(lk_doc *doc) {
+  lk_tx *tx = doc->tx;
+  if (!LK_FAST_REPLACING) return false;
+  bool is_empty = (tx->changed.count | tx->touched.count | tx->ranges.count | tx->merges.count) ==
+                  0;
+  return tx->depth == 1 && is_empty && tx->local && doc->event_observers == 0 &&
+         LK_VEC_RESERVE(doc, tx->changed, 1) == LK_OK &&
+         LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK && reserve_gone(doc, tx, 1);
+}
+
+/* Whether that is what the open transaction did, and all of it. */
+static bool replaces(const lk_doc *doc) {
+  return LK_FAST_REPLACING && doc->stroke.tx == doc->tx && doc->tx->touched.count == 0;
 }
 
 static bool is_ascii(lk_slice text) {
@@ -241,18 +266,16 @@ static void tell_delete(lk_doc *doc, whose who, const lk_stroke *what) {
 
 /* ---- items without a journal ---- */
 
-/* Room for two items more, of which one splits |item|, which stands at |*place|; what is missing is left to the slow way. */
+/* Room for two items more, of which one splits |item|, which stands at |*place|. Items may move. */
 static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *place) {
-  if (doc->item_free == LK_NONE && doc->item_cap - doc->item_count < 2) return false;
-  if (doc->item_free != LK_NONE && doc->items[doc->item_free].left == LK_NONE &&
-      doc->item_cap == doc->item_count) {
-    return false;
-  }
+  bool has_one = doc->item_free != LK_NONE;
+  bool has_two = has_one && doc->items[doc->item_free].left != LK_NONE;
+  if (!has_two && lk_items_reserve(doc, has_one ? 1 : 2) != LK_OK) return false;
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
   if (item == LK_NONE) return true;
-  const lk_client *client = &doc->clients.at[doc->items[item].client];
-  *place = lk_client_place(doc, doc->items[item].client, doc->items[item].clock);
-  return client->blocks[place->block].cap - client->blocks[place->block].count >= 2;
+  uint16_t client = doc->items[item].client;
+  *place = lk_client_place(doc, client, doc->items[item].clock);
+  return lk_client_spread(doc, client, place, 2) == LK_OK;
 }
 
 static uint32_t take_item(lk_doc *doc) {
@@ -354,11 +377,11 @@ static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
 static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
                                uint32_t offset, uint32_t right, lk_slice text) {
   lk_client *client = &doc->clients.at[number];
-  lk_block *block = &client->blocks[client->block_count - 1];
-  if (block->count == block->cap || lk_text_reserve(doc, (uint32_t)text.len) != LK_OK)
-    return LK_NONE;
   lk_place place;
-  if (!has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE, &place)) return LK_NONE;
+  if (lk_text_reserve(doc, (uint32_t)text.len) != LK_OK ||
+      !has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE, &place))
+    return LK_NONE;
+  if (lk_client_room(doc, number) != LK_OK) return LK_NONE;
   lk_type *type = &doc->types.at[slot];
   if (offset > 0) right = split(doc, type, slot, left, offset, place);
   uint32_t made = take_item(doc);
@@ -389,7 +412,9 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   doc->text_len += item.len;
   doc->items[made] = item;
   link(doc, type, slot, made);
+  lk_block *block = &client->blocks[client->block_count - 1];
   block->items[block->count++] = made;
+  block->dead = false;
   client->clock += item.len;
   doc->units += item.len;
   type->length += item.len;
@@ -485,7 +510,9 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8) {
 bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice text) {
   lk_type *type = &doc->types.at[slot];
   lk_typing_end(doc);
+  lk_tx *tx = doc->tx; /* which has a deletion by now */
   if (!is_open_to_it(doc, type) || text.len > TYPED_MAX || !is_ascii(text)) return false;
+  if (tx != NULL && !replaces(doc)) return false;
   if (doc->client == LK_NO_CLIENT || !can_write(doc, doc->client)) return false;
   uint32_t left, right = LK_NONE, before = index, made, clock = doc->clients.at[doc->client].clock;
   uint32_t cut = LK_NONE;
@@ -495,6 +522,7 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   } else {
     left = type->end;
   }
+  if (tx != NULL && (before != index || !has_flag(doc, left, LK_ITEM_DELETED))) return false;
   if (before == index) {
     if (insert_at(doc, slot, doc->client, left, right, text, &made) == NOT_FAST) return false;
   } else {
@@ -508,6 +536,13 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   uint32_t units = (uint32_t)text.len;
   type->cursor = right != LK_NONE ? right : made;
   type->cursor_at = right != LK_NONE ? index + units : index + units - doc->items[made].len;
+  if (tx != NULL) {
+    lk_client *client = &doc->clients.at[doc->client];
+    client->touched = tx->number;
+    client->before = clock;
+    tx->touched.at[tx->touched.count++] = (lk_touched){ doc->client, clock, client->clock };
+    return true;
+  }
   typing_begin(doc, slot, index + units, made);
   if (doc->observers.count > 0) {
     const lk_item *item = &doc->items[made];
@@ -531,9 +566,9 @@ static bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t
          r->origin_clock == r->clock - 1 && same_right(l, r);
 }
 
-/* The text of a deleted stretch. */
+/* The text of a deleted stretch; in a transaction it may be wanted back. */
 static void waste(lk_doc *doc, uint32_t at, uint32_t len) {
-  if (at + len == doc->text_len) doc->text_len = at;
+  if (at + len == doc->text_len && doc->tx == NULL) doc->text_len = at;
   else doc->text_waste += len;
 }
 
@@ -669,6 +704,22 @@ static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
   };
 }
 
+/* What the open transaction knows about its first deletion: those in |ranges|, and where their texts lie. */
+static void replacing_begin(lk_doc *doc, const lk_stroke *what) {
+  lk_tx *tx = doc->tx;
+  lk_type *type = &doc->types.at[what->type];
+  tx->collects = true;
+  type->changed = type->changed_list = tx->number;
+  tx->changed.at[tx->changed.count++] = (lk_change){ what->type, LK_NONE, LK_NONE };
+  doc->stroke = *what;
+  doc->stroke.tx = tx;
+}
+
+static void note_gone(lk_doc *doc, lk_tx *tx, const lk_stroke *what) {
+  doc->gone.at[doc->gone.count++] = what->content;
+  tx->ranges.at[tx->ranges.count++] = (lk_range){ what->client, what->clock, what->len };
+}
+
 #ifndef LK_SMALL
 
 /* The |len| units from unit |offset| of |number| on: how many items they are in, or 0 where that is not all plain text.
@@ -695,8 +746,8 @@ static uint32_t count_plain(const lk_doc *doc, uint32_t number, uint32_t offset,
 /* |number|, which is whole. */
 static void delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
   lk_item *item = &doc->items[number];
-  if (tx != NULL)
-    tx->ranges.at[tx->ranges.count++] = (lk_range){ item->client, item->clock, item->len };
+  lk_stroke what = deletion(item, 0, item->len);
+  if (tx != NULL) note_gone(doc, tx, &what);
   item->kind = LK_CONTENT_DELETED;
   item->flags = LK_ITEM_DELETED;
   shrink_units(doc, type, item->leaf, item->len);
@@ -727,16 +778,17 @@ static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_
 static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
                            uint32_t index, uint32_t len) {
   lk_type *type = &doc->types.at[slot];
-  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
+  lk_tx *open = doc->tx, *tx = open == NULL && doc->observers.count > 0 ? doc->tx_free : open;
   lk_place place;
   uint32_t last, rest;
   if (doc->tells_txs || (doc->observers.count > 0 && tx == NULL)) return false;
   uint32_t count = count_plain(doc, number, offset, len, &last, &rest);
   if (count == 0) return false;
   if (tx != NULL) tx->ranges.count = 0;
-  if (tx != NULL && LK_VEC_RESERVE(doc, tx->ranges, count) != LK_OK) return false;
+  if (tx != NULL && !reserve_gone(doc, tx, count)) return false;
   if (rest > 0 && !has_room(doc, type, last, &place)) return false;
   if (offset > 0 && !has_room(doc, type, number, &place)) return false;
+  lk_stroke what = deletion(&doc->items[number], offset, 0);
   if (offset > 0) number = split(doc, type, slot, number, offset, place);
   if (rest > 0) {
     const lk_item *item = &doc->items[last];
@@ -745,6 +797,11 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   }
   type->cursor = delete_items(doc, type, number, len, tx);
   type->cursor_at = index;
+  if (open != NULL) {
+    what.tail = rest == 0;
+    replacing_begin(doc, &what);
+    return true;
+  }
   lk_doc_tidy(doc);
   if (tx != NULL) lk_deletes_tell(doc, tx);
   return true;
@@ -757,8 +814,10 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   lk_type *type = &doc->types.at[slot];
   lk_typing_end(doc);
   doc->typing.gone = LK_NONE;
+  lk_tx *tx = doc->tx;
   if (!is_open_to_it(doc, type) || !doc->gc || index >= type->length) return false;
   if (doc->after_observers > 0) return false; /* who may want to keep it */
+  if (tx != NULL && !may_replace(doc)) return false;
   uint32_t before, number = lk_list_find(doc, slot, index, &before);
   const lk_item *item = &doc->items[number];
   if (!is_plain(item)) return false;
@@ -766,6 +825,11 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
     return delete_several(doc, slot, number, index - before, index, len);
   lk_stroke what = deletion(item, index - before, len);
   if (!delete_stretch(doc, slot, number, index - before, len)) return false;
+  if (tx != NULL) {
+    note_gone(doc, tx, &what);
+    replacing_begin(doc, &what);
+    return true;
+  }
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);
   if (doc->observers.count > 0) tell_delete(doc, OURS, &what);
   return true;
@@ -1052,17 +1116,41 @@ static void note_cut(lk_doc *doc, lk_tx *tx, uint32_t item) {
 }
 
 /* Its text is still where it was. */
-static void show_deleted(lk_doc *doc, const lk_stroke *what, uint32_t number) {
+static void show_deleted(lk_doc *doc, uint32_t content, uint32_t number) {
   lk_item *item = &doc->items[number];
   item->kind = LK_CONTENT_STRING;
-  item->content = what->content;
-  if (doc->text_len == what->content) doc->text_len += what->len;
-  else doc->text_waste -= what->len;
+  item->content = content;
+  if (doc->text_len == content) doc->text_len += item->len;
+  else doc->text_waste -= item->len;
+}
+
+/* All that the open transaction deleted. */
+static lk_err cut_out_gone(lk_doc *doc, const lk_tx *tx) {
+  lk_err err = LK_OK;
+  uint32_t item;
+  for (uint32_t i = 0; err == LK_OK && i < tx->ranges.count; i++) {
+    const lk_range *range = &tx->ranges.at[i];
+    lk_stroke what = { .client = range->client, .clock = range->clock, .len = range->len };
+    err = cut_out(doc, &what, &item);
+  }
+  return err;
+}
+
+static uint32_t show_gone(lk_doc *doc, const lk_range *range, uint32_t content) {
+  uint32_t item = lk_client_item(doc, (uint16_t)range->client, range->clock);
+  show_deleted(doc, content, item);
+  return item;
+}
+
+/* What was cut off behind the last one. */
+static uint32_t behind_last(lk_doc *doc, const lk_tx *tx) {
+  const lk_range *last = &tx->ranges.at[tx->ranges.count - 1];
+  return lk_client_item(doc, (uint16_t)last->client, last->clock + last->len);
 }
 
 lk_err lk_stroke_open(lk_doc *doc) {
   lk_stroke *what = &doc->stroke;
-  lk_tx *tx = what->tx;
+  lk_tx *tx = what->tx, *open = doc->tx;
   uint32_t item;
   lk_typing_end(doc);
   lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2);
@@ -1070,15 +1158,22 @@ lk_err lk_stroke_open(lk_doc *doc) {
   doc->tx = tx;
   lk_mark mark;
   lk_doc_mark(doc, &mark);
-  err = cut_out(doc, what, &item);
+  bool within = LK_FAST_REPLACING && open != NULL;
+  err = within ? cut_out_gone(doc, tx) : cut_out(doc, what, &item);
   if (err != LK_OK) lk_doc_rollback(doc, &mark);
   doc->journal.count = 0;
-  doc->tx = NULL;
+  doc->tx = open;
   if (err != LK_OK) return err;
   tx->merges.count = 0;
   if (what->right != LK_NONE) note_cut(doc, tx, what->right);
-  if (what->deleted) {
-    show_deleted(doc, what, item);
+  if (within) {
+    for (uint32_t i = 0; i < tx->ranges.count; i++) {
+      item = show_gone(doc, &tx->ranges.at[i], doc->gone.at[i]);
+      if (i == 0 && !what->head) note_cut(doc, tx, item);
+    }
+    if (!what->tail) note_cut(doc, tx, behind_last(doc, tx));
+  } else if (what->deleted) {
+    show_deleted(doc, what->content, item);
     if (!what->head) note_cut(doc, tx, item);
     if (!what->tail)
       note_cut(doc, tx, lk_client_item(doc, (uint16_t)what->client, what->clock + what->len));

@@ -92,6 +92,7 @@ static const struct {
   VEC(roots),
   VEC(nodes),
   VEC(held),
+  VEC(gone),
   VEC(later),
   VEC(journal),
   VEC(observers),
@@ -252,11 +253,9 @@ static lk_err tx_open(lk_doc *doc, uint64_t origin) {
 }
 
 lk_err lk_doc_begin(lk_doc *doc, uint64_t origin) {
-  if (doc->tx == NULL) {
-    lk_err err = lk_stroke_settle(doc);
-    if (err == LK_OK) err = tx_open(doc, origin);
-    if (err != LK_OK) return err;
-  }
+  lk_err err = lk_stroke_settle(doc);
+  if (err == LK_OK && doc->tx == NULL) err = tx_open(doc, origin);
+  if (err != LK_OK) return err;
   doc->tx->depth++;
   return LK_OK;
 }
@@ -367,6 +366,40 @@ static void finish(lk_doc *doc, lk_tx *tx, bool told) {
   if (told && tx->subdocs.count > 0) lk_events_subdocs(doc, tx);
 }
 
+#define KEEP_MAX 1024
+
+/* What a large transaction needed is not kept for the next one. */
+static void tx_shrink(lk_doc *doc, lk_tx *tx) {
+  if (tx->ranges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->ranges);
+  if (tx->merges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->merges);
+  if (tx->changed.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->changed);
+  if (LK_FAST_REPLACING && doc->gone.cap > KEEP_MAX) LK_VEC_FREE(doc, doc->gone);
+}
+
+/* The first one that waited for its clean-up is done. */
+static void retire(lk_doc *doc) {
+  lk_tx *done = doc->cleanups;
+  doc->cleanups = done->next;
+  tx_shrink(doc, done);
+  done->next = doc->tx_free;
+  doc->tx_free = done;
+}
+
+/* Tells those who want updates of what is done and cleaned up behind, and nobody else is there. */
+static void tell_updates(lk_doc *doc, lk_tx *tx) {
+  doc->cleaning = true;
+  doc->cleanups = tx;
+  if (doc->observers.count > 0) {
+    lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
+    emit_update(doc, tx, LK_UPDATE_V1);
+    emit_update(doc, tx, LK_UPDATE_V2);
+  }
+  retire(doc);
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+  doc->cleaning = false;
+  lk_doc_tidy(doc);
+}
+
 static void clean_up(lk_doc *doc, lk_tx *tx) {
   if (!wants_ranges(doc, tx)) tx->ranges.count = 0;
   note_range_clients(doc, tx);
@@ -379,34 +412,21 @@ static void clean_up(lk_doc *doc, lk_tx *tx) {
   finish(doc, tx, told);
 }
 
-#define KEEP_MAX 1024
-
-/* What a large transaction needed is not kept for the next one. */
-static void tx_shrink(lk_doc *doc, lk_tx *tx) {
-  if (tx->ranges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->ranges);
-  if (tx->merges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->merges);
-  if (tx->changed.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->changed);
-}
-
 void lk_doc_commit(lk_doc *doc) {
   lk_tx *tx = doc->tx;
   LK_ASSERT(tx != NULL && tx->depth > 0);
   if (--tx->depth > 0) return;
   doc->tx = NULL;
+  if (LK_FAST_REPLACING && doc->stroke.tx == tx) {
+    doc->stroke.tx = NULL;
+    tell_updates(doc, tx);
+    return;
+  }
   doc->journal.count = 0;
   lk_tx **end = &doc->cleanups;
   while (*end != NULL) end = &(*end)->next;
   *end = tx;
   if (!doc->cleaning) lk_cleanups_run(doc);
-}
-
-/* The first one that waited for its clean-up is done. */
-static void retire(lk_doc *doc) {
-  lk_tx *done = doc->cleanups;
-  doc->cleanups = done->next;
-  tx_shrink(doc, done);
-  done->next = doc->tx_free;
-  doc->tx_free = done;
 }
 
 void lk_cleanups_run(lk_doc *doc) {
@@ -474,19 +494,11 @@ void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool 
 
 #ifndef LK_SMALL
 void lk_deletes_tell(lk_doc *doc, lk_tx *tx) {
-  lk_range *ranges = tx->ranges.at;
   uint32_t count = tx->ranges.count;
   doc->tx_free = tx->next;
   tx_reset(doc, tx, 0, true);
   tx->ranges.count = count;
-  lk_ranges_sort(ranges, &tx->ranges.count, true);
-  doc->cleaning = true;
-  doc->cleanups = tx;
-  emit_update(doc, tx, LK_UPDATE_V1);
-  emit_update(doc, tx, LK_UPDATE_V2);
-  retire(doc);
-  if (doc->cleanups != NULL) lk_cleanups_run(doc);
-  doc->cleaning = false;
+  tell_updates(doc, tx);
 }
 #endif
 
@@ -535,7 +547,8 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
                        uint32_t *id) {
   if (doc->observers.count >= doc->limits.doc_observers_count)
     return lk_doc_limit(doc, "doc_observers_count");
-  lk_err err = LK_VEC_RESERVE(doc, doc->observers, 1);
+  lk_err err = LK_FAST_REPLACING && doc->tx != NULL ? lk_stroke_settle(doc) : LK_OK;
+  if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->observers, 1);
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;
   doc->observers.at[doc->observers.count++] = (lk_observer){ number, what, type, fn, ctx };

@@ -10,10 +10,11 @@
 #include "doc/engine.h"
 #include "doc/undo.h"
 #include "harness/test.h"
+#include "laniakea/doc_events.h"
 
 /* ---- replicas ---- */
 
-#define UPDATES_MAX 512
+#define UPDATES_MAX 1024
 
 typedef struct update_log {
   lk_slice at[UPDATES_MAX];
@@ -671,7 +672,14 @@ PROPERTY_SLOW(an_edit_that_fails_changes_nothing, 24) {
 
 /* ---- the fast way ---- */
 
-/* |slow| gets calls and updates within transactions, so that nothing goes the fast way. */
+/* |slow| gets calls and updates within transactions that are within another, so that nothing goes the fast way. */
+static void begin_slowly(lk_doc *doc) {
+  for (int i = 0; i < 2; i++) CHECK_OK(lk_doc_begin(doc, 0));
+}
+static void commit_slowly(lk_doc *doc) {
+  for (int i = 0; i < 2; i++) lk_doc_commit(doc);
+}
+
 typedef struct twins {
   replica fast, slow, peer;
   lk_node f, s, p;
@@ -681,9 +689,11 @@ typedef struct twins {
 
 #define ELSEWHERE 5
 
+static bool is_mixed; /* an update is applied in a transaction of our own, or something is undone */
+
 static void hear(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
   (void)doc;
-  CHECK_U64(origin, local ? 0 : ELSEWHERE);
+  if (!is_mixed) CHECK_U64(origin, local ? 0 : ELSEWHERE);
   log_update(ctx, update);
 }
 
@@ -715,13 +725,13 @@ static void twins_compare(twins *self) {
   CHECK_DOC(self->fast.doc);
   CHECK_DOC(self->slow.doc);
   check_docs_say_the_same(self->fast.doc, self->slow.doc);
+  CHECK_U64(self->heard[0].count, self->heard[1].count);
+  for (uint32_t i = 0; i < self->heard[0].count; i++)
+    CHECK_SLICE(self->heard[0].at[i], self->heard[1].at[i]);
   if (!self->watched) return;
   if (self->logs) CHECK_U64(self->fast.log.count, self->slow.log.count);
   for (uint32_t i = 0; i < self->fast.log.count; i++)
     CHECK_SLICE(self->fast.log.at[i], self->slow.log.at[i]);
-  CHECK_U64(self->heard[0].count, self->heard[1].count);
-  for (uint32_t i = 0; i < self->heard[0].count; i++)
-    CHECK_SLICE(self->heard[0].at[i], self->heard[1].at[i]);
 }
 
 /* Where somebody types: mostly on from where he was. */
@@ -739,18 +749,121 @@ static void type_once(lk_gen *g, typist *who, lk_doc *doc, lk_node node, lk_doc 
     length = lk_min_u32(length, units - who->at);
     CHECK_OK(lk_doc_text_delete(doc, node, who->at, length));
     if (twin == NULL) return;
-    CHECK_OK(lk_doc_begin(twin, 0));
+    begin_slowly(twin);
     CHECK_OK(lk_doc_text_delete(twin, twin_node, who->at, length));
-    lk_doc_commit(twin);
+    commit_slowly(twin);
     return;
   }
   lk_slice text = lk_slice_cstr(texts[gen_chance(g, 1, 8) ? gen_below(g, TEXTS) : gen_below(g, 4)]);
   CHECK_OK(lk_doc_text_insert(doc, node, who->at, text, NULL));
   if (twin != NULL) {
-    CHECK_OK(lk_doc_begin(twin, 0));
+    begin_slowly(twin);
     CHECK_OK(lk_doc_text_insert(twin, twin_node, who->at, text, NULL));
-    lk_doc_commit(twin);
+    commit_slowly(twin);
   }
+  who->at += (uint32_t)text.len;
+}
+
+/* What comes with text that is replaced, in the same transaction. */
+typedef enum company {
+  NOTHING,
+  ANOTHER_TEXT,
+  ANOTHER_DELETION,
+  FORMATTING,
+  LISTENING,
+  UNDOING,
+  ENCODING,
+  AN_UPDATE,
+  COMPANIES,
+} company;
+
+/* Who came in the middle of a transaction. */
+typedef struct guests {
+  update_log *heard;
+  uint32_t ear;
+  lk_undo *undo;
+} guests;
+
+static void hear_delta(void *ctx, lk_doc *doc, const lk_event *event) {
+  lk_buf delta;
+  (void)doc;
+  lk_buf_init(&delta, test_alloc(), 1 << 20);
+  CHECK_OK(lk_event_delta(event, &delta));
+  log_update(ctx, lk_buf_slice(&delta));
+  lk_buf_deinit(&delta);
+}
+
+static void keep_company(company with, lk_doc *doc, lk_node node, uint32_t at, lk_slice update,
+                         guests *in) {
+  static const lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+  static const lk_attribute bold = { { (const uint8_t *)"b", 1 }, { .kind = LK_VALUE_NULL } };
+  lk_attributes attributes = { &bold, 1 };
+  uint32_t units = (uint32_t)lk_doc_node_length(doc, node);
+  lk_buf out;
+  at = lk_min_u32(at, units);
+  switch (with) {
+  case ANOTHER_TEXT: CHECK_OK(lk_doc_text_insert(doc, node, at, LK_LIT("xy"), NULL)); break;
+  case ANOTHER_DELETION:
+    CHECK_OK(lk_doc_text_delete(doc, node, at, lk_min_u32(2, units - at)));
+    break;
+  case FORMATTING:
+    CHECK_OK(lk_doc_text_format(doc, node, at, lk_min_u32(2, units - at), &attributes));
+    break;
+  case LISTENING:
+    if (in->ear == 0) CHECK_OK(lk_doc_observe(doc, node, hear_delta, in->heard, &in->ear));
+    break;
+  case UNDOING:
+    if (in->undo == NULL) CHECK_OK(lk_undo_open(doc, &node, 1, &options, &in->undo));
+    break;
+  case ENCODING:
+    lk_buf_init(&out, test_alloc(), 1 << 24);
+    CHECK_OK(lk_doc_encode(doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &out));
+    lk_buf_deinit(&out);
+    break;
+  case AN_UPDATE:
+    if (update.len > 0) CHECK_OK(lk_doc_apply(doc, LK_UPDATE_V1, update, ELSEWHERE));
+    break;
+  default: break;
+  }
+}
+
+/* |slow|: by way of a transaction within another. */
+static void replace_in(lk_doc *doc, lk_node node, bool slow, uint32_t at, uint32_t length,
+                       lk_slice text, company before, company behind, lk_slice update,
+                       update_log *heard) {
+  guests in = { .heard = heard };
+  bool undone;
+  if (slow) begin_slowly(doc);
+  else CHECK_OK(lk_doc_begin(doc, 0));
+  CHECK_OK(lk_doc_text_delete(doc, node, at, length));
+  keep_company(before, doc, node, at / 2, update, &in);
+  at = lk_min_u32(at, (uint32_t)lk_doc_node_length(doc, node));
+  CHECK_OK(lk_doc_text_insert(doc, node, at, text, NULL));
+  keep_company(behind, doc, node, at / 2 + 1, update, &in);
+  if (slow) commit_slowly(doc);
+  else lk_doc_commit(doc);
+  if (in.undo != NULL) {
+    CHECK_OK(lk_undo_undo(in.undo, &undone));
+    lk_undo_close(in.undo);
+  }
+  if (in.ear != 0) lk_doc_off(doc, in.ear);
+}
+
+/* |update| is one that may come meanwhile. */
+static void replace_once(lk_gen *g, typist *who, twins *t, lk_slice update) {
+  uint32_t units = (uint32_t)lk_doc_node_length(t->fast.doc, t->f);
+  if (units == 0) return;
+  if (who->at >= units || gen_chance(g, 1, 4)) who->at = gen_below(g, units);
+  uint32_t length = 1 + gen_below(g, gen_chance(g, 1, 4) ? 40 : 3);
+  length = lk_min_u32(length, units - who->at);
+  lk_slice text = lk_slice_cstr(texts[gen_chance(g, 1, 8) ? gen_below(g, TEXTS) : gen_below(g, 4)]);
+  bool alone = gen_chance(g, 2, 3);
+  company before = alone ? NOTHING : (company)gen_below(g, COMPANIES);
+  company behind = alone ? NOTHING : (company)gen_below(g, COMPANIES);
+  is_mixed = !alone;
+  replace_in(t->fast.doc, t->f, false, who->at, length, text, before, behind, update, &t->heard[0]);
+  replace_in(t->slow.doc, t->s, true, who->at, length, text, before, behind, update, &t->heard[1]);
+  is_mixed = false;
   who->at += (uint32_t)text.len;
 }
 
@@ -770,6 +883,10 @@ static void apply_fast(replica *self, bool is_v2, lk_slice update) {
   CHECK_OK(lk_update_convert(&self->env, LK_UPDATE_V1, update, LK_UPDATE_V2, &v2));
   CHECK_OK(lk_doc_apply(self->doc, LK_UPDATE_V2, lk_buf_slice(&v2), ELSEWHERE));
   lk_buf_deinit(&v2);
+}
+
+static lk_slice next_of(const update_log *log, uint32_t at) {
+  return at < log->count ? log->at[at] : LK_SLICE_EMPTY;
 }
 
 PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
@@ -793,7 +910,8 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
       }
       break;
     default:
-      type_once(g, &own, t.fast.doc, t.f, t.slow.doc, t.s);
+      if (gen_chance(g, 1, 4)) replace_once(g, &own, &t, next_of(&t.peer.log, to_twins));
+      else type_once(g, &own, t.fast.doc, t.f, t.slow.doc, t.s);
       if (turns % 8 == 0 || gen_chance(g, 1, 8)) twins_compare(&t);
     }
   }
@@ -803,6 +921,35 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   close_replica(&t.fast);
   close_replica(&t.slow);
   close_replica(&t.peer);
+}
+
+/* A block of a client is known to be all deleted; then comes what is not. */
+TEST(what_is_typed_behind_a_deleted_block_can_be_deleted) {
+  static replica peer, self;
+  lk_node theirs, ours;
+  open_replica(&self, 20, false);
+  open_replica(&peer, 30, false);
+  observe(&self);
+  observe(&peer);
+  CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &theirs));
+  CHECK_OK(lk_doc_root(self.doc, LK_LIT("t"), LK_NODE_TEXT, &ours));
+  uint32_t told = 0;
+  for (uint32_t round = 0; round < 2; round++) {
+    lk_buf whole; /* tells of the first block from its beginning on */
+    lk_buf_init(&whole, test_alloc(), 1 << 20);
+    for (uint32_t i = 0; i < (round == 0 ? 40 : 100); i++)
+      CHECK_OK(lk_doc_text_insert(self.doc, ours, 0, LK_LIT("x"), NULL));
+    for (; told < self.log.count; told++)
+      CHECK_OK(lk_doc_apply(peer.doc, LK_UPDATE_V1, self.log.at[told], 0));
+    CHECK_OK(lk_doc_text_delete(peer.doc, theirs, 0, lk_doc_node_length(peer.doc, theirs)));
+    CHECK_OK(lk_doc_encode(peer.doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &whole));
+    CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, lk_buf_slice(&whole), 0));
+    lk_buf_deinit(&whole);
+    CHECK_U64(lk_doc_node_length(self.doc, ours), 0);
+  }
+  check_docs_say_the_same(self.doc, peer.doc);
+  close_replica(&self);
+  close_replica(&peer);
 }
 
 /* A document that took in "abcdef" without its b, for an undo manager that has gone since, and with room for items. */
@@ -839,9 +986,9 @@ TEST(what_was_kept_becomes_one_with_what_is_deleted_beside_it) {
       test_note("%u units from %u on", length, index);
       for (int i = 0; i < 2; i++) {
         open_with_kept(&both[i], lk_buf_slice(&update), &text);
-        if (i == 1) CHECK_OK(lk_doc_begin(both[i].doc, 0));
+        if (i == 1) begin_slowly(both[i].doc);
         CHECK_OK(lk_doc_text_delete(both[i].doc, text, index, length));
-        if (i == 1) lk_doc_commit(both[i].doc);
+        if (i == 1) commit_slowly(both[i].doc);
         CHECK_DOC(both[i].doc);
       }
       check_docs_say_the_same(both[0].doc, both[1].doc);
