@@ -10,31 +10,49 @@
 #define START 100u /* units that both begin with in B2 */
 #define STRING 150u
 
+/* An edit of the text, or values for the list. */
+typedef struct change {
+  trace_edit edit;
+  const lk_value *values; /* or NULL */
+  uint32_t count;
+} change;
+
+#define PUSHED UINT32_MAX /* |edit.at| of values that come behind the others */
+
+/* What he will do is drawn before the clock starts. */
 typedef struct author {
   replica replica;
   lk_node list, map;
   trace_random random;
   uint32_t start; /* units of the text when it begins */
-  uint8_t room[COUNT];
+  change changes[COUNT];
+  uint32_t count;
+  uint8_t bytes[COUNT * 10];
+  uint32_t len;
   lk_value numbers[COUNT];
 } author;
 
-static void insert(author *self, uint32_t at, lk_slice text) {
-  bench_edit(&self->replica, &(trace_edit){ at, 0, text });
-}
+static void add(author *self, change next) { self->changes[self->count++] = next; }
 
-static lk_slice letter(author *self) {
-  self->room[0] = trace_letter(&self->random);
-  return (lk_slice){ self->room, 1 };
+static void insert(author *self, uint32_t at, lk_slice text) {
+  self->len += (uint32_t)text.len;
+  add(self, (change){ .edit = { at, 0, text } });
 }
 
 static lk_slice word(author *self, uint32_t least, uint32_t most) {
-  return trace_word(&self->random, least, most, self->room);
+  return trace_word(&self->random, least, most, self->bytes + self->len);
 }
 
-static lk_value number(author *self) {
-  return (lk_value){ .kind = LK_VALUE_NUMBER,
-                     .number = (double)trace_below(&self->random, 1u << 30) };
+static lk_slice letter(author *self) {
+  uint8_t *at = self->bytes + self->len;
+  *at = trace_letter(&self->random);
+  return (lk_slice){ at, 1 };
+}
+
+static const lk_value *number(author *self, uint32_t i) {
+  self->numbers[i] = (lk_value){ .kind = LK_VALUE_NUMBER,
+                                 .number = (double)trace_below(&self->random, 1u << 30) };
+  return &self->numbers[i];
 }
 
 /* ---- what one author does ---- */
@@ -68,7 +86,7 @@ static void words_anywhere(author *self) {
 
 static void insert_and_delete(author *self) {
   insert_string(self);
-  bench_edit(&self->replica, &(trace_edit){ 0, COUNT, { NULL, 0 } });
+  add(self, (change){ .edit = { 0, COUNT, { NULL, 0 } } });
 }
 
 static void edit_anywhere(author *self) {
@@ -82,36 +100,47 @@ static void edit_anywhere(author *self) {
     } else {
       uint32_t count = 1 + trace_below(&self->random, 9);
       if (count > length - at) count = length - at;
-      bench_edit(&self->replica, &(trace_edit){ at, count, { NULL, 0 } });
+      add(self, (change){ .edit = { at, count, { NULL, 0 } } });
       length -= count;
     }
   }
 }
 
 static void append_numbers(author *self) {
-  for (uint32_t i = 0; i < COUNT; i++) {
-    lk_value value = number(self);
-    bench_must(lk_doc_list_push(self->replica.doc, self->list, &value, 1));
-  }
+  for (uint32_t i = 0; i < COUNT; i++) add(self, (change){ { .at = PUSHED }, number(self, i), 1 });
 }
 
 static void insert_numbers(author *self) {
-  for (uint32_t i = 0; i < COUNT; i++) self->numbers[i] = number(self);
-  bench_must(lk_doc_list_insert(self->replica.doc, self->list, 0, self->numbers, COUNT));
+  for (uint32_t i = 0; i < COUNT; i++) (void)number(self, i);
+  add(self, (change){ { .at = 0 }, self->numbers, COUNT });
 }
 
 static void prepend_numbers(author *self) {
-  for (uint32_t i = 0; i < COUNT; i++) {
-    lk_value value = number(self);
-    bench_must(lk_doc_list_insert(self->replica.doc, self->list, 0, &value, 1));
-  }
+  for (uint32_t i = 0; i < COUNT; i++) add(self, (change){ { .at = 0 }, number(self, i), 1 });
 }
 
 static void numbers_anywhere(author *self) {
   for (uint32_t i = 0; i < COUNT; i++) {
     uint32_t at = trace_below(&self->random, i + 1);
-    lk_value value = number(self);
-    bench_must(lk_doc_list_insert(self->replica.doc, self->list, at, &value, 1));
+    add(self, (change){ { .at = at }, number(self, i), 1 });
+  }
+}
+
+static void draw(author *self, void (*what)(author *), uint32_t seed, uint32_t start) {
+  self->random = (trace_random){ seed };
+  self->start = start;
+  self->count = self->len = 0;
+  what(self);
+}
+
+static void act(author *self) {
+  lk_doc *doc = self->replica.doc;
+  for (uint32_t i = 0; i < self->count; i++) {
+    const change *next = &self->changes[i];
+    if (next->values == NULL) bench_edit(&self->replica, &next->edit);
+    else if (next->edit.at == PUSHED)
+      bench_must(lk_doc_list_push(doc, self->list, next->values, next->count));
+    else bench_must(lk_doc_list_insert(doc, self->list, next->edit.at, next->values, next->count));
   }
 }
 
@@ -147,17 +176,15 @@ static void insert_in_array(author *self, uint32_t i) {
 
 /* ---- measuring ---- */
 
-static void open_author(author *self, uint64_t client, uint32_t seed) {
+static void open_author(author *self, uint64_t client) {
   self->replica = bench_open(client);
-  self->start = 0;
-  self->random = (trace_random){ seed };
   bench_must(lk_doc_root(self->replica.doc, TEXT("list"), LK_NODE_ARRAY, &self->list));
   bench_must(lk_doc_root(self->replica.doc, TEXT("map"), LK_NODE_MAP, &self->map));
 }
 
 typedef struct shape {
   const char *name;
-  void (*act)(author *self);
+  void (*draw)(author *self);
   void (*act_once)(author *self, uint32_t i); /* B3: the author is the |i|th */
 } shape;
 
@@ -165,6 +192,7 @@ typedef struct measurement {
   const shape *shape;
   author authors[2];
   update_log logs[2];
+  uint8_t begin[START]; /* what both begin with in B2 */
 } measurement;
 
 static void pass_on(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
@@ -176,10 +204,10 @@ static void pass_on(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bo
 
 static void *pair(void *ctx) {
   measurement *self = ctx;
-  for (uint32_t i = 0; i < 2; i++) open_author(&self->authors[i], i + 1, SEED);
+  for (uint32_t i = 0; i < 2; i++) open_author(&self->authors[i], i + 1);
   bench_must(lk_doc_on_update(self->authors[0].replica.doc, LK_UPDATE_V2, pass_on,
                               &self->authors[1].replica, NULL));
-  self->shape->act(&self->authors[0]);
+  act(&self->authors[0]);
   return NULL;
 }
 
@@ -191,17 +219,13 @@ static void *crossing(void *ctx) {
   measurement *self = ctx;
   for (uint32_t i = 0; i < 2; i++) {
     update_log_clear(&self->logs[i]);
-    open_author(&self->authors[i], i + 1, SEED);
+    open_author(&self->authors[i], i + 1);
     update_log_listen(&self->logs[i], &self->authors[i].replica, LK_UPDATE_V2);
   }
-  insert(&self->authors[0], 0, word(&self->authors[0], START, START));
+  bench_edit(&self->authors[0].replica, &(trace_edit){ 0, 0, { self->begin, START } });
   apply_log(&self->authors[1].replica, &self->logs[0]);
   update_log_clear(&self->logs[0]);
-  for (uint32_t i = 0; i < 2; i++) {
-    self->authors[i].start = START;
-    self->authors[i].random = (trace_random){ SEED + i };
-    self->shape->act(&self->authors[i]);
-  }
+  for (uint32_t i = 0; i < 2; i++) act(&self->authors[i]);
   apply_log(&self->authors[0].replica, &self->logs[1]);
   apply_log(&self->authors[1].replica, &self->logs[0]);
   return NULL;
@@ -233,8 +257,9 @@ static void make_many(measurement *self) {
   trace_random random = { SEED };
   update_log_clear(&self->logs[0]);
   for (uint32_t i = 0; i < MANY; i++) {
-    open_author(each, i + 10, SEED);
+    open_author(each, i + 10);
     each->random = random;
+    each->len = 0;
     update_log_listen(&self->logs[0], &each->replica, LK_UPDATE_V2);
     self->shape->act_once(each, i);
     random = each->random;
@@ -283,11 +308,23 @@ static const shape b3[] = {
   { "B3.4 1,540 replicas insert a string in an array", NULL, insert_in_array },
 };
 
+/* In B1 only the first one of both acts. */
+static void prepare(measurement *self, const shape *next, bool both) {
+  trace_random random = { SEED };
+  self->shape = next;
+  if (next->act_once != NULL) {
+    make_many(self);
+    return;
+  }
+  (void)trace_word(&random, START, START, self->begin);
+  draw(&self->authors[0], next->draw, SEED, both ? START : 0);
+  if (both) draw(&self->authors[1], next->draw, SEED + 1, START);
+}
+
 static void measure(measurement *self, const shape *shapes, size_t count, bench_run *run,
                     bench_check *check) {
   for (size_t i = 0; i < count; i++) {
-    self->shape = &shapes[i];
-    if (shapes[i].act_once != NULL) make_many(self);
+    prepare(self, &shapes[i], run == crossing);
     bench_show(NULL, shapes[i].name, "ms", bench_fastest(run, check, self, BENCH_ROUNDS));
   }
 }

@@ -25,61 +25,68 @@ function times(count, act) {
   for (let i = 0; i < count; i++) act(i)
 }
 
-// ---- what one replica does: (engine, doc, random) ----
+// ---- what one replica does: drawn before the clock starts, as [at, deleted, inserted] in the text, or [at, values] in
+// the list, where `at` is undefined for values behind the others ----
 
-const appendCharacters = (engine, doc, random) => times(COUNT, (i) => engine.edit(doc, i, 0, letter(random)))
-const insertString = (engine, doc, random) => engine.edit(doc, 0, 0, word(random, COUNT, COUNT))
-const prependCharacters = (engine, doc, random) => times(COUNT, () => engine.edit(doc, 0, 0, letter(random)))
-const charactersAnywhere = (length) => (engine, doc, random) =>
-  times(COUNT, (i) => {
-    const at = random.below(length + i + 1)
-    engine.edit(doc, at, 0, letter(random))
+const drawn = (draw) => Array.from({ length: COUNT }, (_, i) => draw(i))
+
+const appendCharacters = (random) => drawn((i) => [i, 0, letter(random)])
+const insertString = (random) => [[0, 0, word(random, COUNT, COUNT)]]
+const prependCharacters = (random) => drawn(() => [0, 0, letter(random)])
+const charactersAnywhere = (random, start) =>
+  drawn((i) => {
+    const at = random.below(start + i + 1)
+    return [at, 0, letter(random)]
   })
-const wordsAnywhere = (start) => (engine, doc, random) => {
+const wordsAnywhere = (random, start) => {
   let length = start
-  times(COUNT, () => {
+  return drawn(() => {
     const at = random.below(length + 1)
     const text = word(random, 2, 10)
-    engine.edit(doc, at, 0, text)
     length += text.length
+    return [at, 0, text]
   })
 }
-function insertAndDelete(engine, doc, random) {
-  insertString(engine, doc, random)
-  engine.edit(doc, 0, COUNT, '')
-}
-const editAnywhere = (start) => (engine, doc, random) => {
+const insertAndDelete = (random) => [...insertString(random), [0, COUNT, '']]
+const editAnywhere = (random, start) => {
   let length = start
-  times(COUNT, () => {
+  return drawn(() => {
     const at = random.below(length + 1)
     if (length === at || random.below(2) === 0) {
       const text = word(random, 2, 10)
-      engine.edit(doc, at, 0, text)
       length += text.length
-    } else {
-      const count = Math.min(length - at, 1 + random.below(9))
-      engine.edit(doc, at, count, '')
-      length -= count
+      return [at, 0, text]
     }
+    const count = Math.min(length - at, 1 + random.below(9))
+    length -= count
+    return [at, count, '']
   })
 }
-const appendNumbers = (engine, doc, random) => times(COUNT, () => engine.push(doc, [random.below(1 << 30)]))
-const insertNumbers = (engine, doc, random) => engine.insertAt(doc, 0, Array.from({ length: COUNT }, () => random.below(1 << 30)))
-const prependNumbers = (engine, doc, random) => times(COUNT, () => engine.insertAt(doc, 0, [random.below(1 << 30)]))
-const numbersAnywhere = (engine, doc, random) =>
-  times(COUNT, (i) => {
+const appendNumbers = (random) => drawn(() => [undefined, [random.below(1 << 30)]])
+const insertNumbers = (random) => [[0, drawn(() => random.below(1 << 30))]]
+const prependNumbers = (random) => drawn(() => [0, [random.below(1 << 30)]])
+const numbersAnywhere = (random) =>
+  drawn((i) => {
     const at = random.below(i + 1)
-    engine.insertAt(doc, at, [random.below(1 << 30)])
+    return [at, [random.below(1 << 30)]]
   })
+
+function act(engine, doc, changes) {
+  for (const [at, what, inserted] of changes) {
+    if (inserted !== undefined) engine.edit(doc, at, what, inserted)
+    else if (at === undefined) engine.push(doc, what)
+    else engine.insertAt(doc, at, what)
+  }
+}
 
 const B1 = [
   ['B1.1 append 6,000 characters', appendCharacters],
   ['B1.2 insert a string of 6,000', insertString],
   ['B1.3 prepend 6,000 characters', prependCharacters],
-  ['B1.4 insert 6,000 characters anywhere', charactersAnywhere(0)],
-  ['B1.5 insert 6,000 words anywhere', wordsAnywhere(0)],
+  ['B1.4 insert 6,000 characters anywhere', charactersAnywhere],
+  ['B1.5 insert 6,000 words anywhere', wordsAnywhere],
   ['B1.6 insert a string of 6,000 and delete it', insertAndDelete],
-  ['B1.7 insert and delete anywhere, 6,000 times', editAnywhere(0)],
+  ['B1.7 insert and delete anywhere, 6,000 times', editAnywhere],
   ['B1.8 append 6,000 numbers', appendNumbers],
   ['B1.9 insert 6,000 numbers at once', insertNumbers],
   ['B1.10 prepend 6,000 numbers', prependNumbers],
@@ -89,9 +96,9 @@ const B1 = [
 const START = 100
 const B2 = [
   ['B2.1 two insert strings of 6,000 at the same place', insertString],
-  ['B2.2 two insert 6,000 characters anywhere', charactersAnywhere(START)],
-  ['B2.3 two insert 6,000 words anywhere', wordsAnywhere(START)],
-  ['B2.4 two insert and delete anywhere, 6,000 times', editAnywhere(START)],
+  ['B2.2 two insert 6,000 characters anywhere', charactersAnywhere],
+  ['B2.3 two insert 6,000 words anywhere', wordsAnywhere],
+  ['B2.4 two insert and delete anywhere, 6,000 times', editAnywhere],
 ]
 
 const B3 = [
@@ -103,23 +110,23 @@ const B3 = [
 
 // ---- measuring ----
 
-function pair(engine, act) {
+function pair(engine, changes) {
   const apply = applying(engine)
   const receiver = engine.make(2)
   const sender = engine.make(1, (update) => apply(receiver, update), 2)
-  act(engine, sender, new Random(SEED))
+  act(engine, sender, changes)
   return [sender, receiver]
 }
 
-function crossing(engine, act) {
+function crossing(engine, begin, changes) {
   const apply = applying(engine)
   const sent = [[], []]
   const docs = sent.map((updates, i) => engine.make(i + 1, (update) => updates.push(update), 2))
-  engine.edit(docs[0], 0, 0, word(new Random(SEED), START, START))
+  engine.edit(docs[0], 0, 0, begin)
   for (const update of sent[0]) apply(docs[1], update)
   // Some tell a listener of what they are told, too.
   for (const updates of sent) updates.length = 0
-  docs.forEach((doc, i) => act(engine, doc, new Random(SEED + i)))
+  docs.forEach((doc, i) => act(engine, doc, changes[i]))
   const [first, second] = sent.map((updates) => [...updates])
   const exchanged = { applyAll: engine.applyAll, apply }
   receive(exchanged, docs[0], second)
@@ -127,12 +134,12 @@ function crossing(engine, act) {
   return docs
 }
 
-function many(engine, act) {
+function many(engine, actOnce) {
   const updates = []
   const random = new Random(SEED)
   times(MANY, (i) => {
     const doc = engine.make(i + 10, (update) => updates.push(update), 2)
-    act(engine, doc, random, i)
+    actOnce(engine, doc, random, i)
     engine.free(doc)
   })
   return updates
@@ -149,10 +156,17 @@ export function measureShapes(engine, print) {
   const apply = applying(engine)
   const check = agree(engine)
   const wanted = ([name]) => !engine.without?.includes(name.slice(0, 4))
-  B1.filter((_, i) => isForLists || i < 7).forEach(([name, act]) => print(name, 'ms', fastest(() => pair(engine, act), { check })))
-  B2.filter(wanted).forEach(([name, act]) => print(name, 'ms', fastest(() => crossing(engine, act), { check })))
-  for (const [name, act] of isForLists ? B3 : []) {
-    const updates = many(engine, act)
+  for (const [name, draw] of B1.filter((_, i) => isForLists || i < 7)) {
+    const changes = draw(new Random(SEED), 0)
+    print(name, 'ms', fastest(() => pair(engine, changes), { check }))
+  }
+  const begin = word(new Random(SEED), START, START)
+  for (const [name, draw] of B2.filter(wanted)) {
+    const changes = [SEED, SEED + 1].map((seed) => draw(new Random(seed), START))
+    print(name, 'ms', fastest(() => crossing(engine, begin, changes), { check }))
+  }
+  for (const [name, actOnce] of isForLists ? B3 : []) {
+    const updates = many(engine, actOnce)
     const run = () => {
       const doc = engine.make(1)
       receive({ applyAll: engine.applyAll, apply }, doc, updates)
