@@ -311,11 +311,12 @@ typedef struct lk_typing {
     .types_at = UINT64_MAX, .types_end = UINT64_MAX, .deletes_at = UINT64_MAX, .item = LK_NONE     \
   }
 
-/* Whether a transaction that replaces text is made at once. Modules in which bytes of code count for more do without. */
+/* Whether what replaces text, and one value in a list, is made at once, too. Modules in which bytes of code count for more
+ * do without. */
 #ifdef LK_SMALL
-#define LK_FAST_REPLACING false
+#define LK_FAST_ALL false
 #else
-#define LK_FAST_REPLACING true
+#define LK_FAST_ALL true
 #endif
 
 /* A change that text_fast.c made at once while somebody observes events. As long as they are told about it the items look as
@@ -716,6 +717,8 @@ void lk_typing_stop(lk_doc *doc);
 static inline void lk_typing_end(lk_doc *doc) {
   if (doc->typing.item != LK_NONE) lk_typing_stop(doc);
 }
+/* One value, canonical any, into a list: in front of |index|, or behind all else where that is LK_NONE. */
+bool lk_list_insert_fast(lk_doc *doc, uint32_t list, uint32_t index, lk_slice any);
 /* The same for an update. */
 bool lk_apply_fast(lk_doc *doc, lk_update_format format, lk_slice update, uint64_t origin);
 /* For whoever looks at where structs begin, or changes anything, also while events are told. LK_ERR_NOMEM, LK_ERR_LIMIT:

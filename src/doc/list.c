@@ -88,6 +88,17 @@ static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t le
 
 /* ---- lists ---- */
 
+/* One plain value, without a transaction; false where that is not done. */
+static bool insert_fast(lk_doc *doc, uint32_t type, uint32_t index, const lk_value *values,
+                        size_t count) {
+  if (!LK_FAST_ALL || count != 1 || doc->tx != NULL || doc->cleaning) return false;
+  if (values->kind == LK_VALUE_ANY || stands_alone(values)) return false;
+  lk_buf_truncate(&doc->emit, 0); /* nobody reads it now */
+  append_any(values, values->bytes, &doc->emit);
+  return lk_buf_err(&doc->emit) == LK_OK &&
+         lk_list_insert_fast(doc, type, index, lk_buf_slice(&doc->emit));
+}
+
 static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t right,
                             const lk_value *values, uint32_t count) {
   lk_err err = LK_OK;
@@ -127,6 +138,7 @@ lk_err lk_doc_list_insert(lk_doc *doc, lk_node node, uint64_t index, const lk_va
   lk_err err = lk_node_resolve(doc, node, LISTS, &type);
   if (err == LK_OK && index > doc->types.at[type].length) err = LK_ERR_RANGE;
   if (err == LK_OK) err = check_values(doc, values, count);
+  if (err == LK_OK && insert_fast(doc, type, (uint32_t)index, values, count)) return LK_OK;
   if (err == LK_OK) err = lk_call_begin(doc, &call);
   if (err != LK_OK) return err;
   err = lk_list_seek(doc, type, (uint32_t)index, &left, &right);
@@ -139,6 +151,7 @@ lk_err lk_doc_list_push(lk_doc *doc, lk_node node, const lk_value *values, size_
   lk_call call;
   lk_err err = lk_node_resolve(doc, node, LISTS, &type);
   if (err == LK_OK) err = check_values(doc, values, count);
+  if (err == LK_OK && insert_fast(doc, type, LK_NONE, values, count)) return LK_OK;
   if (err == LK_OK) err = lk_call_begin(doc, &call);
   if (err != LK_OK) return err;
   err = insert_values(doc, type, doc->types.at[type].end, LK_NONE, values, (uint32_t)count);

@@ -20,11 +20,14 @@
  * when it is over. Who only listens, or asks for the delta, cannot tell. Who looks closer, or changes anything, calls
  * lk_stroke_settle(): that cuts out what was typed or deleted, and from then on it is a transaction like any other.
  *
+ * Where nobody observes events, one value that comes into a list is of that kind, too.
+ *
  * That both ways leave the same document and the same bytes is tested. */
 #include "doc/engine.h"
 
 #include "codec/varint.h"
 #include "doc/events.h"
+#include "doc/value.h"
 
 #define TYPED_MAX 65536 /* more is a paste, for which a transaction is no burden */
 
@@ -61,7 +64,7 @@ static bool reserve_gone(lk_doc *doc, lk_tx *tx, uint32_t count) {
  * tests go the slow way. */
 static bool may_replace(lk_doc *doc) {
   lk_tx *tx = doc->tx;
-  if (!LK_FAST_REPLACING) return false;
+  if (!LK_FAST_ALL) return false;
   bool is_empty = (tx->changed.count | tx->touched.count | tx->ranges.count | tx->merges.count) ==
                   0;
   return tx->depth == 1 && is_empty && tx->local && doc->event_observers == 0 &&
@@ -71,7 +74,7 @@ static bool may_replace(lk_doc *doc) {
 
 /* Whether that is what the open transaction did, and all of it. */
 static bool replaces(const lk_doc *doc) {
-  return LK_FAST_REPLACING && doc->stroke.tx == doc->tx && doc->tx->touched.count == 0;
+  return LK_FAST_ALL && doc->stroke.tx == doc->tx && doc->tx->touched.count == 0;
 }
 
 static bool is_ascii(lk_slice text) {
@@ -216,6 +219,44 @@ static OUT_OF_LINE void emit_insert_v2(lk_doc *doc, const lk_stroke *what, lk_sl
     to = put_varint(to + text.len, text.len, false);
     memcpy(to, "\0\0\0\1\1", 5);
     to = put_far(to + 5, what->clock);
+    *to++ = 0;
+  }
+  emit_to(doc, to);
+}
+
+/* One value of a list. */
+static OUT_OF_LINE void emit_value(lk_doc *doc, const lk_item *item, uint32_t clock, bool is_v2,
+                                   lk_slice any) {
+  uint8_t *to = emit_room(doc, any.len), *begin;
+  bool own = item->clock != clock; /* the struct was there before */
+  uint16_t origin = own ? item->client : item->origin_client;
+  uint32_t origin_clock = own ? clock - 1 : item->origin_clock;
+  uint16_t ids[] = { item->client, origin, item->right_client };
+  if (to != NULL) {
+    uint8_t info = (uint8_t)(LK_CONTENT_ANY | (origin != LK_NO_CLIENT ? LK_INFO_ORIGIN : 0) |
+                             (item->right_client != LK_NO_CLIENT ? LK_INFO_RIGHT : 0));
+    if (is_v2) {
+      *to++ = 0;
+      *to++ = 0;
+      begin = to++;
+      to = put_clients(doc, to, ids);
+      *begin = (uint8_t)(to - begin - 1);
+      to = put_clock_column(to, origin != LK_NO_CLIENT, origin_clock);
+      to = put_clock_column(to, ids[2] != LK_NO_CLIENT, item->right_clock);
+      memcpy(to, "\1\0\1\0\0\0\1\1\1\1", 10);
+      to[1] = info;
+      to = put_far(to + 10, clock);
+    } else {
+      *to++ = 1;
+      *to++ = 1;
+      to = put_id(doc, to, item->client, clock);
+      *to++ = info;
+      if (origin != LK_NO_CLIENT) to = put_id(doc, to, origin, origin_clock);
+      if (ids[2] != LK_NO_CLIENT) to = put_id(doc, to, ids[2], item->right_clock);
+      *to++ = 1;
+    }
+    memcpy(to, any.ptr, any.len);
+    to += any.len;
     *to++ = 0;
   }
   emit_to(doc, to);
@@ -372,31 +413,18 @@ static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
   if (type->order != LK_NONE) lk_order_add(doc, item->leaf, (int32_t)len, 0);
 }
 
-/* A struct of its own between |left|, which is split before unit |offset| where that is above 0, and what is right of
- * it. Gives its number, or LK_NONE where something is missing. */
-static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
-                               uint32_t offset, uint32_t right, lk_slice text) {
-  lk_client *client = &doc->clients.at[number];
-  lk_place place;
-  if (lk_text_reserve(doc, (uint32_t)text.len) != LK_OK ||
-      !has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE, &place))
-    return LK_NONE;
-  if (lk_client_room(doc, number) != LK_OK) return LK_NONE;
-  lk_type *type = &doc->types.at[slot];
-  if (offset > 0) right = split(doc, type, slot, left, offset, place);
-  uint32_t made = take_item(doc);
+/* A new item between two neighbours, without content. */
+static inline lk_item item_between(const lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
+                                   uint32_t right) {
   lk_item item = {
-    .clock = client->clock,
-    .len = (uint32_t)text.len,
+    .clock = doc->clients.at[number].clock,
     .left = left,
     .right = right,
     .parent = slot,
-    .content = doc->text_len,
     .leaf = LK_NONE,
     .client = number,
     .origin_client = LK_NO_CLIENT,
     .right_client = LK_NO_CLIENT,
-    .kind = LK_CONTENT_STRING,
   };
   if (left != LK_NONE) {
     const lk_item *at = &doc->items[left];
@@ -408,18 +436,119 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
     item.right_client = doc->items[right].client;
     item.right_clock = doc->items[right].clock;
   }
-  memcpy(doc->text + doc->text_len, text.ptr, text.len);
-  doc->text_len += item.len;
-  doc->items[made] = item;
-  link(doc, type, slot, made);
+  return item;
+}
+
+/* Puts it there; there is room for it. */
+static inline uint32_t put_item(lk_doc *doc, const lk_item *item) {
+  lk_client *client = &doc->clients.at[item->client];
   lk_block *block = &client->blocks[client->block_count - 1];
+  lk_type *type = &doc->types.at[item->parent];
+  uint32_t made = take_item(doc);
+  doc->items[made] = *item;
+  link(doc, type, item->parent, made);
   block->items[block->count++] = made;
   block->dead = false;
-  client->clock += item.len;
-  doc->units += item.len;
-  type->length += item.len;
+  client->clock += item->len;
+  doc->units += item->len;
+  type->length += item->len;
   return made;
 }
+
+/* A struct of its own between |left|, which is split before unit |offset| where that is above 0, and what is right of
+ * it. Gives its number, or LK_NONE where something is missing. */
+static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
+                               uint32_t offset, uint32_t right, lk_slice text) {
+  lk_place place;
+  if (lk_text_reserve(doc, (uint32_t)text.len) != LK_OK ||
+      !has_room(doc, &doc->types.at[slot], offset > 0 ? left : LK_NONE, &place))
+    return LK_NONE;
+  if (lk_client_room(doc, number) != LK_OK) return LK_NONE;
+  if (offset > 0) right = split(doc, &doc->types.at[slot], slot, left, offset, place);
+  lk_item item = item_between(doc, slot, number, left, right);
+  item.kind = LK_CONTENT_STRING;
+  item.len = (uint32_t)text.len;
+  item.content = doc->text_len;
+  memcpy(doc->text + doc->text_len, text.ptr, text.len);
+  doc->text_len += item.len;
+  return put_item(doc, &item);
+}
+
+#ifndef LK_SMALL
+
+/* ---- values ---- */
+
+/* Whether |len| bytes may be put behind those of |item| where they lie. */
+static bool values_go_on(lk_doc *doc, const lk_item *item, size_t len) {
+  uint32_t end = item->content + (uint32_t)sizeof(lk_value_head) +
+                 lk_value_head_at(doc, item->content)->size;
+  if (((end + 3) & ~3u) != doc->values_len || len > doc->limits.doc_values_bytes) return false;
+  uint32_t more = (uint32_t)len + 4;
+  return doc->values_cap - doc->values_len >= more ||
+         lk_vec_grow(doc, (void **)&doc->values, &doc->values_cap, doc->values_len, more,
+                     doc->limits.doc_values_bytes, 1) == LK_OK;
+}
+
+static void extend_values(lk_doc *doc, lk_item *item, lk_slice any) {
+  lk_value_head *head = (lk_value_head *)(void *)(doc->values + item->content);
+  lk_client *client = &doc->clients.at[item->client];
+  lk_type *type = &doc->types.at[item->parent];
+  uint32_t end = item->content + (uint32_t)sizeof *head + head->size;
+  memcpy(doc->values + end, any.ptr, any.len);
+  head->size += (uint32_t)any.len;
+  doc->values_len = (end + (uint32_t)any.len + 3) & ~3u;
+  item->len++;
+  client->clock++;
+  doc->units++;
+  type->length++;
+  if (type->order != LK_NONE) lk_order_add(doc, item->leaf, 1, 0);
+}
+
+/* Between two neighbours: in the struct of |left| where that goes on, otherwise as one of its own. Gives the item, or
+ * LK_NONE where it is not as simple. */
+static uint32_t put_value(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t left,
+                          uint32_t right, lk_slice any) {
+  uint32_t had = doc->values_len, at;
+  if ((left == LK_NONE && right == LK_NONE) || is_joined(doc, right)) return LK_NONE;
+  if (left != LK_NONE && left == lk_client_last(doc, number)) {
+    lk_item *item = &doc->items[left];
+    bool is_one = item->kind == LK_CONTENT_ANY &&
+                  (item->flags & (LK_ITEM_DELETED | LK_ITEM_REDONE)) == 0;
+    if (is_one && has_right(doc, item, right)) {
+      if ((item->flags & LK_ITEM_KEEP) != 0 || item->len >= LK_VALUES_MAX ||
+          !values_go_on(doc, item, any.len))
+        return LK_NONE;
+      extend_values(doc, item, any);
+      return left;
+    }
+  }
+  if (lk_value_add(doc, any, LK_NONE, &at) != LK_OK) return LK_NONE;
+  if (!has_room(doc, &doc->types.at[slot], LK_NONE, NULL) || lk_client_room(doc, number) != LK_OK) {
+    doc->values_len = had;
+    return LK_NONE;
+  }
+  lk_item item = item_between(doc, slot, number, left, right);
+  item.kind = LK_CONTENT_ANY;
+  item.len = 1;
+  item.content = at;
+  return put_item(doc, &item);
+}
+
+static bool takes_values(const lk_doc *doc, uint32_t slot) {
+  return !doc->tells_txs && (doc->types.at[slot].flags & LK_TYPE_HAS_FORMAT) == 0 &&
+         !lk_type_deleted(doc, slot);
+}
+
+/* The value that came into |made| last, with that clock. */
+static void tell_value(lk_doc *doc, whose who, uint32_t made, uint32_t clock, size_t len) {
+  const lk_item *item = &doc->items[made];
+  lk_slice all = lk_value_bytes(doc, item->content);
+  lk_stroke what = { .type = item->parent, .client = item->client, .clock = clock, .len = 1 };
+  if (doc->update_observers + doc->update2_observers > 0)
+    emit_value(doc, item, clock, doc->update_observers == 0, lk_slice_skip(all, all.len - len));
+  tell(doc, who, &what);
+}
+#endif
 
 typedef enum outcome { NOT_FAST, EXTENDED, INSERTED } outcome;
 
@@ -554,6 +683,36 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   }
   return true;
 }
+
+#ifndef LK_SMALL
+static bool find_before(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t *left,
+                        uint32_t *right) {
+  uint32_t before;
+  *left = LK_NONE;
+  *right = doc->types.at[slot].start;
+  if (index == 0) return true;
+  *left = lk_list_find(doc, slot, index - 1, &before);
+  *right = doc->items[*left].right;
+  return before + doc->items[*left].len == index;
+}
+
+bool lk_list_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice any) {
+  lk_type *type = &doc->types.at[slot];
+  uint32_t left = type->end, right = LK_NONE, units = type->length;
+  lk_typing_end(doc);
+  if (!takes_values(doc, slot) || doc->client == LK_NO_CLIENT || !can_write(doc, doc->client))
+    return false;
+  if (index == LK_NONE) index = units;
+  else if (!find_before(doc, slot, index, &left, &right)) return false;
+  uint32_t clock = doc->clients.at[doc->client].clock;
+  uint32_t made = put_value(doc, slot, doc->client, left, right, any);
+  if (made == LK_NONE) return false;
+  type->cursor = made;
+  type->cursor_at = index + 1 - doc->items[made].len;
+  if (doc->observers.count > 0) tell_value(doc, OURS, made, clock, any.len);
+  return true;
+}
+#endif
 
 /* ---- deleting ---- */
 
@@ -842,7 +1001,8 @@ typedef struct keystroke {
   uint64_t clock;
   uint16_t origin_client, right_client; /* or LK_NO_CLIENT, but not both */
   uint64_t origin_clock, right_clock;
-  lk_slice text;
+  bool is_value;
+  lk_slice text; /* or one value, canonical any */
 } keystroke;
 
 static bool read_uint(lk_reader *in, uint64_t *out) {
@@ -866,31 +1026,46 @@ static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *cl
   return read_uint(in, &id) && read_uint(in, clock) && find_here(doc, id, *clock, client);
 }
 
-/* What a struct of text has that stands beside something. */
-static bool read_info(lk_reader *in, bool *has_left, bool *has_right) {
+/* What a struct of text, or of values, has that stands beside something. */
+static bool read_info(lk_reader *in, bool *has_left, bool *has_right, bool *is_value) {
   uint8_t info;
   if (lk_reader_u8(in, &info) != LK_OK) return false;
   *has_left = (info & LK_INFO_ORIGIN) != 0;
   *has_right = (info & LK_INFO_RIGHT) != 0;
-  return (info & ~(LK_INFO_ORIGIN | LK_INFO_RIGHT)) == LK_CONTENT_STRING &&
-         (*has_left || *has_right);
+  uint8_t kind = info & (uint8_t) ~(LK_INFO_ORIGIN | LK_INFO_RIGHT);
+  *is_value = LK_FAST_ALL && kind == LK_CONTENT_ANY;
+  return (kind == LK_CONTENT_STRING || *is_value) && (*has_left || *has_right);
 }
 
-/* One struct of ASCII text that has an origin or a right origin, and no deletions. */
+/* As it is written by Yjs. */
+static bool read_value(lk_doc *doc, lk_reader *in, lk_slice *out) {
+  size_t from = in->pos;
+  lk_arena scratch;
+  lk_arena_init(&scratch, &doc->alloc, doc->limits.doc_update_bytes);
+  lk_err err = lk_value_any_decode(in, doc->limits.any_depth, &scratch, out);
+  lk_arena_deinit(&scratch);
+  return err == LK_OK && out->ptr == in->bytes.ptr + from;
+}
+
+/* One struct of ASCII text, or of one value, that has an origin or a right origin, and no deletions. */
 static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   uint64_t len;
   bool has_left, has_right;
   out->origin_client = out->right_client = LK_NO_CLIENT;
-  if (!read_here(doc, in, &out->client, &out->clock) || !read_info(in, &has_left, &has_right))
+  if (!read_here(doc, in, &out->client, &out->clock) ||
+      !read_info(in, &has_left, &has_right, &out->is_value))
     return false;
   if (has_left && !read_here(doc, in, &out->origin_client, &out->origin_clock)) return false;
   if (has_right && !read_here(doc, in, &out->right_client, &out->right_clock)) return false;
-  if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX ||
-      lk_reader_bytes(in, len, &out->text) != LK_OK)
+  if (!read_uint(in, &len) || len == 0 || len > TYPED_MAX) return false;
+  if (LK_FAST_ALL && out->is_value) {
+    if (len != 1 || !read_value(doc, in, &out->text)) return false;
+  } else if (lk_reader_bytes(in, len, &out->text) != LK_OK) {
     return false;
+  }
   uint8_t deletes;
   return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 &&
-         is_ascii(out->text);
+         (out->is_value || is_ascii(out->text));
 }
 
 #ifndef LK_SMALL
@@ -942,7 +1117,7 @@ static bool read_clock_if(lk_reader *column, bool is_there, uint64_t *clock) {
 #define COLUMNS 9
 
 static bool read_columns(lk_reader *in, lk_reader columns[COLUMNS]) {
-  static const uint8_t empty[] = { 0, 6, 7, 8 };
+  static const uint8_t empty[] = { 0, 6, 7 };
   for (uint32_t i = 0; i < COLUMNS; i++)
     if (!read_column(in, &columns[i])) return false;
   for (uint32_t i = 0; i < sizeof empty; i++)
@@ -950,11 +1125,22 @@ static bool read_columns(lk_reader *in, lk_reader columns[COLUMNS]) {
   return true;
 }
 
-/* What has no column: one client with one struct, and no deletions. */
-static bool read_rest(lk_reader *in, uint64_t *clock) {
+/* What has no column: one client with one struct, its value if it has one, and no deletions. */
+static bool read_rest(lk_doc *doc, lk_reader *in, keystroke *out) {
   uint64_t clients, structs, deletes;
   return read_uint(in, &clients) && clients == 1 && read_uint(in, &structs) && structs == 1 &&
-         read_uint(in, clock) && read_uint(in, &deletes) && deletes == 0 && lk_reader_left(in) == 0;
+         read_uint(in, &out->clock) && (!out->is_value || read_value(doc, in, &out->text)) &&
+         read_uint(in, &deletes) && deletes == 0 && lk_reader_left(in) == 0;
+}
+
+static bool is_u8(const lk_reader *column, uint8_t value) {
+  return column->bytes.len == 1 && column->bytes.ptr[0] == value;
+}
+
+/* The columns of texts and of lengths. */
+static bool read_content(lk_reader *texts, const lk_reader *lens, keystroke *out) {
+  if (out->is_value) return is_u8(texts, 0) && is_u8(lens, 1);
+  return read_text(texts, &out->text) && is_ascii(out->text) && lens->bytes.len == 0;
 }
 
 /* What read_insert() reads, in V2 and behind its first byte. */
@@ -962,12 +1148,13 @@ static bool read_insert_v2(lk_doc *doc, lk_reader *in, keystroke *out) {
   lk_reader columns[COLUMNS], *info = &columns[4];
   uint64_t ids[3];
   bool has_left, has_right;
-  if (!read_columns(in, columns) || !read_rest(in, &out->clock)) return false;
-  if (!read_info(info, &has_left, &has_right) || lk_reader_left(info) > 0) return false;
+  if (!read_columns(in, columns) || !read_info(info, &has_left, &has_right, &out->is_value) ||
+      lk_reader_left(info) > 0 || !read_rest(doc, in, out))
+    return false;
   if (!read_clients(&columns[1], ids, 1u + has_left + has_right) ||
       !read_clock_if(&columns[2], has_left, &out->origin_clock) ||
       !read_clock_if(&columns[3], has_right, &out->right_clock) ||
-      !read_text(&columns[5], &out->text) || !is_ascii(out->text))
+      !read_content(&columns[5], &columns[8], out))
     return false;
   out->origin_client = out->right_client = LK_NO_CLIENT;
   return find_here(doc, ids[0], out->clock, &out->client) &&
@@ -1014,6 +1201,21 @@ static bool find_between(lk_doc *doc, const keystroke *key, uint32_t *left, uint
          key->right_clock == key->origin_clock + 1;
 }
 
+#ifndef LK_SMALL
+static bool apply_value(lk_doc *doc, whose who, const keystroke *key, uint32_t left,
+                        uint32_t right) {
+  uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
+  if (!takes_values(doc, slot)) return false;
+  uint32_t made = put_value(doc, slot, key->client, left, right, key->text);
+  if (made == LK_NONE) return false;
+  doc->types.at[slot].cursor = LK_NONE;
+  if (doc->observers.count > 0) tell_value(doc, who, made, (uint32_t)key->clock, key->text.len);
+  return true;
+}
+#else
+#define apply_value(doc, who, key, left, right) false
+#endif
+
 static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
   uint32_t left, right, offset, made, cut = LK_NONE;
   const lk_client *client = &doc->clients.at[key->client];
@@ -1021,6 +1223,7 @@ static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
     return false;
   if (!find_between(doc, key, &left, &offset, &right)) return false;
   uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
+  if (LK_FAST_ALL && key->is_value) return offset == 0 && apply_value(doc, who, key, left, right);
   if (offset == 0) {
     if (insert_at(doc, slot, key->client, left, right, key->text, &made) == NOT_FAST) return false;
   } else {
@@ -1158,7 +1361,7 @@ lk_err lk_stroke_open(lk_doc *doc) {
   doc->tx = tx;
   lk_mark mark;
   lk_doc_mark(doc, &mark);
-  bool within = LK_FAST_REPLACING && open != NULL;
+  bool within = LK_FAST_ALL && open != NULL;
   err = within ? cut_out_gone(doc, tx) : cut_out(doc, what, &item);
   if (err != LK_OK) lk_doc_rollback(doc, &mark);
   doc->journal.count = 0;

@@ -373,7 +373,7 @@ static void tx_shrink(lk_doc *doc, lk_tx *tx) {
   if (tx->ranges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->ranges);
   if (tx->merges.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->merges);
   if (tx->changed.cap > KEEP_MAX) LK_VEC_FREE(doc, tx->changed);
-  if (LK_FAST_REPLACING && doc->gone.cap > KEEP_MAX) LK_VEC_FREE(doc, doc->gone);
+  if (LK_FAST_ALL && doc->gone.cap > KEEP_MAX) LK_VEC_FREE(doc, doc->gone);
 }
 
 /* The first one that waited for its clean-up is done. */
@@ -417,7 +417,7 @@ void lk_doc_commit(lk_doc *doc) {
   LK_ASSERT(tx != NULL && tx->depth > 0);
   if (--tx->depth > 0) return;
   doc->tx = NULL;
-  if (LK_FAST_REPLACING && doc->stroke.tx == tx) {
+  if (LK_FAST_ALL && doc->stroke.tx == tx) {
     doc->stroke.tx = NULL;
     tell_updates(doc, tx);
     return;
@@ -547,7 +547,7 @@ lk_err lk_observer_add(lk_doc *doc, uint32_t what, uint32_t type, void (*fn)(voi
                        uint32_t *id) {
   if (doc->observers.count >= doc->limits.doc_observers_count)
     return lk_doc_limit(doc, "doc_observers_count");
-  lk_err err = LK_FAST_REPLACING && doc->tx != NULL ? lk_stroke_settle(doc) : LK_OK;
+  lk_err err = LK_FAST_ALL && doc->tx != NULL ? lk_stroke_settle(doc) : LK_OK;
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, doc->observers, 1);
   if (err != LK_OK) return err;
   uint32_t number = ++doc->observer_next;

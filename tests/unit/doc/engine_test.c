@@ -697,7 +697,7 @@ static void hear(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool 
   log_update(ctx, update);
 }
 
-static void twins_open(lk_gen *g, twins *self) {
+static void twins_open(lk_gen *g, twins *self, lk_node_kind kind) {
   bool keep = gen_chance(g, 1, 8);
   open_replica(&self->fast, 20, keep);
   open_replica(&self->slow, 20, keep);
@@ -716,9 +716,9 @@ static void twins_open(lk_gen *g, twins *self) {
     }
   }
   observe(&self->peer);
-  CHECK_OK(lk_doc_root(self->fast.doc, LK_LIT("t"), LK_NODE_TEXT, &self->f));
-  CHECK_OK(lk_doc_root(self->slow.doc, LK_LIT("t"), LK_NODE_TEXT, &self->s));
-  CHECK_OK(lk_doc_root(self->peer.doc, LK_LIT("t"), LK_NODE_TEXT, &self->p));
+  CHECK_OK(lk_doc_root(self->fast.doc, LK_LIT("t"), kind, &self->f));
+  CHECK_OK(lk_doc_root(self->slow.doc, LK_LIT("t"), kind, &self->s));
+  CHECK_OK(lk_doc_root(self->peer.doc, LK_LIT("t"), kind, &self->p));
 }
 
 static void twins_compare(twins *self) {
@@ -889,26 +889,35 @@ static lk_slice next_of(const update_log *log, uint32_t at) {
   return at < log->count ? log->at[at] : LK_SLICE_EMPTY;
 }
 
+static void twins_close(twins *self) {
+  for (int i = 0; i < 2; i++) log_free(&self->heard[i]);
+  close_replica(&self->fast);
+  close_replica(&self->slow);
+  close_replica(&self->peer);
+}
+
+/* What the peer wrote to the twins, and mostly what they wrote to him. */
+static void pass_on(lk_gen *g, twins *t, uint32_t *to_twins, uint32_t *to_peer) {
+  for (; *to_twins < t->peer.log.count; ++*to_twins) {
+    apply_fast(&t->fast, gen_bool(g), t->peer.log.at[*to_twins]);
+    apply_slowly(&t->slow, t->peer.log.at[*to_twins]);
+    twins_compare(t);
+  }
+  if (gen_bool(g)) return;
+  for (; *to_peer < t->slow.log.count; ++*to_peer)
+    CHECK_OK(lk_doc_apply(t->peer.doc, LK_UPDATE_V1, t->slow.log.at[*to_peer], 0));
+}
+
 PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   static twins t;
   typist own = { 0 }, other = { 0 };
   uint32_t to_peer = 0, to_twins = 0;
-  twins_open(g, &t);
+  twins_open(g, &t, LK_NODE_TEXT);
   for (uint32_t turns = gen_below(g, 300); turns > 0; turns--) {
     if (t.slow.log.count + t.peer.log.count + 2 > UPDATES_MAX) break;
     switch (gen_below(g, 4)) {
     case 0: type_once(g, &other, t.peer.doc, t.p, NULL, t.p); break;
-    case 1:
-      for (; to_twins < t.peer.log.count; to_twins++) {
-        apply_fast(&t.fast, gen_bool(g), t.peer.log.at[to_twins]);
-        apply_slowly(&t.slow, t.peer.log.at[to_twins]);
-        twins_compare(&t);
-      }
-      if (gen_bool(g)) break;
-      for (; to_peer < t.slow.log.count; to_peer++) {
-        CHECK_OK(lk_doc_apply(t.peer.doc, LK_UPDATE_V1, t.slow.log.at[to_peer], 0));
-      }
-      break;
+    case 1: pass_on(g, &t, &to_twins, &to_peer); break;
     default:
       if (gen_chance(g, 1, 4)) replace_once(g, &own, &t, next_of(&t.peer.log, to_twins));
       else type_once(g, &own, t.fast.doc, t.f, t.slow.doc, t.s);
@@ -916,11 +925,97 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
     }
   }
   twins_compare(&t);
-  log_free(&t.heard[0]);
-  log_free(&t.heard[1]);
-  close_replica(&t.fast);
-  close_replica(&t.slow);
-  close_replica(&t.peer);
+  twins_close(&t);
+}
+
+/* Mostly one, of any kind. */
+static uint32_t draw_values(lk_gen *g, lk_value *out, uint32_t most) {
+  static const uint8_t any[] = { 118, 1, 1, 'k', 125, 5 }; /* {"k":5} */
+  uint32_t count = gen_chance(g, 1, 8) ? 1 + gen_below(g, most) : 1;
+  for (uint32_t i = 0; i < count; i++) {
+    switch (gen_below(g, 8)) {
+    case 0: out[i] = (lk_value){ .kind = LK_VALUE_NULL }; break;
+    case 1: out[i] = (lk_value){ .kind = LK_VALUE_BOOL, .boolean = gen_bool(g) }; break;
+    case 2: out[i] = (lk_value){ .kind = LK_VALUE_STRING, .bytes = LK_LIT("h\xC3\xA9") }; break;
+    case 3: out[i] = (lk_value){ .kind = LK_VALUE_NUMBER, .number = 0.5 }; break;
+    case 4:
+      out[i] = gen_bool(g) ? (lk_value){ .kind = LK_VALUE_ANY, .bytes = { any, sizeof any } }
+                           : (lk_value){ .kind = LK_VALUE_BINARY, .bytes = LK_LIT("b") };
+      break;
+    default: out[i] = (lk_value){ .kind = LK_VALUE_NUMBER, .number = gen_below(g, 1u << 30) };
+    }
+  }
+  return count;
+}
+
+#define VALUES_AT_ONCE 80
+
+typedef struct list_change {
+  enum { PUSH, PUT, TAKE } what;
+  uint32_t at, count;
+  lk_value values[VALUES_AT_ONCE];
+} list_change;
+
+/* Mostly where the last one was. */
+static void draw_list_change(lk_gen *g, uint32_t units, uint32_t *at, list_change *out) {
+  if (*at > units || gen_chance(g, 1, 6)) *at = gen_below(g, units + 1);
+  out->what = gen_chance(g, 1, 4) ? TAKE : gen_chance(g, 1, 3) ? PUSH : PUT;
+  out->at = *at;
+  if (out->what == TAKE) {
+    out->count = lk_min_u32(1 + gen_below(g, 3), units - *at);
+  } else {
+    out->count = draw_values(g, out->values, VALUES_AT_ONCE);
+    if (out->what == PUT) *at += gen_chance(g, 3, 4) ? out->count : 0;
+  }
+}
+
+static void change_list(lk_doc *doc, lk_node list, const list_change *change) {
+  switch (change->what) {
+  case PUSH: CHECK_OK(lk_doc_list_push(doc, list, change->values, change->count)); break;
+  case PUT:
+    CHECK_OK(lk_doc_list_insert(doc, list, change->at, change->values, change->count));
+    break;
+  case TAKE: CHECK_OK(lk_doc_list_delete(doc, list, change->at, change->count)); break;
+  }
+}
+
+/* Observers of events come and go: then nothing is fast. */
+static void listen_for_a_while(lk_gen *g, twins *t, uint32_t ears[2]) {
+  lk_doc *docs[] = { t->fast.doc, t->slow.doc };
+  lk_node nodes[] = { t->f, t->s };
+  if (!gen_chance(g, 1, 16)) return;
+  for (int i = 0; i < 2; i++) {
+    if (ears[i] != 0) lk_doc_off(docs[i], ears[i]);
+    if (ears[i] != 0) ears[i] = 0;
+    else CHECK_OK(lk_doc_observe(docs[i], nodes[i], hear_delta, &t->heard[i], &ears[i]));
+  }
+}
+
+PROPERTY_SLOW(values_go_the_same_way_fast_and_slow, 4) {
+  static twins t;
+  static list_change change;
+  uint32_t own = 0, other = 0, to_peer = 0, to_twins = 0, ears[2] = { 0 };
+  twins_open(g, &t, gen_bool(g) ? LK_NODE_ARRAY : LK_NODE_XML_FRAGMENT);
+  for (uint32_t turns = gen_below(g, 250); turns > 0; turns--) {
+    if (t.slow.log.count + t.peer.log.count + 2 > UPDATES_MAX / 2) break;
+    listen_for_a_while(g, &t, ears);
+    switch (gen_below(g, 4)) {
+    case 0:
+      draw_list_change(g, (uint32_t)lk_doc_node_length(t.peer.doc, t.p), &other, &change);
+      change_list(t.peer.doc, t.p, &change);
+      break;
+    case 1: pass_on(g, &t, &to_twins, &to_peer); break;
+    default:
+      draw_list_change(g, (uint32_t)lk_doc_node_length(t.fast.doc, t.f), &own, &change);
+      change_list(t.fast.doc, t.f, &change);
+      begin_slowly(t.slow.doc);
+      change_list(t.slow.doc, t.s, &change);
+      commit_slowly(t.slow.doc);
+      if (turns % 8 == 0 || gen_chance(g, 1, 8)) twins_compare(&t);
+    }
+  }
+  twins_compare(&t);
+  twins_close(&t);
 }
 
 /* A block of a client is known to be all deleted; then comes what is not. */
