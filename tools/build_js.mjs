@@ -31,4 +31,4 @@ for (const folder of packages) {
   tsc(folder)
 }
 for (const name of modules) copyFileSync(inRoot(`build/${name}`), inRoot(`js/packages/sdk/dist/${name}`))
-for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/apps/start', 'js/apps/demo', 'js/apps/editor']) tsc(project)
+for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/apps/start', 'js/apps/demo', 'js/apps/board', 'js/apps/editor']) tsc(project)

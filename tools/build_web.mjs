@@ -5,6 +5,7 @@
 //
 //   build/web/            js/apps/start    /
 //   build/web/counter/    js/apps/demo     /counter
+//   build/web/board/      js/apps/board    /board
 //   build/web/client/     js/apps/shared   what these two load: the worker, the core, what both scripts have in common
 //   build/web/edit/       js/apps/editor   /edit/NAME: one page for every document
 //   build/web/assets/     what that page loads, with hashes in the names, which caches may keep for ever
@@ -51,7 +52,7 @@ async function buildStart() {
   copy(['icon.svg'], source, target)
 }
 
-const replicaPages = { counter: 'demo' }
+const replicaPages = { counter: 'demo', board: 'board' }
 
 /** The pages with replicas of their own. */
 async function buildReplicas() {

@@ -556,8 +556,10 @@ static lk_err answer_no_pages(const exchange *x) {
  * address which document it is to show. Pages name what they load from the root
  * on, so that they may do without the '/' at the end. */
 static lk_slice page_of(lk_slice path) {
-  static const lk_slice edit = LK_LIT_INIT(EDITOR_PATH), counter = LK_LIT_INIT("/counter/");
+  static const lk_slice edit = LK_LIT_INIT(EDITOR_PATH);
+  static const lk_slice counter = LK_LIT_INIT("/counter/"), board = LK_LIT_INIT("/board/");
   if (lk_slice_starts_with(path, edit) || lk_slice_equal(path, LK_LIT("/edit"))) return edit;
+  if (lk_slice_equal(path, LK_LIT("/board"))) return board;
   return lk_slice_equal(path, LK_LIT("/counter")) ? counter : path;
 }
 

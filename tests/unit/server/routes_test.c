@@ -473,10 +473,11 @@ TEST(a_client_that_closes_is_told_so) {
 TEST(all_documents_are_edited_on_one_page_with_a_policy_of_its_own) {
   static const lk_asset apps[] = {
       {.path = LK_LIT_INIT("/assets/a-X1.js"), .begin = page, .end = page + 1},
+      {.path = LK_LIT_INIT("/board/index.html"), .begin = page, .end = page + 4},
       {.path = LK_LIT_INIT("/counter/index.html"), .begin = page, .end = page + 2},
       {.path = LK_LIT_INIT("/edit/index.html"), .begin = page, .end = page + 3},
   };
-  static const lk_assets table = {apps, 3};
+  static const lk_assets table = {apps, 4};
   static const struct {
     const char *path;
     unsigned status;
@@ -492,6 +493,10 @@ TEST(all_documents_are_edited_on_one_page_with_a_policy_of_its_own) {
       {"/counter", 200, 2, false, false},
       {"/counter/", 200, 2, false, false},
       {"/counter/x", 404, 0, false, false},
+      {"/board", 200, 4, false, false},
+      {"/board/", 200, 4, false, false},
+      {"/board?board=x", 200, 4, false, false},
+      {"/boards", 404, 0, false, false},
       {"/assets/a-X1.js", 200, 1, false, true},
       {"/assets/a-X2.js", 404, 0, false, false},
   };
