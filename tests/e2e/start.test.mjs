@@ -36,6 +36,9 @@ test('the start page fits a desk and a phone, by day and by night, and axe finds
   await page.goBack()
   await page.getByRole('link', { name: /Counter/ }).click()
   await page.locator('#increment:enabled').waitFor()
+  await page.goBack()
+  await page.getByRole('link', { name: /Board/ }).click()
+  await page.getByRole('switch', { name: 'Network' }).and(page.locator(':enabled')).waitFor()
   await leave(ann)
 })
 
@@ -84,6 +87,9 @@ test('what is copied from the start page works as it is', async () => {
   const arrived = () => until(async () => (await read()).includes('y-websocket'), read)
   await runUntil(/^Hello from y-websocket\. \n/m, process.execPath, [await script('y-websocket', 'for y-websocket')], arrived)
   await runUntil(/^Hello from phoenix\.js\. Hello from y-websocket\. \n/m, process.execPath, [await script('phoenix', 'for phoenix.js')])
+  const likes = async () => Number(await (await fetch(`${server.url}/api/topics/crdt:likes`)).text())
+  const told = () => until(async () => (await read()).includes('the SDK') && (await likes()) === 1, async () => `${await read()} ${await likes()}`)
+  await runUntil(/^Hello from the SDK\. [^]*^1 likes|^1 likes[^]*^Hello from the SDK\. /m, process.execPath, [await script('sdk', 'for the SDK')], told)
   const code = await copied('in C')
   const [source, binary, update] = ['hello.c', 'hello', 'hello.bin'].map((name) => join(folder, name))
   writeFileSync(source, code)
@@ -94,7 +100,7 @@ test('what is copied from the start page works as it is', async () => {
   const response = await fetch(address, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: readFileSync(update) })
   assert.equal(response.status, 200, await response.text())
   const said = await read()
-  for (const who of ['y-websocket', 'C']) assert.ok(said.includes(`Hello from ${who}. `), said)
+  for (const who of ['y-websocket', 'the SDK', 'C']) assert.ok(said.includes(`Hello from ${who}. `), said)
   await leave(ann)
 })
 
