@@ -276,6 +276,54 @@ test('cards are moved by keyboard and by mouse, within a column and to another o
   await leave(ann)
 })
 
+test('a finger moves a card by its handle, and not elsewhere', async () => {
+  const ann = await browser.newPerson({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
+  const page = await openBoard(ann, 'touched')
+  for (const title of ['one', 'two', 'three']) await add(page, 'ada', 'todo', title)
+  await cardOf(page, 'ada', 'one').locator('.handle').scrollIntoViewIfNeeded()
+  const touch = await ann.newCDPSession(page)
+  const swipe = async (from, to) => {
+    const [begin, end] = [await from.boundingBox(), await to.boundingBox()]
+    const [x, y] = [begin.x + begin.width / 2, begin.y + begin.height / 2]
+    const dy = end.y + end.height - 4 - y
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x, y }] })
+    for (const part of [0.25, 0.5, 0.75, 1]) await touch.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x, y: y + part * dy }] })
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
+  }
+  await swipe(cardOf(page, 'ada', 'one').locator('.title'), cardOf(page, 'ada', 'three'))
+  assert.deepEqual((await shown(page, 'ada')).todo, ['one', 'two', 'three'])
+  await swipe(cardOf(page, 'ada', 'one').locator('.handle'), cardOf(page, 'ada', 'two'))
+  assert.deepEqual((await shown(page, 'ada')).todo, ['two', 'one', 'three'])
+  assert.deepEqual((await agreed(page)).todo, ['two', 'one', 'three'])
+  await leave(ann)
+})
+
+/* Goal: tabs of one browser are the same two devices, and the network is that of the devices. */
+test('the network is cut for all tabs, and given back to all', async () => {
+  const ann = await browser.newPerson()
+  const [one, two] = [await openBoard(ann, 'tabs'), await openBoard(ann, 'tabs')]
+  await add(one, 'ada', 'todo', 'before')
+  for (const page of [one, two]) await cardOf(page, 'ben', 'before').waitFor()
+  await setNetwork(one, false)
+  await two.locator('#network[aria-checked="false"]').waitFor()
+  for (const device of ['ada', 'ben']) await statusOf(two, device).filter({ hasText: 'Offline' }).waitFor()
+  await add(one, 'ada', 'doing', 'of Ada')
+  await cardOf(two, 'ada', 'of Ada').waitFor()
+  await add(two, 'ben', 'doing', 'of Ben')
+  await cardOf(one, 'ben', 'of Ben').waitFor()
+  assert.deepEqual((await shown(two, 'ben')).doing, ['of Ben'])
+  assert.deepEqual((await shown(one, 'ada')).doing, ['of Ada'])
+  // The tab that has the connections goes, and the other one has them, and the same network.
+  await one.close()
+  await add(two, 'ada', 'done', 'of Ada, later')
+  assert.deepEqual((await shown(two, 'ben')).done, [])
+  for (const device of ['ada', 'ben']) await statusOf(two, device).filter({ hasText: 'Offline' }).waitFor()
+  const seen = await meet(two)
+  assert.deepEqual(seen.doing.sort(), ['of Ada', 'of Ben'])
+  assert.deepEqual(seen.done, ['of Ada, later'])
+  await leave(ann)
+})
+
 /* Goal: whatever both do apart, they agree afterwards, and no card is there twice. Method: many deeds, drawn from a seed. */
 test('after a random outage both agree', async () => {
   const ann = await browser.newPerson()
