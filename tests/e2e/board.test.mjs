@@ -169,6 +169,7 @@ test('what both did apart merges, and the page says where they met', async () =>
   await page.screenshot({ path: artifact('board-cut.png'), fullPage: true, animations: 'disabled' })
 
   const seen = await meet(page)
+  await page.evaluate(() => scrollTo(0, 0)) // else the switch, which stays in sight, covers something
   await page.screenshot({ path: artifact('board-merged.png'), fullPage: true })
   const all = [...seen.todo, ...seen.doing, ...seen.done]
   const order = await orderOf(page)
