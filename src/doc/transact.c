@@ -92,7 +92,9 @@ static const struct {
   VEC(roots),
   VEC(nodes),
   VEC(held),
+#ifndef LK_SMALL /* as LK_FAST_ALL */
   VEC(gone),
+#endif
   VEC(later),
   VEC(journal),
   VEC(observers),
