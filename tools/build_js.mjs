@@ -17,7 +17,7 @@ function tsc(project) {
   if (done.status !== 0) process.exit(done.status ?? 1)
 }
 
-const packages = ['js/packages/sdk', 'js/packages/yjs']
+const packages = ['js/packages/sdk', 'js/packages/yjs', 'js/packages/react']
 const wanted = readFileSync(inRoot('VERSION'), 'utf8').trim()
 for (const folder of packages) {
   const { version } = JSON.parse(readFileSync(inRoot(`${folder}/package.json`), 'utf8'))
@@ -31,4 +31,4 @@ for (const folder of packages) {
   tsc(folder)
 }
 for (const name of modules) copyFileSync(inRoot(`build/${name}`), inRoot(`js/packages/sdk/dist/${name}`))
-for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/apps/start', 'js/apps/demo', 'js/apps/board', 'js/apps/editor']) tsc(project)
+for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/packages/react/test', 'js/apps/start', 'js/apps/demo', 'js/apps/board', 'js/apps/editor']) tsc(project)

@@ -69,7 +69,7 @@ const stages = {
   },
   sdk: {
     about: 'the npm packages',
-    commands: () => nodeTests(...['sdk', 'yjs'].flatMap((name) => files(`js/packages/${name}/test`, /\.test\.(mjs|ts)$/))),
+    commands: () => nodeTests(...['sdk', 'yjs', 'react'].flatMap((name) => files(`js/packages/${name}/test`, /\.test\.(mjs|ts)$/))),
   },
   e2e: {
     about: 'the real program, real clients, a real browser',
