@@ -34,8 +34,8 @@ help: ## list the targets
 # ---- building
 
 .PHONY: build build-program build-wasm build-web build-npm
-build: build-program build-npm ## the program, the libraries and the npm packages, in build/
-build-program: build-web build/release/build.ninja ## build/laniakea and build/liblaniakea.{a,so}
+build: build-program ## the program, the libraries and the npm packages, in build/
+build-program: build-web build-npm build/release/build.ninja ## build/laniakea and build/liblaniakea.{a,so}
 	@$(call ninja,release,laniakea man liblaniakea_shared liblaniakea_static)
 	@ln -sf release/laniakea build/laniakea
 	@for f in build/release/liblaniakea.a build/release/liblaniakea.so*; do ln -sf release/$${f##*/} build/$${f##*/}; done

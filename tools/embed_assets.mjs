@@ -11,9 +11,10 @@
 // Tags are hashes of the bytes, and the table is sorted by path, so that the same folder always gives
 // the same program. Files whose name begins with a dot are left out.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { extname, join, resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { extname, resolve } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { assembly, collect, literal } from './embed.mjs'
 
 const TYPES = {
   '.css': 'text/css; charset=utf-8',
@@ -32,27 +33,6 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
   '.webp': 'image/webp',
   '.woff2': 'font/woff2',
-}
-
-/** [{ path: '/a/b.js', file }], in the order of the bytes of `path`, in which the server searches. */
-function collect(folder, prefix = '') {
-  if (!existsSync(folder)) return []
-  const found = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith('.')).flatMap((entry) => {
-    const path = `${prefix}/${entry.name}`
-    const file = join(folder, entry.name)
-    if (entry.isDirectory()) return collect(file, path)
-    return entry.isFile() ? [{ path, file }] : []
-  })
-  return found.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)))
-}
-
-/** A C or assembler string literal; what is not plain ASCII becomes octal escapes of its bytes. */
-function literal(text) {
-  const bytes = [...Buffer.from(text)].map((byte) => {
-    const plain = byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c && byte !== 0x3f
-    return plain ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, '0')}`
-  })
-  return `"${bytes.join('')}"`
 }
 
 const tagOf = (file) => `"${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 24)}"`
@@ -82,24 +62,9 @@ function pack(assets, out) {
 
 const note = 'made by tools/embed_assets.mjs'
 
-const block = (file, name) => `  .balign 16
-  .global lk_asset_begin_${name}
-  .hidden lk_asset_begin_${name}
-lk_asset_begin_${name}:
-  .incbin ${literal(resolve(file))}
-  .global lk_asset_end_${name}
-  .hidden lk_asset_end_${name}
-lk_asset_end_${name}:
-  .byte 0`
-
 /** The names of all runs of bytes: that of an asset is its number, those of its forms have the coding behind it. */
 const runsOf = (assets) => assets.flatMap(({ file, forms, isPackedAlone }, index) =>
   [...(isPackedAlone ? [] : [{ file, name: `${index}` }]), ...forms.map((form) => ({ file: form.file, name: `${index}_${form.coding}` }))])
-
-function assembly(assets) {
-  const blocks = runsOf(assets).map(({ file, name }) => block(file, name))
-  return `/* ${note} */\n  .section .rodata.assets, "a"\n${blocks.join('\n')}\n  .section .note.GNU-stack, ""\n`
-}
 
 function table(assets) {
   const names = runsOf(assets).map(({ name }) => `extern const uint8_t lk_asset_begin_${name}[], lk_asset_end_${name}[];`)
@@ -122,6 +87,7 @@ if (!outC || rest.length > 0) {
   console.error('usage: node tools/embed_assets.mjs FOLDER OUT.S OUT.c')
   process.exit(2)
 }
-const assets = pack(collect(resolve(folder)), outS)
-writeFileSync(outS, assembly(assets))
+// The server searches in the order of the paths' bytes.
+const assets = pack(collect(resolve(folder), (name) => !name.startsWith('.')), outS)
+writeFileSync(outS, assembly(note, 'asset', runsOf(assets)))
 writeFileSync(outC, table(assets))

@@ -3,6 +3,7 @@
 include(GNUInstallDirs)
 find_program(LK_NODE node REQUIRED)
 set(LK_ASSETS_DIR ${CMAKE_SOURCE_DIR}/build/web CACHE PATH "Built pages that the program carries; may be missing")
+set(LK_PACKAGES_DIR ${CMAKE_SOURCE_DIR}/build/npm CACHE PATH "Packed npm packages that the program carries for `laniakea new`; may be missing")
 option(LK_HARDEN "Stack protector, fortified C library calls, RELRO, PIE" ${LK_LTO})
 option(LK_LIBRARIES "Build liblaniakea.so and liblaniakea.a" ON)
 
@@ -36,12 +37,21 @@ set(assets ${CMAKE_BINARY_DIR}/assets)
 file(GLOB_RECURSE asset_files CONFIGURE_DEPENDS ${LK_ASSETS_DIR}/*)
 add_custom_command(OUTPUT ${assets}.S ${assets}.c
   COMMAND ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/embed_assets.mjs ${LK_ASSETS_DIR} ${assets}.S ${assets}.c
-  DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_assets.mjs ${asset_files}
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_assets.mjs ${CMAKE_SOURCE_DIR}/tools/embed.mjs ${asset_files}
   COMMENT "Taking in the pages of ${LK_ASSETS_DIR}" VERBATIM)
 set_source_files_properties(${assets}.S PROPERTIES OBJECT_DEPENDS "${asset_files}")
 
+set(starter ${CMAKE_BINARY_DIR}/starter)
+set(starter_app ${CMAKE_SOURCE_DIR}/examples/starter)
+file(GLOB starter_files LIST_DIRECTORIES false CONFIGURE_DEPENDS ${starter_app}/* ${starter_app}/.gitignore ${starter_app}/src/* ${LK_PACKAGES_DIR}/*.tgz)
+add_custom_command(OUTPUT ${starter}.S ${starter}.c
+  COMMAND ${LK_NODE} ${CMAKE_SOURCE_DIR}/tools/embed_starter.mjs ${starter_app} ${LK_PACKAGES_DIR} ${starter}.S ${starter}.c
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_starter.mjs ${CMAKE_SOURCE_DIR}/tools/embed.mjs ${starter_files}
+  COMMENT "Taking in the app of `laniakea new`" VERBATIM)
+set_source_files_properties(${starter}.S PROPERTIES OBJECT_DEPENDS "${starter_files}")
+
 file(GLOB cli_sources CONFIGURE_DEPENDS src/cli/*.c)
-add_executable(laniakea ${cli_sources} ${assets}.S ${assets}.c)
+add_executable(laniakea ${cli_sources} ${assets}.S ${assets}.c ${starter}.S ${starter}.c)
 target_compile_definitions(laniakea PRIVATE _GNU_SOURCE)
 target_link_libraries(laniakea PRIVATE lk_server)
 target_link_options(laniakea PRIVATE ${lto_link} ${harden_link} -pie -Wl,--gc-sections)

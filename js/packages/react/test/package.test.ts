@@ -37,20 +37,24 @@ test('the tarball has what its package.json names, and brings no package along',
   assert.match(readFileSync(join(folder, 'dist/index.js'), 'utf8'), /^'use client'/, 'frameworks that render on servers see that it is for pages')
 })
 
-test("the README's examples are programs without mistakes", async () => {
+test("the README's examples, those of the guide and of the start page, are programs without mistakes", async () => {
   const compilerOptions = {
     noEmit: true, strict: true, target: 'es2022', lib: ['es2023', 'esnext.disposable', 'dom'], module: 'esnext', moduleResolution: 'bundler', jsx: 'react-jsx', types: [], skipLibCheck: true,
     moduleDetection: 'force',
   }
+  // The start page of the program shows one, too.
+  const [, shown] = /<code id="code-react">([\s\S]*?)<\/code>/.exec(readFileSync(join(root, 'js/apps/start/src/index.html'), 'utf8'))!
+  const texts: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"' }
+  writeFileSync(join(examples, 'start.tsx'), shown!.replace(/&(\w+);/g, (_, name: string) => texts[name]!))
   let count = 0
-  for (const path of [join(folder, 'README.md')]) {
+  for (const path of [join(folder, 'README.md'), join(root, 'docs/guides/react.md')]) {
     for (const [, code] of readFileSync(path, 'utf8').matchAll(/^```tsx\n([\s\S]*?)^```/gm)) {
       writeFileSync(join(examples, `${++count}.tsx`), code!)
       const { warnings } = await build({ stdin: { contents: code!, loader: 'tsx', resolveDir: import.meta.dirname }, bundle: true, format: 'esm', write: false, jsx: 'automatic', logLevel: 'silent', external: ['next'] })
       assert.deepEqual(warnings, [], path)
     }
   }
-  assert.ok(count >= 4, `${count} examples`)
+  assert.ok(count >= 8, `${count} examples`)
   writeFileSync(join(examples, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['.'] }))
   const done = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', examples], { encoding: 'utf8' })
   assert.equal(done.status, 0, done.stdout)
