@@ -228,10 +228,13 @@ test('a document that was begun again on the server is refused until somebody st
   const notes = await a.doc('doc:anew')
   notes.doc.getText('t').insert(0, 'mine')
   await notes.acknowledged()
-  const [first] = [notes.doc]
+  const first = notes.doc
+  notes.awareness.setLocalStateField('user', { name: 'Ada' })
   notes.onReplaced((doc) => assert.notEqual(doc, first))
   notes.startAnew()
   await until('the server gives it back', () => notes.doc !== first && notes.doc.getText('t').toString() === 'mine')
+  assert.equal(notes.awareness.clientID, notes.doc.client)
+  assert.deepEqual(notes.awareness.getLocalState(), { user: { name: 'Ada' } })
   notes.doc.getText('t').insert(4, ' and ours')
   await notes.acknowledged()
 })

@@ -60,6 +60,7 @@ export class PageDocs {
 }
 
 const FROM_HUB = Symbol('hub')
+const CLOSE_MS = 1_000
 
 class DocReplica implements ReplicaPort {
   #docs: Documents
@@ -97,7 +98,8 @@ class DocReplica implements ReplicaPort {
     const before = this.doc
     this.doc = this.#make()
     tell(this.listeners, this.doc)
-    before.close()
+    // Who shows it may read it once more before it hears of the other one.
+    setTimeout(() => before.close(), CLOSE_MS)
   }
 
   /** Into another instance: what the document was is lost. */
@@ -115,10 +117,22 @@ class DocReplica implements ReplicaPort {
 export class DocHandle extends TopicHandle implements DocTopic {
   readonly #replica: DocReplica
   #awareness: ClientAwareness | undefined
+  readonly #stop: () => void
 
   constructor(shared: Shared, replica: DocReplica) {
     super(shared)
     this.#replica = replica
+    this.#stop = subscribe(replica.listeners, () => this.#replaceAwareness())
+  }
+
+  /** Another document has another client: what we showed goes with the new one. */
+  #replaceAwareness(): void {
+    const before = this.#awareness
+    if (before === undefined) return
+    const state = before.getLocalState()
+    before.destroy()
+    this.#awareness = new ClientAwareness(this.doc, this.shared.page)
+    this.#awareness.setLocalState(state)
   }
 
   get doc(): Doc {
@@ -134,6 +148,7 @@ export class DocHandle extends TopicHandle implements DocTopic {
   }
 
   override async close(): Promise<void> {
+    this.#stop()
     this.#awareness?.destroy()
     await super.close()
   }
