@@ -796,8 +796,8 @@ bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out);
 /* Tells everybody about |stroke|, which is done and, where somebody wants it in V1, stands in |emit|; where
  * lk_stroke_ready() was true before. */
 bool lk_stroke_ready(lk_doc *doc);
-/* Tells those who want updates of our deletions in |tx|, the first free one, which are done and cleaned up behind. */
-void lk_deletes_tell(lk_doc *doc, lk_tx *tx);
+/* Tells those who want updates of the deletions in |tx|, the first free one, which are done and cleaned up behind. */
+void lk_deletes_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local);
 void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local);
 
 /* Cleans up what was committed, and what observers commit meanwhile. */

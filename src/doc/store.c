@@ -248,15 +248,23 @@ static void place_settle(const lk_doc *doc, uint16_t number, uint32_t clock, lk_
   }
 }
 
+/* Whether a clock is in a block, as far as is known without looking at its items. */
+static inline bool has_clock(const lk_client *client, uint32_t block, uint32_t clock) {
+  return client->blocks[block].first <= clock &&
+         (block + 1 == client->block_count || client->blocks[block + 1].first > clock);
+}
+
 /* Nearly everything is asked for near to what was found last, or at the end. */
 lk_place lk_client_place(lk_doc *doc, uint16_t number, uint32_t clock) {
   lk_client *client = &doc->clients.at[number];
   LK_ASSERT(clock < client->clock);
   lk_place place = { client->hint_block, client->hint_at };
-  if (place.block < client->block_count && place_near(doc, client, clock, &place)) goto found;
-  place.block = client->block_count - 1;
-  if (client->blocks[place.block].first > clock) {
-    place.block = block_search(client, clock);
+  bool here = place.block < client->block_count;
+  bool same = LK_FAST_ALL && here && has_clock(client, place.block, clock);
+  if ((LK_FAST_ALL ? same : here) && place_near(doc, client, clock, &place)) goto found;
+  if (!same) place.block = client->block_count - 1;
+  if (same || client->blocks[place.block].first > clock) {
+    if (!same) place.block = block_search(client, clock);
     place.at = item_search(doc, &client->blocks[place.block], clock);
     goto found;
   }

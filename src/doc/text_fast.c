@@ -273,6 +273,24 @@ static OUT_OF_LINE void emit_delete_v2(lk_doc *doc, const lk_stroke *what) {
   emit_to(doc, to);
 }
 
+/* Ranges of one client that ascend. */
+static OUT_OF_LINE void emit_ranges(lk_doc *doc, const lk_range *ranges, uint32_t count,
+                                    bool is_v2) {
+  uint8_t *to = emit_room(doc, (size_t)count * 12);
+  if (to != NULL) {
+    uint32_t end = 0;
+    memcpy(to, is_v2 ? deletes_v2 : (const uint8_t[]){ 0, 1 }, is_v2 ? sizeof deletes_v2 : 2);
+    to = put_far(to + (is_v2 ? sizeof deletes_v2 : 2), doc->clients.at[ranges->client].id);
+    to = put(to, count);
+    for (uint32_t i = 0; i < count; i++) {
+      to = put(to, ranges[i].clock - end);
+      to = put(to, ranges[i].len - is_v2);
+      if (is_v2) end = ranges[i].clock + ranges[i].len;
+    }
+  }
+  emit_to(doc, to);
+}
+
 #else
 #define emit_insert_v2(doc, what, text, origin_client, origin_clock, right) ((void)0)
 #define emit_delete_v2(doc, what) ((void)0)
@@ -304,6 +322,22 @@ static void tell_delete(lk_doc *doc, whose who, const lk_stroke *what) {
   else if (doc->update2_observers > 0) emit_delete_v2(doc, what);
   tell(doc, who, what);
 }
+
+#ifndef LK_SMALL
+/* What was deleted, in |tx|, which is the first free one. */
+static void tell_ranges(lk_doc *doc, whose who, lk_tx *tx) {
+  lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
+  const lk_range *first = tx->ranges.at, *last = first + tx->ranges.count - 1;
+  bool wanted = doc->update_observers + doc->update2_observers > 0;
+  if (!wanted || first->client != last->client) {
+    lk_deletes_tell(doc, tx, who.origin, who.local);
+    return;
+  }
+  lk_stroke what = { .type = LK_NONE };
+  emit_ranges(doc, first, tx->ranges.count, doc->update_observers == 0);
+  tell(doc, who, &what);
+}
+#endif
 
 /* ---- items without a journal ---- */
 
@@ -962,7 +996,7 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     return true;
   }
   lk_doc_tidy(doc);
-  if (tx != NULL) lk_deletes_tell(doc, tx);
+  if (tx != NULL) tell_ranges(doc, OURS, tx);
   return true;
 }
 #else
@@ -1246,6 +1280,104 @@ static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
   return true;
 }
 
+#ifndef LK_SMALL
+
+#define RANGES_MAX 32
+#define CUTS_MAX                                                                                   \
+  2 /* items of which a part stays: more memory than for these is not asked for beforehand */
+
+/* What is deleted of one client: ranges that ascend, each of whole items or of stretches of them. */
+typedef struct erasure {
+  uint16_t client;
+  uint32_t count, cuts;
+  lk_range ranges[RANGES_MAX];
+} erasure;
+
+/* In V2 a clock counts from where the last range ended, and a length is less one. */
+static bool read_ranges(lk_reader *in, uint32_t count, bool is_v2, uint32_t clocks, erasure *out) {
+  uint64_t end = 0, clock, len;
+  for (uint32_t i = 0; i < count; i++) {
+    if (!read_uint(in, &clock) || !read_uint(in, &len)) return false;
+    clock += is_v2 ? end : 0;
+    len += is_v2;
+    if (len == 0 || clock < end || clock >= clocks || len > clocks - clock) return false;
+    end = clock + len;
+    out->ranges[i] = (lk_range){ out->client, (uint32_t)clock, (uint32_t)len };
+  }
+  out->count = count;
+  return lk_reader_left(in) == 0;
+}
+
+/* What cutting needs, several times over: so that the first one leaves enough. */
+static bool has_room_for_cuts(lk_doc *doc, uint16_t client, uint32_t number, lk_place *place) {
+  bool is_indexed = doc->types.at[doc->items[number].parent].order != LK_NONE;
+  return lk_client_spread(doc, client, place, 2 * CUTS_MAX) == LK_OK &&
+         (!is_indexed || lk_order_reserve(doc, 2 * CUTS_MAX) == LK_OK);
+}
+
+/* Whether delete_stretch() will do all of a range, item after item, with the memory for it. */
+static bool may_erase(lk_doc *doc, erasure *self, const lk_range *range) {
+  lk_place place = lk_client_place(doc, self->client, range->clock);
+  for (uint32_t clock = range->clock, end = clock + range->len; clock < end;) {
+    uint32_t number = lk_place_item(doc, self->client, place);
+    const lk_item *item = &doc->items[number];
+    if (!is_plain(item) || !is_free(doc, item) || is_joined(doc, number) ||
+        !may_end_beside(doc, item->left, item->right))
+      return false;
+    bool is_cut = clock > item->clock || end < lk_item_end(item);
+    if (is_cut &&
+        (++self->cuts > CUTS_MAX || !has_room_for_cuts(doc, self->client, number, &place)))
+      return false;
+    clock = lk_item_end(item);
+    if (clock < end && !lk_place_next(doc, self->client, &place)) LK_UNREACHABLE();
+  }
+  return true;
+}
+
+static void erase(lk_doc *doc, const lk_range *range) {
+  for (uint32_t clock = range->clock, end = clock + range->len; clock < end;) {
+    uint32_t number = lk_client_item(doc, (uint16_t)range->client, clock);
+    const lk_item *item = &doc->items[number];
+    uint32_t slot = item->parent, offset = clock - item->clock;
+    uint32_t len = lk_min_u32(end, lk_item_end(item)) - clock;
+    bool is_done = delete_stretch(doc, slot, number, offset, len);
+    LK_ASSERT(is_done);
+    doc->types.at[slot].cursor = LK_NONE;
+    clock += len;
+  }
+}
+
+/* Several ranges of a client, or one over several items. */
+static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
+  erasure all = { .cuts = 0 };
+  uint64_t id, count;
+  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
+  if (!read_uint(&in, &id) || !read_uint(&in, &count) || count == 0 || count > RANGES_MAX)
+    return false;
+  all.client = lk_client_find(doc, id);
+  if (all.client == LK_NO_CLIENT || doc->tells_txs || !doc->gc) return false;
+  if (!read_ranges(&in, (uint32_t)count, is_v2, doc->clients.at[all.client].clock, &all))
+    return false;
+  if (lk_items_reserve(doc, 2 * CUTS_MAX) != LK_OK) return false; /* first: indexes go by it */
+  for (uint32_t i = 0; i < all.count; i++)
+    if (!may_erase(doc, &all, &all.ranges[i])) return false;
+  if (doc->observers.count > 0) {
+    if (tx == NULL) return false;
+    tx->ranges.count = 0;
+    if (LK_VEC_RESERVE(doc, tx->ranges, all.count) != LK_OK) return false;
+    memcpy(tx->ranges.at, all.ranges, all.count * sizeof *all.ranges);
+    tx->ranges.count = all.count;
+  }
+  for (uint32_t i = 0; i < all.count; i++) erase(doc, &all.ranges[i]);
+  lk_typing_end(doc);
+  lk_doc_tidy(doc);
+  if (tx != NULL) tell_ranges(doc, who, tx);
+  return true;
+}
+#else
+#define apply_deletes(doc, who, in, is_v2) false
+#endif
+
 /* A stretch of one item. */
 static bool apply_delete(lk_doc *doc, whose who, lk_reader *in, bool is_v2) {
   uint64_t id, clock, len;
@@ -1273,7 +1405,9 @@ static bool apply_v1(lk_doc *doc, whose who, lk_slice update) {
   lk_reader in = { update, 2 };
   if (update.ptr[0] == 1 && update.ptr[1] == 1)
     return read_insert(doc, &in, &key) && apply_insert(doc, who, &key);
-  return update.ptr[0] == 0 && update.ptr[1] == 1 && apply_delete(doc, who, &in, false);
+  return update.ptr[0] == 0 && update.ptr[1] == 1 &&
+         (apply_delete(doc, who, &in, false) ||
+          apply_deletes(doc, who, lk_reader_of(lk_slice_skip(update, 2)), false));
 }
 
 #ifndef LK_SMALL
@@ -1283,8 +1417,10 @@ static bool apply_v2(lk_doc *doc, whose who, lk_slice update) {
   if (update.ptr[0] != 0) return false;
   if (read_insert_v2(doc, &in, &key)) return apply_insert(doc, who, &key);
   in.pos = sizeof deletes_v2;
-  return update.len > sizeof deletes_v2 && memcmp(update.ptr, deletes_v2, sizeof deletes_v2) == 0 &&
-         apply_delete(doc, who, &in, true);
+  if (update.len <= sizeof deletes_v2 || memcmp(update.ptr, deletes_v2, sizeof deletes_v2) != 0)
+    return false;
+  return apply_delete(doc, who, &in, true) ||
+         apply_deletes(doc, who, lk_reader_of(lk_slice_skip(update, sizeof deletes_v2)), true);
 }
 #else
 static bool apply_v2(lk_doc *doc, whose who, lk_slice update) {

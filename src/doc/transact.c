@@ -495,10 +495,10 @@ void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool 
 }
 
 #ifndef LK_SMALL
-void lk_deletes_tell(lk_doc *doc, lk_tx *tx) {
+void lk_deletes_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local) {
   uint32_t count = tx->ranges.count;
   doc->tx_free = tx->next;
-  tx_reset(doc, tx, 0, true);
+  tx_reset(doc, tx, origin, local);
   tx->ranges.count = count;
   tell_updates(doc, tx);
 }

@@ -1018,6 +1018,45 @@ PROPERTY_SLOW(values_go_the_same_way_fast_and_slow, 4) {
   twins_close(&t);
 }
 
+/* Ranges of one client that are cut out of two items, and some whole ones. */
+TEST(deletions_that_find_no_memory_change_nothing) {
+  static replica peer, self;
+  static const uint8_t updates[][13 + 8] = {
+    { 0, 1, 30, 3, 1, 4, 20, 10, 40, 3 },
+    { 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 30, 3, 1, 3, 15, 9, 10, 2 },
+  };
+  static const uint8_t lens[] = { 10, 21 };
+  lk_node node;
+  snapshot before, after;
+  open_replica(&peer, 30, false);
+  observe(&peer);
+  CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+  for (uint32_t i = 0; i < 60;
+       i++) /* the first and the last are one item each, of many characters */
+    CHECK_OK(lk_doc_text_insert(peer.doc, node, i < 10 || i > 35 ? i : 0, LK_LIT("x"), NULL));
+  for (int form = 0; form < 2; form++) {
+    FAULT_LOOP(faults, test_alloc()) {
+      open_replica(&self, 20, false);
+      for (uint32_t i = 0; i < peer.log.count; i++)
+        CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, peer.log.at[i], 0));
+      take_snapshot(self.doc, &before);
+      self.now = faulty_alloc(&faults);
+      lk_err err = lk_doc_apply(self.doc, form == 0 ? LK_UPDATE_V1 : LK_UPDATE_V2,
+                                lk_slice_of(updates[form], lens[form]), 0);
+      self.now = test_alloc();
+      CHECK_DOC(self.doc);
+      take_snapshot(self.doc, &after);
+      if (err != LK_OK) check_same(&after, &before);
+      else CHECK(!lk_slice_equal(lk_buf_slice(&after.v1), lk_buf_slice(&before.v1)));
+      snapshot_free(&before);
+      snapshot_free(&after);
+      close_replica(&self);
+      if (faults.seen == 0) break;
+    }
+  }
+  close_replica(&peer);
+}
+
 /* A block of a client is known to be all deleted; then comes what is not. */
 TEST(what_is_typed_behind_a_deleted_block_can_be_deleted) {
   static replica peer, self;
