@@ -397,13 +397,13 @@ lk_err lk_client_spread(lk_doc *doc, uint16_t number, lk_place *place, uint32_t 
   if ((uint32_t)block->cap - block->count >= more) return LK_OK;
   if (block->cap < LK_BLOCK_MAX) {
     lk_err err = block_widen(doc, block, block->cap * 2u);
-    if (err != LK_OK || (uint32_t)block->cap - block->count >= more) return err;
+    if (err != LK_OK || more == 1 || (uint32_t)block->cap - block->count >= more) return err;
   }
   lk_err err = block_new(doc, client, place->block + 1, LK_BLOCK_MAX);
   if (err != LK_OK) return err;
   block = &client->blocks[place->block];
   lk_block *upper = block + 1;
-  upper->count = block->count / 2;
+  upper->count = (uint16_t)(block->count >> 1);
   block->count = (uint16_t)(block->count - upper->count);
   memcpy(upper->items, block->items + block->count, upper->count * sizeof(uint32_t));
   upper->first = doc->items[upper->items[0]].clock;
