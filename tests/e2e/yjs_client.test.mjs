@@ -48,7 +48,10 @@ function openDoc(client, name) {
 function openOriginal(name) {
   const doc = new Y.Doc()
   const provider = new OriginalProvider(`${server.url.replace('http', 'ws')}/y`, name, doc, { disableBc: true })
-  ends.push(() => provider.destroy())
+  ends.push(() => {
+    provider.destroy()
+    doc.destroy()
+  })
   return { doc, provider, text: doc.getText('t') }
 }
 
