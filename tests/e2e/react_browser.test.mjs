@@ -267,7 +267,8 @@ before(async () => {
   // The SDK looks for its worker and its modules beside itself: in one bundle, beside that.
   const entryPoints = { app: join(bundled, 'app.jsx'), worker: join(root, 'js/packages/sdk/dist/worker.js') }
   await build({ ...options, entryPoints, outdir: join(bundled, 'www'), conditions: ['browser'] })
-  await build({ ...options, entryPoints: { app18: join(bundled, 'app.jsx') }, outdir: join(bundled, 'www'), conditions: ['browser'], alias: { react: 'react-18', 'react-dom': 'react-dom-18' } })
+  const older = (name) => join(root, 'tests/e2e/react-18/node_modules', name)
+  await build({ ...options, entryPoints: { app18: join(bundled, 'app.jsx') }, outdir: join(bundled, 'www'), conditions: ['browser'], alias: { react: older('react'), 'react-dom': older('react-dom') } })
   await build({ ...options, entryPoints: [join(bundled, 'parts.jsx')], outfile: join(bundled, 'parts.mjs'), packages: 'external', platform: 'node' })
   const [, example] = /^```tsx\n([\s\S]*?)^```/m.exec(readFileSync(join(root, 'js/packages/react/README.md'), 'utf8'))
   const stdin = { contents: example.replace('http://127.0.0.1:4000', '/served'), loader: 'tsx', resolveDir: bundled }
