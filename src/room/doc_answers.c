@@ -55,8 +55,10 @@ static void write_member(lk_json_writer *w, lk_slice key, lk_slice text) {
 }
 
 /* {"reason":..., "field":..., "error":..., "limit":..., "message":...}, those that there are. */
-static lk_err write_refusal(lk_room *self, const char *reason, lk_err why, lk_slice field) {
+static lk_err write_refusal(lk_room *self, const outcome *o, lk_slice field) {
   lk_json_writer w;
+  const char *reason = o->reason, *limit = o->limit;
+  lk_err why = o->why;
   lk_slice name = why != LK_OK ? lk_slice_cstr(lk_err_name(why)) : LK_SLICE_EMPTY;
   lk_buf_truncate(&self->work->text, 0);
   lk_json_writer_init(&w, &self->work->text);
@@ -64,19 +66,19 @@ static lk_err write_refusal(lk_room *self, const char *reason, lk_err why, lk_sl
   write_member(&w, LK_LIT("reason"), reason != NULL ? lk_slice_cstr(reason) : name);
   write_member(&w, LK_LIT("field"), field);
   if (reason != NULL) write_member(&w, LK_LIT("error"), name);
-  if (why == LK_ERR_LIMIT && self->doc != NULL)
-    write_member(&w, LK_LIT("limit"), lk_slice_cstr(lk_doc_limit_hit(self->doc)));
+  if (limit == NULL && why == LK_ERR_LIMIT && self->doc != NULL)
+    limit = lk_doc_limit_hit(self->doc);
+  if (limit != NULL) write_member(&w, LK_LIT("limit"), lk_slice_cstr(limit));
   if (why != LK_OK) write_member(&w, LK_LIT("message"), lk_slice_cstr(lk_err_text(why)));
   (void)lk_json_end_object(&w);
   return lk_json_writer_finish(&w);
 }
 
-/* The member is told and the room goes on. Where memory is out, it does not. */
-lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char *reason, lk_err why,
-                          lk_slice field) {
+static lk_err refuse(lk_room *self, const lk_room_input *input, const outcome *o, lk_slice field) {
+  lk_err why = o->why;
   if (why == LK_ERR_NOMEM) return why;
   lk_trace_emit(self->env, LK_TRACE_room_refused, input->member, (uint64_t)why, input->event);
-  lk_err err = write_refusal(self, reason, why, field);
+  lk_err err = write_refusal(self, o, field);
   if (err != LK_OK) return err;
   return lk_doc_room_push(
       self, (lk_room_effect){ .kind = input->kind == LK_ROOM_JOIN ? LK_ROOM_REFUSE : LK_ROOM_REPLY,
@@ -85,6 +87,12 @@ lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char 
                               .payload = lk_buf_slice(&self->work->text),
                               .result = why,
                               .is_behind = why == LK_ERR_NO_SPACE });
+}
+
+lk_err lk_doc_room_refuse(lk_room *self, const lk_room_input *input, const char *reason, lk_err why,
+                          lk_slice field) {
+  const outcome o = refused(reason, why);
+  return refuse(self, input, &o, field);
 }
 
 /* What the answer to an update means. */
@@ -102,7 +110,7 @@ lk_room_effect lk_doc_room_reply_ok(const lk_room *self, uint64_t member, uint64
 }
 
 lk_err lk_doc_room_answer(lk_room *self, const lk_room_input *input, const outcome *o) {
-  if (o->reason != NULL) return lk_doc_room_refuse(self, input, o->reason, o->why, LK_SLICE_EMPTY);
+  if (o->reason != NULL) return refuse(self, input, o, LK_SLICE_EMPTY);
   if (lk_doc_journal_is_kept(&self->work->journal, o->ticket))
     return lk_doc_room_push(self, lk_doc_room_reply_ok(self, input->member, input->request));
   return lk_doc_journal_wait(&self->work->journal, o->ticket, input->member, input->request);

@@ -74,6 +74,7 @@ struct lk_room {
 typedef struct outcome {
   const char *reason; /* it was refused: why, in a word of ours */
   lk_err why;         /* and in one of errors.def */
+  const char *limit;  /* which one it was; NULL: none, or the document's own */
   uint64_t ticket;    /* what must be durable before it is answered; 0: nothing */
 } outcome;
 

@@ -61,6 +61,13 @@ static lk_err check_memory(lk_room *self, lk_slice update) {
   return lk_doc_check_memory(self->doc, update.len, self->limits->room_memory_bytes);
 }
 
+/* That of the largest whole document which is the least. */
+static const char *size_limit(const lk_limits *limits) {
+  if (limits->crdt_state_bytes <= lk_doc_room_message_bytes_max(limits)) return "crdt_state_bytes";
+  return limits->log_record_bytes <= limits->bus_frame_bytes ? "log_record_bytes"
+                                                             : "bus_frame_bytes";
+}
+
 /* Its length is only known when it was encoded: until it may be too much it is estimated, by adding up. */
 lk_err lk_doc_room_check_size(lk_room *self, lk_slice update) {
   size_t most = lk_min_size(lk_doc_room_message_bytes_max(self->limits),
@@ -78,11 +85,16 @@ lk_err lk_doc_room_check_size(lk_room *self, lk_slice update) {
 static lk_err apply_news(lk_room *self, const lk_room_input *input, lk_slice update, outcome *out) {
   uint32_t clients = lk_doc_clients_count(self->doc);
   const lk_doc_item item = { .kind = LK_DOC_ITEM_UPDATE, .bytes = update };
-  if (update.len > lk_doc_room_message_bytes_max(self->limits))
-    return end_writing(self, input, LK_ERR_TOO_BIG, out);
-  lk_err err = check_memory(self, update);
-  if (err == LK_OK) err = lk_doc_room_check_size(self, update);
-  if (err != LK_OK) return end_writing(self, input, err, out);
+  lk_err err = LK_ERR_TOO_BIG;
+  if (update.len <= lk_doc_room_message_bytes_max(self->limits)) {
+    err = check_memory(self, update);
+    if (err == LK_OK) err = lk_doc_room_check_size(self, update);
+  }
+  if (err != LK_OK) {
+    lk_err refusal = end_writing(self, input, err, out);
+    if (err == LK_ERR_TOO_BIG) out->limit = size_limit(self->limits);
+    return refusal;
+  }
   err = lk_doc_room_keep_version(self, input);
   if (err != LK_OK) return err;
   err = lk_doc_apply(self->doc, LK_UPDATE_V1, update, 0);
@@ -154,5 +166,6 @@ lk_err lk_doc_room_on_too_big(lk_room *self, const lk_room_input *input) {
     if (input->rights >= LK_RIGHTS_WRITE) err = end_writing(self, input, LK_ERR_TOO_BIG, &o);
     else o = refused("read_only", LK_ERR_TOO_BIG);
   }
+  o.limit = "ws_message_bytes";
   return err == LK_OK ? lk_doc_room_answer(self, input, &o) : err;
 }

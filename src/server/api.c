@@ -113,7 +113,7 @@ lk_slice lk_api_methods(lk_slice path) {
 
 static lk_err refuse(lk_api_call *self, uint16_t status, lk_slice reason, lk_slice field,
                      lk_slice message) {
-  self->refusal = (lk_api_refusal){ status, reason, field, message };
+  self->refusal = (lk_api_refusal){ status, reason, field, message, LK_SLICE_EMPTY };
   return LK_OK;
 }
 

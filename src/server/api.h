@@ -81,6 +81,7 @@ typedef struct lk_api_refusal {
   lk_slice reason;
   lk_slice field; /* empty: none */
   lk_slice message;
+  lk_slice limit; /* which one it was; likewise */
 } lk_api_refusal;
 
 typedef struct lk_api_call {

@@ -99,17 +99,19 @@ static uint16_t status_of(const lk_api_call *call, lk_slice reason, lk_slice fie
 static lk_err read_error(response *self, lk_slice payload) {
   lk_json_member members[] = { { .name = LK_LIT("reason") },
                                { .name = LK_LIT("field") },
-                               { .name = LK_LIT("message") } };
+                               { .name = LK_LIT("message") },
+                               { .name = LK_LIT("limit") } };
   lk_json_reader in;
   lk_api_refusal *out = &self->call->refusal;
   *out = (lk_api_refusal){ .status = 500, .reason = LK_LIT("LK_ERR_STATE") };
   lk_err err = lk_json_reader_init(&in, payload, self->limits, &self->call->arena);
-  if (err == LK_OK) err = lk_json_read_members(&in, members, 3);
+  if (err == LK_OK) err = lk_json_read_members(&in, members, 4);
   if (err == LK_ERR_NOMEM) return err;
   if (err != LK_OK || members[0].value.kind != LK_JSON_STRING) return LK_OK;
   out->reason = members[0].value.text;
   if (members[1].value.kind == LK_JSON_STRING) out->field = members[1].value.text;
   if (members[2].value.kind == LK_JSON_STRING) out->message = members[2].value.text;
+  if (members[3].value.kind == LK_JSON_STRING) out->limit = members[3].value.text;
   out->status = status_of(self->call, out->reason, out->field);
   bool is_of_versions = self->call->action >= LK_API_SNAPSHOT &&
                         self->call->action <= LK_API_RESTORE;
@@ -129,6 +131,10 @@ static lk_err write_error_json(const lk_api_refusal *why, lk_buf *out) {
   if (why->field.len > 0) {
     (void)lk_json_write_key(&w, LK_LIT("field"));
     (void)lk_json_write_string(&w, why->field);
+  }
+  if (why->limit.len > 0) {
+    (void)lk_json_write_key(&w, LK_LIT("limit"));
+    (void)lk_json_write_string(&w, why->limit);
   }
   (void)lk_json_write_key(&w, LK_LIT("message"));
   (void)lk_json_write_string(&w, why->message);
@@ -244,14 +250,16 @@ static lk_err write_late(response *self) {
   self->call->refusal = (lk_api_refusal){
     503, LK_LIT("LK_ERR_CANCELED"), LK_SLICE_EMPTY,
     LK_LIT("the room ended meanwhile; a change may have been made or not, so send it again with "
-           "the same Idempotency-Key")
+           "the same Idempotency-Key"),
+    LK_SLICE_EMPTY
   };
   return write_error(self);
 }
 
 static lk_err write_unmatched(response *self) {
   self->call->refusal = (lk_api_refusal){ 404, LK_LIT("LK_ERR_UNMATCHED_TOPIC"), LK_LIT("topic"),
-                                          LK_LIT("no room answers to this topic") };
+                                          LK_LIT("no room answers to this topic"),
+                                          LK_SLICE_EMPTY };
   return write_error(self);
 }
 
@@ -372,7 +380,8 @@ lk_err lk_api_respond(lk_api_call *call, const lk_api_answer *answers, size_t co
   if (err != LK_OK && err != LK_ERR_NOMEM && err != LK_ERR_LIMIT) {
     /* A room said what none of ours says. */
     call->refusal = (lk_api_refusal){ 500, LK_LIT("LK_ERR_PAYLOAD"), LK_SLICE_EMPTY,
-                                      LK_LIT("the room's answer could not be read") };
+                                      LK_LIT("the room's answer could not be read"),
+                                      LK_SLICE_EMPTY };
     err = write_error(&r);
   }
   if (err == LK_OK) err = write_response(&r, wall_ms, out);

@@ -165,6 +165,24 @@ describe('sizes', () => {
     assert.ok(await metric('laniakea_refused_limits_total') >= 2)
   })
 
+  test('an update that makes its document too large is told which limit that was, also by HTTP', async () => {
+    await start('--limit', 'crdt_state_bytes=50000')
+    const channel = await join_(connect(), 'doc:state')
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'x'.repeat(60_000))
+    const refused = await push(channel, 'client_update', base64(Y.encodeStateAsUpdate(doc)))
+    assert.deepEqual([refused.reason, refused.error, refused.limit], ['replica_refused', 'LK_ERR_TOO_BIG', 'crdt_state_bytes'])
+    const response = await fetch(`${server.url}/api/topics/doc:state`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: Y.encodeStateAsUpdate(doc) })
+    assert.equal(response.status, 422)
+    assert.equal((await response.json()).limit, 'crdt_state_bytes')
+    await server.stop()
+    await start('--limit', 'log_record_bytes=1500000')
+    const other = await join_(connect(), 'doc:record')
+    doc.getText('t').insert(0, 'x'.repeat(600_000))
+    const one = await push(other, 'client_update', base64(Y.encodeStateAsUpdate(doc)))
+    assert.equal(one.limit, 'log_record_bytes')
+  })
+
   test('a document has no more memory than a room may have, and may still be made smaller', async () => {
     await start('--limit', 'room_memory_bytes=200000')
     const channel = await join_(connect(), 'doc:full')

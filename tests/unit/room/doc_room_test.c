@@ -606,6 +606,7 @@ TEST(a_document_may_be_as_large_as_one_snapshot_and_no_larger) {
     const lk_room_effect *e = find(&w, LK_ROOM_REPLY);
     if (e != NULL) {
       CHECK(!e->ok && has(e->payload, LK_LIT("replica_refused")));
+      CHECK(i != taken || has(e->payload, LK_LIT("\"limit\":\"crdt_state_bytes\"")));
       CHECK(i == taken || !has(e->payload, LK_LIT("LK_ERR_TOO_BIG")));
       continue;
     }
