@@ -273,13 +273,18 @@ void lk_house_scroll_is_loaded(entry *e) {
     lk_house_note_news(e->house, entry_topic(e), e->index, true);
 }
 
+/* As for what waits for a client: one that is longer than all may be goes where little else waits. */
+static bool may_wait(const entry *e, size_t size) {
+  size_t most = e->house->limits->ws_output_bytes;
+  if (size > most) return e->waiting_bytes <= most / 2;
+  return e->waiting_bytes <= most && size <= most - e->waiting_bytes;
+}
+
 lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m) {
   lk_house *house = e->house;
   size_t size = sizeof(waiting_input) + m->event.len + m->subject.len + m->payload.len;
   /* What was in the room before may always come back. */
-  if (m->kind != LK_BUS_RESTORE && (e->waiting_bytes > house->limits->ws_output_bytes ||
-                                    size > house->limits->ws_output_bytes - e->waiting_bytes))
-    return LK_ERR_LIMIT;
+  if (m->kind != LK_BUS_RESTORE && !may_wait(e, size)) return LK_ERR_LIMIT;
   waiting_input *w = lk_alloc_bytes(house->env->alloc, size);
   if (w == NULL) return LK_ERR_NOMEM;
   *w = (waiting_input){

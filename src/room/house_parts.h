@@ -153,7 +153,7 @@ struct entry {
   bool has_let_in;      /* somebody whose join was answered late: what it said meanwhile may wait */
   size_t kept_len;      /* of the last snapshot */
   lk_list waiting;      /* inputs, in order of arrival */
-  size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes */
+  size_t waiting_bytes; /* of those, bounded by limits.ws_output_bytes and one that is longer */
   lk_list members;      /* those who are in, in order of joining */
   lk_list asked;        /* in order of arrival */
   applied *applied;     /* in the state, in no order that matters */

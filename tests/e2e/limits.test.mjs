@@ -183,6 +183,15 @@ describe('sizes', () => {
     assert.equal(one.limit, 'log_record_bytes')
   })
 
+  test('a long update comes through while its document is still being loaded', async () => {
+    server = new Program('--rooms', '1')
+    await server.start()
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'x'.repeat(3_000_000))
+    const response = await fetch(`${server.url}/api/topics/doc:fresh`, { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: Y.encodeStateAsUpdate(doc) })
+    assert.deepEqual([response.status, await response.json()], [201, { level: 'durable' }])
+  })
+
   test('a document has no more memory than a room may have, and may still be made smaller', async () => {
     await start('--limit', 'room_memory_bytes=200000')
     const channel = await join_(connect(), 'doc:full')
