@@ -47,6 +47,24 @@ static void append_fields(const lk_bus_message *m, unsigned fields, lk_buf *out)
   if ((fields & LK_BUS_HAS_PROFILES) != 0) (void)lk_buf_append_u8(out, m->profiles);
 }
 
+static size_t text_size(lk_slice text) { return lk_varuint_len(text.len) + text.len; }
+
+size_t lk_bus_size(const lk_bus_message *m) {
+  unsigned fields = fields_of((unsigned)m->kind);
+  size_t size = LEN_SIZE + HEAD_SIZE;
+  if ((fields & LK_BUS_HAS_GENERATION) != 0)
+    size += lk_varuint_len(m->generation) + lk_varuint_len(m->answers);
+  if ((fields & LK_BUS_HAS_REQUEST) != 0) size += lk_varuint_len(m->request);
+  if ((fields & LK_BUS_HAS_SETTLED) != 0) size += lk_varuint_len(m->settled);
+  if ((fields & LK_BUS_HAS_MEMBER) != 0) size += lk_varuint_len(m->member);
+  if ((fields & LK_BUS_HAS_TOPIC) != 0) size += text_size(m->topic);
+  if ((fields & LK_BUS_HAS_EVENT) != 0) size += text_size(m->event);
+  if ((fields & LK_BUS_HAS_PAYLOAD) != 0) size += text_size(m->payload);
+  if ((fields & LK_BUS_HAS_SUBJECT) != 0) size += text_size(m->subject);
+  if ((fields & LK_BUS_HAS_PROFILES) != 0) size++;
+  return size;
+}
+
 static uint8_t flags_of(const lk_bus_message *m) {
   return (uint8_t)((m->binary ? FLAG_BINARY : 0) | (m->again ? FLAG_AGAIN : 0) |
                    (unsigned)m->audience << AUDIENCE_SHIFT | (unsigned)m->rights << RIGHTS_SHIFT |
@@ -59,18 +77,16 @@ lk_err lk_bus_encode(const lk_bus_message *m, uint32_t frame_max, lk_buf *out) {
   LK_ASSERT(fields != 0);
   lk_err err = lk_buf_err(out);
   if (err != LK_OK) return err;
-  (void)lk_buf_append_le32(out, 0);
+  size_t size = lk_bus_size(m);
+  if (size > frame_max) return LK_ERR_TOO_BIG; /* before anything long is copied */
+  (void)lk_buf_append_le32(out, (uint32_t)(size - LEN_SIZE));
   (void)lk_buf_append_u8(out, (uint8_t)m->kind);
   (void)lk_buf_append_u8(out, flags_of(m));
   append_fields(m, fields, out);
   err = lk_buf_err(out);
-  if (err == LK_OK && out->len - start > frame_max) err = LK_ERR_TOO_BIG;
-  if (err != LK_OK) {
-    lk_buf_truncate(out, start);
-    return err;
-  }
-  lk_store_le32(out->ptr + start, (uint32_t)(out->len - start - LEN_SIZE));
-  return LK_OK;
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  LK_ASSERT(err != LK_OK || out->len - start == size);
+  return err;
 }
 
 void lk_bus_forget(lk_buf *out, size_t off) {

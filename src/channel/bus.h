@@ -98,6 +98,12 @@ typedef struct lk_bus_message {
       profiles; /* BROADCAST: whose; ACCEPT, REPLY, LAG: the one of this member from then on, 0: as before */
 } lk_bus_message;
 
+/* How long its frame is. */
+size_t lk_bus_size(const lk_bus_message *message);
+
+/* More than there is in any frame beside its payload: names, numbers, and who somebody is by a token. */
+#define LK_BUS_FRAME_REST 131072u
+
 /* Appends one frame. LK_ERR_TOO_BIG where it would be longer than |frame_max| bytes; the buffer's
  * errors. On failure |out| is as before. */
 lk_err lk_bus_encode(const lk_bus_message *message, uint32_t frame_max, lk_buf *out) LK_MUST_USE;

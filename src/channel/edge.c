@@ -119,7 +119,7 @@ lk_err lk_edge_open(const lk_edge_options *options, lk_edge **out) {
   lk_queries_init(&self->queries, alloc, limits->bus_frame_bytes);
   for (uint32_t i = 0; i < houses_of(self); i++) {
     house *h = &self->houses[i];
-    *h = (house){ .request_next = 1 };
+    *h = (house){ .request_next = 1, .unsent = 1, .unrestored = NO_PLACE };
     lk_bus_reader_init(&h->reader, alloc, limits->bus_frame_bytes);
     lk_buf_init(&h->out, alloc, limits->bus_output_bytes);
     lk_window_init(&h->asked, alloc, limits->bus_requests_count);

@@ -71,7 +71,10 @@ lk_err lk_edge_connect(lk_edge *self, lk_message_form form, lk_grant *grant,
 lk_err lk_edge_open_document(lk_edge *self, uint64_t connection, lk_slice topic,
                              lk_slice payload) LK_MUST_USE;
 
-/* Any error means that this connection must be closed: its peer does not speak the protocol
+/* What is longer than a frame to its room, or a join, is answered message_too_big, or as its room has it, and goes no further. Requests
+ * for which the room's process has no room yet wait for it.
+ *
+ * Any error means that this connection must be closed: its peer does not speak the protocol
  * (LK_ERR_BAD_MESSAGE and the like) or does not read (LK_ERR_LIMIT). Call disconnect then. */
 lk_err lk_edge_receive(lk_edge *self, uint64_t connection, lk_slice bytes,
                        bool is_binary) LK_MUST_USE;
@@ -173,7 +176,7 @@ typedef struct lk_edge_stats {
   uint64_t held_by_subject;
   uint64_t held_by_topic;
   uint64_t refused_topics;    /* joins beyond channel_topics_count */
-  uint64_t refused_too_big;   /* messages beyond ws_message_bytes that were answered */
+  uint64_t refused_too_big;   /* messages that were too long and were answered */
   uint64_t refused_strangers; /* connections ended at edge_stranger_bytes or edge_stranger_count */
   uint64_t refused_full;      /* requests for which there was no room */
 } lk_edge_stats;

@@ -64,7 +64,7 @@ static void pass_gate(lk_edge *self, member *who, lk_rights rights) {
       return;
     }
     a->request = h->request_next++;
-    lk_edge_send_request(self, a, false);
+    lk_edge_fill(self, who->topic->house);
   }
 }
 
@@ -77,7 +77,7 @@ static void pass_query(lk_edge *self, uint32_t index, uint64_t request, lk_right
     return;
   }
   h->request_next++;
-  lk_edge_send_query(self, index, q, false);
+  lk_edge_fill(self, index);
 }
 
 static void refuse_at_gate(lk_edge *self, uint64_t tag, lk_slice why) {

@@ -1,12 +1,29 @@
-/* channel/edge_asking.c -- what houses are told and asked; a request is kept until it is answered. */
+/* channel/edge_asking.c -- what houses are told and asked; a request is kept until it is answered.
+ *
+ * Requests go in the order of their numbers, as far as there is room for them: so many of them, or so long ones, that they do
+ * not fit at once only wait for each other. Half of the room is theirs and the restored members'; what is told beside them is short,
+ * and has the other half. A request that is longer than a frame would wait for ever, and all others behind it: it is refused when
+ * it is asked. */
 #include "channel/edge_parts.h"
 
 #include "codec/crc32c.h"
 
+static uint32_t frame_max_of(const lk_edge *self) {
+  return lk_min_u32(self->limits->bus_frame_bytes, self->limits->bus_output_bytes / 2);
+}
+
+bool lk_edge_is_sayable(const lk_edge *self, const lk_bus_message *message) {
+  return lk_bus_size(message) <= frame_max_of(self);
+}
+
+bool lk_edge_has_room(const lk_edge *self, const house *h, const lk_bus_message *message) {
+  return h->out.len == 0 || h->out.len + lk_bus_size(message) <= self->limits->bus_output_bytes / 2;
+}
+
 void lk_edge_tell(lk_edge *self, uint32_t to, const lk_bus_message *message) {
   house *h = &self->houses[to];
   if (h->greeting == 0) return;
-  lk_err err = lk_bus_encode(message, self->limits->bus_frame_bytes, &h->out);
+  lk_err err = lk_bus_encode(message, frame_max_of(self), &h->out);
   if (err == LK_OK) return;
   LK_COVERED(edge_house_given_up);
   h->greeting = 0;
@@ -24,17 +41,71 @@ uint32_t lk_edge_house_of(const lk_edge *self, lk_slice name) {
 }
 
 /* Every request below it has been answered. */
-static uint64_t settled_of(const house *h) {
+uint64_t lk_edge_settled_of(const house *h) {
   uint64_t first = 0, first_query = 0;
   if (lk_window_next(&h->asked, &first) == NULL) first = h->request_next;
   if (lk_window_next(&h->queries, &first_query) == NULL) first_query = h->request_next;
   return lk_min_u64(first, first_query);
 }
 
-void lk_edge_send_query(lk_edge *self, uint32_t index, const lk_query *q, bool again) {
-  lk_bus_message message = lk_query_message(q, settled_of(&self->houses[index]), again);
-  if (again) self->stats.sent_again++;
-  lk_edge_tell(self, index, &message);
+static lk_bus_message message_of(const lk_edge *self, const asked *a, uint64_t settled,
+                                 bool again) {
+  const member *m = a->member;
+  lk_slice rest = lk_slice_of(a->bytes, (size_t)a->ref_len + a->event_len + a->payload_len);
+  rest = lk_slice_skip(rest, a->ref_len);
+  return (lk_bus_message){
+    .kind = a->is_join ? LK_BUS_JOIN : LK_BUS_MESSAGE,
+    .binary = a->is_binary,
+    .again = again,
+    .request = a->request,
+    .settled = settled,
+    .member = m->number,
+    .topic = home_name(m->topic),
+    .event = a->is_join ? alias_of(m->topic) : lk_slice_first(rest, a->event_len),
+    .payload = lk_slice_skip(rest, a->event_len),
+    .rights = lk_edge_rights_of(self, m),
+    .subject = a->is_join ? lk_edge_subject_on(m->connection, m->lease) : LK_SLICE_EMPTY,
+  };
+}
+
+/* The request |number|, where it is still to be asked. */
+static bool next_message(const lk_edge *self, const house *h, uint64_t number,
+                         lk_bus_message *out) {
+  bool again = number < h->again_below;
+  const asked *a = lk_window_get(&h->asked, number);
+  const lk_query *q = a == NULL ? lk_window_get(&h->queries, number) : NULL;
+  if (a != NULL) *out = message_of(self, a, lk_edge_settled_of(h), again);
+  else if (q != NULL && !q->is_held) *out = lk_query_message(q, lk_edge_settled_of(h), again);
+  else return false;
+  return true;
+}
+
+void lk_edge_fill(lk_edge *self, uint32_t index) {
+  house *h = &self->houses[index];
+  lk_bus_message message;
+  while (h->greeting != 0 && h->unrestored != NO_PLACE) {
+    if (!lk_edge_restore_next(self, index)) return;
+  }
+  for (; h->greeting != 0 && h->unsent < h->request_next; h->unsent++) {
+    if (!next_message(self, h, h->unsent, &message)) continue;
+    if (!lk_edge_has_room(self, h, &message)) {
+      LK_COVERED(edge_request_waits_for_room);
+      return;
+    }
+    if (message.again) self->stats.sent_again++;
+    lk_edge_tell(self, index, &message);
+  }
+}
+
+/* With numbers as long as they get, so that what may be asked may also be sent again. */
+static bool is_question_sayable(const lk_edge *self, const lk_question *question) {
+  return lk_edge_is_sayable(self, &(lk_bus_message){ .kind = LK_BUS_QUERY,
+                                                     .request = UINT64_MAX,
+                                                     .settled = UINT64_MAX,
+                                                     .topic = question->topic,
+                                                     .event = question->event,
+                                                     .payload = question->payload,
+                                                     .subject = question->subject });
 }
 
 lk_err lk_edge_ask_gate(lk_edge *self, const lk_question *question, lk_slice action,
@@ -46,11 +117,12 @@ lk_err lk_edge_ask_gate(lk_edge *self, const lk_question *question, lk_slice act
   meant.payload = payload;
   meant.is_binary = false;
   meant.tag = tag;
+  if (!is_question_sayable(self, &meant)) return LK_ERR_TOO_BIG;
   lk_err err = lk_queries_ask(&self->queries, &h->queries, h->request_next, &meant, &q);
   if (err != LK_OK) return err;
   h->request_next++;
   self->stats.unanswered++;
-  lk_edge_send_query(self, self->options.houses_count, q, false);
+  lk_edge_fill(self, self->options.houses_count);
   return LK_OK;
 }
 
@@ -66,42 +138,21 @@ lk_err lk_edge_query(lk_edge *self, const lk_question *question) {
     index = lk_edge_house_at(self, meant.topic);
   }
   house *h = &self->houses[index];
+  if (!is_question_sayable(self, &meant)) return LK_ERR_TOO_BIG;
   lk_err err = lk_queries_ask(&self->queries, &h->queries, h->request_next, &meant, &q);
   if (err != LK_OK) return err;
+  bool is_gated = meant.topic.len > 0 && lk_gate_is_before(self->options.gate, meant.topic);
+  if (is_gated) lk_queries_hold(&h->queries, q->request);
   h->request_next++;
   self->stats.unanswered++;
   self->stats.requests++;
-  if (meant.topic.len == 0 || !lk_gate_is_before(self->options.gate, meant.topic)) {
-    lk_edge_send_query(self, index, q, false);
-    return LK_OK;
-  }
+  lk_edge_fill(self, index);
+  if (!is_gated) return LK_OK;
   err = lk_edge_ask_gate(self, &meant, LK_LIT("http"), LK_SLICE_EMPTY,
                          (uint64_t)(index + 1) << GATE_SHIFT | q->request);
-  if (err == LK_OK) lk_queries_hold(&h->queries, q->request);
-  else if (lk_queries_forget(&self->queries, &h->queries, q->request)) self->stats.unanswered--;
+  if (err != LK_OK && lk_queries_forget(&self->queries, &h->queries, q->request))
+    self->stats.unanswered--;
   return err;
-}
-
-void lk_edge_send_request(lk_edge *self, const asked *a, bool again) {
-  const member *m = a->member;
-  house *h = &self->houses[m->topic->house];
-  lk_slice rest = lk_slice_of(a->bytes, (size_t)a->ref_len + a->event_len + a->payload_len);
-  rest = lk_slice_skip(rest, a->ref_len);
-  lk_bus_message message = {
-    .kind = a->is_join ? LK_BUS_JOIN : LK_BUS_MESSAGE,
-    .binary = a->is_binary,
-    .again = again,
-    .request = a->request,
-    .settled = settled_of(h),
-    .member = m->number,
-    .topic = home_name(m->topic),
-    .event = a->is_join ? alias_of(m->topic) : lk_slice_first(rest, a->event_len),
-    .payload = lk_slice_skip(rest, a->event_len),
-    .rights = lk_edge_rights_of(self, m),
-    .subject = a->is_join ? lk_edge_subject_on(m->connection, m->lease) : LK_SLICE_EMPTY,
-  };
-  if (again) self->stats.sent_again++;
-  lk_edge_tell(self, m->topic->house, &message);
 }
 
 static size_t asked_size(const asked *a) {
@@ -132,9 +183,25 @@ void lk_edge_free_asked(lk_edge *self, asked *a) {
   lk_free_bytes(self->alloc, a, size);
 }
 
+/* As above. A join's is that of a RESTORE, too, which has less in it. */
+static bool is_event_sayable(const lk_edge *self, const member *m, const lk_session_event *event) {
+  bool is_join = event->kind == LK_SESSION_JOIN;
+  return lk_edge_is_sayable(
+      self, &(lk_bus_message){ .kind = is_join ? LK_BUS_JOIN : LK_BUS_MESSAGE,
+                               .request = UINT64_MAX,
+                               .settled = UINT64_MAX,
+                               .member = UINT64_MAX,
+                               .topic = home_name(m->topic),
+                               .event = is_join ? alias_of(m->topic) : event->event,
+                               .payload = event->payload,
+                               .subject = is_join ? lk_edge_subject_on(m->connection, m->lease)
+                                                  : LK_SLICE_EMPTY });
+}
+
 lk_err lk_edge_ask(lk_edge *self, member *m, const lk_session_event *event) {
   house *h = &self->houses[m->topic->house];
   size_t size = sizeof(asked) + event->ref.len + event->event.len + event->payload.len;
+  if (!is_event_sayable(self, m, event)) return LK_ERR_TOO_BIG;
   if (size > UINT32_MAX - m->connection->unanswered) return LK_ERR_LIMIT;
   asked *a = lk_alloc_bytes(self->alloc, size);
   if (a == NULL) return LK_ERR_NOMEM;
@@ -166,6 +233,6 @@ lk_err lk_edge_ask(lk_edge *self, member *m, const lk_session_event *event) {
     m->connection->is_full = true;
   self->stats.unanswered++;
   self->stats.requests++;
-  if (!m->is_gated) lk_edge_send_request(self, a, false);
+  if (!m->is_gated) lk_edge_fill(self, m->topic->house);
   return LK_OK;
 }

@@ -27,40 +27,45 @@ void lk_edge_greet_again(lk_edge *self, uint64_t wall_ms) {
 }
 
 /* Who heard of presence hears of it anew: the house does not know what was told. */
-static void restore_members(lk_edge *self, uint32_t index) {
-  for (uint32_t i = 0; i < self->members.cap; i++) {
-    member *m = self->members.slots[i].thing;
-    if (m == NULL || !m->is_in || m->topic->house != index) continue;
+bool lk_edge_restore_next(lk_edge *self, uint32_t index) {
+  house *h = &self->houses[index];
+  member *m = h->unrestored < self->members.cap ? self->members.slots[h->unrestored].thing : NULL;
+  if (h->unrestored >= self->members.cap) {
+    h->unrestored = NO_PLACE;
+  } else if (m == NULL || !m->is_in || m->topic->house != index) {
+    h->unrestored++;
+  } else {
+    const lk_bus_message message = { .kind = LK_BUS_RESTORE,
+                                     .member = m->number,
+                                     .topic = home_name(m->topic),
+                                     .event = alias_of(m->topic),
+                                     .payload = m->payload_len > 0
+                                                    ? lk_slice_of(m->payload, m->payload_len)
+                                                    : LK_LIT("{}"),
+                                     .rights = lk_edge_rights_of(self, m),
+                                     .subject = lk_edge_subject_on(m->connection, m->lease) };
+    if (!lk_edge_has_room(self, h, &message)) {
+      LK_COVERED(edge_member_waits_for_room);
+      return false;
+    }
+    h->unrestored++;
     if (m->audience == LK_BUS_HEARERS) m->audience = LK_BUS_WAITERS;
     m->is_behind = false; /* it is sent all, whatever it had */
-    lk_edge_tell(self, index,
-                 &(lk_bus_message){ .kind = LK_BUS_RESTORE,
-                                    .member = m->number,
-                                    .topic = home_name(m->topic),
-                                    .event = alias_of(m->topic),
-                                    .payload = m->payload_len > 0
-                                                   ? lk_slice_of(m->payload, m->payload_len)
-                                                   : LK_LIT("{}"),
-                                    .rights = lk_edge_rights_of(self, m),
-                                    .subject = lk_edge_subject_on(m->connection, m->lease) });
+    lk_edge_tell(self, index, &message);
     if (m->connection->lag > 0) lk_edge_tell_lag(self, m);
   }
+  return true;
 }
 
 static void on_hello(lk_edge *self, uint32_t index, const lk_bus_message *m) {
   house *h = &self->houses[index];
-  const asked *a;
   if (m->generation == h->greeting) return;
   h->greeting = m->generation;
   lk_edge_say_hello(self, h);
-  restore_members(self, index);
-  for (uint64_t request = 0; (a = lk_window_next(&h->asked, &request)) != NULL; request++) {
-    lk_edge_send_request(self, a, true);
-  }
-  const lk_query *q;
-  for (uint64_t request = 0; (q = lk_window_next(&h->queries, &request)) != NULL; request++) {
-    if (!q->is_held) lk_edge_send_query(self, index, q, true);
-  }
+  h->unrestored = 0;
+  h->unsent = lk_edge_settled_of(h);
+  h->again_below = h->request_next;
+  lk_edge_fill(self, index);
 }
 
 static void on_message_of_house(lk_edge *self, uint32_t index, const lk_bus_message *m) {
@@ -103,4 +108,5 @@ void lk_edge_bus_consume(lk_edge *self, uint32_t index, size_t count) {
   LK_ASSERT(index < houses_of(self));
   house *h = &self->houses[index];
   lk_bus_consume(&h->out, &h->out_off, count);
+  lk_edge_fill(self, index);
 }

@@ -124,6 +124,10 @@ typedef struct house {
   uint64_t greeting; /* what it said last in a HELLO; 0: nothing yet */
   bool must_greet;   /* it was given up: it is to be asked for another HELLO */
   uint64_t request_next;
+  uint64_t unsent;      /* requests from it on wait until |out| has room */
+  uint64_t again_below; /* those below were sent to the one before */
+  uint32_t
+      unrestored; /* members from this place on wait likewise, to be told of; NO_PLACE: all were */
 } house;
 
 typedef struct item {
@@ -256,16 +260,23 @@ void lk_edge_end_speech(lk_edge *self, connection *c, uint32_t before, lk_err er
  * process by then; lk_edge_step() asks the one that is the same. Not here: without memory the two would ask each other for ever. */
 void lk_edge_tell(lk_edge *self, uint32_t to, const lk_bus_message *message);
 uint32_t lk_edge_house_at(const lk_edge *self, lk_slice name);
-void lk_edge_send_query(lk_edge *self, uint32_t index, const lk_query *q, bool again);
-/* Asks whether |question|, whose topic is no alias, may be asked. */
+/* Whether |message| is one that can be told: what is longer than a frame never goes, and must not be kept to be sent again. */
+bool lk_edge_is_sayable(const lk_edge *self, const lk_bus_message *message);
+/* Whether |message| goes now; else what was told before has to go first. */
+bool lk_edge_has_room(const lk_edge *self, const house *h, const lk_bus_message *message);
+/* Every request below it has been answered. */
+uint64_t lk_edge_settled_of(const house *h);
+/* Sends what waits, as far as there is room: members who are to be restored, then requests, in order. */
+void lk_edge_fill(lk_edge *self, uint32_t index);
+/* Asks whether |question|, whose topic is no alias, may be asked. LK_ERR_TOO_BIG and those of lk_queries_ask(). */
 lk_err lk_edge_ask_gate(lk_edge *self, const lk_question *question, lk_slice action,
                         lk_slice payload, uint64_t tag);
-void lk_edge_send_request(lk_edge *self, const asked *a, bool again);
 lk_slice lk_edge_asked_ref(const asked *a);
 /* There is room: reserve_item() was asked. */
 void lk_edge_resume(lk_edge *self, const connection *c);
 /* |a| is in its window no more. */
 void lk_edge_free_asked(lk_edge *self, asked *a);
+/* LK_ERR_TOO_BIG: no frame holds it. LK_ERR_LIMIT, LK_ERR_NOMEM: nothing was asked. */
 lk_err lk_edge_ask(lk_edge *self, member *m, const lk_session_event *event);
 
 /* ---- edge_members.c ---- */
@@ -321,6 +332,8 @@ void lk_edge_on_broadcast(lk_edge *self, const lk_bus_message *m);
 /* ---- edge_houses.c ---- */
 
 void lk_edge_say_hello(lk_edge *self, house *h);
+/* Tells the house of the next member that it does not know of. False: |out| has no room for that. */
+bool lk_edge_restore_next(lk_edge *self, uint32_t index);
 /* Houses that were given up are asked for another HELLO, at most once in a while. */
 void lk_edge_greet_again(lk_edge *self, uint64_t wall_ms);
 

@@ -47,6 +47,16 @@ lk_slice lk_edge_write_error(lk_edge *self, lk_err why) {
   return text;
 }
 
+/* What was asked for could not be passed on; that is counted. */
+static lk_slice refusal_of(lk_edge *self, lk_err why) {
+  if (why == LK_ERR_TOO_BIG) {
+    self->stats.refused_too_big++;
+    return LK_TOO_BIG_INSIDE_ANSWER;
+  }
+  self->stats.refused_full++;
+  return LK_LIT("{\"reason\":\"server full\"}");
+}
+
 static lk_err ask_to_join(lk_edge *self, connection *c, const lk_session_event *event, lease *own) {
   lk_session_io io = lk_edge_io_of(self);
   member *m;
@@ -84,9 +94,8 @@ static void on_join(lk_edge *self, connection *c, const lk_session_event *event)
     lk_edge_free_lease(self, own);
     self->stats.unauthorized++;
     refuse_join(self, c, event, UNAUTHORIZED);
-  } else if (ask_to_join(self, c, &wanted, own) != LK_OK) {
-    self->stats.refused_full++;
-    refuse_join(self, c, event, LK_LIT("{\"reason\":\"server full\"}"));
+  } else if ((err = ask_to_join(self, c, &wanted, own)) != LK_OK) {
+    refuse_join(self, c, event, refusal_of(self, err));
   }
 }
 
@@ -110,8 +119,20 @@ void lk_edge_reply_error(lk_edge *self, connection *c, const lk_session_event *e
     lk_edge_end_speech(self, c, before, lk_session_reply(&c->session, &io, &given));
 }
 
+/* A room must know what it will never see: who goes on from there may not write any more. */
+static lk_err ask_of_too_big(lk_edge *self, member *m, const lk_session_event *event) {
+  lk_session_event what = *event;
+  what.event = LK_EVENT_TOO_BIG_INSIDE;
+  what.payload = event->event;
+  what.is_binary = true;
+  lk_err err = lk_edge_ask(self, m, &what);
+  if (err == LK_OK) self->stats.refused_too_big++;
+  return err;
+}
+
 static void on_message(lk_edge *self, connection *c, const lk_session_event *event) {
   member *m = lk_edge_table_get(&self->members, event->tag);
+  lk_err err = LK_OK;
   if (m == NULL) {
     lk_edge_reply_error(self, c, event, LK_LIT("{\"reason\":\"not joined\"}"));
   } else if (lk_slice_equal(event->event, LK_LIT("access_token"))) {
@@ -119,9 +140,10 @@ static void on_message(lk_edge *self, connection *c, const lk_session_event *eve
   } else if (lk_edge_rights_of(self, m) < LK_RIGHTS_READ) {
     self->stats.unauthorized++;
     lk_edge_reply_error(self, c, event, UNAUTHORIZED);
-  } else if (lk_edge_ask(self, m, event) != LK_OK) {
-    self->stats.refused_full++;
-    lk_edge_reply_error(self, c, event, LK_LIT("{\"reason\":\"server full\"}"));
+  } else {
+    err = lk_edge_ask(self, m, event);
+    if (err == LK_ERR_TOO_BIG) err = ask_of_too_big(self, m, event);
+    if (err != LK_OK) lk_edge_reply_error(self, c, event, refusal_of(self, err));
   }
 }
 

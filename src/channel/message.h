@@ -68,6 +68,12 @@ lk_err lk_message_decode_beginning(lk_message_form form, lk_slice bytes, bool is
   LK_LIT("{\"reason\":\"message_too_big\",\"limit\":\"ws_message_bytes\","                           \
          "\"message\":\"the message is longer than the server takes; split it\"}")
 
+/* The same where it could be read, and is longer than what goes from an edge to a room in one piece. */
+#define LK_EVENT_TOO_BIG_INSIDE LK_LIT("phx_too_big_inside")
+#define LK_TOO_BIG_INSIDE_ANSWER                                                                   \
+  LK_LIT("{\"reason\":\"message_too_big\",\"limit\":\"bus_frame_bytes\","                          \
+         "\"message\":\"the message is longer than the server passes on; split it\"}")
+
 /* The forms one by one. A V2 array may have elements past the fifth, which are ignored, as Phoenix does; so are
  * members of a V1 object that have no meaning, but ref must be there. */
 lk_err lk_message_decode_text(lk_slice text, const lk_limits *limits, lk_arena *arena,

@@ -688,7 +688,8 @@ static lk_err end_channel(lk_session *self, const lk_session_io *io, const lk_se
   if (c == NULL) return LK_OK;
   lk_err err = send_end(self, io, ref_of(c), a->topic, event, payload);
   remove_channel(self, io, c);
-  return self->form == LK_MESSAGE_Y ? LK_ERR_CLOSED : err;
+  if (self->form != LK_MESSAGE_Y) return err;
+  return end_of_document(payload) == LK_ERR_REFUSED ? LK_ERR_REFUSED : LK_ERR_CLOSED;
 }
 
 lk_err lk_session_crash(lk_session *self, const lk_session_io *io, const lk_session_answer *a) {

@@ -90,6 +90,7 @@ static lk_err on_message(lk_room *self, const lk_room_input *input) {
     { LK_LIT_INIT("sync"), lk_doc_room_on_sync },
     { LK_LIT_INIT("read"), on_read },
     { LK_LIT_INIT("phx_too_big"), lk_doc_room_on_too_big },
+    { LK_LIT_INIT("phx_too_big_inside"), lk_doc_room_on_too_big },
   };
   for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
     if (lk_slice_equal(rules[i].event, input->event)) return rules[i].run(self, input);

@@ -159,6 +159,7 @@ lk_err lk_doc_room_on_client_update(lk_room *self, const lk_room_input *input) {
 
 /* Whatever its writer sends next may need what was in it. */
 lk_err lk_doc_room_on_too_big(lk_room *self, const lk_room_input *input) {
+  bool is_inside = lk_slice_equal(input->event, LK_EVENT_TOO_BIG_INSIDE);
   outcome o = refused("message_too_big", LK_ERR_TOO_BIG);
   lk_err err = LK_OK;
   if (lk_slice_equal(input->payload, LK_LIT("client_update")) ||
@@ -166,6 +167,6 @@ lk_err lk_doc_room_on_too_big(lk_room *self, const lk_room_input *input) {
     if (input->rights >= LK_RIGHTS_WRITE) err = end_writing(self, input, LK_ERR_TOO_BIG, &o);
     else o = refused("read_only", LK_ERR_TOO_BIG);
   }
-  o.limit = "ws_message_bytes";
+  o.limit = is_inside ? "bus_frame_bytes" : "ws_message_bytes";
   return err == LK_OK ? lk_doc_room_answer(self, input, &o) : err;
 }

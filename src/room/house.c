@@ -209,6 +209,7 @@ lk_err lk_house_open(const lk_house_options *options, lk_house **out) {
   lk_heap_init(&self->timers, alloc, UINT32_MAX / 4);
   lk_buf_init(&self->kept, alloc, lk_house_kept_bytes_max(options->limits));
   lk_buf_init(&self->refused, alloc, SIZE_MAX / 4);
+  lk_buf_init(&self->put_out, alloc, SIZE_MAX / 4);
   lk_house_draw_seed(self, seed);
   lk_tails_init(&self->tails, alloc, seed);
   lk_house_init_names(self);
@@ -239,6 +240,7 @@ void lk_house_close(lk_house *self) {
   lk_heap_deinit(&self->timers);
   lk_buf_deinit(&self->kept);
   lk_buf_deinit(&self->refused);
+  lk_buf_deinit(&self->put_out);
   lk_tails_deinit(&self->tails);
   lk_house_deinit_names(self);
   lk_house_deinit_news(self);

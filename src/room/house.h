@@ -77,6 +77,10 @@ void lk_house_feed(lk_house *self, uint32_t edge, lk_slice bytes, bool boundary,
 lk_slice lk_house_output(const lk_house *self, uint32_t edge);
 void lk_house_consume(lk_house *self, uint32_t edge, size_t count);
 
+/* So much waits for |edge|, half of bus_output_bytes, that nothing more should be taken from it until it has read some of that: what
+ * it asks would be answered on top. */
+bool lk_house_must_wait(const lk_house *self, uint32_t edge);
+
 /* The date at |now_ms|: what rooms are told goes by it from then on. Without it they know none. */
 void lk_house_set_date(lk_house *self, uint64_t wall_ms, uint64_t now_ms);
 

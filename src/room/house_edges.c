@@ -6,10 +6,68 @@
 
 /* ---- what edges are told ---- */
 
+static bool put_out(lk_house *self, uint64_t number) {
+  return lk_buf_append_le64(&self->put_out, number) == LK_OK;
+}
+
+/* Those whom the edge |to| has, but who is not to hear it. */
+static bool put_out_all(lk_house *self, uint32_t to, const lk_bus_message *message) {
+  const entry *e = lk_house_find_entry(self, message->topic);
+  bool is_noted = true;
+  for (const lk_link *at = e == NULL ? NULL : e->members.first; at != NULL; at = at->next) {
+    const member *m = LK_CONTAINER(at, member, link);
+    if (edge_of(m->number) == to && own_of(m->number) != message->member)
+      is_noted &= put_out(self, m->number);
+  }
+  return is_noted;
+}
+
+/* No frame holds |message|: whom it is for is told that much, since an edge that began again would be told the same. What was
+ * asked is answered; who misses something is out, with a reason, when the running call ends. False: that cannot be said. */
+static bool tell_too_big(lk_house *self, uint32_t to, const lk_bus_message *message) {
+  LK_COVERED(house_message_too_big);
+  lk_bus_message said = { .kind = LK_BUS_REPLY,
+                          .request = message->request,
+                          .event = LK_LIT("error"),
+                          .payload = LK_LIT(
+                              "{\"reason\":\"answer_too_big\",\"limit\":\"bus_frame_bytes\","
+                              "\"message\":\"the answer is longer than the server passes on\"}") };
+  self->stats.refused_limits++;
+  switch (message->kind) {
+  case LK_BUS_PUSH: return put_out(self, number_of(to, message->member));
+  case LK_BUS_BROADCAST: return put_out_all(self, to, message);
+  case LK_BUS_ACCEPT:
+    said.kind = LK_BUS_REFUSE;
+    if (!put_out(self, number_of(to, message->member))) return false;
+    break;
+  case LK_BUS_REPLY:
+  case LK_BUS_REFUSE: said.kind = message->kind; break;
+  default: return false;
+  }
+  lk_house_tell(self, to, &said);
+  return true;
+}
+
+/* What goes with one may be too big for others. */
+void lk_house_put_out(lk_house *self) {
+  while (self->put_out.len > 0) {
+    size_t left = self->put_out.len - 8;
+    uint64_t number = lk_load_le64(self->put_out.ptr + left);
+    member *m = lk_house_find_member(self, number);
+    lk_buf_truncate(&self->put_out, left);
+    if (m == NULL) continue;
+    lk_house_tell_crash(self, number, LK_LIT("answer_too_big"));
+    lk_house_remove_member(self, m);
+  }
+  lk_buf_rest(&self->put_out, 0);
+}
+
 void lk_house_tell(lk_house *self, uint32_t to, const lk_bus_message *message) {
   edge *e = &self->edges[to];
   if (!e->greeted) return;
-  lk_err err = lk_bus_encode(message, self->limits->bus_frame_bytes, &e->out);
+  uint32_t most = lk_min_u32(self->limits->bus_frame_bytes, self->limits->bus_output_bytes);
+  if (lk_bus_size(message) > most && tell_too_big(self, to, message)) return;
+  lk_err err = lk_bus_encode(message, most, &e->out);
   if (err != LK_OK) {
     LK_COVERED(house_edge_given_up);
     lk_house_give_up(self, e);
@@ -38,9 +96,11 @@ void lk_house_answer_late(lk_house *self, uint64_t number, uint64_t request) {
 }
 
 bool lk_house_answers_too_big(entry *e, uint64_t number, uint64_t request, lk_slice event) {
-  if (e->kind->has_replicas || !lk_slice_equal(event, LK_EVENT_TOO_BIG)) return false;
-  lk_house_answer(e->house, number, request, LK_BUS_REPLY, LK_LIT("error"), LK_TOO_BIG_ANSWER,
-                  false);
+  bool is_inside = lk_slice_equal(event, LK_EVENT_TOO_BIG_INSIDE);
+  if (e->kind->has_replicas || (!is_inside && !lk_slice_equal(event, LK_EVENT_TOO_BIG)))
+    return false;
+  lk_house_answer(e->house, number, request, LK_BUS_REPLY, LK_LIT("error"),
+                  is_inside ? LK_TOO_BIG_INSIDE_ANSWER : LK_TOO_BIG_ANSWER, false);
   return true;
 }
 
@@ -273,6 +333,15 @@ void lk_house_consume(lk_house *self, uint32_t index, size_t count) {
   LK_ASSERT(index < self->edges_count);
   edge *e = &self->edges[index];
   lk_bus_consume(&e->out, &e->out_off, count);
+  if (self->has_paused && !lk_house_must_wait(self, index)) {
+    lk_house_take_paused(self);
+    lk_house_end_call(self);
+  }
+}
+
+bool lk_house_must_wait(const lk_house *self, uint32_t index) {
+  LK_ASSERT(index < self->edges_count);
+  return self->edges[index].out.len > self->limits->bus_output_bytes / 2;
 }
 
 void lk_house_init_edge(lk_house *self, edge *e) {

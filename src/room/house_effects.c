@@ -28,6 +28,7 @@ static void answer_accept(lk_house *self, const lk_room_effect *effect, bool hea
                 &(lk_bus_message){ .kind = LK_BUS_ACCEPT,
                                    .audience = hears ? LK_BUS_WAITERS : LK_BUS_ALL,
                                    .request = effect->request,
+                                   .member = own_of(effect->member),
                                    .payload = effect->payload,
                                    .binary = effect->binary,
                                    .dialect = effect->dialect,

@@ -256,8 +256,7 @@ void lk_house_slots_are_loaded(entry *e) {
   } else if (e->is_memory && e->keeper.result == LK_OK) {
     load_scroll(e);
   } else {
-    if (!e->is_memory && e->keeper.number > 0)
-      lk_house_name_is_kept(e->house, entry_topic(e));
+    if (!e->is_memory && e->keeper.number > 0) lk_house_name_is_kept(e->house, entry_topic(e));
     lk_house_open_and_let_in(e, lk_keeper_state(&e->keeper), e->keeper.intact, e->keeper.result);
   }
 }
@@ -385,19 +384,35 @@ static bool is_joining(const lk_house *self, uint64_t number) {
   return m != NULL && m->state == MEMBER_JOINS;
 }
 
-/* What waited goes in, in its order, but for what waits for its own join. Any of it may drop the room: the rest then
- * waits for the next loading. */
+/* What waited goes in, in its order, but for what waits for its own join, or for its edge to read. Any of it may drop the room: the
+ * rest then waits for the next loading. */
 void lk_house_let_waiting_in(entry *e) {
   e->has_let_in = false;
   for (lk_link *at = e->waiting.first, *next; e->state == ENTRY_OPEN && at != NULL; at = next) {
     waiting_input *w = LK_CONTAINER(at, waiting_input, link);
     next = at->next;
     if (is_joining(e->house, w->member)) continue;
+    if (lk_house_must_wait(e->house, edge_of(w->member))) {
+      LK_COVERED(house_input_waits_for_its_edge);
+      e->house->has_paused = true;
+      continue;
+    }
     lk_list_remove(&e->waiting, at);
     take_in(e, w);
     lk_house_free_waiting(e, w);
   }
   if (e->state == ENTRY_OPEN) lk_house_watch_idle(e); /* those who waited may all have left */
+}
+
+void lk_house_take_paused(lk_house *self) {
+  uint32_t cursor = 0;
+  lk_slice key;
+  void *value;
+  self->has_paused = false;
+  while (lk_map_next(&self->entries, &cursor, &key, &value)) {
+    entry *e = *(entry **)value;
+    if (e->state == ENTRY_OPEN && e->waiting.count > 0) lk_house_let_waiting_in(e);
+  }
 }
 
 static lk_err make_recovered(entry *e) {
@@ -501,9 +516,7 @@ static lk_err read_scroll(entry *e, tail_records *out) {
   return err;
 }
 
-static bool is_of_memory(const entry *e) {
-  return e->is_memory || e->house->storage == NULL;
-}
+static bool is_of_memory(const entry *e) { return e->is_memory || e->house->storage == NULL; }
 
 static lk_slice level_of(const entry *e) {
   return is_of_memory(e) ? LK_LIT("memory") : LK_LIT("durable");

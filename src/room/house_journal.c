@@ -448,9 +448,11 @@ static void take_completion(lk_house *self, lk_io *io) {
 /* Memory that answers at once is done with when the call ends, whatever follows from what. */
 void lk_house_end_call(lk_house *self) {
   lk_io *io;
+  lk_house_put_out(self);
   write_all(self);
   while (self->memory != NULL && (io = self->memory->poll(self->memory)) != NULL) {
     take_completion(self, io);
+    lk_house_put_out(self);
     write_all(self);
   }
   lk_house_tell_news(self);

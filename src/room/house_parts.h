@@ -265,9 +265,12 @@ struct lk_house {
   lk_buf
       refused; /* numbers of members that were refused though their room took them; only while it is drained */
   bool is_taking_leave; /* of those */
-  lk_list gone;         /* entries to free when the running call ends */
-  lk_list idlers;       /* open rooms without members, the longest idle first */
-  lk_buf kept;          /* one record or snapshot */
+  bool has_paused;      /* some of what waits in open rooms waits for its edge to read */
+  lk_buf
+      put_out; /* numbers of members who go when the running call ends: no frame held what was for them */
+  lk_list gone;   /* entries to free when the running call ends */
+  lk_list idlers; /* open rooms without members, the longest idle first */
+  lk_buf kept;    /* one record or snapshot */
   lk_journal journal;
   journal_state journal_state;
   lk_err journal_err;    /* why it is not open */
@@ -328,8 +331,10 @@ void lk_house_draw_seed(lk_house *self, uint64_t seed[2]);
 
 /* ---- house_edges.c ---- */
 
-/* An edge that cannot take it is given up: it begins again. */
+/* An edge that cannot take it is given up: it begins again. A message that no frame holds is not told: see lk_house_put_out(). */
 void lk_house_tell(lk_house *self, uint32_t to, const lk_bus_message *message);
+/* Members who were not told something go, and learn why. */
+void lk_house_put_out(lk_house *self);
 /* |number| asked |request|, which is done with. */
 void lk_house_answer(lk_house *self, uint64_t number, uint64_t request, lk_bus_kind kind,
                      lk_slice status, lk_slice payload, bool binary);
@@ -415,6 +420,8 @@ void lk_house_scroll_is_loaded(entry *e);
 lk_err lk_house_queue_input(entry *e, uint64_t number, const lk_bus_message *m);
 /* Everybody who waits is told |why|. */
 void lk_house_refuse_waiting(entry *e, lk_err why);
+/* What waited for its edge to read, in all rooms. May drop them. */
+void lk_house_take_paused(lk_house *self);
 /* What those said who were let in late. May drop the room. */
 void lk_house_let_waiting_in(entry *e);
 /* |err| says how the loading of |kept| went. May drop the room. */

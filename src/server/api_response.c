@@ -59,6 +59,7 @@ static const status_row statuses[] = {
   { "replica_refused", 422 },
   { "LK_ERR_FULL", 429 },
   { "LK_ERR_UNSUPPORTED", 501 },
+  { "answer_too_big", 503 },
   { "hook_failed", 503 },
   { "hook_timeout", 504 },
   { "LK_ERR_NOMEM", 503 },

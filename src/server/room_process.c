@@ -5,6 +5,8 @@
  *   turn:  house step <────┴── completions ────┘
  *          house output ──> rings to edges
  *
+ * An edge that has much to read first is not listened to meanwhile: else what it asks would pile up as answers.
+ *
  * Rings have no descriptor: whoever writes rings our bell, and only where we sleep. So a turn ends by saying that
  * we are about to sleep, and looking once more. */
 #include "server/room_process.h"
@@ -59,7 +61,7 @@ static bool take_from_edge(room_process *self, uint32_t edge) {
   lk_slice piece;
   bool is_first, wants_room = false;
   int count = 0;
-  for (lk_err err; count < PIECES_MAX; count++) {
+  for (lk_err err; count < PIECES_MAX && !lk_house_must_wait(self->house, edge); count++) {
     err = lk_channel_ring_peek(ring, &piece, &is_first);
     if (err == LK_ERR_END) break;
     if (err != LK_OK) continue; /* it was emptied: what comes next begins a frame */
@@ -87,12 +89,16 @@ static bool exchange(room_process *self) {
   return moved;
 }
 
+static bool is_taken(const room_process *self, uint32_t edge) {
+  return lk_channel_ring_is_empty(ring_from(self, edge)) || lk_house_must_wait(self->house, edge);
+}
+
 /* True where we may sleep: from now on a writer rings, and a reader who has made room. Who did so a moment ago saw us
  * awake: so what found no room is tried once more. */
 static bool prepare_to_sleep(room_process *self) {
   lk_bell_prepare(self->bell);
   for (uint32_t i = 0; i < self->options->links->edges_count; i++) {
-    if (lk_channel_ring_is_empty(ring_from(self, i)) && !give_to_edge(self, i)) continue;
+    if (is_taken(self, i) && !give_to_edge(self, i)) continue;
     lk_bell_wake(self->bell);
     return false;
   }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "channel/bus.h"
 #include "server/origin.h"
 #include "server/webhook_options.h"
 #include "server/own_secret.h"
@@ -308,12 +309,51 @@ static void check_pair(lk_settings *self, lk_setting one, lk_setting other) {
              lk_setting_row_of(other)->name);
 }
 
+/* A size as it is set: in M or K where it is a whole number of them. */
+static const char *write_size(uint64_t bytes, char out[24]) {
+  if (bytes % (1u << 20) == 0) (void)snprintf(out, 24, "%lluM", (unsigned long long)bytes >> 20);
+  else if (bytes % 1024 == 0) (void)snprintf(out, 24, "%lluK", (unsigned long long)bytes >> 10);
+  else (void)snprintf(out, 24, "%llu", (unsigned long long)bytes);
+  return out;
+}
+
+/* |of| holds |least|, which is what |setting|, being |number|, asks for. */
+static void check_holds(lk_settings *self, lk_setting setting, uint64_t number, lk_setting of,
+                        uint64_t least) {
+  char name[LK_SETTINGS_VARIABLE_MAX], size[24], most[24], wanted[24];
+  uint64_t there = lk_settings_number(self, of);
+  if (least <= there) return;
+  lk_setting told = is_given(self, setting) ? setting : of;
+  COMPLAIN(self, told, "%s %s does not go with %s %s: set %s to %s or more, or %s lower",
+           lk_settings_origin(self, setting, name, sizeof name), write_size(number, size),
+           lk_setting_row_of(of)->name, write_size(there, most), lk_setting_row_of(of)->name,
+           write_size(least, wanted), lk_setting_row_of(setting)->name);
+}
+
+/* What one process takes must go to another in one piece, and not alone: else it would wait there for ever. */
+static void check_sizes(lk_settings *self) {
+  static const lk_setting whole[] = { LK_SETTING_limit_ws_message_bytes,
+                                      LK_SETTING_limit_api_body_bytes,
+                                      LK_SETTING_limit_longpoll_body_bytes,
+                                      LK_SETTING_limit_longpoll_output_bytes,
+                                      LK_SETTING_limit_awareness_bytes };
+  uint64_t frame = lk_settings_number(self, LK_SETTING_limit_bus_frame_bytes);
+  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+    uint64_t number = lk_settings_number(self, whole[i]), least = number + LK_BUS_FRAME_REST;
+    check_holds(self, whole[i], number, LK_SETTING_limit_bus_frame_bytes, least);
+    frame = lk_max_u64(frame, least);
+  }
+  check_holds(self, LK_SETTING_limit_bus_frame_bytes, frame, LK_SETTING_limit_bus_output_bytes,
+              2 * frame);
+}
+
 void lk_settings_finish(lk_settings *self) {
   for (uint32_t i = 0; i < LK_SETTINGS_LIMITS; i++) check_one(self, (lk_setting)i);
   check_pair(self, LK_SETTING_tls_cert, LK_SETTING_tls_key);
   check_pair(self, LK_SETTING_tls_key, LK_SETTING_tls_cert);
   check_pair(self, LK_SETTING_tls_listen, LK_SETTING_tls_cert);
   check_open(self);
+  check_sizes(self);
   check_policy(self);
   check_proxies(self);
   check_any(self, LK_SETTING_hosts, "the names of this server, such as app.example or *.app.example");

@@ -108,6 +108,7 @@ describe('laniakea serve', () => {
       [['--config', file('port = "x"\n')], {}, 1, /toml:1: port is a text in quotes; it must be a number from 0 to 65535, without quotes/],
       [['--port', '0'], { LANIAKEA_EDGES: '99' }, 1, /LANIAKEA_EDGES 99 is not a number from 1 to 32/],
       [['--port', '0', '--limit', 'rooms_count=9', '--limit', 'rooms=1'], {}, 2, /there is no limit rooms/],
+      [['--port', '0', '--limit', 'ws_message_bytes=64M'], {}, 1, /--limit ws_message_bytes 64M does not go with limit\.bus_frame_bytes 17M: set limit\.bus_frame_bytes to 65664K or more/],
     ]) {
       const done = await serve(args, env)
       assert.equal(done.code, code, done.err)

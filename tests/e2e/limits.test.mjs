@@ -183,6 +183,28 @@ describe('sizes', () => {
     assert.equal(one.limit, 'log_record_bytes')
   })
 
+  // 8 M is too much for every document, however wide its way is; and three of them are more than waits between processes at once.
+  test('messages of many megabytes are refused to their senders, and nobody else waits', async () => {
+    const wide = ['ws_message_bytes=18M', 'bus_frame_bytes=19M', 'bus_output_bytes=38M'].flatMap((limit) => ['--limit', limit])
+    await start('--edges', '1', '--rooms', '1', ...wide)
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'x'.repeat(16_900_000))
+    const update = Y.encodeStateAsUpdate(doc)
+    const others = await join_(connect(), 'doc:small')
+    const senders = await Promise.all([1, 2, 3].map((i) => join_(connect(), `doc:large${i}`, { encoding: 'binary' })))
+    const pushed = senders.map((channel) => push(channel, 'client_update', update.buffer.slice(update.byteOffset, update.byteOffset + update.byteLength)))
+    let isDone = false
+    const all = Promise.all(pushed).finally(() => (isDone = true))
+    const small = new Y.Doc()
+    do {
+      small.getText('t').insert(0, 'a')
+      assert.equal((await push(others, 'client_update', base64(Y.encodeStateAsUpdate(small)))).status, 'ok')
+      assert.equal((await fetch(`${server.url}/api/topics/doc:small?as=text`)).status, 200)
+    } while (!isDone)
+    for (const refused of await all) assert.deepEqual([refused.reason, refused.limit], ['replica_refused', 'crdt_state_bytes'])
+    assert.equal(await metric('laniakea_requests_unanswered'), 0)
+  })
+
   test('a long update comes through while its document is still being loaded', async () => {
     server = new Program('--rooms', '1')
     await server.start()
@@ -190,6 +212,71 @@ describe('sizes', () => {
     doc.getText('t').insert(0, 'x'.repeat(3_000_000))
     const response = await fetch(`${server.url}/api/topics/doc:fresh`, { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: Y.encodeStateAsUpdate(doc) })
     assert.deepEqual([response.status, await response.json()], [201, { level: 'durable' }])
+  })
+
+  // All of them together are more than what may wait between two processes, with nothing set at all.
+  test('many who open a large document at once all get it, also from a server that has just begun', async () => {
+    const count = 12
+    server = new Program('--edges', '1', '--rooms', '1')
+    await server.start()
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'x'.repeat(7_500_000))
+    const response = await fetch(`${server.url}/api/topics/doc:popular`, { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: Y.encodeStateAsUpdate(doc) })
+    assert.equal(response.status, 201)
+    const open = () => new Promise((resolve, reject) => {
+      const y = new WebSocket(`${server.url.replace('http', 'ws')}/y/popular`)
+      const timer = setTimeout(() => reject(new Error('it did not come')), patience)
+      let bytes = 0
+      y.binaryType = 'arraybuffer'
+      y.addEventListener('open', () => y.send(new Uint8Array([0, 0, 1, 0]))) // all of it
+      y.addEventListener('message', ({ data }) => {
+        bytes += data.byteLength
+        if (bytes < 7_500_000) return
+        clearTimeout(timer)
+        y.close()
+        resolve()
+      })
+    })
+    for (const round of ['warm', 'cold']) {
+      if (round === 'cold') {
+        assert.equal(await server.stop(), 0)
+        await server.start()
+      }
+      const all = Promise.all(Array.from({ length: count }, open))
+      for (let i = 0; i < 5; i++) assert.equal((await fetch(`${server.url}/api/topics/doc:none`)).status, 404)
+      await all
+      assert.equal(await metric('laniakea_requests_sent_again_total'), 0, round) // the edge was not made to begin again
+    }
+  })
+
+  test('a document that is larger than what goes between processes by now is refused to who wants it, and to nobody else', async () => {
+    const wide = ['ws_message_bytes=18M', 'bus_frame_bytes=19M', 'bus_output_bytes=38M', 'log_record_bytes=40M', 'crdt_state_bytes=32M'].flatMap((limit) => ['--limit', limit])
+    server = new Program('--edges', '1', '--rooms', '1', ...wide)
+    await server.start()
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'x'.repeat(18_000_000))
+    const update = Y.encodeStateAsUpdate(doc)
+    const writer = await join_(connect(), 'doc:grown', { encoding: 'binary' })
+    assert.equal((await push(writer, 'client_update', update.buffer.slice(update.byteOffset, update.byteOffset + update.byteLength))).status, 'ok')
+    for (const socket of sockets) socket.disconnect()
+    sockets.clear()
+    await server.stop()
+    await server.start('--limit', 'bus_frame_bytes=17M', '--limit', 'ws_message_bytes=1M')
+    const others = await join_(connect(), 'doc:small')
+    const y = new WebSocket(`${server.url.replace('http', 'ws')}/y/grown`)
+    const closed = new Promise((resolve) => y.addEventListener('close', ({ code, reason }) => resolve([code, reason])))
+    y.addEventListener('open', () => y.send(new Uint8Array([0, 0, 1, 0]))) // all of it
+    assert.deepEqual(await closed, [4422, 'LK_ERR_REFUSED'])
+    const late = connect().channel('doc:grown', { encoding: 'binary' })
+    const crashed = new Promise((resolve) => late.onError(resolve))
+    late.join(patience)
+    assert.deepEqual(await crashed, { reason: 'answer_too_big' })
+    late.leave()
+    const read = await fetch(`${server.url}/api/topics/doc:grown?as=text`)
+    assert.equal(read.status, 503)
+    assert.equal((await read.json()).limit, 'bus_frame_bytes')
+    assert.equal((await push(others, 'client_update', base64(Y.encodeStateAsUpdate(new Y.Doc())))).status, 'ok')
+    assert.equal(await metric('laniakea_requests_unanswered'), 0)
   })
 
   test('a document has no more memory than a room may have, and may still be made smaller', async () => {

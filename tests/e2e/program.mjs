@@ -40,9 +40,9 @@ export class Program {
     return this.#child?.pid
   }
 
-  /** Resolves when it says where it listens. */
-  async start() {
-    const child = spawn(program, ['serve', '--port', String(this.#port), ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  /** Resolves when it says where it listens. `more` follows the other arguments, this time. */
+  async start(...more) {
+    const child = spawn(program, ['serve', '--port', String(this.#port), ...this.#args, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.#output = ''
     await new Promise((resolve, reject) => {

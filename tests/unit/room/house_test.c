@@ -5,6 +5,8 @@
 
 #include "unit/room/house_world.h"
 
+#include <stdio.h>
+
 typedef struct world {
   lk_env env;
   lk_limits limits;
@@ -419,4 +421,68 @@ TEST(who_is_refused_by_the_house_leaves_nothing_in_the_room) {
   CHECK(budget.used <= before + 20000);
   deinit(&w);
   CHECK_U64(budget.used, 0);
+}
+
+/* Goal: more than an edge takes at once comes to it bit by bit. Before, the edge was given up, asked for all of it again, and so on. */
+TEST(what_waits_for_a_room_is_answered_as_fast_as_its_edge_reads) {
+  enum { MEMBERS = 10, VALUE = 2000 };
+  static char write[VALUE + 100];
+  house_world w;
+  lk_bus_reader heard;
+  lk_bus_message m;
+  uint64_t accepted = 0;
+  house_world_init(&w, &(lk_room_policy){ 0 });
+  w.limits.bus_output_bytes = 12000;
+  w.limits.bus_frame_bytes = 6000;
+  house_world_open(&w);
+  lk_house_step(w.house, w.now);
+  house_world_hello(&w);
+  (void)snprintf(write, sizeof write, "{\"payload\":{\"value\":\"%0*d\"}}", VALUE, 7);
+  house_world_say(&w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
+                                         .request = 1,
+                                         .member = 1,
+                                         .topic = LK_LIT("crdt:a"),
+                                         .payload = LK_LIT("{\"type\":\"lww\"}"),
+                                         .rights = LK_RIGHTS_WRITE });
+  house_world_say(&w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                                         .request = 2,
+                                         .member = 1,
+                                         .event = LK_LIT("crdt.set"),
+                                         .payload = lk_slice_cstr(write),
+                                         .rights = LK_RIGHTS_WRITE });
+  for (int i = 0; i < 5; i++) lk_house_step(w.house, w.now);
+  CHECK(house_has_said(w.house, LK_LIT("durable")));
+  lk_house_close(w.house);
+
+  /* It is loaded while they wait for it. */
+  house_world_open(&w);
+  lk_house_step(w.house, w.now);
+  house_world_hello(&w);
+  forget_said(w.house);
+  for (uint64_t i = 1; i <= MEMBERS; i++)
+    house_world_say(&w, &(lk_bus_message){ .kind = LK_BUS_JOIN,
+                                           .request = i,
+                                           .member = i,
+                                           .topic = LK_LIT("crdt:a"),
+                                           .payload = LK_LIT("{\"type\":\"lww\"}"),
+                                           .rights = LK_RIGHTS_WRITE });
+  for (int i = 0; i < 5; i++) lk_house_step(w.house, w.now);
+  CHECK_COVERED(house_input_waits_for_its_edge);
+  CHECK(lk_house_must_wait(w.house, 0));
+  lk_bus_reader_init(&heard, test_alloc(), 6000);
+  lk_bus_reader_boundary(&heard);
+  for (lk_slice out; (out = lk_house_output(w.house, 0)).len > 0;) {
+    lk_slice piece = lk_slice_first(out, 500);
+    lk_err err;
+    while ((err = lk_bus_read(&heard, &piece, &m)) == LK_OK) {
+      CHECK(m.kind != LK_BUS_HELLO); /* it would be the edge's end */
+      accepted += m.kind == LK_BUS_ACCEPT;
+    }
+    CHECK_ERR(err, LK_ERR_MORE);
+    lk_house_consume(w.house, 0, lk_min_size(500, out.len));
+  }
+  lk_bus_reader_deinit(&heard);
+  CHECK_U64(accepted, MEMBERS);
+  CHECK(!lk_house_must_wait(w.house, 0));
+  house_world_deinit(&w);
 }

@@ -4,6 +4,9 @@
 #include "harness/test.h"
 #include "platform/memory/storage.h"
 
+#include <stdio.h>
+#include <string.h>
+
 typedef struct world {
   lk_env env;
   lk_limits limits;
@@ -76,5 +79,37 @@ TEST(an_idle_relay_is_put_away_and_opens_again) {
   lk_hub_step(w.hub, lk_hub_deadline(w.hub));
   CHECK_U64(lk_hub_get_stats(w.hub).house.rooms, 0);
   (void)join(&w);
+  deinit(&w);
+}
+
+/* Goal: what a house cannot pass on costs those who should have heard it their place, with a reason, and nobody else anything. Before,
+ * it gave the edge up, was asked again, and so on. */
+TEST(what_no_frame_holds_puts_out_who_should_have_heard_it) {
+  static char text[2100];
+  char name[200];
+  world w;
+  lk_hub_output out;
+  init(&w);
+  w.limits.bus_frame_bytes = 2000;
+  memset(name, 'n', sizeof name);
+  uint64_t other = join(&w), c[2];
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(lk_hub_connect(w.hub, &c[i]));
+    (void)snprintf(text, sizeof text, "[\"1\",\"1\",\"relay:%.200s\",\"phx_join\",{}]", name);
+    CHECK_OK(lk_hub_receive(w.hub, c[i], lk_slice_cstr(text), 0));
+    CHECK(lk_hub_poll(w.hub, &out) && lk_slice_find(out.text, LK_LIT("\"ok\"")) != LK_SLICE_NONE);
+  }
+  /* It goes to the house, without the topic's name, and not from there. */
+  (void)snprintf(text, sizeof text, "[\"1\",\"2\",\"relay:%.200s\",\"e\",\"%01850d\"]", name, 0);
+  CHECK_OK(lk_hub_receive(w.hub, c[0], lk_slice_cstr(text), 0));
+  CHECK_COVERED(house_message_too_big);
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == c[0]);
+  CHECK(lk_slice_find(out.text, LK_LIT("\"status\":\"ok\"")) != LK_SLICE_NONE);
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == c[1]);
+  CHECK(lk_slice_find(out.text, LK_LIT("\"phx_error\",{\"reason\":\"answer_too_big\"}")) !=
+        LK_SLICE_NONE);
+  CHECK(!lk_hub_poll(w.hub, &out));
+  CHECK_OK(lk_hub_receive(w.hub, other, LK_LIT("[\"1\",\"2\",\"relay:a\",\"e\",{}]"), 0));
+  CHECK(lk_hub_poll(w.hub, &out) && out.connection == other && !lk_hub_poll(w.hub, &out));
   deinit(&w);
 }

@@ -229,6 +229,47 @@ TEST(settings_let_nobody_in_by_a_slip) {
   }
 }
 
+/* Goal: what one process takes and could never pass to another is seen before the server starts. */
+TEST(settings_sizes_that_do_not_go_together_are_refused) {
+  static const struct {
+    const char *file;
+    uint32_t errors;
+    const char *words;
+  } rows[] = {
+    { "limit.ws_message_bytes = '16M'", 0, "" },
+    { "limit.ws_message_bytes = '16M'\nlimit.bus_frame_bytes = '16M'", 1,
+      "limit.ws_message_bytes 16M does not go with limit.bus_frame_bytes 16M: set "
+      "limit.bus_frame_bytes to 16512K or more, or limit.ws_message_bytes lower" },
+    { "limit.ws_message_bytes = '64M'", 2,
+      "limit.ws_message_bytes 64M does not go with limit.bus_frame_bytes 17M: set "
+      "limit.bus_frame_bytes to 65664K or more" },
+    { "limit.ws_message_bytes = '64M'\nlimit.bus_frame_bytes = '65664K'", 1,
+      "limit.bus_frame_bytes 65664K does not go with limit.bus_output_bytes 64M: set "
+      "limit.bus_output_bytes to 131328K or more" },
+    { "limit.ws_message_bytes = '64M'\nlimit.bus_frame_bytes = '65664K'\n"
+      "limit.bus_output_bytes = '131328K'",
+      0, "" },
+    { "limit.api_body_bytes = '20M'", 1, "limit.api_body_bytes 20M does not go with" },
+    { "limit.longpoll_body_bytes = 20971521", 1,
+      "limit.longpoll_body_bytes 20971521 does not go with" },
+    { "limit.longpoll_output_bytes = '20M'", 1, "set limit.bus_frame_bytes to 20608K or more" },
+    { "limit.awareness_bytes = '20M'", 1, "limit.awareness_bytes 20M does not go with" },
+    { "limit.bus_frame_bytes = '8M'", 2, "limit.bus_frame_bytes 8M: set limit.bus_frame_bytes to" },
+    { "limit.bus_output_bytes = '20M'", 1,
+      "limit.bus_frame_bytes 17M does not go with limit.bus_output_bytes 20M" },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    load(rows[i].file);
+    test_note("%s", rows[i].file);
+    lk_settings_finish(&s);
+    CHECK_U64(s.errors, rows[i].errors);
+    if (rows[i].errors > 0)
+      CHECK(lk_slice_find(lk_slice_cstr(s.problems[0].text), lk_slice_cstr(rows[i].words)) !=
+            LK_SLICE_NONE);
+    lk_settings_deinit(&s);
+  }
+}
+
 TEST(settings_lists_of_topics_and_networks_are_read_in_order) {
   static lk_settings_rules rules;
   lk_network network;
