@@ -28,22 +28,26 @@ test('the package installs without a registry and counts in Node', () => {
   writeFileSync(join(project, 'package.json'), '{"private":true,"type":"module"}')
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', join(root, 'build/npm', tarballs[0])])
   writeFileSync(join(project, 'main.js'), `
-    import { createCounter } from '@laniakea/sdk'
+    import { createClient } from '@laniakea/sdk'
     // Nobody listens there: counting must work all the same.
-    const counter = await createCounter({ url: 'ws://127.0.0.1:1/socket', topic: 'crdt:demo' })
-    await counter.increment(2)
-    await counter.increment()
-    console.log(String(counter.value), String(counter.pending))
-    await counter.close()
+    const client = await createClient({ url: 'ws://127.0.0.1:1/socket', storage: { folder: 'kept' } })
+    const topic = await client.crdt('crdt:demo', 'gcounter')
+    const { object } = topic
+    object.increment(2)
+    object.increment()
+    await topic.saved()
+    console.log(String(object.value), client.status.storage)
+    await client.close()
   `)
-  assert.equal(run(process.execPath, ['main.js']), '3 3\n')
+  assert.equal(run(process.execPath, ['main.js']), '3 files\n')
+  assert.equal(run(process.execPath, ['main.js']), '6 files\n')
 })
 
 test('it carries what it names, its types, and nothing else', () => {
   const folder = join(project, 'node_modules/@laniakea/sdk')
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   const names = files.map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort()
-  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/worker.js', 'dist/laniakea.wasm']) assert.ok(names.includes(name), name)
+  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/worker.js', 'dist/laniakea.wasm', 'dist/laniakea-client.wasm']) assert.ok(names.includes(name), name)
   for (const name of names) assert.match(name, /^(package\.json|README\.md|dist\/.*\.(js|d\.ts|wasm))$/)
   const bytes = readFileSync(join(folder, 'dist/laniakea.wasm'))
   assert.deepEqual(bytes, readFileSync(join(root, 'build/laniakea.wasm')))

@@ -1,8 +1,6 @@
 // @laniakea/sdk in Node: the same, with the core read from the package and the engine in this thread.
 import { readFile } from 'node:fs/promises'
-import { createCounterWith, type CounterOptions } from './internal/create.ts'
 import { loadCore, type Core } from './internal/core.ts'
-import type { Counter } from './internal/counter.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
@@ -15,9 +13,6 @@ export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessSt
 export { loadCore, type Core, type CoreSource } from './internal/core.ts'
 export { LaniakeaError } from './internal/errors.ts'
 export type { ErrorCode } from './internal/errors.gen.ts'
-export { memoryStorage, type ReplicaHold, type ReplicaRecord, type ReplicaStorage } from './internal/storage.ts'
-export type { Counter, CounterState } from './internal/counter.ts'
-export type { CounterOptions } from './internal/create.ts'
 export type { Crdt, CrdtOptions, Crdts } from './internal/crdt.ts'
 export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './internal/crdt_object.ts'
 export type * from './internal/crdt_types.gen.ts'
@@ -26,8 +21,6 @@ export { RelativePosition } from './internal/doc_position.ts'
 export { Snapshot } from './internal/doc_snapshot.ts'
 export type * from './internal/doc_types.ts'
 export type { Json } from './internal/json.ts'
-export type { Status } from './internal/protocol.ts'
-export type { WebSocketLike } from './internal/replica.ts'
 export type {
   Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
 } from './internal/client/client.ts'
@@ -42,12 +35,6 @@ export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from
 export function createClient(options: ClientOptions): Promise<Client> {
   const openFiles = async (storage: ClientOptions['storage']) => (typeof storage === 'object' ? nodeFiles(storage.folder) : undefined)
   return createClientWith({ loadCore: loadClientCore, createWorker: undefined, openFiles }, options)
-}
-
-/** A counter, ready with what this process knows of it; the server may come later. Rejects with
- * LK_ERR_INVALID for an address or topic that is none, and with what the storage says. */
-export function createCounter(options: CounterOptions): Promise<Counter> {
-  return createCounterWith({ loadCore: loadOwnCore, createWorker: undefined }, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this

@@ -1,8 +1,5 @@
 // The worker: `new Worker(new URL('@laniakea/sdk/worker', import.meta.url), { type: 'module' })`.
 // The only entry that does something when it is loaded, since that is what a worker is for.
 import { runHub, type WorkerScope } from './internal/client/hub_host.ts'
-import { runEngine, type WorkerScope as EngineScope } from './internal/create.ts'
 
-const scope: unknown = globalThis
-runHub(scope as WorkerScope)
-runEngine(scope as EngineScope)
+runHub(globalThis as unknown as WorkerScope)
