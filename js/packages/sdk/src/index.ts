@@ -8,26 +8,7 @@ import { createUpdatesWith } from './internal/updates.ts'
 import { createClientWith, type Client, type ClientOptions } from './internal/client/client.ts'
 import type { HubStart } from './internal/client/protocol.ts'
 
-export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './internal/awareness.ts'
-export { loadCore, type Core, type CoreSource } from './internal/core.ts'
-export { LaniakeaError } from './internal/errors.ts'
-export type { ErrorCode } from './internal/errors.gen.ts'
-export type { Crdt, CrdtOptions, Crdts } from './internal/crdt.ts'
-export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './internal/crdt_object.ts'
-export type * from './internal/crdt_types.gen.ts'
-export { Subdocument, type Value } from './internal/doc_any.ts'
-export { RelativePosition } from './internal/doc_position.ts'
-export { Snapshot } from './internal/doc_snapshot.ts'
-export type * from './internal/doc_types.ts'
-export type { Json } from './internal/json.ts'
-export type {
-  Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
-} from './internal/client/client.ts'
-export type { ClientAwareness } from './internal/client/client_awareness.ts'
-export type { SocketLike } from './internal/client/device.ts'
-export type { PresenceMeta, PresenceState } from './internal/client/presence.ts'
-export type { StorageKind } from './internal/client/protocol.ts'
-export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from './internal/client/topic.ts'
+export * from './internal/public.ts'
 
 /** Replicas on this device, shared by its tabs, kept over restarts, and synced with a server whenever it can be reached. Ready with
  * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */

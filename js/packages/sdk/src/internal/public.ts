@@ -1,0 +1,21 @@
+// What all entries of the package have in common.
+export { Awareness, type AwarenessChange, type AwarenessEvents, type AwarenessState } from './awareness.ts'
+export { loadCore, type Core, type CoreSource } from './core.ts'
+export { LaniakeaError } from './errors.ts'
+export type { ErrorCode } from './errors.gen.ts'
+export type { Crdt, CrdtOptions, Crdts } from './crdt.ts'
+export type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './crdt_object.ts'
+export type * from './crdt_types.gen.ts'
+export { Subdocument, type Value } from './doc_any.ts'
+export { RelativePosition } from './doc_position.ts'
+export { Snapshot } from './doc_snapshot.ts'
+export type * from './doc_types.ts'
+export type { Json } from './json.ts'
+export type {
+  Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
+} from './client/client.ts'
+export type { ClientAwareness } from './client/client_awareness.ts'
+export type { SocketLike } from './client/device.ts'
+export type { PresenceMeta, PresenceState } from './client/presence.ts'
+export type { StorageKind } from './client/protocol.ts'
+export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from './client/topic.ts'
