@@ -97,16 +97,6 @@ ${table('CLIENT_NEWS', client)}
 export const clientIo = {
 ${table('IO', client)}
 } as const
-
-/** What peer_poll() returns; 0 is "nothing". */
-export const peerEvent = {
-${table('PEER_EVENT')}
-} as const
-
-/** What peer_state() returns. */
-export const peerState = {
-${table('PEER_STATE')}
-} as const
 `
 
 const path = join(root, target)

@@ -120,7 +120,7 @@ function(lk_add_module name objects)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
 
-lk_add_module(laniakea core wasm/exports.c wasm/crdts.c)
+lk_add_module(laniakea core wasm/crdts.c)
 lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
 lk_add_module(laniakea-history documents wasm/history.c)

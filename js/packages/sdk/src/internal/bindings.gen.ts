@@ -1,7 +1,7 @@
 // made by tools/gen_bindings.mjs from wasm/exports.def; do not edit
 
 /** What a module must say of itself to be understood here. */
-export const abiNumber = 1
+export const abiNumber = 2
 
 /** What laniakea.wasm offers; the comment on top of wasm/exports.def says how bytes go in and out. */
 export interface CoreExports {
@@ -22,34 +22,6 @@ export interface CoreExports {
   readonly panic_file: () => number
   /** what was asserted, likewise */
   readonly panic_expr: () => number
-  /** scratch: topic, actor, restored bytes; an lk_err, and on success the new handle in out_ptr() */
-  readonly peer_new: (topicLen: number, actorLen: number, restoredLen: number, entropy: bigint, now: number) => number
-  /** a handle that is not one is ignored */
-  readonly peer_free: (peer: number) => void
-  /** an lk_err */
-  readonly peer_increment: (peer: number, amount: bigint, now: number) => number
-  /** the connection is open */
-  readonly peer_opened: (peer: number, now: number) => void
-  /** the connection is gone, or could not be made */
-  readonly peer_closed: (peer: number, now: number) => void
-  /** scratch: one message from the server; an lk_err */
-  readonly peer_receive: (peer: number, len: number, now: number) => number
-  /** the network came back */
-  readonly peer_wake: (peer: number, now: number) => void
-  /** peer_deadline() has passed */
-  readonly peer_tick: (peer: number, now: number) => void
-  /** when to call peer_tick() at the latest */
-  readonly peer_deadline: (peer: number) => number
-  /** the next PEER_EVENT, or 0; of SEND the text is handed out */
-  readonly peer_poll: (peer: number) => number
-  /** a PEER_STATE */
-  readonly peer_state: (peer: number) => number
-  /** what the counter says here */
-  readonly peer_value: (peer: number) => bigint
-  /** how much of our own count the server has not acknowledged */
-  readonly peer_pending: (peer: number) => bigint
-  /** an lk_err; hands out what must outlive the instance */
-  readonly peer_save: (peer: number) => number
   /** an lk_err, and on success the new handle in out_ptr() */
   readonly crdt_new: (type: number) => number
   /** a handle that is not one is ignored */
@@ -386,20 +358,4 @@ export const clientIo = {
   walk: 11,
   /** bytes: name; off, into */
   peek: 12,
-} as const
-
-/** What peer_poll() returns; 0 is "nothing". */
-export const peerEvent = {
-  open: 1,
-  send: 2,
-  close: 3,
-  changed: 4,
-} as const
-
-/** What peer_state() returns. */
-export const peerState = {
-  idle: 0,
-  connecting: 1,
-  joining: 2,
-  joined: 3,
 } as const
