@@ -156,6 +156,28 @@ test('a folder belongs to one client, and to the next one when that is gone, how
   assert.equal(next.status.storage, 'files')
 })
 
+test('of two who want one folder at the same time, at most one has it', async () => {
+  const where = keptIn('wanted')
+  const tries = await Promise.allSettled([open(where), open(where), open(where)])
+  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1)
+  for (const { status, reason } of tries) assert.ok(status === 'fulfilled' || hasCode('LK_ERR_EXISTS')(reason), String(reason))
+  await opened.pop().close()
+  const script = `
+    import { createClient } from '@laniakea/sdk'
+    try {
+      await createClient({ url: '${server.url}/socket', storage: { folder: ${JSON.stringify(join(folder, 'wanted'))} } })
+      console.log('has it')
+    } catch (error) { console.log(error.code) }
+    setInterval(() => {}, 1000)`
+  const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const said = await Promise.all(children.map((child) => new Promise((resolve) => child.stdout.once('data', (bytes) => resolve(String(bytes).trim())))))
+  for (const child of children) child.kill('SIGKILL')
+  await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))))
+  assert.ok(said.filter((word) => word === 'has it').length <= 1, said.join())
+  assert.ok(said.every((word) => word === 'has it' || word === 'LK_ERR_EXISTS'), said.join())
+  await open(where)
+})
+
 test('beyond what may be pending, changes are refused, and none is lost', async () => {
   await server.stop()
   const a = await open({ pending: { count: 10 } })

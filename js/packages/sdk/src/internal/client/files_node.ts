@@ -1,9 +1,9 @@
 // The diary in a folder, for Node. One process at a time has it: a file names that process, and when it began, since numbers of
 // processes are used again.
-import { mkdir, open, readFile, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, realpath, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LaniakeaError } from '../errors.ts'
-import { fileError, type DeviceFile, type DeviceFiles } from './files.ts'
+import { fileError, newDeviceName, type DeviceFile, type DeviceFiles } from './files.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -62,34 +62,62 @@ async function syncFolder(folder: string): Promise<void> {
 /** Folders that this process has. */
 const taken = new Set<string>()
 
+const TRIES_MAX = 4
+const TRY_MS = 50
+
+const inUse = (folder: string, who: string): LaniakeaError => new LaniakeaError('LK_ERR_EXISTS', `${folder} is in use by ${who}`)
+
 async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const path = join(folder, LOCK)
-  if (taken.has(path)) throw new LaniakeaError('LK_ERR_EXISTS', `${folder} is in use by this process`)
-  for (;;) {
-    try {
-      const handle = await open(path, 'wx')
-      await handle.writeFile(await nameOf(process.pid))
-      await handle.close()
-      break
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw errorOf(cause)
-    }
-    const owner = await readFile(path, 'utf8').catch(() => '')
-    const pid = Number(owner.split(' ')[0])
-    if (isAlive(pid) && pid !== process.pid && (await nameOf(pid)) === owner) throw new LaniakeaError('LK_ERR_EXISTS', `${folder} is in use by process ${pid}`)
-    await rm(path, { force: true })
-  }
+  const path = await realpath(folder)
+  if (taken.has(path)) throw inUse(folder, 'this process')
   taken.add(path)
-  return async () => {
+  try {
+    const own = await putLock(folder)
+    return async () => {
+      await rm(own, { force: true })
+      taken.delete(path)
+    }
+  } catch (cause) {
     taken.delete(path)
-    await rm(path, { force: true })
+    throw cause instanceof LaniakeaError ? cause : errorOf(cause)
   }
 }
 
-/** With the time of its start, where the system tells that (field 22 of proc(5)'s stat). */
-async function nameOf(pid: number): Promise<string> {
+/** Everybody puts up a file of their own first, and looks for those of others then. So of two who come at once at least one sees the
+ * other, and takes its own away; and nobody ever takes away what somebody who lives has put up. */
+async function putLock(folder: string): Promise<string> {
+  const own = `${LOCK}-${process.pid}-${await startOf(process.pid)}-${newDeviceName()}`
+  const path = join(folder, own)
+  for (let i = 1; ; i++) {
+    await (await open(path, 'wx')).close()
+    const owner = await otherOwner(folder, own)
+    if (owner === undefined) return path
+    await rm(path, { force: true })
+    if (i === TRIES_MAX) throw inUse(folder, owner === process.pid ? 'this process' : `process ${owner}`)
+    await new Promise((resolve) => setTimeout(resolve, TRY_MS * Math.random()))
+  }
+}
+
+async function otherOwner(folder: string, own: string): Promise<number | undefined> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(`${LOCK}-`) || name === own) continue
+    const [, pid = '', start = ''] = name.split('-')
+    if (await isOwned(Number(pid), start)) return Number(pid)
+    await rm(join(folder, name), { force: true })
+  }
+  return undefined
+}
+
+/** Where the system does not tell when processes began, one with our number was there before us. */
+async function isOwned(pid: number, start: string): Promise<boolean> {
+  if (!isAlive(pid)) return false
+  return start === '' ? pid !== process.pid : (await startOf(pid)) === start
+}
+
+/** Field 22 of proc(5)'s stat; empty where there is none. */
+async function startOf(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`.trimEnd()
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
 
 function isAlive(pid: number): boolean {
