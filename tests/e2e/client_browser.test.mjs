@@ -248,6 +248,24 @@ test('the tab that leads is closed while another one types', async () => {
   assert.equal(await isLeading(follower), true)
 })
 
+test('strangers may say what they like in the channel of the tabs', async () => {
+  const name = newName()
+  const [first, second] = [await tab(name), await tab(name)]
+  await first.evaluate(async () => {
+    const { held } = await navigator.locks.query()
+    const hub = held.map((lock) => lock.name).find((lock) => lock.startsWith('laniakea hub '))
+    const channel = new BroadcastChannel(hub.replace('laniakea hub ', 'laniakea '))
+    const odd = [null, 5, 'text', {}, { m: {} }, { from: 'x' }, { from: 'x', m: null }, { from: {}, m: { t: 'hello' } }, { from: 'x', m: { t: 'nonsense' } }]
+    for (const message of odd) channel.postMessage(message)
+    for (const message of [{ t: 'hello' }, { t: 'open', id: 1, topic: 5, kind: 0 }, { t: 'change', id: 1, parts: 7 }, { t: 'awareness', id: 1 }]) channel.postMessage({ from: 'x', m: message })
+    channel.close()
+  })
+  await count(second, 2)
+  await settled(second)
+  await sees(first, 2, '')
+  for (const page of [first, second]) assert.deepEqual((await logOf(page)).filter((line) => line.startsWith('LK_ERR_TRAP')), [])
+})
+
 test('the worker ends while somebody types, without a word', async () => {
   const name = newName()
   const page = await tab(name)

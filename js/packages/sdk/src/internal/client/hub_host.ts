@@ -4,7 +4,7 @@ import { LaniakeaError } from '../errors.ts'
 import type { SocketLike } from './device.ts'
 import { fileError, type DeviceFiles } from './files.ts'
 import { Hub } from './hub.ts'
-import { pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
+import { pageLock, isEnvelope, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 /** What belongs to the platform. */
 export interface HubPlatform {
@@ -70,9 +70,15 @@ export class HubHost {
   #serve(hub: Hub, scope: string): void {
     const tabs = new BroadcastChannel(`laniakea ${scope}`)
     this.#tabs = tabs
-    tabs.onmessage = ({ data }: MessageEvent<Envelope>) => {
+    tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (!isEnvelope(data) || typeof data.from !== 'string') return
       const { from, m } = data
-      if (from !== undefined) hub.receive(from, m as ToHub, (message) => tabs.postMessage({ to: from, m: message } satisfies Envelope))
+      try {
+        hub.receive(from, m as ToHub, (message) => tabs.postMessage({ to: from, m: message } satisfies Envelope))
+      } catch (cause) {
+        // Anybody of this origin may write into the channel: what makes no sense is no reason to end.
+        this.#post({ t: 'problem', code: 'LK_ERR_INVALID', detail: `a message of another tab: ${String(cause)}`, isFatal: false })
+      }
     }
     tabs.postMessage({ m: { t: 'who' } } satisfies Envelope)
   }

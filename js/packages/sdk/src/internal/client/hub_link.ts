@@ -8,7 +8,7 @@
 // next, at once. Where there are no locks, or no other tabs, each page has a hub of its own.
 import { LaniakeaError } from '../errors.ts'
 import type { FromWorker, HubHost, HubPlatform, ToWorker } from './hub_host.ts'
-import { pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
+import { isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 export interface HubLinkOptions {
   readonly start: Omit<HubStart, 'lock'>
@@ -107,8 +107,8 @@ export class HubLink {
     const { start, session, onMessage } = this.#options
     const tabs = new BroadcastChannel(`laniakea ${start.scope}`)
     this.#tabs = tabs
-    tabs.onmessage = ({ data }: MessageEvent<Envelope>) => {
-      if (this.#isLeading || this.#isEnded) return
+    tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (this.#isLeading || this.#isEnded || !isEnvelope(data)) return
       if (data.m.t === 'who') {
         this.#options.onLost()
         this.#hello()

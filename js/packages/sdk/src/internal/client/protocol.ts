@@ -119,3 +119,9 @@ export interface Envelope {
 
 /** The lock that a page holds as long as it lives. */
 export const pageLock = (session: string): string => `laniakea page ${session}`
+/** Whoever is of this origin may say anything in the channel. */
+export function isEnvelope(data: unknown): data is Envelope {
+  const { m } = (data ?? {}) as { readonly m?: unknown }
+  return typeof m === 'object' && m !== null && typeof (m as { readonly t?: unknown }).t === 'string'
+}
+
