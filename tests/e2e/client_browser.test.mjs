@@ -248,6 +248,29 @@ test('the tab that leads is closed while another one types', async () => {
   assert.equal(await isLeading(follower), true)
 })
 
+test('what the server does not have is not acknowledged, whoever leads', async () => {
+  const name = newName()
+  const first = await tab(name)
+  const second = await tab(name)
+  await program.stop()
+  await count(second, 3)
+  await type(second, 'x')
+  await saved(second)
+  await second.evaluate(() => {
+    window.acked = []
+    for (const topic of [window.app.crdt, window.app.doc]) topic.acknowledged().then(() => window.acked.push(topic.name))
+  })
+  await first.close()
+  await until(() => isLeading(second), () => 'the second tab does not lead')
+  await until(async () => (await status(second)).state === 'offline', async () => JSON.stringify(await status(second)))
+  // What is said now comes behind what the new hub had to say of the old changes.
+  await count(second)
+  await saved(second)
+  assert.deepEqual(await second.evaluate(() => window.acked), [])
+  await startAgain()
+  await until(async () => (await second.evaluate(() => window.acked.length)) === 2, () => 'it is not acknowledged')
+})
+
 test('strangers may say what they like in the channel of the tabs', async () => {
   const name = newName()
   const [first, second] = [await tab(name), await tab(name)]

@@ -319,9 +319,10 @@ export class Hub {
       return true
     })
     if (merged === undefined) return // the next life hears of it again
-    const last = member.saving.at(-1)?.number ?? 0
-    member.saving.push({ n, number: Math.max(number, last) })
-    member.acking.push({ n, number: Math.max(number, member.acking.at(-1)?.number ?? 0) })
+    // What is not new may still be on its way: from the diary, from a page that heard of it, from an earlier life of this page.
+    const reached = number > 0 ? number : (this.#device?.topicStatus(topic.handle)?.changes ?? 0)
+    member.saving.push({ n, number: reached })
+    member.acking.push({ n, number: reached })
     if (number > 0 && topic.members.size > 1) {
       if (waits) topic.waiting.push({ number, from: member, parts })
       else this.#tellOthers(member, parts)
