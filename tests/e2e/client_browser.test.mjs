@@ -271,6 +271,25 @@ test('what the server does not have is not acknowledged, whoever leads', async (
   await until(async () => (await second.evaluate(() => window.acked.length)) === 2, () => 'it is not acknowledged')
 })
 
+test('what one tab wants kept is kept, though another one came first and did not', async () => {
+  const name = newName()
+  const topic = `crdt:${name} kept`
+  const [first, second] = [await tab(name), await tab(name)]
+  await program.stop()
+  await first.evaluate(async (topic) => void (await window.app.client.crdt(topic, 'gcounter', { keep: false })).object.increment(2), topic)
+  await second.evaluate(async (topic) => {
+    const likes = await window.app.client.crdt(topic, 'gcounter')
+    likes.object.increment(5)
+    await likes.saved()
+  }, topic)
+  await second.close()
+  await first.close()
+  const third = await tab(name)
+  const value = await third.evaluate(async (topic) => Number((await window.app.client.crdt(topic, 'gcounter')).object.value), topic)
+  assert.equal(value, 7)
+  await startAgain()
+})
+
 test('strangers may say what they like in the channel of the tabs', async () => {
   const name = newName()
   const [first, second] = [await tab(name), await tab(name)]

@@ -60,6 +60,9 @@ interface Topic {
   readonly name: string
   readonly kind: number
   readonly handle: number
+  isKept: boolean
+  /** How often it is open in the core. */
+  holds: number
   readonly members: Set<Member>
   /** For other pages, as soon as change `number` is recorded. */
   waiting: { readonly number: number; readonly from: Member; readonly parts: readonly Bytes[] }[]
@@ -240,6 +243,7 @@ export class Hub {
       const topic = this.#topics.get(name) ?? this.#openTopic(device, name, kind, isKept)
       if (topic === undefined) return
       if (topic.kind !== kind) return fail(new LaniakeaError('LK_ERR_TYPE', `${name} is open as another type`))
+      if (isKept && !topic.isKept) this.#keep(device, topic)
       const member: Member = { session, id, topic, seat, saving: [], acking: [], hearsPresence: false, shows: new Map() }
       // First of all, or the topic would end with those who go.
       topic.members.add(member)
@@ -267,7 +271,7 @@ export class Hub {
     const handle = device.open(kind, name, isKept)
     if (handle === undefined) return undefined
     const topic: Topic = {
-      name, kind, handle, members: new Set(), waiting: [], pushes: new Map(), status: undefined, hearsPresence: false, presence: new PresenceTable(),
+      name, kind, handle, isKept, holds: 1, members: new Set(), waiting: [], pushes: new Map(), status: undefined, hearsPresence: false, presence: new PresenceTable(),
       shown: new Map(), awareness: new AwarenessTable(),
     }
     this.#topics.set(name, topic)
@@ -277,6 +281,13 @@ export class Hub {
 
   /** Who had that seat before is gone, whatever else we know of it. */
   #unseat(next: Member, seat: string): void {
+  /** Who came first did not want it kept, and who comes now does. */
+  #keep(device: Device, topic: Topic): void {
+    if (device.open(topic.kind, topic.name, true) === undefined) return
+    topic.isKept = true
+    topic.holds++
+  }
+
     for (const member of [...next.topic.members]) if (member !== next && member.seat === seat) this.#quit(member)
   }
 
@@ -290,7 +301,7 @@ export class Hub {
     if (topic.members.size > 0) return
     this.#topics.delete(topic.name)
     this.#byHandle.delete(topic.handle)
-    this.#device?.step(topic.name, (core) => core.close(topic.handle))
+    for (; topic.holds > 0; topic.holds--) this.#device?.step(topic.name, (core) => core.close(topic.handle))
   }
 
   #startAnew(topic: Topic): void {
