@@ -378,6 +378,8 @@ u32 lk_wasm_topic_status(u32 topic) {
   write_number(&w, "recorded", status.recorded);
   write_number(&w, "acknowledged", status.acknowledged);
   write_bool(&w, "kept", status.is_kept);
+  /* Other after start_anew(), and where the diary was lost: what was made under it is in this diary, or nowhere. */
+  write_text(&w, "series", lk_slice_of(self->kept_name, LK_TOPIC_ACTOR_LEN));
   return end_status(&w, out);
 }
 

@@ -271,6 +271,36 @@ test('what the server does not have is not acknowledged, whoever leads', async (
   await until(async () => (await second.evaluate(() => window.acked.length)) === 2, () => 'it is not acknowledged')
 })
 
+test('a topic that is closed while no tab leads keeps what was changed in it', async () => {
+  const name = newName()
+  const first = await tab(name)
+  const second = await tab(name)
+  await program.stop()
+  await first.close()
+  await second.evaluate(async () => {
+    const { client, object, crdt } = window.app
+    for (const end = Date.now() + 10_000; client.status.state !== 'starting' && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve))
+    object.increment(7)
+    await crdt.close()
+  })
+  const value = await second.evaluate(async (topic) => Number((await window.app.client.crdt(topic, 'gcounter')).object.value), `crdt:${name}`)
+  assert.equal(value, 7)
+  await startAgain()
+})
+
+test('a client closes while it opens something', async () => {
+  const page = await tab(newName())
+  const how = await page.evaluate(async () => {
+    const { client } = window.app
+    const opening = client.crdt('crdt:late', 'orset').then(() => 'opened', (error) => error.code)
+    await null
+    await null
+    await client.close()
+    return opening
+  })
+  assert.equal(how, 'LK_ERR_STATE')
+})
+
 test('what one tab wants kept is kept, though another one came first and did not', async () => {
   const name = newName()
   const topic = `crdt:${name} kept`

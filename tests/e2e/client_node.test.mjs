@@ -6,7 +6,7 @@
 import { after, afterEach, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -176,6 +176,71 @@ test('of two who want one folder at the same time, at most one has it', async ()
   assert.ok(said.filter((word) => word === 'has it').length <= 1, said.join())
   assert.ok(said.every((word) => word === 'has it' || word === 'LK_ERR_EXISTS'), said.join())
   await open(where)
+})
+
+test('who begins an object anew without a server uses no name again', async () => {
+  const a = await open(keptIn('begun'))
+  const [likes, tags] = [await a.crdt('crdt:begun', 'gcounter'), await a.crdt('crdt:begun tags', 'orset')]
+  likes.object.increment(5)
+  tags.object.add('before')
+  await Promise.all([likes.acknowledged(), tags.acknowledged()])
+  await server.stop()
+  await until('it is away', () => likes.status.state === 'away' && tags.status.state === 'away')
+  likes.startAnew()
+  tags.startAnew()
+  await until('they are empty', () => likes.object.value === 0n && tags.object.value.length === 0)
+  await Promise.all([likes.close(), tags.close()])
+  const [more, others] = [await a.crdt('crdt:begun', 'gcounter'), await a.crdt('crdt:begun tags', 'orset')]
+  more.object.increment(3)
+  others.object.add('after')
+  await Promise.all([more.saved(), others.saved()])
+  await server.start()
+  await until('all of it is there', () => more.object.value === 8n && others.object.value.length === 2)
+  await Promise.all([more.acknowledged(), others.acknowledged()])
+  assert.deepEqual([others.status.state, [...others.object.value].sort()], ['joined', ['after', 'before']])
+})
+
+test('who waits while another one begins anew is told that nothing comes of it', async () => {
+  const a = await open({ connect: false })
+  const likes = await a.crdt('crdt:waits', 'gcounter')
+  likes.object.increment()
+  await likes.saved()
+  const acknowledged = likes.acknowledged()
+  likes.startAnew()
+  await assert.rejects(acknowledged, hasCode('LK_ERR_STATE'))
+})
+
+for (const [how, spoil] of [['is broken', (path) => writeFileSync(path, readFileSync(path).map((byte) => byte ^ 0xff))], ['is gone', (path) => rmSync(path)]]) {
+  test(`a diary that ${how} takes its names with it`, async () => {
+    const name = `diary ${how}`
+    const first = await open(keptIn(name))
+    const likes = await first.crdt(`crdt:${name}`, 'gcounter')
+    likes.object.increment(5)
+    await likes.acknowledged()
+    await first.close()
+    for (const file of readdirSync(join(folder, name))) if (file.startsWith('diary')) spoil(join(folder, name, file))
+    const second = await open({ ...keptIn(name), connect: false })
+    const again = await second.crdt(`crdt:${name}`, 'gcounter')
+    assert.equal(again.object.value, 0n)
+    again.object.increment(3)
+    second.connect()
+    await until('8, each once', () => again.object.value === 8n)
+    const other = await open()
+    const seen = await other.crdt(`crdt:${name}`, 'gcounter')
+    await until('others agree', () => seen.object.value === 8n)
+  })
+}
+
+test('what is closed and opened in one turn is open', async () => {
+  const a = await open()
+  const first = await a.channel('relay:turn')
+  const opening = a.channel('relay:turn')
+  await first.close()
+  const second = await opening
+  await until('it is in', () => second.status.state === 'joined')
+  const third = a.channel('relay:turn')
+  await a.close()
+  await assert.rejects(third.then(async (topic) => { if (topic.status.state === 'closed') throw new LaniakeaError('LK_ERR_STATE') }), hasCode('LK_ERR_STATE'))
 })
 
 test('beyond what may be pending, changes are refused, and none is lost', async () => {

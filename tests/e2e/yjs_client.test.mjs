@@ -3,6 +3,7 @@
 //   node --test tests/e2e/yjs_client.test.mjs        after tools/build_js.mjs
 import { after, afterEach, before, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,6 +116,23 @@ test('what is there before the provider is goes with it, and so does what is wri
   await provider.whenLoaded
   doc.getText('t').insert(17, 'after')
   await agree('before meanwhile after', openOriginal('before'))
+})
+
+test('what a document came with is saved when that is said', async () => {
+  const script = `
+    import * as Y from 'yjs'
+    import { createClient } from '@laniakea/sdk'
+    import { YjsProvider } from '@laniakea/yjs'
+    const client = await createClient({ url: '${server.url}/socket', connect: false, storage: { folder: ${JSON.stringify(join(folder, 'content'))} } })
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'content '.repeat(100_000))
+    await new YjsProvider(doc, 'doc:content', client).saved()
+    process.kill(process.pid, 'SIGKILL')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
+  await new Promise((resolve) => child.once('exit', resolve))
+  const { provider, text } = openDoc(await openClient({ connect: false, storage: { folder: join(folder, 'content') } }), 'content')
+  await provider.whenLoaded
+  assert.equal(text.length, 800_000)
 })
 
 test('the server is killed and comes back: nobody has to do anything', async () => {

@@ -92,6 +92,12 @@ class Origin {
     abandoned.register(this, { core, handle: this.#handle }, this)
   }
 
+  /** What is made from now on is made under that name. */
+  rename(actor: string): void {
+    this.#actor = actorBytes(actor)
+    this.actor = actor
+  }
+
   /** Becomes another replica, which knows nothing. */
   reset(actor: string): void {
     const before = this.handle
@@ -110,8 +116,7 @@ class Origin {
   }
 
   #reopen(actor: string): void {
-    this.#actor = actorBytes(actor)
-    this.actor = actor
+    this.rename(actor)
     this.#handle = this.core.open(crdtTypes[this.#type].number)
     abandoned.unregister(this)
     abandoned.register(this, { core: this.core, handle: this.#handle }, this)
@@ -417,7 +422,11 @@ class RootHandle extends Handle implements CrdtReplica {
     return Array.from(this.#ask('digest'), (byte) => byte.toString(16).padStart(2, '0')).join('')
   }
 
-  /** For who begins again: these two are not in the types. */
+  /** For who begins again: these are not in the types. */
+  rename(actor: string): void {
+    this.#origin.rename(actor)
+  }
+
   reset(actor: string): void {
     this.#origin.reset(actor)
   }

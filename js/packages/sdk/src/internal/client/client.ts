@@ -254,11 +254,11 @@ class PageClient implements Client {
     const catalogue = await (this.#catalogue ??= this.#makeCatalogue())
     const shared = await this.#open(topic, kind, options, (shared) => {
       const object = catalogue.create(type, {
-        actor: shared.seat().name,
+        actor: shared.own,
         onDelta: (delta) => shared.page?.changed(delta),
         mayChange: () => this.#mayChange(shared.page),
       })
-      return { face: object, port: crdtPort(object as unknown as CrdtFace), close: () => object.close() }
+      return { face: object, port: crdtPort(object as unknown as CrdtFace, shared), close: () => object.close() }
     })
     return new CrdtHandle(shared) as unknown as CrdtTopic<K>
   }
@@ -281,7 +281,16 @@ class PageClient implements Client {
   #open(name: string, kind: number, options: OpenOptions, replica: (shared: Shared) => SharedReplica | undefined): Promise<Shared> {
     const opening = this.#openings.get(name) ?? this.#make(name, kind, options, replica)
     this.#openings.set(name, opening)
+    const forget = (): void => {
+      if (this.#openings.get(name) === opening) this.#openings.delete(name)
+    }
+    opening.catch(forget)
     return opening.then((shared) => {
+      // Its last holder let go of it meanwhile.
+      if (shared.page.status.state === 'closed') {
+        forget()
+        return this.#open(name, kind, options, replica)
+      }
       if (shared.kind !== kind) throw new LaniakeaError('LK_ERR_TYPE', `${name} is open as another type`)
       shared.holders++
       return shared
@@ -291,22 +300,33 @@ class PageClient implements Client {
   async #make(name: string, kind: number, { keep = true }: OpenOptions, replica: (shared: Shared) => SharedReplica | undefined): Promise<Shared> {
     this.#check()
     await this.#begun
+    // What was closed while there was no hub: the next one has to know it before there is another replica of that seat.
+    for (const page of this.#byId.values()) if (page.name === name && page.status.state === 'closed') await page.gone
+    this.#check()
     const isKept = keep && kind !== KIND_PLAIN
-    const own = freshSeat()
-    const seat = isKept ? await this.#seatOf() : own
+    const seat = isKept ? await this.#seatOf() : freshSeat()
+    const isObject = kind !== KIND_DOC && kind !== KIND_PLAIN
     const id = ++this.#topicLast
     const shared: Shared = {
-      kind, holders: 0, replica: undefined, page: undefined as unknown as PageTopic,
-      seat: () => (seat.isKept ? seat : own),
+      kind, holders: 0, replica: undefined, page: undefined as unknown as PageTopic, own: freshSeat().name,
       close: () => this.#drop(name, shared),
     }
     shared.replica = replica(shared)
     shared.page = new PageTopic({
       id, name, kind, isKept, replica: shared.replica?.port,
-      seat: () => (kind === KIND_DOC || kind === KIND_PLAIN ? undefined : shared.seat()),
+      seat: isObject && seat.isKept ? seat.name : undefined,
+      rename: (series) => {
+        if (!isObject) return false
+        const goesOn = seat.isKept && series !== undefined
+        ;(shared.replica?.face as CrdtFace).rename(goesOn ? `${series}.${seat.place}` : shared.own)
+        return goesOn
+      },
       post: (message) => this.#link.post(message),
       onProblem: (error) => this.#onProblem(error, false),
-      onClosed: () => this.#byId.delete(id),
+      onClosed: () => {
+        this.#byId.delete(id)
+        shared.replica?.close()
+      },
     })
     this.#byId.set(id, shared.page)
     if (this.#isHere) shared.page.open()
@@ -322,7 +342,6 @@ class PageClient implements Client {
   #drop(name: string, shared: Shared): void {
     this.#openings.delete(name)
     shared.page.close()
-    shared.replica?.close()
   }
 
   // ---- replicas that break down ----
@@ -357,6 +376,7 @@ class PageClient implements Client {
   }
 
   #mayChange(page: PageTopic | undefined): void {
+    if (page?.status.state === 'closed') throw new LaniakeaError('LK_ERR_STATE', 'the object was closed')
     if (page?.isBlank) throw new LaniakeaError('LK_ERR_STATE', 'the object broke down, and is being rebuilt')
     if (this.#status.isFull) throw new LaniakeaError('LK_ERR_BACKLOG')
   }
@@ -444,8 +464,10 @@ class PageClient implements Client {
     await Promise.race([saved, new Promise((resolve) => setTimeout(resolve, SAVED_MS))])
     this.#isClosed = true
     for (const stop of this.#stops) stop()
-    for (const opening of [...this.#openings.values()]) await opening.then((shared) => shared.close(), () => {})
-    for (const topic of [...this.#byId.values()]) topic.close()
+    // Those that are being opened reject: what their hub says is not heard any more.
+    for (const topic of [...this.#byId.values()]) topic.close(true)
+    await Promise.allSettled(this.#openings.values())
+    this.#openings.clear()
     await this.#link.end()
     ;(await this.#catalogue)?.close()
     ;(await this.#docs)?.close()
@@ -507,19 +529,23 @@ export interface Shared {
   holders: number
   replica: SharedReplica | undefined
   page: PageTopic
-  readonly seat: () => Seat
+  /** The name of a replica that nobody uses again. */
+  own: string
   readonly close: () => void
 }
 
-type CrdtFace = { version(): Bytes; diffSince(version: Uint8Array): Bytes; encode(): Bytes; merge(bytes: Uint8Array): boolean; reset(actor: string): void; revive(): void }
+type CrdtFace = { version(): Bytes; diffSince(version: Uint8Array): Bytes; encode(): Bytes; merge(bytes: Uint8Array): boolean; rename(actor: string): void; reset(actor: string): void; revive(): void }
 
-function crdtPort(object: CrdtFace): ReplicaPort {
+function crdtPort(object: CrdtFace, shared: Shared): ReplicaPort {
   return {
     version: () => object.version(),
     since: (version) => object.diffSince(version),
     merge: (bytes) => void object.merge(bytes),
     // What it made so far is forgotten: so is the name.
-    reset: () => object.reset(freshSeat().name),
+    reset: () => {
+      shared.own = freshSeat().name
+      object.reset(shared.own)
+    },
   }
 }
 

@@ -254,7 +254,9 @@ export class Hub {
       const bytes = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.since(topic.handle, version))
       const known = kind === KIND_PLAIN ? NOTHING : device.step(name, (core) => core.version(topic.handle))
       if (bytes === undefined || known === undefined) return
-      session.post({ t: 'opened', id, bytes, version: known })
+      const report = device.topicStatus(topic.handle)
+      if (report === undefined) return
+      session.post({ t: 'opened', id, bytes, version: known, series: report.kept ? report.series : undefined })
       this.#noteTopic(topic)
       if (topic.status !== undefined) session.post({ t: 'topic', id, status: topic.status })
       const everybody = topic.awareness.everybody()
@@ -279,8 +281,6 @@ export class Hub {
     return topic
   }
 
-  /** Who had that seat before is gone, whatever else we know of it. */
-  #unseat(next: Member, seat: string): void {
   /** Who came first did not want it kept, and who comes now does. */
   #keep(device: Device, topic: Topic): void {
     if (device.open(topic.kind, topic.name, true) === undefined) return
@@ -288,6 +288,8 @@ export class Hub {
     topic.holds++
   }
 
+  /** Who had that seat before is gone, whatever else we know of it. */
+  #unseat(next: Member, seat: string): void {
     for (const member of [...next.topic.members]) if (member !== next && member.seat === seat) this.#quit(member)
   }
 
@@ -305,7 +307,14 @@ export class Hub {
   }
 
   #startAnew(topic: Topic): void {
-    this.#device?.step(topic.name, (core) => core.startAnew(topic.handle))
+    // What is dropped counts as acknowledged in the core, and is not: nobody is to be told so.
+    const waited = [...topic.members].map((member) => ({ member, saving: member.saving.splice(0), acking: member.acking.splice(0) }))
+    try {
+      this.#device?.step(topic.name, (core) => core.startAnew(topic.handle))
+    } catch (cause) {
+      for (const { member, saving, acking } of waited) Object.assign(member, { saving, acking })
+      throw cause
+    }
     topic.waiting = []
     // What they say from now on is of the replica that is gone, until they open the topic again.
     for (const { session, id } of topic.members) {

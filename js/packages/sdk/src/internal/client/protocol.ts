@@ -42,7 +42,8 @@ export type ToHub =
 
 export type ToPage =
   | HubNotice
-  | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes }
+  /** `series`: what seats are called by in this topic, where it is kept. */
+  | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes; readonly series: string | undefined }
   /** The topic is not open. */
   | { readonly t: 'failed'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
   | { readonly t: 'saved'; readonly id: number; readonly n: number }
@@ -94,6 +95,8 @@ export interface TopicReport {
   readonly recorded: number
   readonly acknowledged: number
   readonly kept: boolean
+  /** The diary's name for what this device makes in the topic from its beginning on. */
+  readonly series: string
 }
 
 /** What the owner of a worker tells it first. */
@@ -117,11 +120,11 @@ export interface Envelope {
   readonly m: ToHub | ToPage | { readonly t: 'who' }
 }
 
-/** The lock that a page holds as long as it lives. */
-export const pageLock = (session: string): string => `laniakea page ${session}`
 /** Whoever is of this origin may say anything in the channel. */
 export function isEnvelope(data: unknown): data is Envelope {
   const { m } = (data ?? {}) as { readonly m?: unknown }
   return typeof m === 'object' && m !== null && typeof (m as { readonly t?: unknown }).t === 'string'
 }
 
+/** The lock that a page holds as long as it lives. */
+export const pageLock = (session: string): string => `laniakea page ${session}`

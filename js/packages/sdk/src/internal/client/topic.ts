@@ -11,7 +11,7 @@ import { LaniakeaError } from '../errors.ts'
 import type { ErrorCode } from '../errors.gen.ts'
 import type { Json } from '../json.ts'
 import { PresenceTable, type PresenceState } from './presence.ts'
-import { type Bytes, type ToHub, type ToPage, type TopicReport } from './protocol.ts'
+import { KIND_DOC, type Bytes, type ToHub, type ToPage, type TopicReport } from './protocol.ts'
 
 /** A replica, whatever holds it: an object, a document, somebody else's Y.Doc. */
 export interface ReplicaPort {
@@ -23,6 +23,9 @@ export interface ReplicaPort {
   /** Becomes empty; what is pending is lost. */
   reset(): void
 }
+
+/** The bytes of an update that says nothing. */
+const EMPTY_UPDATE = 2
 
 export type TopicState = 'opening' | 'away' | 'joined' | 'refused' | 'failed' | 'closed'
 
@@ -48,8 +51,10 @@ export interface PageTopicOptions {
   readonly kind: number
   readonly isKept: boolean
   readonly replica: ReplicaPort | undefined
-  /** Whose name changes are made under; `undefined` where names do not matter. */
-  readonly seat: () => { readonly name: string; readonly isKept: boolean } | undefined
+  /** Whose changes these are; `undefined` where names do not matter. */
+  readonly seat: string | undefined
+  /** Gives the replica the name that changes are made under from now on; true: it goes on when this page is gone. */
+  readonly rename: (series: string | undefined) => boolean
   readonly post: (message: ToHub) => void
   readonly onProblem: (error: LaniakeaError) => void
   readonly onClosed: () => void
@@ -88,6 +93,10 @@ export class PageTopic {
   #isLive = false
   #isBlank = false
   #isClosed = false
+  /** Closed, and the hub does not have all that was changed. */
+  #isLeaving = false
+  #wasOpened = false
+  #waits = false
   #queue: Bytes[] = []
   #flushIsDue = false
   #made = 0
@@ -100,6 +109,9 @@ export class PageTopic {
   #status: TopicStatus
   #settle: { readonly resolve: () => void; readonly reject: (error: LaniakeaError) => void } | undefined
   readonly ready: Promise<void>
+  /** Nothing of it is left in this page. */
+  readonly gone: Promise<void>
+  #go: () => void = () => {}
 
   constructor(options: PageTopicOptions) {
     this.#options = options
@@ -107,6 +119,7 @@ export class PageTopic {
     this.#status = this.#makeStatus()
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.ready.catch(() => {})
+    this.gone = new Promise((resolve) => (this.#go = resolve))
   }
 
   get id(): number {
@@ -129,11 +142,11 @@ export class PageTopic {
 
   /** A hub is there that knows nothing of us. */
   open(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed && !this.#isLeaving) return
     const { id, name, kind, isKept, replica, seat, post } = this.#options
     this.#isLive = false
     this.#failPushes()
-    post({ t: 'open', id, topic: name, kind, isKept, seat: seat()?.name, version: replica?.version() ?? new Uint8Array() })
+    post({ t: 'open', id, topic: name, kind, isKept, seat, version: replica?.version() ?? new Uint8Array() })
   }
 
   lose(): void {
@@ -145,7 +158,7 @@ export class PageTopic {
 
   receive(message: Extract<ToPage, { readonly id: number }>): void {
     switch (message.t) {
-      case 'opened': return this.#onOpened(message.bytes, message.version)
+      case 'opened': return this.#onOpened(message.bytes, message.version, message.series)
       case 'failed': return this.#fail(message.code, message.detail)
       case 'saved': return this.#settleTo(message.n, undefined)
       case 'acked': return this.#settleTo(undefined, message.n)
@@ -172,16 +185,22 @@ export class PageTopic {
     return this.#isBlank
   }
 
-  #onOpened(bytes: Bytes, version: Bytes): void {
-    const { id, post, replica } = this.#options
+  #onOpened(bytes: Bytes, version: Bytes, series: string | undefined): void {
+    const { id, kind, post, replica, rename } = this.#options
     this.#isLive = true
     this.#isBlank = false
     this.#failure = undefined
     if (replica !== undefined) {
       if (bytes.length > 0) this.#merge(bytes)
+      // What was made under a name that goes on waits, also where another one is used from now on.
+      if (rename(series)) this.#waits = true
       // Of the queue as well, whose changes are in the replica.
       this.#queue = []
-      this.#say([replica.since(version)])
+      const lacked = replica.since(version)
+      // Somebody else's document may come with content, which is to be saved as what is changed later is.
+      if (!this.#wasOpened && kind === KIND_DOC && lacked.length > EMPTY_UPDATE) this.#made++
+      this.#wasOpened = true
+      this.#say([lacked])
     }
     if (this.#hearsPresence) {
       post({ t: 'presence', id })
@@ -196,8 +215,11 @@ export class PageTopic {
     try {
       this.#options.replica?.merge(bytes)
     } catch (cause) {
-      if (!(cause instanceof LaniakeaError)) throw cause
-      this.#options.onProblem(cause)
+      if (cause instanceof LaniakeaError) return this.#options.onProblem(cause)
+      // Of who listens to the replica, which has taken it in: nothing here suffers from it.
+      setTimeout(() => {
+        throw cause
+      })
     }
   }
 
@@ -216,7 +238,10 @@ export class PageTopic {
 
   #reset(): void {
     this.#queue = []
+    this.#waits = false
+    this.#rejectAll(new LaniakeaError('LK_ERR_STATE', `${this.name} was begun anew`))
     this.#settleTo(this.#made, this.#made)
+    if (this.#isClosed) return
     this.#options.replica?.reset()
     this.open()
   }
@@ -240,8 +265,8 @@ export class PageTopic {
   }
 
   #say(parts: readonly Bytes[]): void {
-    const { id, post, seat } = this.#options
-    post({ t: 'change', id, n: this.#made, parts, waits: seat()?.isKept ?? false })
+    const { id, post } = this.#options
+    post({ t: 'change', id, n: this.#made, parts, waits: this.#waits })
   }
 
   /** Resolves when what was changed until now would outlive the page. */
@@ -257,7 +282,7 @@ export class PageTopic {
   #when(waiters: Waiter[], reached: number): Promise<void> {
     const n = this.#made
     if (reached >= n) return Promise.resolve()
-    if (this.#isClosed) return Promise.reject(new LaniakeaError('LK_ERR_STATE', `${this.name} was closed`))
+    if (this.#isClosed && !this.#isLeaving) return Promise.reject(new LaniakeaError('LK_ERR_STATE', `${this.name} was closed`))
     return new Promise((resolve, reject) => waiters.push({ n, resolve, reject }))
   }
 
@@ -267,6 +292,7 @@ export class PageTopic {
     for (const [waiters, reached] of [[this.#waiters, this.#saved], [this.#ackWaiters, this.#acked]] as const) {
       while (waiters[0] !== undefined && waiters[0].n <= reached) waiters.shift()?.resolve()
     }
+    if (this.#isLeaving && this.#saved >= this.#made) this.#end()
     this.#update()
   }
 
@@ -355,19 +381,35 @@ export class PageTopic {
     this.#options.post({ t: 'anew', id: this.id })
   }
 
-  /** What is pending is sent all the same, by the hub. */
-  close(): void {
-    if (this.#isClosed) return
+  /** What is pending is sent all the same, by the hub: where there is none now, the replica waits for the next one. `isLast`: there will
+   * be none. */
+  close(isLast = false): void {
+    if (this.#isClosed) {
+      if (this.#isLeaving && isLast) this.#end()
+      return
+    }
     this.#flush()
-    this.#isClosed = true
-    this.#isLive = false
-    this.#failPushes()
     const gone = new LaniakeaError('LK_ERR_STATE', `${this.name} was closed`)
+    this.#isLeaving = !isLast && !this.#isLive && this.#failure === undefined && this.#options.replica !== undefined && this.unsaved > 0
+    this.#isClosed = true
+    this.#failPushes()
     this.#settle?.reject(gone)
-    for (const { reject } of [...this.#waiters.splice(0), ...this.#ackWaiters.splice(0)]) reject(gone)
+    this.#rejectAll(gone)
+    if (!this.#isLeaving) this.#end()
+    this.#update()
+  }
+
+  #end(): void {
+    this.#isLeaving = false
+    this.#isLive = false
+    this.#rejectAll(new LaniakeaError('LK_ERR_STATE', `${this.name} was closed`))
     this.#options.post({ t: 'close', id: this.id })
     this.#options.onClosed()
-    this.#update()
+    this.#go()
+  }
+
+  #rejectAll(error: LaniakeaError): void {
+    for (const { reject } of [...this.#waiters.splice(0), ...this.#ackWaiters.splice(0)]) reject(error)
   }
 
   #makeStatus(): TopicStatus {
