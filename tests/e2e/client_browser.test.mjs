@@ -59,9 +59,12 @@ const program = new Program()
 const complaints = []
 let browser
 let names = 0
+/** The pages' own server does not answer. */
+let isGone = false
 
 const pages = createServer((request, response) => {
   const send = (type, body) => response.writeHead(200, { 'content-type': type }).end(body)
+  if (isGone) return request.socket.destroy()
   const path = normalize(new URL(request.url, 'http://localhost').pathname)
   if (path === '/') return send('text/html', PAGE)
   if (path === '/app.js') return send('text/javascript', APP)
@@ -77,6 +80,7 @@ before(async () => {
   browser = await openWindow(folder)
 })
 afterEach(async () => {
+  isGone = false
   for (const page of browser.pages().slice(1)) await page.close()
 })
 after(async () => {
@@ -153,8 +157,6 @@ test('tabs share one connection and one store, and see each other, with and with
   const [a, b, c] = [await tab(name), await tab(name), await tab(name)]
   const leading = (await Promise.all([a, b, c].map(isLeading))).filter(Boolean)
   assert.equal(leading.length, 1)
-  const sockets = await Promise.all([a, b, c].map((page) => page.workers().length))
-  assert.deepEqual(sockets.sort(), [0, 0, 1], 'one worker, which has the connection')
   await Promise.all([count(a), count(b), count(c)])
   await type(a, 'Hello')
   await Promise.all([a, b, c].map((page) => sees(page, 3, 'Hello')))
@@ -336,6 +338,26 @@ test('strangers may say what they like in the channel of the tabs', async () => 
   await settled(second)
   await sees(first, 2, '')
   for (const page of [first, second]) assert.deepEqual((await logOf(page)).filter((line) => line.startsWith('LK_ERR_TRAP')), [])
+})
+
+test('the tab that leads is closed, and the server is not there: another one goes on with the worker that it has', async () => {
+  const name = newName()
+  const leader = await tab(name)
+  const follower = await tab(name)
+  await until(async () => follower.workers().length === 1, () => 'a worker that waits')
+  await count(leader)
+  await settled(leader)
+  await program.stop()
+  isGone = true // and so are the files of the page
+  await leader.close()
+  await until(() => isLeading(follower), async () => JSON.stringify(await status(follower)))
+  await count(follower)
+  await saved(follower)
+  assert.deepEqual(await logOf(follower), [])
+  isGone = false
+  await startAgain()
+  await settled(follower)
+  await stranger(name, (other) => sees(other, 2, ''))
 })
 
 test('the worker ends while somebody types, without a word', async () => {

@@ -3,6 +3,8 @@
 import { LaniakeaError } from '../errors.ts'
 import type { SocketLike } from './device.ts'
 import { fileError, type DeviceFiles } from './files.ts'
+import { indexedDbFiles } from './files_indexeddb.ts'
+import { opfsFiles } from './files_opfs.ts'
 import { Hub } from './hub.ts'
 import { pageLock, isEnvelope, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
@@ -99,8 +101,6 @@ function whenGone(): ((session: string) => Promise<void>) | undefined {
 /** What a browser has, the best first; `undefined` for nothing that lasts. Throws where it was asked for by name. */
 export async function browserFiles({ storage, scope }: HubStart): Promise<DeviceFiles | undefined> {
   if (storage === 'memory') return undefined
-  const { opfsFiles } = await import('./files_opfs.ts')
-  const { indexedDbFiles } = await import('./files_indexeddb.ts')
   const wanted = storage === 'auto' ? ([opfsFiles, indexedDbFiles] as const) : [storage === 'opfs' ? opfsFiles : indexedDbFiles]
   let problem: unknown
   for (const open of wanted) {

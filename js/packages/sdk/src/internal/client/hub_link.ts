@@ -5,7 +5,7 @@
 //      └─ meanwhile: following, by BroadcastChannel, where another tab leads
 //
 // Tabs of one origin and one store ask for one lock, and who gets it leads until its page is gone. Whoever waits for the lock is
-// next, at once. Where there are no locks, or no other tabs, each page has a hub of its own.
+// next, at once, and has a worker ready for that. Where there are no locks, or no other tabs, each page has a hub of its own.
 import { LaniakeaError } from '../errors.ts'
 import type { FromWorker, HubHost, HubPlatform, ToWorker } from './hub_host.ts'
 import { isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
@@ -42,6 +42,8 @@ const START_MS = 20_000
 export class HubLink {
   readonly #options: HubLinkOptions
   #runner: Runner | undefined
+  /** Loaded, and at rest: when this tab has to lead, there may be nobody to load it from. */
+  #spare: Worker | undefined
   #tabs: BroadcastChannel | undefined
   #isLeading = false
   #isEnded = false
@@ -67,6 +69,7 @@ export class HubLink {
   start(): void {
     const { platform, session, start } = this.#options
     if (!platform.isShared) return this.#lead()
+    this.#prepare()
     const { locks } = navigator
     // Before anything is said: a hub takes us for gone when it gets this lock.
     void locks.request(pageLock(session), () => {
@@ -91,9 +94,26 @@ export class HubLink {
     this.post({ t: 'bye' })
     this.#isEnded = true
     clearTimeout(this.#rest)
+    this.#spare?.terminate()
     await this.#runner?.end()
     this.#tabs?.close()
     this.#leave()
+  }
+
+  #prepare(): void {
+    try {
+      const spare = this.#options.createWorker?.()
+      this.#spare = spare
+      if (spare !== undefined) {
+        spare.onerror = (event) => {
+          event.preventDefault?.()
+          spare.terminate()
+          if (this.#spare === spare) this.#spare = undefined
+        }
+      }
+    } catch {
+      // It is made when it is needed, and said then what is wrong.
+    }
   }
 
   #hello(): void {
@@ -194,7 +214,8 @@ export class HubLink {
 
   #inWorker(createWorker: () => Worker): Runner {
     const { start, session, capabilities } = this.#options
-    const worker = createWorker()
+    const worker = this.#spare ?? createWorker()
+    this.#spare = undefined
     const lock = `laniakea worker ${session} ${Math.random().toString(36).slice(2)}`
     let ended: (() => void) | undefined
     const post = (message: ToWorker): void => worker.postMessage(message)
