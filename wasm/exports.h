@@ -12,6 +12,8 @@ typedef double ms;
 #define EXPORT(name, result, parameters, text)                                                     \
   __attribute__((export_name(#name))) result lk_wasm_##name parameters;
 #define ABI(number) enum { LK_WASM_ABI = number };
+#define PEER_EVENT(name, number)
+#define PEER_STATE(name, number)
 #define DOC_CALL(group, name, number, text)
 #define CLIENT_EVENT(name, number)
 #define CLIENT_NEWS(name, number, text)
@@ -23,6 +25,8 @@ typedef double ms;
 #include "wasm/client.def"
 #undef EXPORT
 #undef ABI
+#undef PEER_EVENT
+#undef PEER_STATE
 #undef DOC_CALL
 #undef CLIENT_EVENT
 #undef CLIENT_NEWS
