@@ -57,8 +57,21 @@ function count(page, times) {
 /** Resolves when the browser keeps what the page has counted. */
 const kept = (page) => page.locator('#pending[data-kept]').waitFor()
 
-/** Of several tabs, that which has the connection and the worker; the others go through it. */
-const leaderOf = (...pages) => pages.find((page) => page.workers().length > 0)
+/** Whether the tab has the connection: it holds the lock for that. Who a lock belongs to is seen beside one of our own. */
+const isLeading = (page) => page.evaluate(() => {
+  const own = `test ${Math.random()}`
+  return navigator.locks.request(own, async () => {
+    const { held } = await navigator.locks.query()
+    const { clientId } = held.find(({ name }) => name === own)
+    return held.some((lock) => lock.name.startsWith('laniakea hub ') && lock.clientId === clientId)
+  })
+})
+
+/** Of several tabs, that which has the connection; the others go through it. */
+async function leaderOf(...pages) {
+  const leading = await Promise.all(pages.map(isLeading))
+  return pages[leading.indexOf(true)]
+}
 
 /** Joins as any application of Phoenix would, by its own unchanged client. */
 async function joinByPhoenix(name) {
@@ -139,8 +152,8 @@ test('the tab that has the connection closes, and another one takes it over', as
   await Promise.all(tabs.map(online))
   let total = 0
   const loseLeader = async () => {
-    const leader = leaderOf(...tabs)
-    assert.ok(leader, 'one of the tabs has a worker')
+    const leader = await leaderOf(...tabs)
+    assert.ok(leader, 'one of the tabs leads')
     await Promise.all(tabs.map((tab) => count(tab, 3)))
     total += 3 * tabs.length
     await kept(leader)
