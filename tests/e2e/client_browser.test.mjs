@@ -498,6 +498,56 @@ test('IndexedDB keeps as much, where it is asked for', async () => {
   await settled(next)
 })
 
+test('what is kept in IndexedDB is found there, also by who does not ask for it', async () => {
+  const name = newName()
+  const first = await tab(name, { storage: 'indexeddb' })
+  await program.stop()
+  await count(first, 3)
+  await saved(first)
+  await first.close()
+  const second = await tab(name)
+  await sees(second, 3, '')
+  assert.equal((await status(second)).storage, 'indexeddb')
+  await startAgain()
+})
+
+test('a private file system that is taken for the moment is not replaced by another place', async () => {
+  const name = newName()
+  const first = await tab(name)
+  await count(first, 2)
+  await settled(first)
+  const scope = await first.evaluate(async () => {
+    const { held } = await navigator.locks.query()
+    return held.map((lock) => lock.name).find((lock) => lock.startsWith('laniakea hub ')).slice('laniakea hub '.length)
+  })
+  await first.close()
+  const holder = await browser.newPage()
+  await holder.goto(`http://127.0.0.1:${pages.address().port}/`)
+  await holder.evaluate((folder) => new Promise((resolve) => {
+    const script = `(async () => {
+      const root = await navigator.storage.getDirectory()
+      const of = await (await root.getDirectoryHandle('laniakea')).getDirectoryHandle(${JSON.stringify(folder)})
+      self.handle = await (await of.getFileHandle('probe', { create: true })).createSyncAccessHandle()
+      postMessage('it is taken')
+    })()`
+    window.worker = new Worker(URL.createObjectURL(new Blob([script])))
+    window.worker.onmessage = resolve
+  }), encodeURIComponent(scope))
+  const second = await tab(name)
+  assert.equal((await status(second)).storage, 'memory')
+  assert.match((await logOf(second)).join(), /LK_ERR_IO/)
+  await count(second, 5)
+  await sees(second, 7, '')
+  await settled(second)
+  await second.close()
+  await holder.close()
+  const third = await tab(name)
+  assert.equal((await status(third)).storage, 'opfs')
+  await count(third)
+  await sees(third, 8, '')
+  await settled(third)
+})
+
 test('a browser that keeps nothing says so, and its tabs work together all the same', async () => {
   const name = newName()
   const [a, b] = [await tab(name, { privately: true }), await tab(name, { privately: true })]

@@ -10,8 +10,19 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 const BLOCK = 16_384
 
+const nameOf = (scope: string): string => `laniakea ${scope}`
+
+/** Something of that scope was kept here before. */
+export async function hasIndexedDb(scope: string): Promise<boolean> {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === nameOf(scope))
+  } catch {
+    return false
+  }
+}
+
 export async function indexedDbFiles(scope: string): Promise<DeviceFiles> {
-  const request = indexedDB.open(`laniakea ${scope}`, 1)
+  const request = indexedDB.open(nameOf(scope), 1)
   request.onupgradeneeded = () => {
     request.result.createObjectStore('files')
     request.result.createObjectStore('blocks')

@@ -3,7 +3,7 @@
 import { LaniakeaError } from '../errors.ts'
 import type { SocketLike } from './device.ts'
 import { fileError, type DeviceFiles } from './files.ts'
-import { indexedDbFiles } from './files_indexeddb.ts'
+import { hasIndexedDb, indexedDbFiles } from './files_indexeddb.ts'
 import { opfsFiles } from './files_opfs.ts'
 import { Hub } from './hub.ts'
 import { pageLock, isEnvelope, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
@@ -98,19 +98,19 @@ function whenGone(): ((session: string) => Promise<void>) | undefined {
   return (session) => (session === OWN ? new Promise(() => {}) : locks.request(pageLock(session), { mode: 'shared' }, () => {}).then(() => {}))
 }
 
-/** What a browser has, the best first; `undefined` for nothing that lasts. Throws where it was asked for by name. */
+/** What a browser has, the best first; `undefined` for nothing that lasts. Throws where it was asked for by name.
+ *
+ * What was kept in one place is not looked for in the other. So what is in IndexedDB stays there, and where the better place is only taken
+ * for the moment, nothing is kept: it would not be found again. */
 export async function browserFiles({ storage, scope }: HubStart): Promise<DeviceFiles | undefined> {
   if (storage === 'memory') return undefined
-  const wanted = storage === 'auto' ? ([opfsFiles, indexedDbFiles] as const) : [storage === 'opfs' ? opfsFiles : indexedDbFiles]
-  let problem: unknown
-  for (const open of wanted) {
-    try {
-      return await open(scope)
-    } catch (cause) {
-      problem = cause
-    }
+  if (storage === 'indexeddb' || (storage === 'auto' && (await hasIndexedDb(scope)))) return indexedDbFiles(scope)
+  try {
+    return await opfsFiles(scope)
+  } catch (cause) {
+    if (storage === 'opfs' || (cause as { name?: unknown } | null)?.name === 'NoModificationAllowedError') throw cause
+    return indexedDbFiles(scope)
   }
-  throw problem
 }
 
 const always: Promise<void> = new Promise(() => {})
