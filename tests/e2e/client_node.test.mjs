@@ -110,6 +110,7 @@ test('who wants no connection has none, and sends what waited when it wants one 
   const other = await open()
   const [likes, theirs] = [await first.crdt('crdt:disconnected', 'gcounter'), await other.crdt('crdt:disconnected', 'gcounter')]
   likes.object.increment()
+  await likes.acknowledged()
   await until('1 is seen', () => theirs.object.value === 1n)
   first.disconnect()
   await until('it is offline', () => first.status.state === 'offline')
@@ -204,7 +205,7 @@ test('who waits while another one begins anew is told that nothing comes of it',
   const a = await open({ connect: false })
   const likes = await a.crdt('crdt:waits', 'gcounter')
   likes.object.increment()
-  await likes.saved()
+  await until('the hub has it', () => likes.status.pending === 1)
   const acknowledged = likes.acknowledged()
   likes.startAnew()
   await assert.rejects(acknowledged, hasCode('LK_ERR_STATE'))
@@ -324,4 +325,43 @@ test('a document that was begun again on the server is refused until somebody st
   assert.deepEqual(notes.awareness.getLocalState(), { user: { name: 'Ada' } })
   notes.doc.getText('t').insert(4, ' and ours')
   await notes.acknowledged()
+})
+
+/** Whether it is so within a moment. */
+const isSoon = (promise) => Promise.race([promise.then(() => true), sleep(300, false)])
+
+test('where a device keeps nothing, saved() waits for the server', async () => {
+  await server.stop()
+  const client = await open()
+  const likes = await client.crdt('crdt:unkept', 'gcounter')
+  likes.object.increment()
+  const saved = likes.saved()
+  assert.equal(await isSoon(saved), false)
+  assert.equal(likes.status.unsaved, 1)
+  await server.start()
+  await saved
+  assert.equal(likes.status.unsaved, 0)
+})
+
+test('what is too long for the diary is not said to be saved', async () => {
+  await server.stop()
+  const client = await open(keptIn('too long'))
+  const notes = await client.doc('doc:too-long')
+  notes.doc.getText('t').insert(0, 'x'.repeat(17 << 20))
+  assert.equal(await isSoon(notes.saved()), false)
+  await until('the status says so', () => client.status.storageState === 'LK_ERR_TOO_BIG')
+  await server.start()
+})
+
+test('a client that nobody waits for ends at once, also where its device keeps nothing', async () => {
+  await server.stop()
+  const problems = []
+  const client = await createClient({ url: `${server.url}/socket`, onError: ({ code }) => problems.push(code) })
+  const likes = await client.crdt('crdt:ends', 'gcounter')
+  likes.object.increment()
+  const from = Date.now()
+  await client.close()
+  assert.ok(Date.now() - from < 1000)
+  assert.deepEqual(problems, [])
+  await server.start()
 })

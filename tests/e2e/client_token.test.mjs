@@ -99,3 +99,13 @@ test('who may only read sees what others do; what is written stays here until th
   await until(() => copy.doc.getText('t').toString(), () => copy.doc.getText('t').toString() === 'Oh. Hello!')
   assert.equal(notes.doc.getText('t').toString(), 'Oh. Hello')
 })
+
+test('what is no token is said to be none', async () => {
+  const given = [null, {}, 5, undefined]
+  const problems = []
+  const client = await open({ token: () => (given.length > 0 ? given.shift() : tokenFor(3600)), onError: ({ code, message }) => problems.push(`${code} ${message}`) })
+  const likes = await client.crdt('crdt:no-token', 'gcounter')
+  likes.object.increment()
+  await likes.acknowledged()
+  assert.equal(problems.filter((text) => /LK_ERR_TOKEN_MISSING.*a token is a text/.test(text)).length, 4, problems.join())
+})

@@ -13,6 +13,7 @@ export interface AwarenessEntry {
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder: TextEncoder = new TextEncoder()
 const GONE = 'null'
+const GONE_MAX = 256
 
 /** Throws a RangeError for what is no update. */
 export function readAwareness(update: Bytes): AwarenessEntry[] {
@@ -54,38 +55,50 @@ export function writeAwareness(entries: readonly AwarenessEntry[]): Bytes {
   return new Uint8Array(bytes)
 }
 
-/** `owner`: who speaks for a client; `undefined` for those behind the server. */
+/** `Owner`: who speaks for a client; `undefined` for those behind the server. */
 export class AwarenessTable<Owner> {
-  readonly #entries = new Map<number, AwarenessEntry & { readonly owner: Owner | undefined }>()
+  readonly #here = new Map<number, AwarenessEntry & { readonly owner: Owner | undefined }>()
+  /** The clocks of those who have gone, so that nothing old brings them back: the latest of them, since there is no end of them. */
+  readonly #gone = new Map<number, number>()
 
   /** Takes in what `owner` said. */
   take(update: Bytes, owner: Owner | undefined): void {
     for (const entry of readAwareness(update)) {
-      const known = this.#entries.get(entry.client)
-      if (known !== undefined && known.clock > entry.clock) continue
-      this.#entries.set(entry.client, { ...entry, owner })
+      const { client, clock, state } = entry
+      const known = this.#here.get(client)?.clock ?? this.#gone.get(client) ?? 0
+      if (known > clock) continue
+      if (state === GONE) this.#forget(client, clock)
+      else {
+        this.#gone.delete(client)
+        this.#here.set(client, { ...entry, owner })
+      }
     }
+  }
+
+  #forget(client: number, clock: number): void {
+    this.#here.delete(client)
+    this.#gone.delete(client)
+    this.#gone.set(client, clock)
+    const [oldest] = this.#gone.keys()
+    if (this.#gone.size > GONE_MAX && oldest !== undefined) this.#gone.delete(oldest)
   }
 
   /** All who are here. */
   everybody(): Bytes | undefined {
-    return this.#of(() => true, (entry) => entry)
+    return write([...this.#here.values()])
   }
 
   /** Those who are at this device. */
   own(): Bytes | undefined {
-    return this.#of(({ owner }) => owner !== undefined, (entry) => entry)
+    return write([...this.#here.values()].filter(({ owner }) => owner !== undefined))
   }
 
   /** Says for those of `owner` that they went. */
   drop(owner: Owner | undefined): Bytes | undefined {
-    const update = this.#of((entry) => entry.owner === owner, ({ client, clock }) => ({ client, clock: clock + 1, state: GONE }))
-    for (const [client, entry] of this.#entries) if (entry.owner === owner) this.#entries.delete(client)
-    return update
-  }
-
-  #of(which: (entry: AwarenessEntry & { readonly owner: Owner | undefined }) => boolean, as: (entry: AwarenessEntry) => AwarenessEntry): Bytes | undefined {
-    const entries = [...this.#entries.values()].filter((entry) => entry.state !== GONE && which(entry))
-    return entries.length > 0 ? writeAwareness(entries.map(as)) : undefined
+    const entries = [...this.#here.values()].filter((entry) => entry.owner === owner)
+    for (const { client } of entries) this.#here.delete(client)
+    return write(entries.map(({ client, clock }) => ({ client, clock: clock + 1, state: GONE })))
   }
 }
+
+const write = (entries: readonly AwarenessEntry[]): Bytes | undefined => (entries.length > 0 ? writeAwareness(entries) : undefined)

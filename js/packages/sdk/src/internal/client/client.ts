@@ -81,7 +81,8 @@ export interface Topic extends AsyncDisposable {
   push(event: string, payload: Json | Bytes): Promise<Answer>
   /** Messages of others that are about nothing else here. */
   onMessage(listener: (event: string, payload: Json | Bytes) => void): () => void
-  /** Resolves when what was changed until now would outlive the page. */
+  /** Resolves when what was changed until now would outlive the page: when this device has recorded it, or, where it does not keep the topic, or
+   * cannot now, when the server has it. */
   saved(): Promise<void>
   /** Resolves when the server has acknowledged what was changed here until now. */
   acknowledged(): Promise<void>
@@ -145,7 +146,8 @@ export interface Client extends AsyncDisposable {
    * connection: there is none as long as one of them wants none. */
   disconnect(): void
   connect(): void
-  /** Resolves when everything that was changed is recorded; topics are closed then. Also by `await using`. */
+  /** Resolves when everything that was changed is recorded, as far as anything is, or some time has passed, of which `onError` hears; topics are
+   * closed then. Also by `await using`. */
   close(): Promise<void>
 }
 
@@ -157,6 +159,8 @@ export interface ClientDefaults {
 }
 
 const SAVED_MS = 2_000
+/** Who is asked for a token has answered by then. */
+const TOKEN_MS = 30_000
 
 export async function createClientWith(defaults: ClientDefaults, options: ClientOptions): Promise<Client> {
   const url = socketUrl(options.url)
@@ -434,8 +438,10 @@ class PageClient implements Client {
     const { token } = this.#options
     let given: string | undefined
     try {
-      given = typeof token === 'function' ? await token() : token
+      given = typeof token === 'function' ? await inTime(token()) : token
+      if (typeof given !== 'string') throw new TypeError(`a token is a text, not ${String(given)}`)
     } catch (cause) {
+      given = undefined
       this.#onProblem(new LaniakeaError('LK_ERR_TOKEN_MISSING', String(cause)), false)
     }
     this.#link.post({ t: 'token', token: given, life: given === undefined ? 0 : lifeOf(given) })
@@ -460,8 +466,9 @@ class PageClient implements Client {
 
   async close(): Promise<void> {
     if (this.#isClosed) return
-    const saved = Promise.all([...this.#byId.values()].map((topic) => topic.saved().catch(() => {})))
-    await Promise.race([saved, new Promise((resolve) => setTimeout(resolve, SAVED_MS))])
+    const handed = Promise.all([...this.#byId.values()].map((topic) => topic.handedOver().catch(() => {})))
+    const isLate = await Promise.race([handed.then(() => false), new Promise<boolean>((resolve) => setTimeout(resolve, SAVED_MS, true))])
+    if (isLate) this.#onProblem(new LaniakeaError('LK_ERR_TIMEOUT', 'the client was closed before everything was recorded'), false)
     this.#isClosed = true
     for (const stop of this.#stops) stop()
     // Those that are being opened reject: what their hub says is not heard any more.
@@ -657,6 +664,18 @@ export function socketUrl(given: string | URL): string {
   url.searchParams.set('vsn', '2.0.0')
   url.hash = ''
   return url.href
+}
+
+async function inTime(token: string | Promise<string>): Promise<string> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no token came in time')), TOKEN_MS)
+  })
+  try {
+    return await Promise.race([token, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** How long a JWT holds, in milliseconds; 0: not known. */

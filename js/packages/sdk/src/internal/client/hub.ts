@@ -341,13 +341,14 @@ export class Hub {
     if (merged === undefined) return // the next life hears of it again
     // What is not new may still be on its way: from the diary, from a page that heard of it, from an earlier life of this page.
     const reached = number > 0 ? number : (this.#device?.topicStatus(topic.handle)?.changes ?? 0)
-    member.saving.push({ n, number: reached })
-    member.acking.push({ n, number: reached })
+    add(member.saving, n, reached)
+    add(member.acking, n, reached)
     if (number > 0 && topic.members.size > 1) {
       if (waits) topic.waiting.push({ number, from: member, parts })
       else this.#tellOthers(member, parts)
     }
     this.#noteTopic(topic)
+    if (topic.status?.kept === false) member.session.post({ t: 'taken', id: member.id, n })
   }
 
   #tellOthers(from: Member, parts: readonly Bytes[]): void {
@@ -374,9 +375,14 @@ export class Hub {
       this.#tellOthers(from, parts)
     }
     const isNew = before === undefined || Object.entries(status).some(([name, value]) => before[name as keyof TopicReport] !== value)
+    // Where nothing is recorded, or not now, the server is what a change outlives the page by.
+    const safe = status.kept ? recorded : acknowledged
+    const isLost = before?.kept === true && !status.kept
     for (const member of topic.members) {
       const { session, id } = member
-      const saved = settle(member.saving, recorded)
+      const waited = member.saving.at(-1)
+      if (isLost && waited !== undefined) session.post({ t: 'taken', id, n: waited.n })
+      const saved = settle(member.saving, safe)
       if (saved !== undefined) session.post({ t: 'saved', id, n: saved })
       const acked = settle(member.acking, acknowledged)
       if (acked !== undefined) session.post({ t: 'acked', id, n: acked })
@@ -519,6 +525,14 @@ export class Hub {
     for (const member of topic.members) if (member !== from) member.session.post({ t: 'awareness', id: member.id, update })
     if (!isServer && topic.status?.state === 'joined') this.#pushQuietly(topic, AWARENESS, update)
   }
+}
+
+/** As many are told apart; those behind them are told of together. */
+const CHANGES_MAX = 1024
+
+function add(changes: { readonly n: number; readonly number: number }[], n: number, number: number): void {
+  if (changes.length >= CHANGES_MAX) changes.pop()
+  changes.push({ n, number })
 }
 
 /** Takes those up to `number` from `changes`; the last one's n. */

@@ -46,7 +46,10 @@ export type ToPage =
   | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes; readonly series: string | undefined }
   /** The topic is not open. */
   | { readonly t: 'failed'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
+  /** Changes up to `n` would outlive the page: they are recorded, or the server has them. */
   | { readonly t: 'saved'; readonly id: number; readonly n: number }
+  /** The hub has them, and does not keep the topic. */
+  | { readonly t: 'taken'; readonly id: number; readonly n: number }
   | { readonly t: 'acked'; readonly id: number; readonly n: number }
   | { readonly t: 'news'; readonly id: number; readonly bytes: Bytes }
   | { readonly t: 'topic'; readonly id: number; readonly status: TopicReport }

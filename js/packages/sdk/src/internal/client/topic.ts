@@ -101,9 +101,12 @@ export class PageTopic {
   #flushIsDue = false
   #made = 0
   #saved = 0
+  /** The hub has everything up to here, recorded or not. */
+  #taken = 0
   #acked = 0
   #waiters: Waiter[] = []
   #ackWaiters: Waiter[] = []
+  #handWaiters: Waiter[] = []
   #report: TopicReport | undefined
   #failure: { readonly code: ErrorCode; readonly detail: string } | undefined
   #status: TopicStatus
@@ -161,9 +164,10 @@ export class PageTopic {
       case 'opened': return this.#onOpened(message.bytes, message.version, message.series)
       case 'failed': return this.#fail(message.code, message.detail)
       case 'saved': return this.#settleTo(message.n, undefined)
+      case 'taken': return this.#take(message.n)
       case 'acked': return this.#settleTo(undefined, message.n)
       case 'news': return this.#merge(message.bytes)
-      case 'topic': return this.#take(message.status)
+      case 'topic': return this.#hear(message.status)
       case 'reply': return this.#answer(message.ref, { status: message.status, response: message.payload })
       case 'message': return tell(this.#messageListeners, message.event, message.payload)
       case 'presence': return this.#takePresence(message.isDiff, message.payload)
@@ -231,7 +235,7 @@ export class PageTopic {
     this.#update()
   }
 
-  #take(report: TopicReport): void {
+  #hear(report: TopicReport): void {
     this.#report = report
     this.#update()
   }
@@ -269,9 +273,14 @@ export class PageTopic {
     post({ t: 'change', id, n: this.#made, parts, waits: this.#waits })
   }
 
-  /** Resolves when what was changed until now would outlive the page. */
+  /** Resolves when what was changed until now would outlive the page: this device has recorded it, or the server has it. */
   saved(): Promise<void> {
     return this.#when(this.#waiters, this.#saved)
+  }
+
+  /** Resolves when the hub has what was changed until now, and has recorded it where it records anything. */
+  handedOver(): Promise<void> {
+    return this.#when(this.#handWaiters, this.#taken)
   }
 
   /** Resolves when the server has acknowledged what was changed here until now. */
@@ -289,10 +298,15 @@ export class PageTopic {
   #settleTo(saved: number | undefined, acked: number | undefined): void {
     this.#saved = Math.max(this.#saved, saved ?? 0)
     this.#acked = Math.max(this.#acked, acked ?? 0)
-    for (const [waiters, reached] of [[this.#waiters, this.#saved], [this.#ackWaiters, this.#acked]] as const) {
-      while (waiters[0] !== undefined && waiters[0].n <= reached) waiters.shift()?.resolve()
-    }
-    if (this.#isLeaving && this.#saved >= this.#made) this.#end()
+    resolveTo(this.#waiters, this.#saved)
+    resolveTo(this.#ackWaiters, this.#acked)
+    this.#take(this.#saved)
+  }
+
+  #take(taken: number): void {
+    this.#taken = Math.max(this.#taken, taken)
+    resolveTo(this.#handWaiters, this.#taken)
+    if (this.#isLeaving && this.#taken >= this.#made) this.#end()
     this.#update()
   }
 
@@ -409,7 +423,7 @@ export class PageTopic {
   }
 
   #rejectAll(error: LaniakeaError): void {
-    for (const { reject } of [...this.#waiters.splice(0), ...this.#ackWaiters.splice(0)]) reject(error)
+    for (const { reject } of [this.#waiters, this.#ackWaiters, this.#handWaiters].flatMap((waiters) => waiters.splice(0))) reject(error)
   }
 
   #makeStatus(): TopicStatus {
@@ -433,6 +447,10 @@ export class PageTopic {
     this.#status = next
     tell(this.#statusListeners, next)
   }
+}
+
+function resolveTo(waiters: Waiter[], reached: number): void {
+  while (waiters[0] !== undefined && waiters[0].n <= reached) waiters.shift()?.resolve()
 }
 
 export function subscribe<T extends (...given: never[]) => void>(listeners: Set<T>, listener: T): () => void {
