@@ -7,11 +7,8 @@
 //   abi/symbols.txt        liblaniakea.so exports these, and liblaniakea.a defines these globally
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
-//   abi/wasm-doc-exports.txt, abi/wasm-update-exports.txt, abi/wasm-history-exports.txt, abi/wasm-client-exports.txt
-//                          laniakea-doc.wasm, laniakea-update.wasm, laniakea-history.wasm and laniakea-client.wasm export these
-//   abi/wasm-doc-imports.txt, abi/wasm-client-imports.txt
-//                          laniakea-doc.wasm and laniakea-client.wasm want these from their host; without such a list a module
-//                          may want nothing
+//   abi/wasm-NAME-exports.txt   laniakea-NAME.wasm exports these
+//   abi/wasm-NAME-imports.txt   laniakea-NAME.wasm wants these from its host; without such a list a module may want nothing
 //   abi/wasm-gzip-max.txt  a module has no more bytes than that, compressed as by gzip -9
 //
 // The archive is read twice: an object made for link-time optimisation can be linked only by the
@@ -118,23 +115,14 @@ export function readModule(bytes) {
 
 // ---- lists ----
 
-const HEADS = {
-  'abi/symbols.txt': 'what liblaniakea.so and liblaniakea.a offer',
-  'abi/wasm-exports.txt': 'what laniakea.wasm offers',
-  'abi/wasm-imports.txt': 'what laniakea.wasm wants from its host',
-  'abi/wasm-doc-exports.txt': 'what laniakea-doc.wasm offers',
-  'abi/wasm-doc-imports.txt': 'what laniakea-doc.wasm wants from its host',
-  'abi/wasm-update-exports.txt': 'what laniakea-update.wasm offers',
-  'abi/wasm-history-exports.txt': 'what laniakea-history.wasm offers',
-  'abi/wasm-client-exports.txt': 'what laniakea-client.wasm offers',
-  'abi/wasm-client-imports.txt': 'what laniakea-client.wasm wants from its host',
-}
-/** Modules of their own, by their lists. */
-const ALONE = {
-  'abi/wasm-doc-exports.txt': 'laniakea-doc.wasm',
-  'abi/wasm-update-exports.txt': 'laniakea-update.wasm',
-  'abi/wasm-history-exports.txt': 'laniakea-history.wasm',
-  'abi/wasm-client-exports.txt': 'laniakea-client.wasm',
+/** Modules of their own: laniakea-NAME.wasm. */
+const ALONE = ['doc', 'update', 'history', 'client', 'client-doc', 'client-crdt']
+
+function headOf(path) {
+  if (path === 'abi/symbols.txt') return 'what liblaniakea.so and liblaniakea.a offer'
+  const [, name, what] = /wasm-(?:(.+)-)?(exports|imports)/.exec(path)
+  const module = name === undefined ? 'laniakea.wasm' : `laniakea-${name}.wasm`
+  return what === 'exports' ? `what ${module} offers` : `what ${module} wants from its host`
 }
 const SIZES = 'abi/wasm-gzip-max.txt'
 
@@ -149,7 +137,7 @@ function writeList(root, path, names) {
     if (!names.includes(text)) console.log(`${path}: went away: ${text} (what was linked against it breaks)`)
   }
   mkdirSync(join(root, dirname(path)), { recursive: true })
-  const head = `# ${HEADS[path]}; written by tools/check_abi.mjs --update\n`
+  const head = `# ${headOf(path)}; written by tools/check_abi.mjs --update\n`
   writeFileSync(join(root, path), head + names.map((name) => `${name}\n`).join(''))
   console.log(`wrote ${path}: ${names.length} names`)
 }
@@ -205,13 +193,13 @@ function main() {
     handle('abi/wasm-exports.txt', exports, module)
     handle('abi/wasm-imports.txt', imports, module)
   }
-  for (const [list, name] of Object.entries(ALONE)) {
-    const path = `${build}/${name}`
+  for (const name of ALONE) {
+    const [list, wants] = ['exports', 'imports'].map((what) => `abi/wasm-${name}-${what}.txt`)
+    const path = `${build}/laniakea-${name}.wasm`
     const isExpected = existsSync(join(root, list)) || (args.update && existsSync(join(root, path)))
     if (!isExpected || !present(path, 'make build-wasm')) continue
     const { exports, imports } = readModule(readFileSync(join(root, path)))
     handle(list, exports, path)
-    const wants = list.replace('exports', 'imports')
     if (existsSync(join(root, wants))) handle(wants, imports, path)
     else for (const wanted of imports) report.add(path, 0, `wants \`${wanted}\` from its host, and may want nothing`)
   }

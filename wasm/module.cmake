@@ -5,6 +5,7 @@
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
 #   build/laniakea-client.wasm    a client, objects and documents: the exports of wasm/client.def and doc.def, and crdt_*
+#   build/laniakea-client-doc.wasm, build/laniakea-client-crdt.wasm   a client with documents alone, and one with objects alone
 #   build/laniakea-vectors.wasm   tests only: the same core behind wasm/vectors.def
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
@@ -73,19 +74,32 @@ endforeach()
 add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
 
-# A client has documents and objects, and those need a B-tree with ranks: so all of it is compiled once more.
-set(client ${documents})
-foreach(floor crypto crdt log wire channel peer)
+# A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it.
+set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
+add_library(lk_wasm_client_documents OBJECT ${documents} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_client_documents PRIVATE ${LK_WASM_CLIENT})
+file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)
+add_library(lk_wasm_client_replicas OBJECT ${documents} ${objects} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_client_replicas PRIVATE ${LK_WASM_CLIENT} -DLK_RANKS)
+
+# The client itself, but for which kinds of topics it has (peer/topic_types.c): each module says that with a file of its own.
+set(client "")
+foreach(floor crypto log wire channel peer)
   file(GLOB sources CONFIGURE_DEPENDS src/${floor}/*.c)
   list(APPEND client ${sources})
 endforeach()
-add_library(lk_wasm_client OBJECT ${client} ${platform} wasm/memory.c)
-target_compile_options(lk_wasm_client PRIVATE ${LK_WASM_SMALL} -DLK_RANKS)
+list(FILTER client EXCLUDE REGEX /peer/topic_types\\.c$)
+add_library(lk_wasm_client OBJECT ${client} wasm/client.c wasm/client_storage.c)
+target_compile_options(lk_wasm_client PRIVATE ${LK_WASM_CLIENT})
 set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS "-Os;-DLK_QUICK")
 
-# lk_add_module(NAME core|documents|client SOURCES...)
-function(lk_add_module name objects)
+# lk_add_module(NAME LIBRARIES SOURCES...): of core, of documents, or of client and one of client_*
+function(lk_add_module name libraries)
   add_library(lk_wasm_${name} OBJECT ${ARGN})
+  set(objects $<TARGET_OBJECTS:lk_wasm_${name}>)
+  foreach(library ${libraries})
+    list(APPEND objects $<TARGET_OBJECTS:lk_wasm_${library}>)
+  endforeach()
   set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.linked.wasm)
   set(output ${CMAKE_SOURCE_DIR}/build/${name}.wasm)
   if(NOT CMAKE_CURRENT_BINARY_DIR STREQUAL "${CMAKE_SOURCE_DIR}/build/wasm")
@@ -95,9 +109,12 @@ function(lk_add_module name objects)
   set(opt_flags -Os)
   set(optimised ${output})
   set(pack "")
-  if(NOT "${objects}" STREQUAL "core")
+  if(NOT "core" IN_LIST libraries)
     target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_SMALL})
-    if("${objects}" STREQUAL "client")
+    if("client" IN_LIST libraries)
+      target_compile_options(lk_wasm_${name} PRIVATE -DLK_CLIENT)
+    endif()
+    if("client_replicas" IN_LIST libraries)
       target_compile_options(lk_wasm_${name} PRIVATE -DLK_RANKS)
     endif()
     set(link_flags ${LK_WASM_SMALL_LINK})
@@ -111,11 +128,11 @@ function(lk_add_module name objects)
     COMMAND ${CMAKE_COMMAND} -E rm -f ${linked} ${optimised} ${output}
     COMMAND ${LK_WASM_LD} --no-entry --gc-sections --strip-all --stack-first --fatal-warnings
       -z stack-size=${LK_WASM_STACK} --max-memory=${LK_WASM_MEMORY_MAX} ${link_flags}
-      $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}> -o ${linked}
+      ${objects} -o ${linked}
     COMMAND ${LK_NODE} ${LK_WASM_OPT} ${opt_flags} ${LK_WASM_OPT_FEATURES} ${linked} -o ${optimised}
     ${pack}
     COMMAND test -s ${output}
-    DEPENDS ${LK_WASM_PACK} lk_wasm_${name} lk_wasm_${objects} $<TARGET_OBJECTS:lk_wasm_${name}> $<TARGET_OBJECTS:lk_wasm_${objects}>
+    DEPENDS ${LK_WASM_PACK} ${objects}
     COMMENT "Linking ${name}.wasm" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
@@ -124,6 +141,7 @@ lk_add_module(laniakea core wasm/crdts.c)
 lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
 lk_add_module(laniakea-history documents wasm/history.c)
-lk_add_module(laniakea-client client wasm/client.c wasm/client_storage.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c
-  wasm/doc_number.c)
+lk_add_module(laniakea-client "client;client_replicas" src/peer/topic_types.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
+lk_add_module(laniakea-client-doc "client;client_documents" wasm/client_docs.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
+lk_add_module(laniakea-client-crdt "client;client_replicas" wasm/client_crdts.c wasm/crdts.c wasm/doc_number.c)
 lk_add_module(laniakea-vectors core wasm/vectors.c)

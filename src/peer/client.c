@@ -5,7 +5,6 @@
 #include "peer/client.h"
 
 #include "codec/json_reader.h"
-#include "crdt/type.h"
 
 #define PENDING_COUNT_DEFAULT 65536u
 #define PENDING_BYTES_DEFAULT (16u << 20)
@@ -255,13 +254,15 @@ lk_err lk_client_open_topic(lk_client *self, lk_slice name, uint32_t kind, lk_to
                             bool hears_presence, uint64_t now_ms, lk_topic **out) {
   lk_topic *topic = lk_client_find_topic(self, name);
   bool is_plain = kind == LK_TOPIC_PLAIN;
+  const lk_topic_type *type;
   note_time(self, now_ms);
-  if (kind != 0 && !is_plain && lk_crdt_type_of(kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
+  lk_err err = lk_topic_type_of(kind, &type);
+  if (err != LK_OK) return err;
   if (!self->is_ready) return LK_ERR_STATE;
   if (name.len == 0 || name.len > LK_DIARY_TOPIC_MAX) return LK_ERR_INVALID;
   if (topic != NULL && topic->kind != kind) return LK_ERR_TYPE;
   if (topic == NULL) {
-    lk_err err = lk_client_add_topic(self, name, (uint8_t)kind, &topic);
+    err = lk_client_add_topic(self, name, (uint8_t)kind, &topic);
     if (err != LK_OK) return err;
   }
   bool can_keep = self->keeping.state != LK_KEEPING_NONE && self->keeping.state != LK_KEEPING_LOST;
@@ -281,13 +282,13 @@ lk_err lk_client_open_topic(lk_client *self, lk_slice name, uint32_t kind, lk_to
 
 lk_err lk_client_open_crdt(lk_client *self, lk_slice name, lk_crdt_kind kind,
                            lk_topic_keeping keeping, uint64_t now_ms, lk_topic **out) {
-  if (lk_crdt_type_of((uint64_t)kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
+  if (kind == LK_TOPIC_DOC || kind == LK_TOPIC_PLAIN) return LK_ERR_UNKNOWN_TYPE;
   return lk_client_open_topic(self, name, (uint32_t)kind, keeping, false, now_ms, out);
 }
 
 lk_err lk_client_open_doc(lk_client *self, lk_slice name, lk_topic_keeping keeping, uint64_t now_ms,
                           lk_topic **out) {
-  return lk_client_open_topic(self, name, 0, keeping, false, now_ms, out);
+  return lk_client_open_topic(self, name, LK_TOPIC_DOC, keeping, false, now_ms, out);
 }
 
 lk_err lk_client_open_plain(lk_client *self, lk_slice name, uint64_t now_ms, lk_topic **out) {

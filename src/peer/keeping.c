@@ -17,7 +17,6 @@
 #include "peer/keeping.h"
 
 #include "base/trace.h"
-#include "crdt/type.h"
 #include "peer/client.h"
 
 #define RETRY_FIRST_MS 200u
@@ -43,10 +42,13 @@ static void set_trouble(lk_keeping *self, lk_err trouble) {
 static lk_err take_topic(lk_keeping *self, const lk_diary_record *record, uint64_t index) {
   lk_topic *topic = lk_client_find_topic(self->client, record->topic);
   if (topic != NULL && topic->kind != record->topic_kind) return LK_ERR_CORRUPT;
-  if (record->topic_kind != 0 && lk_crdt_type_of(record->topic_kind) == NULL) return LK_ERR_VERSION;
+  if (record->topic_kind == LK_TOPIC_PLAIN) return LK_ERR_CORRUPT; /* there is nothing to keep */
+  const lk_topic_type *type;
+  lk_err err = lk_topic_type_of(record->topic_kind, &type);
+  if (err != LK_OK) return err == LK_ERR_UNKNOWN_TYPE ? LK_ERR_VERSION : err;
   if (record->actor.len != LK_TOPIC_ACTOR_LEN) return LK_ERR_CORRUPT;
   if (topic == NULL) {
-    lk_err err = lk_client_add_topic(self->client, record->topic, record->topic_kind, &topic);
+    err = lk_client_add_topic(self->client, record->topic, record->topic_kind, &topic);
     if (err != LK_OK) return err;
   }
   topic->is_kept = topic->uses_kept_name = topic->records.is_known = true;
@@ -307,7 +309,7 @@ static uint64_t draw_retry(lk_keeping *self) {
 /* What time does not mend. */
 static bool is_lost_for_good(lk_err err) {
   return err == LK_ERR_CORRUPT || err == LK_ERR_VERSION || err == LK_ERR_EXISTS ||
-         err == LK_ERR_LIMIT;
+         err == LK_ERR_LIMIT || err == LK_ERR_UNSUPPORTED;
 }
 
 static void on_failed(lk_keeping *self, lk_err err) {

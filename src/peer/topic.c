@@ -417,19 +417,21 @@ void lk_topic_draw_names(lk_topic *self) {
 }
 
 lk_err lk_topic_make(lk_client *client, lk_slice name, uint8_t kind, lk_topic **out) {
+  const lk_topic_type *type;
+  lk_err err = lk_topic_type_of(kind, &type);
+  if (err != LK_OK) return err;
   lk_topic *self = lk_alloc_bytes(client->env->alloc, sizeof *self);
   if (self == NULL) return LK_ERR_NOMEM;
   memset(self, 0, sizeof *self);
   self->client = client;
   self->kind = kind;
-  self->type = kind == LK_TOPIC_PLAIN ? &lk_topic_type_plain : &lk_topic_type_crdt;
-  if (kind == 0) self->type = &lk_topic_type_doc;
+  self->type = type;
   lk_buf_init(&self->name, client->env->alloc, LK_DIARY_TOPIC_MAX);
   lk_buf_init(&self->flush, client->env->alloc, client->limits.doc_update_bytes);
   lk_backlog_init(&self->backlog, client->env->alloc);
   end_flight(self);
   lk_topic_draw_names(self);
-  lk_err err = lk_buf_append(&self->name, name);
+  err = lk_buf_append(&self->name, name);
   if (err == LK_OK) err = self->type->init(self);
   if (err != LK_OK) {
     lk_topic_free(self);

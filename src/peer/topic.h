@@ -35,7 +35,9 @@
 #define LK_TOPIC_REPLY_MS 15000 /* a change is acknowledged by then, or the topic is joined again */
 #define LK_TOPIC_ACTOR_LEN 16
 #define LK_TOPIC_PROFILE_MAX 32
-#define LK_TOPIC_PLAIN 255 /* in place of a number of types.def: there is no replica */
+/* In place of a number of types.def. */
+#define LK_TOPIC_DOC 0u
+#define LK_TOPIC_PLAIN 255u /* there is no replica */
 
 typedef struct lk_topic_type lk_topic_type;
 
@@ -160,7 +162,11 @@ extern const lk_topic_type lk_topic_type_crdt;
 extern const lk_topic_type lk_topic_type_doc;
 extern const lk_topic_type lk_topic_type_plain;
 
-/* LK_ERR_NOMEM. Nobody holds it yet, and nothing is known of it. */
+/* Of a number of types.def, 0 for a document, LK_TOPIC_PLAIN. LK_ERR_UNKNOWN_TYPE; LK_ERR_UNSUPPORTED where this build has no
+ * such topics: modules for browsers may have fewer (topic_types.c). */
+lk_err lk_topic_type_of(uint64_t kind, const lk_topic_type **out) LK_MUST_USE;
+
+/* LK_ERR_NOMEM; LK_ERR_UNKNOWN_TYPE and LK_ERR_UNSUPPORTED for its kind. Nobody holds it yet, and nothing is known of it. */
 lk_err lk_topic_make(lk_client *client, lk_slice name, uint8_t kind, lk_topic **out) LK_MUST_USE;
 void lk_topic_free(lk_topic *self);
 

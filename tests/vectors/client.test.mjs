@@ -11,7 +11,9 @@ import { readFileSync } from 'node:fs'
 import { defEntries } from '../../tools/lib.mjs'
 
 const at = (path) => new URL(`../../${path}`, import.meta.url)
-const module = new WebAssembly.Module(readFileSync(at('build/laniakea-client.wasm')))
+const moduleOf = (name) => new WebAssembly.Module(readFileSync(at(`build/${name}`)))
+const module = moduleOf('laniakea-client.wasm')
+const [docsAlone, objectsAlone] = ['laniakea-client-doc.wasm', 'laniakea-client-crdt.wasm'].map(moduleOf)
 const entriesOf = (path) => defEntries(readFileSync(at(path), 'utf8'))
 const numbersOf = (macro) =>
   Object.fromEntries(entriesOf('wasm/client.def').filter((entry) => entry.macro === macro).map(({ args: [name, number] }) => [name, Number(number)]))
@@ -24,7 +26,7 @@ const [GCOUNTER, ORSET, DOCUMENT, PLAIN] = [1, 5, 0, 255]
 
 // ---- an instance ----
 
-function instantiate() {
+function instantiate(core = module) {
   const memory = () => Buffer.from(exports.memory.buffer)
   const host = {
     tell: () => {},
@@ -32,7 +34,7 @@ function instantiate() {
     read_number: (text, len) => Number(memory().toString('latin1', text, text + len)),
     print_number: (value, out) => memory().write(String(value), out, 'latin1'),
   }
-  const { exports } = new WebAssembly.Instance(module, { host })
+  const { exports } = new WebAssembly.Instance(core, { host })
   const self = {
     exports,
     memory,
@@ -211,8 +213,8 @@ function makeServer() {
 
 // ---- a worker ----
 
-function makeHub({ files = null, server = null, token = null } = {}) {
-  const instance = instantiate()
+function makeHub({ files = null, server = null, token = null, core = module } = {}) {
+  const instance = instantiate(core)
   const { exports } = instance
   let now = 1000
   const inbox = []
@@ -331,6 +333,13 @@ test('laniakea-client.wasm exports what client.def and doc.def say, objects, and
   assert.deepEqual(WebAssembly.Module.exports(module).map(({ name }) => name).sort(), ['memory', ...expected].sort())
   const wanted = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`).sort()
   assert.deepEqual(wanted, ['host.now', 'host.print_number', 'host.read_number', 'host.tell'])
+})
+
+test('modules with one kind of replicas have the same but for the other kind', () => {
+  const exportsOf = (core) => WebAssembly.Module.exports(core).map(({ name }) => name)
+  const all = exportsOf(module)
+  assert.deepEqual(exportsOf(docsAlone).sort(), all.filter((name) => !name.startsWith('crdt_')).sort())
+  assert.deepEqual(exportsOf(objectsAlone).sort(), all.filter((name) => !name.startsWith('doc_')).sort())
 })
 
 // ---- changes ----
@@ -536,5 +545,86 @@ test('a client does not close while its storage is busy, and completions that fi
   exports.client_stored(6)
   while (exports.client_close() !== 0) {
     for (let next; (next = exports.client_io()) !== 0; exports.client_stored(6)) exports.client_io_done(next, ERR.CANCELED, 0, 0)
+  }
+})
+
+// ---- modules with one kind of replicas ----
+
+test('what a module lacks it says, and does the rest', () => {
+  for (const [core, kind, name, other, otherName] of [[docsAlone, DOCUMENT, 'doc:notes', GCOUNTER, 'crdt:likes'], [objectsAlone, GCOUNTER, 'crdt:likes', DOCUMENT, 'doc:notes']]) {
+    const server = makeServer()
+    server.page.increment(2)
+    server.page.write('from afar')
+    const hub = makeHub({ core, server, files: makeFiles() })
+    assert.throws(() => hub.open(other, otherName), { message: 'UNSUPPORTED' })
+    const topic = hub.open(kind, name)
+    const lobby = hub.open(PLAIN, 'relay:lobby')
+    hub.exports.client_connect(hub.now)
+    hub.wait(1000)
+    assert.deepEqual([hub.status(topic).state, hub.status(lobby).state], ['joined', 'joined'])
+    const page = makePage(instantiate(), 7)
+    if (kind === DOCUMENT) {
+      page.takeUpdate(hub.since(topic))
+      assert.equal(page.text, 'from afar')
+      assert.ok(hub.merge(topic, page.write('me: ')) > 0)
+    } else {
+      page.takeDelta(hub.since(topic))
+      assert.equal(page.value, '2')
+      assert.ok(hub.merge(topic, page.increment(3)) > 0)
+    }
+    hub.wait(1000)
+    assert.equal(kind === DOCUMENT ? server.page.text : server.page.value, kind === DOCUMENT ? 'me: from afar' : '5')
+    hub.close()
+  }
+})
+
+test('what is kept with more kinds is left as it is by a module with fewer, and read by one that has them', () => {
+  const files = makeFiles()
+  const pages = instantiate()
+  const page = makePage(pages, 7)
+  const before = makeHub({ files })
+  before.merge(before.open(GCOUNTER, 'crdt:likes'), page.increment(3))
+  before.merge(before.open(DOCUMENT, 'doc:notes'), page.write('hello'))
+  before.settle()
+  before.close()
+  const kept = new Map([...files.files].map(([name, bytes]) => [name, Buffer.from(bytes)]))
+
+  for (const core of [docsAlone, objectsAlone]) {
+    const hub = makeHub({ files, core })
+    assert.deepEqual(hub.events, ['READY'])
+    assert.equal(hub.status().storage, 'LK_ERR_UNSUPPORTED')
+    const topic = hub.open(core === docsAlone ? DOCUMENT : GCOUNTER, 'new')
+    assert.equal(hub.status(topic).kept, false)
+    hub.settle()
+    hub.close()
+    for (const [name, bytes] of kept) assert.ok(files.files.get(name).subarray(0, bytes.length).equals(bytes), name)
+  }
+
+  const after = makeHub({ files })
+  assert.equal(after.status().storage, 'LK_OK')
+  const fresh = makePage(pages, 8)
+  fresh.takeDelta(after.since(after.open(GCOUNTER, 'crdt:likes')))
+  fresh.takeUpdate(after.since(after.open(DOCUMENT, 'doc:notes')))
+  assert.deepEqual([fresh.value, fresh.text], ['3', 'hello'])
+  after.close()
+})
+
+test('what was kept with one kind is read by a module that has both', () => {
+  for (const core of [docsAlone, objectsAlone]) {
+    const files = makeFiles()
+    const page = makePage(instantiate(), 7)
+    const before = makeHub({ files, core })
+    const [kind, name, change] = core === docsAlone ? [DOCUMENT, 'doc:notes', page.write('hello')] : [GCOUNTER, 'crdt:likes', page.increment(3)]
+    before.merge(before.open(kind, name), change)
+    before.settle()
+    before.close()
+    const after = makeHub({ files })
+    const fresh = makePage(instantiate(), 8)
+    const bytes = after.since(after.open(kind, name))
+    if (core === docsAlone) fresh.takeUpdate(bytes)
+    else fresh.takeDelta(bytes)
+    assert.equal(core === docsAlone ? fresh.text : fresh.value, core === docsAlone ? 'hello' : '3')
+    assert.equal(after.status().pending, 1)
+    after.close()
   }
 })

@@ -1,0 +1,15 @@
+/* peer/topic_types.c -- which kinds of topics there are.
+ *
+ * Documents and objects are most of what a client is, and a page that never opens one of them need not load it. So
+ * only this file names both; a module that has less has another file in place of it (wasm/client_docs.c,
+ * wasm/client_crdts.c), and what nobody names is not linked. */
+#include "crdt/type.h"
+#include "peer/topic.h"
+
+lk_err lk_topic_type_of(uint64_t kind, const lk_topic_type **out) {
+  if (kind == LK_TOPIC_DOC) *out = &lk_topic_type_doc;
+  else if (kind == LK_TOPIC_PLAIN) *out = &lk_topic_type_plain;
+  else if (lk_crdt_type_of(kind) != NULL) *out = &lk_topic_type_crdt;
+  else return LK_ERR_UNKNOWN_TYPE;
+  return LK_OK;
+}
