@@ -19,13 +19,13 @@ const DIST = join(root, 'js/packages/sdk/dist')
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' }
 
 const APP = `
-import { createClient } from '/sdk/index.js'
 const log = []
 const topics = []
 window.app = {
   log,
   async open({ server, name, ...options }, ...wanted) {
-    const { tokens, privately, ...rest } = options
+    const { tokens, privately, entry = 'index', ...rest } = options
+    const { createClient } = await import('/sdk/' + entry + '.js')
     if (tokens) rest.token = async () => { log.push('asked for a token'); return tokens.length > 1 ? tokens.shift() : tokens[0] }
     if (privately) rest.worker = () => new Worker('/private.js', { type: 'module', name: 'laniakea' })
     const client = await createClient({ url: server + '/socket', name, onError: (error) => log.push(error.code + ' ' + error.message), ...rest })
@@ -561,6 +561,51 @@ test('a browser that keeps nothing says so, and its tabs work together all the s
   await count(b)
   await settled(b)
   await stranger(name, (other) => sees(other, 6, 'here'))
+})
+
+// ---- entries that load less ----
+
+/** The core that a tab and its worker loaded. */
+const coresOf = (page) => page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name.replace(/.*\//, '')).filter((name) => name.endsWith('.wasm')))
+const refused = (page, kind, ...given) => page.evaluate(([kind, given]) => window.app.client[kind](...given).then(() => 'opened', ({ code }) => code), [kind, given])
+
+test('an entry with documents alone has them, with one with objects alone beside it under another name', async () => {
+  const name = newName()
+  const [texts, counts] = [[['doc', `doc:${name}`]], [['crdt', `crdt:${name}`, 'gcounter']]]
+  const notes = await tab(`${name} notes`, { entry: 'documents' }, ...texts)
+  const likes = await tab(`${name} likes`, { entry: 'objects' }, ...counts)
+  await type(notes, 'hello')
+  await count(likes, 3)
+  await Promise.all([settled(notes), settled(likes)])
+  await stranger(name, (page) => sees(page, 3, 'hello'))
+  assert.deepEqual(await coresOf(notes), ['laniakea-client-doc.wasm'])
+  assert.deepEqual(await coresOf(likes), ['laniakea-client-crdt.wasm'])
+  assert.equal(await refused(notes, 'crdt', `crdt:${name}`, 'gcounter'), 'LK_ERR_UNSUPPORTED')
+  assert.equal(await refused(likes, 'doc', `doc:${name}`), 'LK_ERR_UNSUPPORTED')
+
+  // What an entry with less kept is there for one with both.
+  await notes.close()
+  const both = await tab(`${name} notes`, {}, ...texts, ...counts)
+  await waitFor(both, 'kept', ({ text }) => text === 'hello')
+})
+
+test('one name with different entries: whoever comes second is told so, and what is kept stays', async () => {
+  const name = newName()
+  const [texts, counts] = [['doc', `doc:${name}`], ['crdt', `crdt:${name}`, 'gcounter']]
+  const failure = (entry, ...wanted) => tab(name, { entry }, ...wanted).then(() => 'opened', ({ message }) => message)
+  const leading = await tab(name, { entry: 'objects' }, counts)
+  assert.match(await failure('documents', texts), /this build or provider does not offer the operation/)
+  await leading.close()
+
+  const both = await tab(name)
+  await count(both, 2)
+  await type(both, 'hello')
+  await saved(both)
+  await both.close()
+  assert.match(await failure('documents', texts), /what is kept under this name has topics that this core lacks/)
+  assert.match(await failure('objects', counts), /what is kept under this name has topics that this core lacks/)
+  for (const page of browser.pages().slice(1)) await page.close()
+  await sees(await tab(name), 2, 'hello')
 })
 
 test('no page complained', () => {

@@ -5,16 +5,16 @@ import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
 import { createHistoryWith } from './internal/history.ts'
 import { createUpdatesWith } from './internal/updates.ts'
-import { createClientWith, type Client, type ClientOptions } from './internal/client/client.ts'
-import type { HubStart } from './internal/client/protocol.ts'
+import { createBrowserClient } from './internal/client/browser.ts'
+import type { Client, ClientOptions } from './internal/client/client.ts'
 
 export * from './internal/public.ts'
 
 /** Replicas on this device, shared by its tabs, kept over restarts, and synced with a server whenever it can be reached. Ready with
- * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
+ * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, with what loadCore() says, and with LK_ERR_UNSUPPORTED
+ * where this device has kept what this entry's core lacks ("./documents", "./objects"). */
 export function createClient(options: ClientOptions): Promise<Client> {
-  const openFiles = async (_: ClientOptions['storage'], start: HubStart) => (await import('./internal/client/hub_host.ts')).browserFiles(start)
-  return createClientWith({ loadCore: loadClientCore, createWorker, openFiles }, options)
+  return createBrowserClient(loadClientCore, createWorker, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this

@@ -16,13 +16,11 @@ export type CoreSource =
  * where the bytes are no module, with LK_ERR_VERSION where it belongs to another SDK. */
 export async function loadCore(source: CoreSource): Promise<Core> {
   const core = { module: await compile(source) }
-  for (const { name } of [{ name: 'abi' }, { name: 'memory' }]) {
-    if (!WebAssembly.Module.exports(core.module).some((entry) => entry.name === name)) {
-      throw new LaniakeaError('LK_ERR_VERSION', 'not a module of Laniakea')
-    }
-  }
+  if (!hasExport(core.module, 'abi') || !hasExport(core.module, 'memory')) throw new LaniakeaError('LK_ERR_VERSION', 'not a module of Laniakea')
   return core
 }
+
+export const hasExport = (module: WebAssembly.Module, name: string): boolean => WebAssembly.Module.exports(module).some((entry) => entry.name === name)
 
 async function compile(source: CoreSource): Promise<WebAssembly.Module> {
   if ('module' in source) return source.module

@@ -6,13 +6,14 @@
 //
 // What is changed is changed here and now, in the call. The rest of the way is the hub's: recorded on this device, told to other tabs,
 // sent to the server, each as soon as it can be.
-import { createCrdtsWith, type Catalogue, type Crdt } from '../crdt.ts'
-import { crdtTypes, type CrdtType } from '../crdt_types.gen.ts'
+import type { Crdt } from '../crdt.ts'
+import type { CrdtType } from '../crdt_types.gen.ts'
 import type { Doc } from '../doc_types.ts'
 import { LaniakeaError } from '../errors.ts'
 import type { ErrorCode } from '../errors.gen.ts'
 import type { Json } from '../json.ts'
 import type { ClientAwareness } from './client_awareness.ts'
+import type { PageCrdts } from './client_crdt.ts'
 import type { PageDocs } from './client_doc.ts'
 import type { SocketLike } from './device.ts'
 import type { DeviceFiles } from './files.ts'
@@ -23,7 +24,7 @@ import { onConnection, probe } from './probe.ts'
 import { KIND_DOC, KIND_PLAIN, type Bytes, type HubReport, type StorageKind, type ToPage } from './protocol.ts'
 import { freshSeat, takeSeat, type Seat } from './seats.ts'
 import { PageTopic, subscribe, tell, type Answer, type PresenceShown, type ReplicaPort, type TopicStatus } from './topic.ts'
-import type { Core } from '../core.ts'
+import { hasExport, type Core } from '../core.ts'
 
 export interface ClientOptions {
   /** Where the server's socket is, as Phoenix's clients are told: "/socket", "https://host/socket". */
@@ -183,7 +184,7 @@ class PageClient implements Client {
   readonly #listeners = new Set<(status: ClientStatus) => void>()
   readonly #openings = new Map<string, Promise<Shared>>()
   #topicLast = 0
-  #catalogue: Promise<Catalogue> | undefined
+  #crdts: Promise<PageCrdts> | undefined
   #docs: Promise<PageDocs> | undefined
   #seat: Promise<Seat> | undefined
   #seatTaken: Seat | undefined
@@ -253,24 +254,20 @@ class PageClient implements Client {
   // ---- topics ----
 
   async crdt<K extends CrdtType>(topic: string, type: K, options: OpenOptions = {}): Promise<CrdtTopic<K>> {
-    const kind = Object.hasOwn(crdtTypes, type) ? crdtTypes[type].number : undefined
-    if (kind === undefined) throw new LaniakeaError('LK_ERR_UNKNOWN_TYPE', String(type))
-    const catalogue = await (this.#catalogue ??= this.#makeCatalogue())
-    const shared = await this.#open(topic, kind, options, (shared) => {
-      const object = catalogue.create(type, {
-        actor: shared.own,
-        onDelta: (delta) => shared.page?.changed(delta),
-        mayChange: () => this.#mayChange(shared.page),
-      })
-      return { face: object, port: crdtPort(object as unknown as CrdtFace, shared), close: () => object.close() }
-    })
-    return new CrdtHandle(shared) as unknown as CrdtTopic<K>
+    const { kindOf, PageCrdts } = await loadPart(() => import('./client_crdt.ts'))
+    const kind = kindOf(type)
+    this.#crdts ??= this.#load('crdt_new', 'objects', (onRebuilt) => PageCrdts.load(this.#module, onRebuilt))
+    this.#crdts.catch(() => (this.#crdts = undefined))
+    const crdts = await this.#crdts
+    return crdts.makeHandle(await this.#open(topic, kind, options, (shared) => crdts.makeReplica(type, shared, (page) => this.#mayChange(page))))
   }
 
   async doc(topic: string, options: OpenOptions = {}): Promise<DocTopic> {
-    const docs = await (this.#docs ??= this.#makeDocs())
-    const shared = await this.#open(topic, KIND_DOC, options, (shared) => docs.makeReplica(shared))
-    return docs.makeHandle(shared)
+    const { PageDocs } = await loadPart(() => import('./client_doc.ts'))
+    this.#docs ??= this.#load('doc_new', 'documents', (onRebuilt) => PageDocs.load(this.#module, onRebuilt))
+    this.#docs.catch(() => (this.#docs = undefined))
+    const docs = await this.#docs
+    return docs.makeHandle(await this.#open(topic, KIND_DOC, options, (shared) => docs.makeReplica(shared)))
   }
 
   async channel(topic: string): Promise<Topic> {
@@ -322,7 +319,7 @@ class PageClient implements Client {
       rename: (series) => {
         if (!isObject) return false
         const goesOn = seat.isKept && series !== undefined
-        ;(shared.replica?.face as CrdtFace).rename(goesOn ? `${series}.${seat.place}` : shared.own)
+        shared.replica?.rename?.(goesOn ? `${series}.${seat.place}` : shared.own)
         return goesOn
       },
       post: (message) => this.#link.post(message),
@@ -353,25 +350,10 @@ class PageClient implements Client {
   // A trap in this thread costs what the call that trapped was about to do. All that was changed before is with the hub, or queued
   // for it: another instance takes it from there.
 
-  async #makeCatalogue(): Promise<Catalogue> {
-    const catalogue = await createCrdtsWith(this.#module)
-    catalogue.supervise(this.#module, () => {
-      this.#onProblem(new LaniakeaError('LK_ERR_TRAP', 'objects were rebuilt'), false)
-      for (const opening of this.#openings.values()) {
-        void opening.then(({ kind, page, replica }) => {
-          if (kind === KIND_DOC || kind === KIND_PLAIN) return
-          ;(replica?.face as CrdtFace).revive()
-          page.revive()
-        }, () => {})
-      }
-    })
-    return catalogue
-  }
-
-  /** Loaded by those who open a document, and by nobody else. */
-  async #makeDocs(): Promise<PageDocs> {
-    const { PageDocs } = await import('./client_doc.ts')
-    return PageDocs.load(this.#module, () => this.#onProblem(new LaniakeaError('LK_ERR_TRAP', 'documents were rebuilt'), false))
+  /** The replicas of one kind, which `mark` of the core's exports is for. */
+  #load<T>(mark: string, what: string, load: (onRebuilt: () => void) => Promise<T>): Promise<T> {
+    if (!hasExport(this.#module, mark)) throw new LaniakeaError('LK_ERR_UNSUPPORTED', `this core has no ${what}: the entry "@laniakea/sdk" has both kinds`)
+    return load(() => this.#onProblem(new LaniakeaError('LK_ERR_TRAP', `${what} were rebuilt`), false))
   }
 
   /** Where names go on; else each object gets one of its own. */
@@ -476,7 +458,7 @@ class PageClient implements Client {
     await Promise.allSettled(this.#openings.values())
     this.#openings.clear()
     await this.#link.end()
-    ;(await this.#catalogue)?.close()
+    ;(await this.#crdts)?.close()
     ;(await this.#docs)?.close()
     this.#lose()
   }
@@ -528,6 +510,8 @@ export interface SharedReplica {
   readonly face: unknown
   readonly port: ReplicaPort
   readonly close: () => void
+  /** It makes changes under that name from now on. */
+  readonly rename?: (actor: string) => void
 }
 
 /** A topic that may have been opened several times. */
@@ -539,21 +523,6 @@ export interface Shared {
   /** The name of a replica that nobody uses again. */
   own: string
   readonly close: () => void
-}
-
-type CrdtFace = { version(): Bytes; diffSince(version: Uint8Array): Bytes; encode(): Bytes; merge(bytes: Uint8Array): boolean; rename(actor: string): void; reset(actor: string): void; revive(): void }
-
-function crdtPort(object: CrdtFace, shared: Shared): ReplicaPort {
-  return {
-    version: () => object.version(),
-    since: (version) => object.diffSince(version),
-    merge: (bytes) => void object.merge(bytes),
-    // What it made so far is forgotten: so is the name.
-    reset: () => {
-      shared.own = freshSeat().name
-      object.reset(shared.own)
-    },
-  }
 }
 
 // ---- handles ----
@@ -623,12 +592,6 @@ export class TopicHandle implements Topic {
   }
 }
 
-class CrdtHandle extends TopicHandle {
-  get object(): unknown {
-    return this.shared.replica?.face
-  }
-}
-
 class ReplicaHandle extends TopicHandle implements ReplicaTopic {
   constructor(shared: Shared) {
     super(shared)
@@ -664,6 +627,15 @@ export function socketUrl(given: string | URL): string {
   url.searchParams.set('vsn', '2.0.0')
   url.hash = ''
   return url.href
+}
+
+/** What of the package a page loads when it needs it. The next call may have more luck. */
+async function loadPart<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new LaniakeaError('LK_ERR_NOT_FOUND', String(cause))
+  }
 }
 
 async function inTime(token: string | Promise<string>): Promise<string> {

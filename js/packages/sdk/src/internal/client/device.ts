@@ -192,7 +192,7 @@ export class Device {
           case 'connect': this.#open(event.token); break
           case 'send': this.#send(event.data); break
           case 'hang_up': this.#dropSocket(); break
-          case 'ready': this.#ready(); break
+          case 'ready': this.#ready(core); break
           case 'status': event.topic === 0 ? this.#options.events.onStatus() : this.#options.events.onTopicStatus(event.topic); break
           case 'changed': break // news tells how
         }
@@ -207,9 +207,15 @@ export class Device {
     this.#arm(core)
   }
 
-  #ready(): void {
+  #ready(core: HubCore): void {
+    const { events } = this.#options
+    if (core.status().storage === 'LK_ERR_UNSUPPORTED') {
+      // Without it, everything would work, and nothing would be kept.
+      events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', 'what is kept under this name has topics that this core lacks: see the entries of @laniakea/sdk'), true)
+      return void this.end()
+    }
     this.#isReady = true
-    this.#options.events.onReady()
+    events.onReady()
   }
 
   #hear(news: CoreNews): void {

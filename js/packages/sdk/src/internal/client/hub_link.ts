@@ -1,7 +1,7 @@
 // A page's way to a hub: its own one, or that of the tab that leads.
 //
 //   waiting ──lock granted──> leading: a hub of our own, in a worker        ──ended──> again, a few times
-//      │
+//      │ <──it cannot be: another tab may───
 //      └─ meanwhile: following, by BroadcastChannel, where another tab leads
 //
 // Tabs of one origin and one store ask for one lock, and who gets it leads until its page is gone. Whoever waits for the lock is
@@ -50,6 +50,7 @@ export class HubLink {
   #restarts: number[] = []
   #rest: ReturnType<typeof setTimeout> | undefined
   #leave: () => void = () => {}
+  #resign: () => void = () => {}
   readonly #left: Promise<void>
 
   constructor(options: HubLinkOptions) {
@@ -67,19 +68,25 @@ export class HubLink {
   }
 
   start(): void {
-    const { platform, session, start } = this.#options
+    const { platform, session } = this.#options
     if (!platform.isShared) return this.#lead()
     this.#prepare()
     const { locks } = navigator
     // Before anything is said: a hub takes us for gone when it gets this lock.
     void locks.request(pageLock(session), () => {
       this.#follow()
-      void locks.request(`laniakea hub ${start.scope}`, () => {
-        if (this.#isEnded) return undefined
-        this.#lead()
-        return this.#left
-      })
+      this.#candidate()
       return this.#left
+    })
+  }
+
+  /** Leads as soon as nobody else does, until the page is gone or has to resign. */
+  #candidate(): void {
+    void navigator.locks.request(`laniakea hub ${this.#options.start.scope}`, () => {
+      if (this.#isEnded) return undefined
+      const resigned = new Promise<void>((resolve) => (this.#resign = resolve))
+      this.#lead()
+      return Promise.race([this.#left, resigned])
     })
   }
 
@@ -169,8 +176,22 @@ export class HubLink {
 
   #take(runner: Runner | undefined, message: ToPage): void {
     if (runner === undefined || runner !== this.#runner) return
-    if (message.t === 'problem' && message.isFatal) return this.#again(message.detail)
-    this.#options.onMessage(message)
+    if (message.t !== 'problem' || !message.isFatal) return this.#options.onMessage(message)
+    if (message.code === 'LK_ERR_TRAP' || message.code === 'LK_ERR_STATE') this.#again(message.detail)
+    else this.#giveUp(new LaniakeaError(message.code, message.detail))
+  }
+
+  /** A hub of ours would not be better the next time: one of another tab's may. */
+  #giveUp(error: LaniakeaError): void {
+    this.#runner?.kill()
+    this.#runner = undefined
+    this.#options.onLost()
+    if (this.#options.platform.isShared) {
+      this.#isLeading = false
+      this.#resign()
+      this.#rest = setTimeout(() => this.#candidate(), REST_MS)
+    }
+    this.#options.onProblem(error, true)
   }
 
   /** Its part is loaded by those who have no worker. */
@@ -205,8 +226,7 @@ export class HubLink {
     }
     run().catch((cause: unknown) => {
       if (isKilled) return
-      // What will not be better the next time.
-      if (cause instanceof LaniakeaError) this.#options.onProblem(cause, true)
+      if (cause instanceof LaniakeaError) this.#giveUp(cause)
       else this.#again(String(cause))
     })
     return runner
