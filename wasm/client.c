@@ -346,7 +346,7 @@ u32 lk_wasm_client_status(void) {
   lk_json_writer_init(&w, out);
   (void)lk_json_begin_object(&w);
   write_text(&w, "state", lk_slice_cstr(states[status.state]));
-  write_text(&w, "storage", lk_slice_cstr(lk_err_name(status.storage)));
+  write_number(&w, "storage", status.storage);
   write_number(&w, "pending", status.pending_count);
   write_number(&w, "pendingBytes", status.pending_bytes);
   write_number(&w, "unsaved", status.unsaved_count);

@@ -76,7 +76,7 @@ static lk_err take(lk_topic *self, const lk_crdt *theirs, note how) {
   if (err == LK_OK && changed) how(self, lk_buf_slice(&news));
   if (err == LK_ERR_DOT) {
     LK_COVERED(topic_is_forked);
-    lk_topic_block(self, lk_slice_cstr(lk_err_name(err)));
+    lk_topic_block(self, LK_LIT("LK_ERR_DOT"));
   }
   lk_buf_deinit(&news);
   return err;
@@ -130,7 +130,7 @@ static lk_err heard(lk_topic *self, const lk_message *m, bool *is_used) {
   if (err == LK_OK) err = read_bytes(self, &members[DELTA]);
   if (err == LK_OK) err = lk_crdt_merge(self->crdt, lk_buf_slice(&self->client->bytes), &changed);
   if (err == LK_OK && changed) lk_topic_note_news(self, lk_buf_slice(&self->client->bytes));
-  if (err == LK_ERR_DOT) lk_topic_block(self, lk_slice_cstr(lk_err_name(err)));
+  if (err == LK_ERR_DOT) lk_topic_block(self, LK_LIT("LK_ERR_DOT"));
   return err;
 }
 

@@ -278,7 +278,7 @@ export interface ClientExports {
   readonly client_topic: () => number
   /** the next CLIENT_NEWS, or 0; call it until then, after every other call; hands out its bytes */
   readonly client_news: () => number
-  /** an lk_err; hands out JSON: state (offline, connecting, online), storage (the name of an lk_err, or LK_OK), pending, pendingBytes, unsaved, acknowledgedAt and roundTrip (null: never), full */
+  /** an lk_err; hands out JSON: state (offline, connecting, online), storage (an lk_err, 0 where all is well), pending, pendingBytes, unsaved, acknowledgedAt and roundTrip (null: never), full */
   readonly client_status: () => number
   /** kind: a number of src/crdt/types.def, 0 for a document, 255 for a topic without a replica; scratch: name; an lk_err, and on success the handle in out_ptr() */
   readonly topic_open: (kind: number, isKept: number, hearsPresence: number, nameLen: number, now: number) => number

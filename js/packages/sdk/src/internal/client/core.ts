@@ -1,6 +1,7 @@
 // An lk_client in an instance of its own: what crosses the border. include/laniakea/client.h is the manual, wasm/client.def the table.
 import { clientEvent, clientIo, clientNews, type ClientExports, type CoreExports } from '../bindings.gen.ts'
 import { LaniakeaError, checkResult } from '../errors.ts'
+import { errorTable } from '../errors.gen.ts'
 import { importsOf } from '../host.ts'
 import { Instance } from '../instance.ts'
 import type { Json } from '../json.ts'
@@ -125,7 +126,8 @@ export class HubCore {
   }
 
   status(): HubReport {
-    return this.#json((core) => core.client_status())
+    const report = this.#json<Omit<HubReport, 'storage'> & { readonly storage: number }>((core) => core.client_status())
+    return { ...report, storage: report.storage === 0 ? 'LK_OK' : (errorTable[report.storage]?.code ?? 'LK_ERR_VERSION') }
   }
 
   poll(): CoreEvent | undefined {
