@@ -1,5 +1,5 @@
 // @laniakea/sdk in browsers.
-import { loadCore, type Core } from './internal/core.ts'
+import { loadOwn, type Core } from './internal/core.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
@@ -14,13 +14,13 @@ export * from './internal/public.ts'
  * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, with what loadCore() says, and with LK_ERR_UNSUPPORTED
  * where this device has kept what this entry's core lacks ("./documents", "./objects"). */
 export function createClient(options: ClientOptions): Promise<Client> {
-  return createBrowserClient(loadClientCore, createWorker, options)
+  return createBrowserClient(() => loadOwn(new URL('./laniakea-client.wasm', import.meta.url)), createWorker, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this
  * thread. Without a `core` the package's own is loaded. Rejects with what loadCore() says. */
 export async function createCrdts(options: { readonly core?: Core } = {}): Promise<Crdts> {
-  const { module } = options.core ?? (await loadOwnCore())
+  const { module } = options.core ?? (await loadOwn(new URL('./laniakea.wasm', import.meta.url)))
   return createCrdtsWith(module)
 }
 
@@ -28,58 +28,22 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
  * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm, the package's own is loaded. Rejects
  * with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
-  const { module } = options.core ?? (await loadDocCore())
+  const { module } = options.core ?? (await loadOwn(new URL('./laniakea-doc.wasm', import.meta.url)))
   return createDocsWith(module)
 }
 
 /** Work on updates without a document: merging, compacting, diffs, state vectors, the other format. Its core is a third one,
  * laniakea-update.wasm, so that who only edits does not load it. Rejects with what loadCore() says. */
 export async function createUpdates(options: { readonly core?: Core } = {}): Promise<Updates> {
-  const { module } = options.core ?? (await loadUpdateCore())
+  const { module } = options.core ?? (await loadOwn(new URL('./laniakea-update.wasm', import.meta.url)))
   return createUpdatesWith(module)
 }
 
 /** Looks at documents as they were, and at what changed since. Its core is another one again, laniakea-history.wasm. Rejects
  * with what loadCore() says. */
 export async function createHistory(options: { readonly core?: Core } = {}): Promise<DocHistory> {
-  const { module } = options.core ?? (await loadHistoryCore())
+  const { module } = options.core ?? (await loadOwn(new URL('./laniakea-history.wasm', import.meta.url)))
   return createHistoryWith(module)
-}
-
-let ownCore: Promise<Core> | undefined
-let docCore: Promise<Core> | undefined
-let updateCore: Promise<Core> | undefined
-let historyCore: Promise<Core> | undefined
-let clientCore: Promise<Core> | undefined
-
-function loadOwnCore(): Promise<Core> {
-  ownCore ??= loadCore({ url: new URL('./laniakea.wasm', import.meta.url) })
-  ownCore.catch(() => (ownCore = undefined)) // the next one may have more luck
-  return ownCore
-}
-
-function loadDocCore(): Promise<Core> {
-  docCore ??= loadCore({ url: new URL('./laniakea-doc.wasm', import.meta.url) })
-  docCore.catch(() => (docCore = undefined))
-  return docCore
-}
-
-function loadUpdateCore(): Promise<Core> {
-  updateCore ??= loadCore({ url: new URL('./laniakea-update.wasm', import.meta.url) })
-  updateCore.catch(() => (updateCore = undefined))
-  return updateCore
-}
-
-function loadHistoryCore(): Promise<Core> {
-  historyCore ??= loadCore({ url: new URL('./laniakea-history.wasm', import.meta.url) })
-  historyCore.catch(() => (historyCore = undefined))
-  return historyCore
-}
-
-function loadClientCore(): Promise<Core> {
-  clientCore ??= loadCore({ url: new URL('./laniakea-client.wasm', import.meta.url) })
-  clientCore.catch(() => (clientCore = undefined))
-  return clientCore
 }
 
 function createWorker(): Worker {

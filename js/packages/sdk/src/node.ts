@@ -1,6 +1,6 @@
 // @laniakea/sdk in Node: the same, with the core read from the package and the engine in this thread.
 import { readFile } from 'node:fs/promises'
-import { loadCore, type Core } from './internal/core.ts'
+import { loadCore, loadOnce, type Core } from './internal/core.ts'
 import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
 import { createDocsWith } from './internal/doc.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
@@ -15,13 +15,13 @@ export * from './internal/public.ts'
  * Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
 export function createClient(options: ClientOptions): Promise<Client> {
   const openFiles = async (storage: ClientOptions['storage']) => (typeof storage === 'object' ? nodeFiles(storage.folder) : undefined)
-  return createClientWith({ loadCore: loadClientCore, createWorker: undefined, openFiles }, options)
+  return createClientWith({ loadCore: () => readOwn(new URL('./laniakea-client.wasm', import.meta.url)), createWorker: undefined, openFiles }, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this
  * thread. Without a `core` the package's own is loaded. Rejects with what loadCore() says. */
 export async function createCrdts(options: { readonly core?: Core } = {}): Promise<Crdts> {
-  const { module } = options.core ?? (await loadOwnCore())
+  const { module } = options.core ?? (await readOwn(new URL('./laniakea.wasm', import.meta.url)))
   return createCrdtsWith(module)
 }
 
@@ -29,56 +29,24 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
  * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm, the package's own is loaded. Rejects
  * with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
-  const { module } = options.core ?? (await loadDocCore())
+  const { module } = options.core ?? (await readOwn(new URL('./laniakea-doc.wasm', import.meta.url)))
   return createDocsWith(module)
 }
 
 /** Work on updates without a document: merging, compacting, diffs, state vectors, the other format. Its core is a third one,
  * laniakea-update.wasm, so that who only edits does not load it. Rejects with what loadCore() says. */
 export async function createUpdates(options: { readonly core?: Core } = {}): Promise<Updates> {
-  const { module } = options.core ?? (await loadUpdateCore())
+  const { module } = options.core ?? (await readOwn(new URL('./laniakea-update.wasm', import.meta.url)))
   return createUpdatesWith(module)
 }
 
 /** Looks at documents as they were, and at what changed since. Its core is another one again, laniakea-history.wasm. Rejects
  * with what loadCore() says. */
 export async function createHistory(options: { readonly core?: Core } = {}): Promise<DocHistory> {
-  const { module } = options.core ?? (await loadHistoryCore())
+  const { module } = options.core ?? (await readOwn(new URL('./laniakea-history.wasm', import.meta.url)))
   return createHistoryWith(module)
 }
 
-let ownCore: Promise<Core> | undefined
-let docCore: Promise<Core> | undefined
-let updateCore: Promise<Core> | undefined
-let historyCore: Promise<Core> | undefined
-let clientCore: Promise<Core> | undefined
-
-function loadOwnCore(): Promise<Core> {
-  ownCore ??= readFile(new URL('./laniakea.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
-  ownCore.catch(() => (ownCore = undefined))
-  return ownCore
-}
-
-function loadDocCore(): Promise<Core> {
-  docCore ??= readFile(new URL('./laniakea-doc.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
-  docCore.catch(() => (docCore = undefined))
-  return docCore
-}
-
-function loadUpdateCore(): Promise<Core> {
-  updateCore ??= readFile(new URL('./laniakea-update.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
-  updateCore.catch(() => (updateCore = undefined))
-  return updateCore
-}
-
-function loadHistoryCore(): Promise<Core> {
-  historyCore ??= readFile(new URL('./laniakea-history.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
-  historyCore.catch(() => (historyCore = undefined))
-  return historyCore
-}
-
-function loadClientCore(): Promise<Core> {
-  clientCore ??= readFile(new URL('./laniakea-client.wasm', import.meta.url)).then((file) => loadCore({ bytes: new Uint8Array(file) }))
-  clientCore.catch(() => (clientCore = undefined))
-  return clientCore
+function readOwn(url: URL): Promise<Core> {
+  return loadOnce(url.href, async () => loadCore({ bytes: new Uint8Array(await readFile(url)) }))
 }

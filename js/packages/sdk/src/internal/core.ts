@@ -22,6 +22,23 @@ export async function loadCore(source: CoreSource): Promise<Core> {
 
 export const hasExport = (module: WebAssembly.Module, name: string): boolean => WebAssembly.Module.exports(module).some((entry) => entry.name === name)
 
+const own = new Map<string, Promise<Core>>()
+
+/** Loads a module of the package once. The next call may have more luck where it failed. */
+export function loadOnce(name: string, load: () => Promise<Core>): Promise<Core> {
+  let core = own.get(name)
+  if (core === undefined) {
+    core = load()
+    own.set(name, core)
+    core.catch(() => own.delete(name))
+  }
+  return core
+}
+
+export function loadOwn(url: URL): Promise<Core> {
+  return loadOnce(url.href, () => loadCore({ url }))
+}
+
 async function compile(source: CoreSource): Promise<WebAssembly.Module> {
   if ('module' in source) return source.module
   try {
