@@ -42,12 +42,16 @@ describe('the guide', () => {
     assert.equal(stdout + stderr, '')
   })
 
-  test('has an image of files that there are', () => {
-    const lines = readFileSync(join(root, 'Containerfile'), 'utf8').split('\n').filter((line) => line.startsWith('COPY ') && !line.includes('--from'))
-    for (const path of lines.flatMap((line) => line.split(' ').slice(1, -1))) assert.ok(existsSync(join(root, path)), path)
-    const packages = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
-    const folders = Object.keys(packages).filter((path) => path.startsWith('js/'))
-    for (const path of folders) assert.ok(lines.includes(`COPY ${path}/package.json ${path}/`), `${path} is a workspace, and npm ci wants it`)
+  test('has an image of files that there are, with all that npm reads before it installs', () => {
+    const lines = readFileSync(join(root, 'Containerfile'), 'utf8').split('\n')
+    const copied = (line) => (line.startsWith('COPY ') && !line.includes('--from') ? line.split(' ').slice(1, -1) : [])
+    for (const path of lines.flatMap(copied)) assert.ok(existsSync(join(root, path)), path)
+    const early = lines.slice(0, lines.indexOf('RUN tools/bootstrap.sh run')).flatMap(copied)
+    const packages = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages)
+    const folders = packages.filter((path) => !path.includes('node_modules')) // this one, and the workspaces
+    // Without .npmrc, packages run code while they are installed, which wants tools that are not there.
+    for (const path of ['.npmrc', 'package-lock.json', ...folders.map((folder) => join(folder, 'package.json'))])
+      assert.ok(early.includes(path), `${path} is not copied before npm ci`)
   })
 })
 
