@@ -97,32 +97,38 @@ target_compile_definitions(lk_host PRIVATE _GNU_SOURCE)
 target_compile_options(lk_host PRIVATE ${lto_compile} ${harden_compile} -ffunction-sections -fdata-sections)
 list(APPEND core_objects $<TARGET_OBJECTS:lk_host>)
 
-# Only names marked LK_API are visible; -Bsymbolic binds our calls of them to ourselves.
-add_library(liblaniakea_shared SHARED ${core_objects})
-set_target_properties(liblaniakea_shared PROPERTIES OUTPUT_NAME laniakea LINKER_LANGUAGE C
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-target_link_libraries(liblaniakea_shared PRIVATE Threads::Threads)
-target_link_options(liblaniakea_shared PRIVATE ${lto_link} ${harden_link} -Wl,-Bsymbolic -Wl,--gc-sections)
-if(NOT LK_SANITIZE)
-  target_link_options(liblaniakea_shared PRIVATE -Wl,--no-undefined)
-endif()
+# The targets TARGET_shared and TARGET_static: libNAME.so and libNAME.a of the objects that follow, with NAME.pc.
+#
+# Only names marked LK_API are visible; -Bsymbolic binds our calls of them to ourselves. The archive has one object, so that what is
+# hidden can be made local: a program may call its own function lk_anything. The bytecode of link-time optimisation goes: only the
+# compiler that wrote it could link it.
+function(lk_add_library target name)
+  add_library(${target}_shared SHARED ${ARGN})
+  set_target_properties(${target}_shared PROPERTIES OUTPUT_NAME ${name} LINKER_LANGUAGE C
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_link_options(${target}_shared PRIVATE ${lto_link} ${harden_link} -Wl,-Bsymbolic -Wl,--gc-sections)
+  if(NOT LK_SANITIZE)
+    target_link_options(${target}_shared PRIVATE -Wl,--no-undefined)
+  endif()
 
-# One object, so that what is hidden can be made local: a program may call its own function lk_anything.
-# The bytecode of link-time optimisation goes: only the compiler that wrote it could link it.
-set(archive ${CMAKE_BINARY_DIR}/liblaniakea.a)
-set(whole ${CMAKE_BINARY_DIR}/laniakea-whole.o)
-add_custom_command(OUTPUT ${archive}
-  COMMAND ${CMAKE_LINKER} -r -o ${whole} ${core_objects}
-  COMMAND ${CMAKE_OBJCOPY} --localize-hidden --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
-          --remove-section=.llvm.lto --strip-symbol=__gnu_lto_* ${whole}
-  COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
-  COMMAND ${CMAKE_AR} Dqcs ${archive} ${whole}
-  DEPENDS ${core_objects} COMMAND_EXPAND_LISTS VERBATIM
-  COMMENT "Making liblaniakea.a of one object")
-add_custom_target(liblaniakea_static ALL DEPENDS ${archive})
+  set(archive ${CMAKE_BINARY_DIR}/lib${name}.a)
+  set(whole ${CMAKE_BINARY_DIR}/${name}-whole.o)
+  add_custom_command(OUTPUT ${archive}
+    COMMAND ${CMAKE_LINKER} -r -o ${whole} ${ARGN}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+            --remove-section=.llvm.lto --strip-symbol=__gnu_lto_* ${whole}
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+    COMMAND ${CMAKE_AR} Dqcs ${archive} ${whole}
+    DEPENDS ${ARGN} COMMAND_EXPAND_LISTS VERBATIM
+    COMMENT "Making lib${name}.a of one object")
+  add_custom_target(${target}_static ALL DEPENDS ${archive})
+
+  configure_file(tools/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
+  install(TARGETS ${target}_shared LIBRARY)
+  install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
 
 file(RELATIVE_PATH LK_UP_TO_PREFIX /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
-configure_file(tools/laniakea.pc.in ${CMAKE_BINARY_DIR}/laniakea.pc @ONLY)
-install(TARGETS liblaniakea_shared LIBRARY)
-install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${CMAKE_BINARY_DIR}/laniakea.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+lk_add_library(liblaniakea laniakea ${core_objects})
+target_link_libraries(liblaniakea_shared PRIVATE Threads::Threads)
