@@ -5,6 +5,7 @@
 //   ... --build DIR                               where the libraries are (default build)
 //
 //   abi/symbols.txt        liblaniakea.so exports these, and liblaniakea.a defines these globally
+//   abi/tls-symbols.txt    the same of liblaniakea-tls.so and liblaniakea-tls.a
 //   abi/wasm-exports.txt   laniakea.wasm exports these, each with its type
 //   abi/wasm-imports.txt   laniakea.wasm wants these from its host, each with its type
 //   abi/wasm-NAME-exports.txt   laniakea-NAME.wasm exports these
@@ -120,10 +121,14 @@ const ALONE = ['doc', 'update', 'history', 'client', 'client-doc', 'client-crdt'
 
 function headOf(path) {
   if (path === 'abi/symbols.txt') return 'what liblaniakea.so and liblaniakea.a offer'
+  if (path === 'abi/tls-symbols.txt') return 'what liblaniakea-tls.so and liblaniakea-tls.a offer'
   const [, name, what] = /wasm-(?:(.+)-)?(exports|imports)/.exec(path)
   const module = name === undefined ? 'laniakea.wasm' : `laniakea-${name}.wasm`
   return what === 'exports' ? `what ${module} offers` : `what ${module} wants from its host`
 }
+
+/** Native libraries beside the first, by their lists. */
+const BESIDE = { 'abi/tls-symbols.txt': 'liblaniakea-tls' }
 const SIZES = 'abi/wasm-gzip-max.txt'
 
 function readList(root, path) {
@@ -179,15 +184,20 @@ function main() {
     return false
   }
 
-  const binaries = ['liblaniakea.so', 'liblaniakea.a', 'laniakea.wasm']
-  const [shared, archive, module] = binaries.map((name) => `${build}/${name}`)
-  if (present(shared, 'make')) handle('abi/symbols.txt', dynamicSymbols(join(root, shared)), shared)
-  if (present(archive, 'make')) {
-    compare(report, root, 'abi/symbols.txt', archiveSymbols(join(root, archive)), archive)
+  const handleLibrary = (list, name) => {
+    const [shared, archive] = [`${build}/${name}.so`, `${build}/${name}.a`]
+    if (present(shared, 'make')) handle(list, dynamicSymbols(join(root, shared)), shared)
+    if (!present(archive, 'make')) return
+    compare(report, root, list, archiveSymbols(join(root, archive)), archive)
     if (hasBytecode(readFileSync(join(root, archive)))) {
       report.add(archive, 0, 'holds objects for link-time optimisation; build the archive without it')
     }
   }
+  handleLibrary('abi/symbols.txt', 'liblaniakea')
+  for (const [list, name] of Object.entries(BESIDE)) {
+    if (existsSync(join(root, list)) || (args.update && existsSync(join(root, build, `${name}.so`)))) handleLibrary(list, name)
+  }
+  const module = `${build}/laniakea.wasm`
   if (present(module, 'make build-wasm')) {
     const { exports, imports } = readModule(readFileSync(join(root, module)))
     handle('abi/wasm-exports.txt', exports, module)

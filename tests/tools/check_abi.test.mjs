@@ -1,7 +1,7 @@
 // Goal: a name that appears, vanishes or changes its type is seen, in each of the three binaries.
 // Method: link a tiny shared library and archive with gcc, and write wasm modules byte by byte.
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -51,6 +51,18 @@ test('binaries that have what the lists say pass', (t) => {
   const { status, lines } = tool('check_abi', build(tree(t, lists)))
   assert.deepEqual(lines, ['abi: symbols, exports and imports are those of abi/'])
   assert.equal(status, 0)
+})
+
+test('a library beside the first has a list of its own', (t) => {
+  const root = build(tree(t, { ...lists, 'abi/tls-symbols.txt': '# names\nlk_open\n' }))
+  const missing = tool('check_abi', root)
+  assert.match(missing.lines.join('\n'), /^build\/liblaniakea-tls\.so:1: is not built/m)
+  for (const kind of ['so', 'a']) copyFileSync(join(root, `build/liblaniakea.${kind}`), join(root, `build/liblaniakea-tls.${kind}`))
+  const { status, lines } = tool('check_abi', root)
+  assert.match(lines.join('\n'), /^abi\/tls-symbols\.txt:0?.*build\/liblaniakea-tls\.so has `lk_close`/m)
+  assert.match(lines.join('\n'), /^abi\/tls-symbols\.txt:0?.*build\/liblaniakea-tls\.a has `lk_close`/m)
+  assert.equal(lines.filter((line) => line.startsWith('abi/')).length, 2)
+  assert.equal(status, 1)
 })
 
 test('a vanished symbol is named at its line, in both libraries', (t) => {
