@@ -35,10 +35,10 @@ help: ## list the targets
 
 .PHONY: build build-program build-wasm build-web build-npm
 build: build-program ## the program, the libraries and the npm packages, in build/
-build-program: build-web build-npm build/release/build.ninja ## build/laniakea and build/liblaniakea.{a,so}
-	@$(call ninja,release,laniakea man liblaniakea_shared liblaniakea_static)
+build-program: build-web build-npm build/release/build.ninja ## build/laniakea and build/liblaniakea{,-tls}.{a,so}
+	@$(call ninja,release,laniakea man liblaniakea_shared liblaniakea_static liblaniakea_tls_shared liblaniakea_tls_static)
 	@ln -sf release/laniakea build/laniakea
-	@for f in build/release/liblaniakea.a build/release/liblaniakea.so*; do ln -sf release/$${f##*/} build/$${f##*/}; done
+	@for f in build/release/liblaniakea{,-tls}.a build/release/liblaniakea{,-tls}.so*; do ln -sf release/$${f##*/} build/$${f##*/}; done
 build-wasm: build/wasm/build.ninja ## build/laniakea.wasm, the core for browsers
 	@$(call ninja,wasm)
 build-web: build/web.stamp ## build/web, the pages that the program serves

@@ -47,7 +47,7 @@ endif()
 # An example that talks to a server, beside the others that the tests of an installation build: it runs with sanitizers, too.
 add_executable(follow examples/c/follow.c)
 target_compile_definitions(follow PRIVATE _GNU_SOURCE)
-target_link_libraries(follow PRIVATE lk_platform_posix ${LK_CORE_TOP})
+target_link_libraries(follow PRIVATE lk_platform_posix lk_platform_providers ${LK_CORE_TOP})
 
 add_custom_target(sims)
 if(TARGET laniakea-sim)

@@ -1,12 +1,13 @@
 /* examples/c/follow.c -- follows a counter and a document of a Laniakea server from the terminal, with a network or without.
  *
- *   cc follow.c $(pkg-config --cflags --libs laniakea) -o follow
+ *   cc follow.c $(pkg-config --cflags --libs laniakea-tls) -o follow
  *   laniakea serve --data data &
  *   ./follow http://127.0.0.1:4000 ~/.follow
+ *   ./follow --ca authority.pem https://notes.example ~/.follow
  *
  * Each line that is typed is appended to the document "doc:notes"; a number is added to the counter "crdt:likes" instead. What is
  * shown is what the replicas on this machine say: lines are taken at once, and kept in the folder until the server has them. */
-#include <laniakea/client_host.h>
+#include <laniakea/client_tls.h>
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 typedef struct follower {
+  const lk_client_tls *tls;
   lk_client_host *host;
   lk_topic *likes;
   lk_topic *notes;
@@ -59,13 +61,19 @@ static void show(follower *self, lk_topic *topic) {
   fflush(stdout);
 }
 
+static void add_reason(lk_err err) {
+  if (err != LK_OK) fprintf(stderr, ", %s: %s", lk_err_name(err), lk_err_text(err));
+}
+
 static void show_status(follower *self) {
   static const char *const states[] = { "offline", "connecting", "online" };
   lk_client_status status = { .size = sizeof status };
   lk_client_get_status(lk_client_host_client(self->host), &status);
-  fprintf(stderr, "(%s, %llu pending%s%s)\n", states[status.state],
-          (unsigned long long)status.pending_count, status.storage != LK_OK ? ", " : "",
-          status.storage != LK_OK ? lk_err_name(status.storage) : "");
+  fprintf(stderr, "(%s, %llu pending", states[status.state],
+          (unsigned long long)status.pending_count);
+  add_reason(status.storage);
+  add_reason(lk_client_host_error(self->host));
+  fprintf(stderr, ")\n");
 }
 
 static void add_likes(follower *self, const char *number) {
@@ -108,28 +116,44 @@ static void take_events(follower *self) {
   }
 }
 
+/* False where the arguments are none of ours. */
+static bool open_host(follower *self, int argc, char **argv) {
+  lk_client_host_options options = LK_CLIENT_HOST_OPTIONS_INIT;
+  lk_client_tls_options tls = LK_CLIENT_TLS_OPTIONS_INIT;
+  if (argc > 2 && strcmp(argv[1], "--ca") == 0) {
+    tls.ca_file = argv[2];
+    argc -= 2;
+    argv += 2;
+  }
+  if (argc < 2) return false;
+  options.url = argv[1];
+  options.folder = argc > 2 ? argv[2] : NULL;
+  options.token = argc > 3 ? argv[3] : NULL;
+  if (strncmp(options.url, "https:", 6) == 0 || strncmp(options.url, "wss:", 4) == 0)
+    check(lk_client_tls_open(&tls, &self->tls));
+  options.tls = self->tls;
+  check(lk_client_host_open(&options, &self->host));
+  return true;
+}
+
 int main(int argc, char **argv) {
   const lk_alloc heap = { resize, NULL };
   const lk_env env = LK_ENV_INIT(&heap, NULL);
   follower self = { 0 };
-  lk_client_host_options options = LK_CLIENT_HOST_OPTIONS_INIT;
   bool has_line = false;
-  if (argc < 2) {
-    fprintf(stderr, "usage: follow URL [FOLDER [TOKEN]]\n");
+  setvbuf(stdin, NULL, _IONBF, 0); /* so that no line waits where poll(2) does not see it */
+  if (!open_host(&self, argc, argv)) {
+    fprintf(stderr, "usage: follow [--ca FILE] URL [FOLDER [TOKEN]]\n");
     return 2;
   }
-  options.url = argv[1];
-  options.folder = argc > 2 ? argv[2] : NULL;
-  options.token = argc > 3 ? argv[3] : NULL;
-  setvbuf(stdin, NULL, _IONBF, 0); /* so that no line waits where poll(2) does not see it */
   check(lk_buf_open(&env, 1 << 24, &self.text));
-  check(lk_client_host_open(&options, &self.host));
   do {
     take_events(&self);
     lk_client_host_wait(self.host, self.likes != NULL ? STDIN_FILENO : -1, -1, &has_line);
   } while (!has_line || take_line(&self));
   take_events(&self);
   lk_client_host_close(self.host);
+  lk_client_tls_close(self.tls);
   lk_buf_close(self.text);
   return 0;
 }

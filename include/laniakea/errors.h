@@ -128,6 +128,16 @@ typedef enum lk_err {
   LK_ERR_DEPENDENCY = 91,
   /* what the document showed then was deleted and garbage-collected; only documents that keep versions keep what is deleted */
   LK_ERR_COLLECTED = 92,
+  /* there is no TLS with the other side: it speaks none there, or no version of ours; check address and port */
+  LK_ERR_TLS = 100,
+  /* the certificate's issuer is not trusted here; if it is an authority of your own, give the file of its certificate */
+  LK_ERR_CERT_ISSUER = 101,
+  /* the certificate is for another name; connect by a name that it has, or get one with this name */
+  LK_ERR_CERT_NAME = 102,
+  /* the certificate has expired or is not valid yet; have it renewed, or set this device's clock */
+  LK_ERR_CERT_TIME = 103,
+  /* the certificate is revoked, weak or not for servers; get another one */
+  LK_ERR_CERT_REFUSED = 104,
 } lk_err;
 
 #endif

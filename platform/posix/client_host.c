@@ -5,33 +5,30 @@
  *    └─────────────────────┴─────────────┴── lost, refused, HANG_UP
  *
  * Everything is done by one poll(2) on the socket, the storage's eventfd and the caller's descriptor. The client says how long each
- * phase may take and gives up itself, so nothing here has a time-out. */
+ * phase may take and gives up itself, so nothing here has a time-out. CONNECTING is the stream's business, and its handshake of TLS is part
+ * of that: no byte of a request, and so no token, leaves before the server is known to be the one that was asked for. */
 #include "laniakea/client_host.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "codec/base64.h"
+#include "platform/posix/client_stream.h"
 #include "platform/posix/clock.h"
 #include "platform/posix/heap.h"
 #include "platform/posix/random.h"
 #include "platform/posix/storage.h"
-#include "wire/http_client.h"
 #include "wire/upgrade.h"
 #include "wire/ws.h"
 
 #define HEAD_MAX 16384u
 #define READ_BYTES 65536u
+#define READS_MAX 16 /* then it is the caller's turn */
 #define KEY_LEN 24
 #define FLUSH_MS 2000u
 #define CLOSE_TOKEN 4401u
@@ -47,7 +44,10 @@ struct lk_client_host {
   lk_http_url parts; /* of |url| */
   lk_buf token;
   host_phase phase;
-  int fd;
+  const lk_client_tls *tls;
+  lk_client_stream stream;
+  bool may_have_more; /* the stream was not read to its end */
+  lk_err why;         /* lk_client_host_error() */
   int lock; /* on the folder; -1: none */
   lk_ws ws;
   lk_ws_mask mask;
@@ -61,39 +61,18 @@ static uint64_t now(void) { return lk_posix_monotonic_ms(); }
 /* ---- coming and going ---- */
 
 static void drop(lk_client_host *self) {
-  if (self->fd >= 0) (void)close(self->fd);
-  self->fd = -1;
+  lk_client_stream_close(&self->stream);
   self->phase = NONE;
+  self->may_have_more = false;
   lk_ws_deinit(&self->ws);
   lk_buf_truncate(&self->out, 0);
   lk_buf_truncate(&self->in, 0);
 }
 
-static void lose(lk_client_host *self, uint32_t code, uint64_t hint_ms) {
+static void lose(lk_client_host *self, lk_err why, uint32_t code, uint64_t hint_ms) {
   drop(self);
+  self->why = why;
   lk_client_closed(self->client, code, hint_ms, now());
-}
-
-static int begin_connecting(const lk_client_host *self) {
-  char host[LK_HTTP_HOST_MAX + 1], port[8];
-  struct addrinfo hints, *found = NULL;
-  int fd = -1, one = 1;
-  memset(&hints, 0, sizeof hints);
-  hints.ai_socktype = SOCK_STREAM;
-  memcpy(host, self->parts.host.ptr, self->parts.host.len);
-  host[self->parts.host.len] = 0;
-  (void)snprintf(port, sizeof port, "%u", (unsigned)self->parts.port);
-  if (getaddrinfo(host, port, &hints, &found) != 0) return -1;
-  for (struct addrinfo *at = found; at != NULL && fd < 0; at = at->ai_next) {
-    fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
-    if (fd < 0) continue;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS) break;
-    (void)close(fd);
-    fd = -1;
-  }
-  freeaddrinfo(found);
-  return fd;
 }
 
 static lk_err draw_key(lk_client_host *self) {
@@ -128,9 +107,9 @@ static void begin(lk_client_host *self, lk_slice token) {
   self->mask = (lk_ws_mask){ 0 };
   lk_err err = draw_key(self);
   if (err == LK_OK) err = write_request(self, token);
-  if (err == LK_OK) self->fd = begin_connecting(self);
+  if (err == LK_OK) err = lk_client_stream_open(&self->stream, &self->parts, self->tls);
   self->phase = CONNECTING;
-  if (self->fd < 0) lose(self, 0, 0);
+  if (err != LK_OK) lose(self, err, 0, 0);
 }
 
 /* ---- messages ---- */
@@ -140,10 +119,10 @@ static void feed(lk_client_host *self, lk_slice in) {
   while (self->phase == OPEN && in.len > 0) {
     lk_err err = lk_ws_feed(&self->ws, now(), &in);
     while (self->phase == OPEN && lk_ws_poll(&self->ws, &event)) {
-      if (event.kind == LK_WS_ENDED) lose(self, event.code, 0);
+      if (event.kind == LK_WS_ENDED) lose(self, LK_ERR_CLOSED, event.code, 0);
       else (void)lk_client_receive(self->client, event.payload, !event.text, now());
     }
-    if (err != LK_OK && self->phase == OPEN) lose(self, 0, 0);
+    if (err != LK_OK && self->phase == OPEN) lose(self, err, 0, 0);
   }
 }
 
@@ -175,13 +154,14 @@ static uint64_t hint_of(lk_slice head) {
 static void refuse(lk_client_host *self, lk_slice head) {
   bool is_token = lk_slice_starts_with(head, LK_LIT("HTTP/1.1 401")) ||
                   lk_slice_starts_with(head, LK_LIT("HTTP/1.1 403"));
-  lose(self, is_token ? CLOSE_TOKEN : 0, hint_of(head));
+  lose(self, LK_ERR_CLOSED, is_token ? CLOSE_TOKEN : 0, hint_of(head));
 }
 
+/* To all of the request: what of it were left would stand before the first frame. */
 static bool is_accepted(const lk_client_host *self, lk_slice head) {
   uint8_t answer[LK_UPGRADE_ANSWER_LEN];
   lk_upgrade_answer(lk_slice_of(self->key, KEY_LEN), answer);
-  return lk_slice_starts_with(head, LK_LIT("HTTP/1.1 101")) &&
+  return self->out.len == 0 && lk_slice_starts_with(head, LK_LIT("HTTP/1.1 101")) &&
          lk_slice_equal(header_of(head, LK_LIT("sec-websocket-accept:")),
                         lk_slice_of(answer, sizeof answer));
 }
@@ -197,6 +177,7 @@ static void read_head(lk_client_host *self) {
   const lk_ws_options options = { .role = LK_WS_CLIENT, .mask = &self->mask };
   lk_ws_init(&self->ws, self->env.alloc, &self->limits, &options, now());
   self->phase = OPEN;
+  self->why = LK_OK;
   lk_client_opened(self->client, now());
   lk_buf_consume(&self->in, end + 4);
   lk_buf rest = self->in; /* the machine may end, and what it was fed with must not */
@@ -207,18 +188,21 @@ static void read_head(lk_client_host *self) {
 
 /* ---- bytes ---- */
 
+static void take_in(lk_client_host *self, lk_slice bytes) {
+  if (self->phase == OPEN) feed(self, bytes);
+  else if (lk_buf_append(&self->in, bytes) != LK_OK) lose(self, LK_ERR_LIMIT, 0, 0);
+  else read_head(self);
+}
+
 static void read_some(lk_client_host *self) {
   uint8_t bytes[READ_BYTES];
-  ssize_t n = recv(self->fd, bytes, sizeof bytes, 0);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) {
-    lose(self, 0, 0);
-  } else if (self->phase == OPEN) {
-    feed(self, lk_slice_of(bytes, (size_t)n));
-  } else if (lk_buf_append(&self->in, lk_slice_of(bytes, (size_t)n)) != LK_OK) {
-    lose(self, 0, 0);
-  } else {
-    read_head(self);
+  size_t len;
+  for (int i = 0; i < READS_MAX && self->phase != NONE; i++) {
+    lk_err err = lk_client_stream_read(&self->stream, bytes, sizeof bytes, &len);
+    self->may_have_more = err == LK_OK;
+    if (err == LK_ERR_MORE) return;
+    if (err != LK_OK) lose(self, err, 0, 0);
+    else take_in(self, lk_slice_of(bytes, len));
   }
 }
 
@@ -229,24 +213,24 @@ static lk_slice output_of(const lk_client_host *self) {
 static void write_some(lk_client_host *self) {
   lk_slice bytes = output_of(self);
   while (self->phase >= UPGRADING && bytes.len > 0) {
-    ssize_t n = send(self->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0) {
-      lose(self, 0, 0);
+    size_t taken = 0;
+    lk_err err = lk_client_stream_write(&self->stream, bytes, &taken);
+    if (err == LK_ERR_MORE) return;
+    if (err != LK_OK) {
+      lose(self, err, 0, 0);
       return;
     }
-    if (self->phase == OPEN) lk_ws_consume(&self->ws, (size_t)n);
-    else lk_buf_consume(&self->out, (size_t)n);
+    if (self->phase == OPEN) lk_ws_consume(&self->ws, taken);
+    else lk_buf_consume(&self->out, taken);
     bytes = output_of(self);
   }
 }
 
-static void finish_connecting(lk_client_host *self) {
-  int err = 0;
-  socklen_t len = sizeof err;
-  if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || err != 0) {
-    lose(self, 0, 0);
+static void go_on_connecting(lk_client_host *self) {
+  lk_err err = lk_client_stream_advance(&self->stream);
+  if (err == LK_ERR_MORE) return;
+  if (err != LK_OK) {
+    lose(self, err, 0, 0);
     return;
   }
   self->phase = UPGRADING;
@@ -264,7 +248,7 @@ static void give_token(lk_client_host *self) {
 static void say(lk_client_host *self, const lk_client_event *event) {
   if (self->phase != OPEN) return;
   lk_err err = lk_ws_send(&self->ws, event->is_binary ? LK_WS_BINARY : LK_WS_TEXT, event->bytes);
-  if (err != LK_OK) lose(self, 0, 0);
+  if (err != LK_OK) lose(self, err, 0, 0);
 }
 
 bool lk_client_host_poll(lk_client_host *self, lk_client_event *out) {
@@ -285,46 +269,53 @@ bool lk_client_host_poll(lk_client_host *self, lk_client_event *out) {
 
 /* ---- waiting ---- */
 
-static short events_of(const lk_client_host *self) {
-  if (self->phase == CONNECTING) return POLLOUT;
-  return (short)(POLLIN | (output_of(self).len > 0 ? POLLOUT : 0));
-}
-
 static int timeout_of(const lk_client_host *self, int timeout_ms) {
   uint64_t at = lk_client_deadline(self->client), from = now();
+  if (self->may_have_more) return 0;
   if (at == LK_CLIENT_NEVER) return timeout_ms;
   uint64_t wait = at > from ? lk_min_u64(at - from, 3600000) : 0;
   return timeout_ms >= 0 && (uint64_t)timeout_ms < wait ? timeout_ms : (int)wait;
 }
 
-static void serve_socket(lk_client_host *self, short got) {
-  if (got == 0 || self->phase == NONE) return;
+static void serve_stream(lk_client_host *self, short got) {
+  bool can_read = self->may_have_more || (got & (POLLIN | POLLHUP | POLLERR)) != 0;
   if (self->phase == CONNECTING) {
-    finish_connecting(self);
+    if (got != 0) go_on_connecting(self);
     return;
   }
   if ((got & POLLOUT) != 0) write_some(self);
-  if (self->phase != NONE && (got & (POLLIN | POLLHUP | POLLERR)) != 0) read_some(self);
+  if (self->phase != NONE && can_read) read_some(self);
+}
+
+/* What ends a connection here is only that the other side was silent. */
+static void tick(lk_client_host *self) {
+  lk_client_status before = { .size = sizeof before }, after = { .size = sizeof after };
+  lk_client_get_status(self->client, &before);
+  lk_client_tick(self->client, now());
+  lk_client_get_status(self->client, &after);
+  if (before.state != LK_CLIENT_OFFLINE && after.state == LK_CLIENT_OFFLINE)
+    self->why = LK_ERR_TIMEOUT;
 }
 
 void lk_client_host_wait(lk_client_host *self, int fd, int timeout_ms, bool *readable) {
   /* A descriptor of -1 is passed over. */
   struct pollfd all[] = {
-    { .fd = self->fd, .events = events_of(self) },
+    { .fd = self->stream.fd,
+      .events = lk_client_stream_events(&self->stream, output_of(self).len > 0) },
     { .fd = self->storage != NULL ? lk_posix_storage_fd(self->storage) : -1, .events = POLLIN },
     { .fd = fd, .events = POLLIN },
   };
   if (readable != NULL) *readable = false;
-  int count = poll(all, 3, timeout_of(self, timeout_ms));
-  if (count > 0) {
-    if (all[1].revents != 0) lk_client_stored(self->client, now());
-    serve_socket(self, all[0].revents);
-    if (readable != NULL) *readable = all[2].revents != 0;
-  }
-  if (now() >= lk_client_deadline(self->client)) lk_client_tick(self->client, now());
+  if (poll(all, 3, timeout_of(self, timeout_ms)) < 0) /* a signal: nothing was said of any */
+    all[0].revents = all[1].revents = all[2].revents = 0;
+  if (all[1].revents != 0) lk_client_stored(self->client, now());
+  serve_stream(self, all[0].revents);
+  if (readable != NULL) *readable = all[2].revents != 0;
+  if (now() >= lk_client_deadline(self->client)) tick(self);
 }
 
 lk_client *lk_client_host_client(lk_client_host *self) { return self->client; }
+lk_err lk_client_host_error(const lk_client_host *self) { return self->why; }
 uint64_t lk_client_host_now_ms(void) { return now(); }
 uint64_t lk_client_host_time_ms(void) { return lk_posix_wall_ms(); }
 
@@ -338,10 +329,20 @@ static lk_err lock_folder(lk_client_host *self, const char *folder) {
   return flock(at, LOCK_EX | LOCK_NB) == 0 ? LK_OK : LK_ERR_EXISTS;
 }
 
+/* "ws:" and "wss:" are other words for "http:" and "https:". */
+static lk_err take_url(lk_client_host *self, lk_slice url) {
+  lk_err err = LK_OK;
+  bool is_ws = lk_slice_starts_with(url, LK_LIT("ws:")) ||
+               lk_slice_starts_with(url, LK_LIT("wss:"));
+  if (is_ws) err = lk_buf_append(&self->url, LK_LIT("http"));
+  if (err == LK_OK) err = lk_buf_append(&self->url, lk_slice_skip(url, is_ws ? 2 : 0));
+  return err == LK_OK ? lk_http_url_parse(lk_buf_slice(&self->url), &self->parts) : err;
+}
+
 static lk_err take_options(lk_client_host *self, const lk_client_host_options *options) {
-  lk_err err = lk_buf_append(&self->url, lk_slice_cstr(options->url));
-  if (err == LK_OK) err = lk_http_url_parse(lk_buf_slice(&self->url), &self->parts);
-  if (err == LK_OK && self->parts.is_tls) err = LK_ERR_UNSUPPORTED;
+  lk_err err = take_url(self, lk_slice_cstr(options->url));
+  self->tls = options->tls;
+  if (err == LK_OK && self->parts.is_tls && self->tls == NULL) err = LK_ERR_UNSUPPORTED;
   if (err == LK_OK && options->token != NULL)
     err = lk_buf_append(&self->token, lk_slice_cstr(options->token));
   if (err != LK_OK || options->folder == NULL) return err;
@@ -368,7 +369,10 @@ lk_err lk_client_host_open(const lk_client_host_options *options, lk_client_host
   *out = NULL;
   if (self == NULL) return LK_ERR_NOMEM;
   *self = (lk_client_host){
-    .env = LK_ENV_INIT(heap, NULL), .limits = LK_LIMITS_INIT, .fd = -1, .lock = -1
+    .env = LK_ENV_INIT(heap, NULL),
+    .limits = LK_LIMITS_INIT,
+    .stream = LK_CLIENT_STREAM_INIT,
+    .lock = -1,
   };
   self->limits.ws_message_bytes = self->limits.ws_send_bytes; /* what a server sends at once */
   lk_buf_init(&self->url, heap, LK_HTTP_URL_MAX);

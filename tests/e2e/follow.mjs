@@ -9,13 +9,13 @@ import { Program } from './program.mjs'
 const WAIT_MS = 30_000
 
 /** One terminal: what was typed into it, and what it showed. */
-class Terminal {
+export class Terminal {
   #child
   #said = ''
   #ended
 
-  constructor(program, env, url, folder) {
-    this.#child = spawn(program, [url, folder], { env: { ...process.env, ...env } })
+  constructor(program, env, ...args) {
+    this.#child = spawn(program, args, { env: { ...process.env, ...env } })
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on('data', (bytes) => { this.#said += bytes })
     this.#ended = new Promise((resolve) => this.#child.on('exit', (code, signal) => resolve(code ?? signal)))
   }
@@ -45,13 +45,12 @@ class Terminal {
 }
 
 /** Goal: what is typed into one terminal is shown in the other; what is typed without a server is there when it comes, once, also
- * when the program was closed or killed in between. */
-export async function checkFollowing(program, env = {}) {
-  const server = new Program()
+ * when the program was closed or killed in between. `options` stand before the URL. */
+export async function checkFollowing(program, { env = {}, server = new Program(), options = [] } = {}) {
   const folders = [0, 1].map(() => mkdtempSync(join(tmpdir(), 'laniakea-follow-')))
   const terminals = []
   const open = (i) => {
-    terminals[i] = new Terminal(program, env, server.url, folders[i])
+    terminals[i] = new Terminal(program, env, ...options, server.url, folders[i])
     return terminals[i]
   }
   try {
@@ -71,7 +70,7 @@ export async function checkFollowing(program, env = {}) {
     await terminals[0].shows('doc:notes {"text":"hello\\nfrom afar\\n"}')
     await terminals[0].close()
     await open(0).shows('doc:notes {"text":"hello\\nfrom afar\\n"}')
-    await terminals[0].shows('2 pending)')
+    await terminals[0].shows('2 pending')
     await terminals[0].kill()
 
     await server.start()

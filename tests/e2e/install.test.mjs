@@ -17,7 +17,8 @@ function must(command, args, env = {}) {
   assert.equal(result.status, 0, `${command} ${args.join(' ')}\n${result.stdout}${result.stderr}${result.error ?? ''}`)
   return result.stdout
 }
-const pkgConfig = (...args) => must('pkg-config', [...args, 'laniakea'], { PKG_CONFIG_PATH: join(prefix, 'lib/pkgconfig') }).trim()
+const ask = (library, ...args) => must('pkg-config', [...args, library], { PKG_CONFIG_PATH: join(prefix, 'lib/pkgconfig') }).trim()
+const pkgConfig = (...args) => ask('laniakea', ...args)
 
 before(() => must('cmake', ['--install', join(root, 'build/release'), '--prefix', prefix]))
 after(() => rmSync(folder, { recursive: true }))
@@ -52,9 +53,19 @@ test('two editors in C agree after they were apart', () => {
 })
 
 test('a program follows a counter and a document, offline too', async () => {
-  const flags = pkgConfig('--cflags', '--libs').split(/\s+/)
+  const flags = ask('laniakea-tls', '--cflags', '--libs').split(/\s+/)
   must('gcc', ['-std=gnu11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', join(root, 'examples/c/follow.c'), ...flags, '-o', 'follow'])
-  await checkFollowing(join(folder, 'follow'), { LD_LIBRARY_PATH: join(prefix, 'lib') })
+  await checkFollowing(join(folder, 'follow'), { env: { LD_LIBRARY_PATH: join(prefix, 'lib') } })
+})
+
+test('TLS is a library beside the other, which does not need it', () => {
+  const needs = (library) => must('objdump', ['-p', join(prefix, 'lib', library)]).match(/(?<=NEEDED +)\S+/g).join(' ')
+  assert.doesNotMatch(needs('liblaniakea.so'), /tls|ssl|crypto/)
+  assert.match(needs('liblaniakea-tls.so'), /libgnutls/)
+  assert.doesNotMatch(pkgConfig('--static', '--libs'), /gnutls/)
+  must('gcc', [join(root, 'examples/c/follow.c'), `-I${join(prefix, 'include')}`, '-D_GNU_SOURCE', join(prefix, 'lib/liblaniakea-tls.a'),
+    join(prefix, 'lib/liblaniakea.a'), ...must('pkg-config', ['--libs', 'gnutls']).trim().split(/\s+/), '-o', 'follow-static'])
+  assert.match(spawnSync('./follow-static', [], { cwd: folder, encoding: 'utf8' }).stderr, /^usage/)
 })
 
 test('a program may have functions of the same names as the library has inside', () => {

@@ -14,6 +14,7 @@ export class Program {
   #child = null
   #output = ''
   #port = 0
+  #scheme = 'http'
   #args
 
   /** `args` follow those that it needs. With {data: false} first it has no directory: all is in memory. */
@@ -28,7 +29,7 @@ export class Program {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.#port}`
+    return `${this.#scheme}://127.0.0.1:${this.#port}`
   }
 
   /** What it has said since it was started last. */
@@ -49,8 +50,9 @@ export class Program {
       const timer = setTimeout(() => reject(new Error(`${program} did not begin to listen: ${this.#output}`)), 30_000)
       const hear = (bytes) => {
         this.#output += bytes
-        const [, port] = /http:\/\/127\.0\.0\.1:(\d+)/.exec(this.#output) ?? []
+        const [, scheme, port] = /(https?):\/\/127\.0\.0\.1:(\d+)/.exec(this.#output) ?? []
         if (port === undefined) return
+        this.#scheme = scheme
         this.#port = Number(port)
         clearTimeout(timer)
         resolve()

@@ -63,6 +63,11 @@ export type ErrorCode =
   | 'LK_ERR_STEPS'
   | 'LK_ERR_DEPENDENCY'
   | 'LK_ERR_COLLECTED'
+  | 'LK_ERR_TLS'
+  | 'LK_ERR_CERT_ISSUER'
+  | 'LK_ERR_CERT_NAME'
+  | 'LK_ERR_CERT_TIME'
+  | 'LK_ERR_CERT_REFUSED'
 
 export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; readonly text: string }>> = {
   1: { code: 'LK_ERR_NOMEM', text: "out of memory: the allocator refused; nothing was changed, free memory and try again" },
@@ -126,4 +131,9 @@ export const errorTable: Readonly<Record<number, { readonly code: ErrorCode; rea
   90: { code: 'LK_ERR_STEPS', text: "the update asks for more work than its size warrants; it was refused as a whole" },
   91: { code: 'LK_ERR_DEPENDENCY', text: "a struct depends on itself or on a later one of the same client; no editor writes that" },
   92: { code: 'LK_ERR_COLLECTED', text: "what the document showed then was deleted and garbage-collected; only documents that keep versions keep what is deleted" },
+  100: { code: 'LK_ERR_TLS', text: "there is no TLS with the other side: it speaks none there, or no version of ours; check address and port" },
+  101: { code: 'LK_ERR_CERT_ISSUER', text: "the certificate's issuer is not trusted here; if it is an authority of your own, give the file of its certificate" },
+  102: { code: 'LK_ERR_CERT_NAME', text: "the certificate is for another name; connect by a name that it has, or get one with this name" },
+  103: { code: 'LK_ERR_CERT_TIME', text: "the certificate has expired or is not valid yet; have it renewed, or set this device's clock" },
+  104: { code: 'LK_ERR_CERT_REFUSED', text: "the certificate is revoked, weak or not for servers; get another one" },
 }
