@@ -449,7 +449,9 @@ class PageClient implements Client {
   async close(): Promise<void> {
     if (this.#isClosed) return
     const handed = Promise.all([...this.#byId.values()].map((topic) => topic.handedOver().catch(() => {})))
-    const isLate = await Promise.race([handed.then(() => false), new Promise<boolean>((resolve) => setTimeout(resolve, SAVED_MS, true))])
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const isLate = await Promise.race([handed.then(() => false), new Promise<boolean>((resolve) => (timer = setTimeout(resolve, SAVED_MS, true)))])
+    clearTimeout(timer) // a program ends now
     if (isLate) this.#onProblem(new LaniakeaError('LK_ERR_TIMEOUT', 'the client was closed before everything was recorded'), false)
     this.#isClosed = true
     for (const stop of this.#stops) stop()
