@@ -108,10 +108,11 @@ async function otherOwner(folder: string, own: string): Promise<number | undefin
   return undefined
 }
 
-/** Where the system does not tell when processes began, one with our number was there before us. */
+/** Where nobody tells when processes began, or told when it was written, one with our number was there before us. */
 async function isOwned(pid: number, start: string): Promise<boolean> {
   if (!isAlive(pid)) return false
-  return start === '' ? pid !== process.pid : (await startOf(pid)) === start
+  const now = await startOf(pid)
+  return start === '' || now === '' ? pid !== process.pid : now === start
 }
 
 /** Field 22 of proc(5)'s stat; empty where there is none. */
@@ -126,7 +127,8 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === 'EPERM'
+    // Who may not ask does not know: Deno lets nobody who was not given the right to run programs.
+    return (cause as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
