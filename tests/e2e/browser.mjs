@@ -70,8 +70,8 @@ export function useBrowser(server) {
 }
 
 /** A browser of one person, whose storage is in the folder `profile` and whose tabs are in one window. */
-export async function openWindow(profile) {
-  const person = await chromium.launchPersistentContext(profile, LAUNCH)
+export async function openWindow(profile, ...flags) {
+  const person = await chromium.launchPersistentContext(profile, { ...LAUNCH, args: [...FLAGS, ...flags] })
   person.setDefaultTimeout(PATIENCE_MS)
   return person
 }

@@ -328,10 +328,11 @@ test('strangers may say what they like in the channel of the tabs', async () => 
   await first.evaluate(async () => {
     const { held } = await navigator.locks.query()
     const hub = held.map((lock) => lock.name).find((lock) => lock.startsWith('laniakea hub '))
+    const { PROTOCOL: v } = await import('/sdk/internal/client/protocol.js')
     const channel = new BroadcastChannel(hub.replace('laniakea hub ', 'laniakea '))
     const odd = [null, 5, 'text', {}, { m: {} }, { from: 'x' }, { from: 'x', m: null }, { from: {}, m: { t: 'hello' } }, { from: 'x', m: { t: 'nonsense' } }]
-    for (const message of odd) channel.postMessage(message)
-    for (const message of [{ t: 'hello' }, { t: 'open', id: 1, topic: 5, kind: 0 }, { t: 'change', id: 1, parts: 7 }, { t: 'awareness', id: 1 }]) channel.postMessage({ from: 'x', m: message })
+    for (const message of odd) for (const version of [{}, { v }, { v: {} }]) channel.postMessage(typeof message === 'object' ? { ...message, ...version } : message)
+    for (const message of [{ t: 'hello' }, { t: 'open', id: 1, topic: 5, kind: 0 }, { t: 'change', id: 1, parts: 7 }, { t: 'awareness', id: 1 }]) channel.postMessage({ v, from: 'x', m: message })
     channel.close()
   })
   await count(second, 2)

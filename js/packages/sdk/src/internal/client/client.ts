@@ -56,7 +56,8 @@ export interface ClientStatus {
   readonly state: 'starting' | 'offline' | 'connecting' | 'online'
   /** Where things are kept; "memory": nothing survives the tabs. */
   readonly storage: StorageKind | undefined
-  /** LK_OK: all that is to be kept is kept, or will be in a moment. LK_ERR_NO_SPACE and others: new changes live in memory meanwhile. */
+  /** LK_OK: all that is to be kept is kept, or will be in a moment. LK_ERR_NO_SPACE and others: new changes live in memory meanwhile.
+   * LK_ERR_VERSION: likewise, since a tab of another version has what is kept here, until it is closed. */
   readonly storageState: 'LK_OK' | ErrorCode
   /** Changes of all tabs that the server has not acknowledged. */
   readonly pending: number
@@ -194,6 +195,8 @@ class PageClient implements Client {
   #isHere = false
   #isOffline: boolean
   #isClosed = false
+  /** A topic was closed with changes that the hub alone has. */
+  #hasLeft = false
   #status: ClientStatus
   #statusIsDue = false
   #settle: { readonly resolve: () => void; readonly reject: (error: LaniakeaError) => void } | undefined
@@ -226,6 +229,7 @@ class PageClient implements Client {
       },
       onMessage: (message) => this.#receive(message),
       onLost: () => this.#lose(),
+      mustStay: () => this.#hasLeft && (this.#report?.pending ?? 0) > 0,
       onProblem: (error, isFatal) => this.#onProblem(error, isFatal),
     })
     this.#status = this.#makeStatus()
@@ -325,6 +329,7 @@ class PageClient implements Client {
       post: (message) => this.#link.post(message),
       onProblem: (error) => this.#onProblem(error, false),
       onClosed: () => {
+        this.#hasLeft ||= shared.page.unsaved > 0
         this.#byId.delete(id)
         shared.replica?.close()
       },
@@ -481,7 +486,7 @@ class PageClient implements Client {
     return {
       state: report === undefined ? 'starting' : report.state,
       storage: this.#storage,
-      storageState: report?.storage ?? 'LK_OK',
+      storageState: this.#link.isPassing ? 'LK_ERR_VERSION' : (report?.storage ?? 'LK_OK'),
       pending: report?.pending ?? this.#status?.pending ?? 0,
       unsaved: report?.unsaved ?? 0,
       isFull: report?.full ?? false,

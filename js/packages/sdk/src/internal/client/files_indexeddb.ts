@@ -9,6 +9,8 @@ import { fileError, type DeviceFile, type DeviceFiles } from './files.ts'
 type Bytes = Uint8Array<ArrayBuffer>
 
 const BLOCK = 16_384
+/** A worker that was ended lets go of its connection a moment later. */
+const TAKEN_MS = 5_000
 
 const nameOf = (scope: string): string => `laniakea ${scope}`
 
@@ -21,13 +23,9 @@ export async function hasIndexedDb(scope: string): Promise<boolean> {
   }
 }
 
-export async function indexedDbFiles(scope: string): Promise<DeviceFiles> {
-  const request = indexedDB.open(nameOf(scope), 1)
-  request.onupgradeneeded = () => {
-    request.result.createObjectStore('files')
-    request.result.createObjectStore('blocks')
-  }
-  const database = await resultOf(request)
+/** `isAlone`: no lock keeps others out. */
+export async function indexedDbFiles(scope: string, isAlone: boolean): Promise<DeviceFiles> {
+  const database = await (isAlone ? openAlone(nameOf(scope)) : resultOf(openRequest(nameOf(scope))))
   const sizes = new Map<string, number>()
   const store = database.transaction('files').objectStore('files')
   const [names, values] = await Promise.all([resultOf(store.getAllKeys()), resultOf<number[]>(store.getAll())])
@@ -64,6 +62,46 @@ export async function indexedDbFiles(scope: string): Promise<DeviceFiles> {
     close: async () => database.close(),
   }
   return files
+}
+
+function openRequest(name: string, version?: number, onUpgrade?: () => void): IDBOpenDBRequest {
+  const opening = indexedDB.open(name, version)
+  opening.onupgradeneeded = ({ oldVersion }) => {
+    onUpgrade?.()
+    if (oldVersion > 0) return
+    opening.result.createObjectStore('files')
+    opening.result.createObjectStore('blocks')
+  }
+  return opening
+}
+
+/** The next version of a database has who opens it first, and that waits until everybody else has closed the one before. */
+async function openAlone(name: string): Promise<IDBDatabase> {
+  const end = performance.now() + TAKEN_MS
+  do {
+    const version = (await indexedDB.databases()).find((known) => known.name === name)?.version ?? 0
+    const database = await openNext(name, version + 1, end - performance.now())
+    if (database !== undefined) return database
+  } while (performance.now() < end)
+  throw new DOMException('another page has it', 'NoModificationAllowedError')
+}
+
+/** `undefined`: another one was faster, or still has it. */
+function openNext(name: string, version: number, ms: number): Promise<IDBDatabase | undefined> {
+  let isOurs = false
+  const opening = openRequest(name, version, () => (isOurs = true))
+  return new Promise((resolve) => {
+    const late = setTimeout(() => {
+      // It comes when nobody waits for it any more.
+      opening.onsuccess = () => opening.result.close()
+      resolve(undefined)
+    }, ms)
+    opening.onsuccess = () => {
+      clearTimeout(late)
+      if (!isOurs) opening.result.close()
+      resolve(isOurs ? opening.result : undefined)
+    }
+  })
 }
 
 const allOf = (name: string): IDBKeyRange => IDBKeyRange.bound([name], [name, []])

@@ -6,7 +6,7 @@ import { fileError, type DeviceFiles } from './files.ts'
 import { hasIndexedDb, indexedDbFiles } from './files_indexeddb.ts'
 import { opfsFiles } from './files_opfs.ts'
 import { Hub } from './hub.ts'
-import { pageLock, isEnvelope, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
+import { PROTOCOL, channelName, isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 /** What belongs to the platform. */
 export interface HubPlatform {
@@ -35,7 +35,7 @@ export class HubHost {
   }
 
   async start(start: HubStart, capabilities: Capabilities): Promise<void> {
-    const { module, url, usesToken, pendingCount, pendingBytes, scope } = start
+    const { module, url, usesToken, pendingCount, pendingBytes, scope, isAlone } = start
     let files: DeviceFiles | undefined
     let filesProblem: LaniakeaError | undefined
     try {
@@ -50,7 +50,7 @@ export class HubHost {
     const hub = new Hub({ module, connect, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
     this.#hub = hub
     for (const message of this.#early.splice(0)) this.receive(message)
-    if (this.#platform.isShared) this.#serve(hub, scope)
+    if (this.#platform.isShared && !isAlone) this.#serve(hub, scope)
     await hub.start(capabilities)
   }
 
@@ -70,19 +70,22 @@ export class HubHost {
   }
 
   #serve(hub: Hub, scope: string): void {
-    const tabs = new BroadcastChannel(`laniakea ${scope}`)
+    const tabs = new BroadcastChannel(channelName(scope))
     this.#tabs = tabs
     tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
       if (!isEnvelope(data) || typeof data.from !== 'string') return
-      const { from, m } = data
+      const { v, from, m } = data
+      const post = (message: ToPage | { readonly t: 'who' }): void => tabs.postMessage({ v: PROTOCOL, to: from, m: message } satisfies Envelope)
+      // What it wants is not to be understood, and it should know.
+      if (v !== PROTOCOL) return post({ t: 'who' })
       try {
-        hub.receive(from, m as ToHub, (message) => tabs.postMessage({ to: from, m: message } satisfies Envelope))
+        hub.receive(from, m as ToHub, post)
       } catch (cause) {
         // Anybody of this origin may write into the channel: what makes no sense is no reason to end.
         this.#post({ t: 'problem', code: 'LK_ERR_INVALID', detail: `a message of another tab: ${String(cause)}`, isFatal: false })
       }
     }
-    tabs.postMessage({ m: { t: 'who' } } satisfies Envelope)
+    tabs.postMessage({ v: PROTOCOL, m: { t: 'who' } } satisfies Envelope)
   }
 }
 
@@ -102,14 +105,14 @@ function whenGone(): ((session: string) => Promise<void>) | undefined {
  *
  * What was kept in one place is not looked for in the other. So what is in IndexedDB stays there, and where the better place is only taken
  * for the moment, nothing is kept: it would not be found again. */
-export async function browserFiles({ storage, scope }: HubStart): Promise<DeviceFiles | undefined> {
+export async function browserFiles({ storage, scope, isAlone }: HubStart): Promise<DeviceFiles | undefined> {
   if (storage === 'memory') return undefined
-  if (storage === 'indexeddb' || (storage === 'auto' && (await hasIndexedDb(scope)))) return indexedDbFiles(scope)
+  if (storage === 'indexeddb' || (storage === 'auto' && (await hasIndexedDb(scope)))) return indexedDbFiles(scope, isAlone)
   try {
     return await opfsFiles(scope)
   } catch (cause) {
     if (storage === 'opfs' || (cause as { name?: unknown } | null)?.name === 'NoModificationAllowedError') throw cause
-    return indexedDbFiles(scope)
+    return indexedDbFiles(scope, isAlone)
   }
 }
 
@@ -125,10 +128,12 @@ export function runHub(scope: WorkerScope): void {
   let host: HubHost | undefined
   scope.addEventListener('message', ({ data }) => {
     if (data.t === 'start') {
-      void globalThis.navigator?.locks?.request(data.start.lock, () => {
+      if (data.start.v !== PROTOCOL) return scope.postMessage({ t: 'problem', code: 'LK_ERR_VERSION', detail: 'the page is of another version', isFatal: true })
+      // Without it nobody is told that the worker has ended.
+      globalThis.navigator?.locks?.request(data.start.lock, () => {
         scope.postMessage({ t: 'locked' })
         return always
-      })
+      }).catch(() => {})
       host = new HubHost(platform, (message) => scope.postMessage(message))
       host.start(data.start, data.capabilities).catch((cause: unknown) => {
         const error = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_STATE', String(cause))

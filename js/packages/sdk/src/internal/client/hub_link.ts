@@ -5,13 +5,18 @@
 //      └─ meanwhile: following, by BroadcastChannel, where another tab leads
 //
 // Tabs of one origin and one store ask for one lock, and who gets it leads until its page is gone. Whoever waits for the lock is
-// next, at once, and has a worker ready for that. Where there are no locks, or no other tabs, each page has a hub of its own.
+// next, at once, and has a worker ready for that.
+//
+// Where there are no locks, or they are refused, or there are no other tabs, each page is alone with a hub of its own.
+//
+// Where the tab that leads is of another version, as one that was left open while the application was replaced, each of us passes: with
+// a hub of its own that keeps nothing, until a tab of this version leads. Nobody else's diary is touched, since that takes the lock.
 import { LaniakeaError } from '../errors.ts'
 import type { FromWorker, HubHost, HubPlatform, ToWorker } from './hub_host.ts'
-import { isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
+import { PROTOCOL, channelName, hubLock, isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 export interface HubLinkOptions {
-  readonly start: Omit<HubStart, 'lock'>
+  readonly start: Omit<HubStart, 'lock' | 'v' | 'isAlone'>
   readonly session: string
   readonly capabilities: () => Capabilities
   readonly isOffline: () => boolean
@@ -21,6 +26,8 @@ export interface HubLinkOptions {
   readonly onMessage: (message: ToPage) => void
   /** The hub that there was is gone. */
   readonly onLost: () => void
+  /** What a hub that keeps nothing has, and nobody else has any more, is not with the server yet. */
+  readonly mustStay: () => boolean
   readonly onProblem: (error: LaniakeaError, isFatal: boolean) => void
 }
 
@@ -45,7 +52,12 @@ export class HubLink {
   /** Loaded, and at rest: when this tab has to lead, there may be nobody to load it from. */
   #spare: Worker | undefined
   #tabs: BroadcastChannel | undefined
+  /** There is a hub of our own. */
   #isLeading = false
+  #isAlone = false
+  #isPassing = false
+  /** What is to be done when passing ends. */
+  #next: (() => void) | undefined
   #isEnded = false
   #restarts: number[] = []
   #rest: ReturnType<typeof setTimeout> | undefined
@@ -64,36 +76,42 @@ export class HubLink {
   }
 
   get isLeading(): boolean {
-    return this.#isLeading
+    return this.#isLeading && !this.#isPassing
+  }
+
+  /** A tab of another version leads. */
+  get isPassing(): boolean {
+    return this.#isPassing
   }
 
   start(): void {
     const { platform, session } = this.#options
-    if (!platform.isShared) return this.#lead()
+    this.#isAlone = !platform.isShared
+    if (this.#isAlone) return this.#lead()
     this.#prepare()
     const { locks } = navigator
     // Before anything is said: a hub takes us for gone when it gets this lock.
-    void locks.request(pageLock(session), () => {
+    locks.request(pageLock(session), () => {
       this.#follow()
       this.#candidate()
       return this.#left
-    })
+    }).catch((cause: unknown) => this.#beAlone(cause))
   }
 
   /** Leads as soon as nobody else does, until the page is gone or has to resign. */
   #candidate(): void {
-    void navigator.locks.request(`laniakea hub ${this.#options.start.scope}`, () => {
+    navigator.locks.request(hubLock(this.#options.start.scope), () => {
       if (this.#isEnded) return undefined
       const resigned = new Promise<void>((resolve) => (this.#resign = resolve))
-      this.#lead()
+      this.#afterPassing(() => this.#lead())
       return Promise.race([this.#left, resigned])
-    })
+    }).catch((cause: unknown) => this.#beAlone(cause))
   }
 
   post(message: ToHub): void {
     if (this.#isEnded) return
     if (this.#isLeading) this.#runner?.post(message)
-    else this.#tabs?.postMessage({ from: this.#options.session, m: message } satisfies Envelope)
+    else this.#tabs?.postMessage({ v: PROTOCOL, from: this.#options.session, m: message } satisfies Envelope)
   }
 
   async end(): Promise<void> {
@@ -132,16 +150,51 @@ export class HubLink {
 
   #follow(): void {
     const { start, session, onMessage } = this.#options
-    const tabs = new BroadcastChannel(`laniakea ${start.scope}`)
+    const tabs = new BroadcastChannel(channelName(start.scope))
     this.#tabs = tabs
     tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (this.#isLeading || this.#isEnded || !isEnvelope(data)) return
-      if (data.m.t === 'who') {
-        this.#options.onLost()
-        this.#hello()
-      } else if (data.to === session) onMessage(data.m as ToPage)
+      if (this.isLeading || this.#isEnded || !isEnvelope(data) || data.from !== undefined || (data.to ?? session) !== session) return
+      if (data.v !== PROTOCOL) return this.#pass()
+      if (data.m.t === 'who' || this.#isPassing) this.#afterPassing(() => this.#join())
+      else onMessage(data.m as ToPage)
     }
     this.#hello()
+  }
+
+  /** Another tab has a hub for us. */
+  #join(): void {
+    this.#isLeading = false
+    this.#options.onLost()
+    this.#hello()
+  }
+
+  // ---- beside a tab of another version ----
+
+  #pass(): void {
+    if (this.#isPassing) return
+    this.#isPassing = true
+    this.#options.onProblem(new LaniakeaError('LK_ERR_VERSION', 'until a tab of another version is closed, this one keeps nothing'), false)
+    this.#lead()
+    // The one that there was is in use now.
+    this.#prepare()
+  }
+
+  #afterPassing(next: () => void): void {
+    this.#next = next
+    this.#endPassing()
+  }
+
+  #endPassing(): void {
+    const next = this.#next
+    if (next === undefined || (this.#isPassing && this.#options.mustStay())) return
+    this.#next = undefined
+    if (this.#isPassing) {
+      this.#isPassing = false
+      clearTimeout(this.#rest)
+      this.#runner?.kill()
+      this.#runner = undefined
+    }
+    next()
   }
 
   // ---- leading ----
@@ -153,9 +206,19 @@ export class HubLink {
     try {
       this.#runner = createWorker ? this.#inWorker(createWorker) : this.#inThisThread()
     } catch (cause) {
-      return this.#again(String(cause))
+      if (!this.#isAlone) return this.#again(String(cause))
+      // Pages without an origin have no workers either.
+      this.#runner = this.#inThisThread()
     }
     this.#hello()
+  }
+
+  /** Nobody can tell which tab leads. */
+  #beAlone(cause: unknown): void {
+    if (this.#isEnded || this.#isLeading) return
+    this.#isAlone = true
+    this.#options.onProblem(new LaniakeaError('LK_ERR_PERMISSION', `this tab is alone: ${String(cause)}`), false)
+    this.#lead()
   }
 
   /** A supervisor: what broke down is begun again, but not for ever. */
@@ -176,9 +239,12 @@ export class HubLink {
 
   #take(runner: Runner | undefined, message: ToPage): void {
     if (runner === undefined || runner !== this.#runner) return
-    if (message.t !== 'problem' || !message.isFatal) return this.#options.onMessage(message)
-    if (message.code === 'LK_ERR_TRAP' || message.code === 'LK_ERR_STATE') this.#again(message.detail)
-    else this.#giveUp(new LaniakeaError(message.code, message.detail))
+    if (message.t === 'problem' && message.isFatal) {
+      if (message.code === 'LK_ERR_TRAP' || message.code === 'LK_ERR_STATE') return this.#again(message.detail)
+      return this.#giveUp(new LaniakeaError(message.code, message.detail))
+    }
+    this.#options.onMessage(message)
+    this.#endPassing()
   }
 
   /** A hub of ours would not be better the next time: one of another tab's may. */
@@ -186,17 +252,25 @@ export class HubLink {
     this.#runner?.kill()
     this.#runner = undefined
     this.#options.onLost()
-    if (this.#options.platform.isShared) {
+    if (!this.#isAlone) {
       this.#isLeading = false
       this.#resign()
-      this.#rest = setTimeout(() => this.#candidate(), REST_MS)
+      // Who passes is a candidate all the time.
+      if (!this.#isPassing) this.#rest = setTimeout(() => this.#candidate(), REST_MS)
+      this.#isPassing = false
     }
     this.#options.onProblem(error, true)
   }
 
+  #startOf(lock: string): HubStart {
+    const isAlone = this.#isAlone || this.#isPassing
+    return { ...this.#options.start, ...(this.#isPassing ? { storage: 'memory' } : {}), v: PROTOCOL, isAlone, lock }
+  }
+
   /** Its part is loaded by those who have no worker. */
   #inThisThread(): Runner {
-    const { platform, start, capabilities } = this.#options
+    const { platform, capabilities } = this.#options
+    const start = this.#startOf('')
     let isKilled = false
     let host: HubHost | undefined
     const early: ToHub[] = []
@@ -222,7 +296,7 @@ export class HubLink {
       if (isKilled) return
       host = new HubHost(platform, (message) => queueMicrotask(() => isKilled || this.#take(runner, message)))
       for (const message of early.splice(0)) host.receive(message)
-      await host.start({ ...start, lock: '' }, capabilities())
+      await host.start(start, capabilities())
     }
     run().catch((cause: unknown) => {
       if (isKilled) return
@@ -233,7 +307,7 @@ export class HubLink {
   }
 
   #inWorker(createWorker: () => Worker): Runner {
-    const { start, session, capabilities } = this.#options
+    const { session, capabilities } = this.#options
     const worker = this.#spare ?? createWorker()
     this.#spare = undefined
     const lock = `laniakea worker ${session} ${Math.random().toString(36).slice(2)}`
@@ -272,11 +346,11 @@ export class HubLink {
       event.preventDefault?.()
       broken(event.message || 'the worker could not be loaded')
     }
-    post({ t: 'start', start: { ...start, lock }, capabilities: capabilities() })
+    post({ t: 'start', start: this.#startOf(lock), capabilities: capabilities() })
     return runner
   }
 
   #watch(lock: string, onEnd: () => void): void {
-    void globalThis.navigator?.locks?.request(lock, { mode: 'shared' }, () => onEnd())
+    globalThis.navigator?.locks?.request(lock, { mode: 'shared' }, () => onEnd()).catch(() => {})
   }
 }

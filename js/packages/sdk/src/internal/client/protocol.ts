@@ -105,6 +105,8 @@ export interface TopicReport {
 /** What the owner of a worker tells it first. */
 export interface HubStart {
   readonly t: 'start'
+  /** PROTOCOL: a worker may have been loaded later than its page. */
+  readonly v: number
   readonly module: WebAssembly.Module
   readonly url: string
   readonly scope: string
@@ -112,12 +114,19 @@ export interface HubStart {
   readonly usesToken: boolean
   readonly pendingCount: number
   readonly pendingBytes: number
+  /** No other tab has part in this hub, and none is kept from having one like it. */
+  readonly isAlone: boolean
   /** Held by the worker as long as it lives. */
   readonly lock: string
 }
 
+/** Counts the changes of what is said in this file. Tabs of two versions of a page may be open at a time, and know each other by `v`: that, the
+ * rest of an envelope, and the names of the channel and the locks are for ever, everything else is read by the same version alone. */
+export const PROTOCOL = 1
+
 /** Between tabs: who it is from, or for. */
 export interface Envelope {
+  readonly v: number
   readonly from?: string
   readonly to?: string
   readonly m: ToHub | ToPage | { readonly t: 'who' }
@@ -131,3 +140,8 @@ export function isEnvelope(data: unknown): data is Envelope {
 
 /** The lock that a page holds as long as it lives. */
 export const pageLock = (session: string): string => `laniakea page ${session}`
+
+/** The lock of who writes what is kept. */
+export const hubLock = (scope: string): string => `laniakea hub ${scope}`
+
+export const channelName = (scope: string): string => `laniakea ${scope}`

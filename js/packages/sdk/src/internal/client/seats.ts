@@ -26,10 +26,14 @@ export function freshSeat(): Seat {
 
 /** The first that is free. It is held until `left` resolves, or the page ends. */
 export async function takeSeat(device: string, left: Promise<void>): Promise<Seat> {
-  for (let i = 0; i < SEATS_MAX; i++) {
-    const place = i.toString(36)
-    const name = `${device}.${place}`
-    if (await hold(`laniakea seat ${name}`, left)) return { name, place, isKept: true }
+  try {
+    for (let i = 0; i < SEATS_MAX; i++) {
+      const place = i.toString(36)
+      const name = `${device}.${place}`
+      if (await hold(`laniakea seat ${name}`, left)) return { name, place, isKept: true }
+    }
+  } catch {
+    // Locks are refused here: nobody could tell whose seat it is.
   }
   return freshSeat()
 }
