@@ -69,6 +69,7 @@ export class Device {
   readonly #blames = new Map<string, number>()
   #socket: SocketLike | undefined
   #shut = 0
+  #refusal = ''
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #opened = new Map<number, DeviceFile>()
   readonly #failed = new Set<number>()
@@ -235,12 +236,19 @@ export class Device {
 
   // ---- the connection ----
 
+  /** There is no WebSocket, or none to such an address: once, since it is tried again and again. */
+  #tellRefusal(detail: string): void {
+    if (detail !== this.#refusal) this.#options.events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', detail), false)
+    this.#refusal = detail
+  }
+
   #open(token: string): void {
     this.#dropSocket()
     let socket: SocketLike
     try {
       socket = this.#options.connect(token)
-    } catch {
+    } catch (cause) {
+      this.#tellRefusal(String(cause))
       return queueMicrotask(() => void this.step(undefined, (core) => core.closed(0)))
     }
     let isOpen = false
