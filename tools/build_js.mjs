@@ -5,7 +5,7 @@
 //
 // Needs build/laniakea{,-doc,-update,-history,-client,-client-doc,-client-crdt}.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -31,4 +31,5 @@ for (const folder of packages) {
   tsc(folder)
 }
 for (const name of modules) copyFileSync(inRoot(`build/${name}`), inRoot(`js/packages/sdk/dist/${name}`))
+writeFileSync(inRoot('js/packages/sdk/dist/internal/inline_core.js'), `export const clientCore = '${readFileSync(inRoot('build/laniakea-client.wasm'), 'base64')}'\n`)
 for (const project of ['js/packages/sdk/test', 'js/packages/yjs/test', 'js/packages/react/test', 'js/apps/start', 'js/apps/demo', 'js/apps/board', 'js/apps/editor']) tsc(project)

@@ -47,7 +47,7 @@ test('it carries what it names, its types, and nothing else', () => {
   const folder = join(project, 'node_modules/@laniakea/sdk')
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   const names = files.map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort()
-  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/worker.js', 'dist/laniakea.wasm', 'dist/laniakea-client.wasm']) assert.ok(names.includes(name), name)
+  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/node.js', 'dist/worker.js', 'dist/workerd.js', 'dist/inline.js', 'dist/internal/inline_core.js', 'dist/laniakea.wasm', 'dist/laniakea-client.wasm']) assert.ok(names.includes(name), name)
   for (const name of names) assert.match(name, /^(package\.json|README\.md|dist\/.*\.(js|d\.ts|wasm))$/)
   const bytes = readFileSync(join(folder, 'dist/laniakea.wasm'))
   assert.ok(bytes.equals(readFileSync(join(root, 'build/laniakea.wasm'))))

@@ -15,7 +15,7 @@ export * from './internal/public.ts'
  * Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
 export function createClient(options: ClientOptions): Promise<Client> {
   const openFiles = async (storage: ClientOptions['storage']) => (typeof storage === 'object' ? nodeFiles(storage.folder) : undefined)
-  return createClientWith({ loadCore: () => readOwn(new URL('./laniakea-client.wasm', import.meta.url)), createWorker: undefined, openFiles }, options)
+  return createClientWith({ loadCore: () => readOwn(new URL('./laniakea-client.wasm', import.meta.url)), createWorker: undefined, hasTabs: false, openFiles }, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this

@@ -6,5 +6,5 @@ import type { HubStart } from './protocol.ts'
 /** The part for who has no worker is loaded by nobody else. */
 export function createBrowserClient(loadCore: () => Promise<Core>, createWorker: () => Worker, options: ClientOptions): Promise<Client> {
   const openFiles = async (_: ClientOptions['storage'], start: HubStart) => (await import('./hub_host.ts')).browserFiles(start)
-  return createClientWith({ loadCore, createWorker, openFiles }, options)
+  return createClientWith({ loadCore, createWorker, hasTabs: true, openFiles }, options)
 }

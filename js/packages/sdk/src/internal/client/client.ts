@@ -157,6 +157,8 @@ export interface Client extends AsyncDisposable {
 export interface ClientDefaults {
   readonly loadCore: () => Promise<Core>
   readonly createWorker: (() => Worker) | undefined
+  /** Other pages of this device may have the same store. */
+  readonly hasTabs: boolean
   readonly openFiles: (storage: ClientOptions['storage'], start: Parameters<HubPlatform['openFiles']>[0]) => Promise<DeviceFiles | undefined>
 }
 
@@ -211,7 +213,7 @@ class PageClient implements Client {
     const isOwnThread = options.worker === false || options.webSocket !== undefined || typeof storage === 'object'
     if (options.worker && isOwnThread) throw new LaniakeaError('LK_ERR_INVALID', 'functions and folders cannot be given to a worker; set worker: false')
     const createWorker = isOwnThread ? undefined : options.worker || defaults.createWorker
-    const isBrowser = typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined && defaults.createWorker !== undefined
+    const isBrowser = defaults.hasTabs && typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined
     this.#link = new HubLink({
       start: {
         t: 'start', module, url, scope: `${url} ${name}`, storage: typeof storage === 'string' ? storage : 'auto', usesToken: token !== undefined,
