@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define AGAIN_MS 1000
+#define RECORD_LEAST 128 /* bytes: a TOPIC fits, and what is longer goes in pieces */
 
 static peer_device *of(sim_node *node) { return (peer_device *)node; }
 static uint64_t now_of(const peer_device *self) { return sim_node_now_ms(&self->node); }
@@ -440,7 +441,9 @@ void peer_device_init(peer_device *self, peer_world *world, uint32_t number, boo
   *self = (peer_device){
     .world = world, .limits = LK_LIMITS_INIT, .is_online = true, .has_disk = has_disk
   };
-  self->limits.log_segment_bytes = world->world->options->segment_bytes_max;
+  uint32_t segment_bytes = world->world->options->segment_bytes_max;
+  self->limits.log_segment_bytes = segment_bytes;
+  self->limits.log_record_bytes = lk_max_u32(RECORD_LEAST, segment_bytes / 16);
   (void)snprintf(name, sizeof name, "device%u", number);
   sim_node_init(&self->node, world->world, &kind, number, name, PEER_MEMORY_BOUND);
   self->node.memory.may_fail = true;

@@ -246,6 +246,7 @@ void lk_client_count_pending(lk_client *self) {
 
 void lk_client_remove_topic(lk_client *self, lk_topic *topic) {
   lk_list_remove(&self->topics, &topic->link);
+  lk_keeping_give_up(&self->keeping, topic);
   lk_topic_free(topic);
   lk_client_count_pending(self);
 }
@@ -367,6 +368,7 @@ lk_err lk_topic_start_anew(lk_topic *self, uint64_t now_ms) {
   note_time(client, now_ms);
   lk_err err = empty(self);
   if (err != LK_OK) return err;
+  lk_keeping_give_up(&client->keeping, self);
   lk_backlog_ack(&self->backlog, self->backlog.last);
   lk_client_count_pending(client);
   self->generation.len = 0;

@@ -3,6 +3,15 @@
  * What a topic owes is written in one order, always: DROP, TOPIC, STATE, changes by number, ACKED. So a reader meets a topic's
  * TOPIC before anything else of it, whatever was refused for want of space and written again later.
  *
+ * IN PIECES. Where the journal says that a STATE or a CHANGE is TOO_BIG, it is written in pieces, and its topic stands at that place of the
+ * order until the last one is appended: LK_ERR_MORE. It has its turn first in each step, when the piece before is durable and nothing else is
+ * gathered yet; so it cannot starve. A record of another topic that would be long waits for that. A STATE is encoded once, and what the
+ * replica learns meanwhile is no reason for another one: it follows as the difference between the two versions. NEWS in between would be read
+ * before the STATE that they build on, and a document bounds what may wait for structs (doc_pending_bytes).
+ *   A generation of a document that the diary does not know is recorded right before what has something of it: the TOPIC stands before the
+ * last piece, not before the first one, or a crash in between would leave a device that claims what it does not have.
+ *   What is REFUSED, and a journal that fails, ends it; so does an acknowledgement of the CHANGE. A compaction does not begin in the middle.
+ *
  * COMPACTION. When more has been written than a few times what counts, the journal begins a new segment and every topic is
  * written again: TOPIC, STATE, and the changes that wait. A batch of the journal is bounded, so that goes in pieces, between
  * which topics go on as ever: what they record stands behind the new segment's beginning as well. When the last piece is durable,
@@ -55,9 +64,10 @@ static lk_err take_topic(lk_keeping *self, const lk_diary_record *record, uint64
   topic->records.owes_topic = false;
   topic->records.topic = index;
   memcpy(topic->kept_name, record->actor.ptr, LK_TOPIC_ACTOR_LEN);
+  if (record->generation.len == 0) return LK_OK; /* it says nothing of that; a DROP does */
   topic->generation.len = (uint32_t)record->generation.len;
-  if (topic->generation.len > 0)
-    memcpy(topic->generation.name, record->generation.ptr, topic->generation.len);
+  memcpy(topic->generation.name, record->generation.ptr, topic->generation.len);
+  topic->records.generation = topic->generation;
   return LK_OK;
 }
 
@@ -89,11 +99,24 @@ static lk_err take_record(lk_keeping *self, const lk_diary_record *record, uint6
   }
 }
 
+static lk_err take_piece(lk_keeping *self, const lk_diary_record *piece, uint64_t index) {
+  lk_diary_record record;
+  bool is_whole;
+  lk_err err = lk_pieces_read(&self->pieces, piece, &is_whole, &record);
+  if (err != LK_OK || !is_whole) return err;
+  LK_COVERED(keeping_reads_pieces);
+  err = take_record(self, &record, index);
+  lk_pieces_collector_reset(&self->pieces);
+  return err;
+}
+
 static lk_err read_record(lk_keeping *self, const lk_journal_event *event) {
   lk_diary_record record;
   if (self->was_read) return LK_OK;
   lk_err err = lk_diary_decode(event->kind, event->body, &record);
-  return err == LK_OK ? take_record(self, &record, event->index) : err;
+  if (err != LK_OK) return err;
+  if (record.kind == LK_DIARY_PIECE) return take_piece(self, &record, event->index);
+  return take_record(self, &record, event->index);
 }
 
 static void forget_topics(lk_keeping *self) {
@@ -102,10 +125,46 @@ static void forget_topics(lk_keeping *self) {
 
 /* ---- what is owed ---- */
 
+/* All of |topic|'s replica, or what it learned meanwhile. */
+static bool is_writing_state(const lk_keeping *self, const lk_topic *topic) {
+  return self->being_written.topic == topic && self->being_written.kind != LK_DIARY_CHANGE;
+}
+
+void lk_keeping_owe(lk_keeping *self, lk_topic *topic) {
+  if (is_writing_state(self, topic)) self->being_written.is_behind = true;
+  else topic->records.owes_state = true;
+}
+
+static void end_long(lk_keeping *self) {
+  lk_keeping_long *l = &self->being_written;
+  lk_buf_rest(&l->bytes, 0);
+  lk_buf_rest(&l->version, 0);
+  l->topic = NULL;
+  l->writer = (lk_pieces_writer){ 0 };
+}
+
+/* Not all of it is written, and the rest will not be. */
+static void give_up_long(lk_keeping *self) {
+  lk_keeping_long *l = &self->being_written;
+  if (l->topic == NULL) return;
+  LK_COVERED(keeping_gives_up_pieces);
+  lk_topic_records *r = &l->topic->records;
+  if (l->kind != LK_DIARY_CHANGE) {
+    if (l->was_owed || l->is_behind || l->kind == LK_DIARY_NEWS) r->owes_state = true;
+    else r->state = l->state_before;
+  }
+  end_long(self);
+}
+
+void lk_keeping_give_up(lk_keeping *self, const lk_topic *topic) {
+  if (self->being_written.topic == topic) give_up_long(self);
+}
+
 static void owe_everything(lk_topic *topic) {
   lk_topic_records *r = &topic->records;
   r->owes_topic = r->owes_state = true;
   r->topic = r->state = r->acked = 0;
+  r->generation.len = 0;
   r->rewrite = LK_TOPIC_REWRITTEN;
   lk_backlog_entry *e = lk_backlog_first(&topic->backlog);
   for (; e != NULL; e = lk_backlog_next(e)) e->record = 0;
@@ -114,7 +173,11 @@ static void owe_everything(lk_topic *topic) {
 /* Records from |index| on are not there. */
 static void owe_from(lk_topic *topic, uint64_t index) {
   lk_topic_records *r = &topic->records;
-  if (r->topic >= index) r->owes_topic = true;
+  if (r->topic >= index) {
+    r->owes_topic = true;
+    r->topic = 0;
+    r->generation.len = 0;
+  }
   if (r->state >= index) r->owes_state = true;
   r->acked = 0;
   r->rewrite = LK_TOPIC_REWRITTEN;
@@ -134,41 +197,167 @@ static lk_err write_drop(lk_keeping *self, lk_topic *topic) {
   uint64_t index;
   if (!topic->records.owes_drop) return LK_OK;
   lk_err err = append(self, topic, (lk_diary_record){ .kind = LK_DIARY_DROP }, &index);
-  if (err == LK_OK) topic->records.owes_drop = false;
-  return err;
+  if (err != LK_OK) return err;
+  topic->records.owes_drop = false;
+  topic->records.topic = 0;
+  topic->records.generation.len = 0;
+  return LK_OK;
 }
 
-static lk_err write_topic(lk_keeping *self, lk_topic *topic) {
+static lk_err write_topic(lk_keeping *self, lk_topic *topic,
+                          const lk_topic_generation *generation) {
+  lk_topic_records *r = &topic->records;
   const lk_diary_record record = {
     .kind = LK_DIARY_TOPIC,
     .topic_kind = topic->kind,
     .actor = lk_slice_of(topic->kept_name, LK_TOPIC_ACTOR_LEN),
-    .generation = lk_topic_generation_name(&topic->generation),
+    .generation = lk_topic_generation_name(generation),
   };
-  lk_err err = append(self, topic, record, &topic->records.topic);
+  lk_err err = append(self, topic, record, &r->topic);
   if (err != LK_OK) return err;
-  topic->records.owes_topic = false;
-  topic->records.is_known = true;
+  r->generation = *generation;
+  r->owes_topic = !lk_slice_equal(lk_topic_generation_name(generation),
+                                  lk_topic_generation_name(&topic->generation));
+  r->is_known = true;
+  if (r->rewrite == LK_TOPIC_REWRITE_TOPIC) r->rewrite = LK_TOPIC_REWRITE_STATE;
   return LK_OK;
 }
 
-static lk_err write_state(lk_keeping *self, lk_topic *topic) {
+/* ---- records that are too long ---- */
+
+/* The next piece of |record|, which is of |topic|'s. LK_ERR_MORE: it has not been written whole. */
+static lk_err write_piece(lk_keeping *self, const lk_topic *topic, lk_diary_record record,
+                          uint64_t *index) {
+  lk_keeping_long *l = &self->being_written;
+  record.topic = lk_buf_slice(&topic->name);
+  lk_err err = lk_pieces_write(&l->writer, &self->journal, &self->scratch, &record, self->durable);
+  if (err == LK_OK) *index = l->writer.index;
+  return err;
+}
+
+/* It is encoded in |bytes|, whose memory goes with it. Unless it is NEWS, nothing is being written. */
+static lk_err begin_long(lk_keeping *self, lk_topic *topic, lk_diary_kind kind, lk_buf *bytes) {
+  lk_keeping_long *l = &self->being_written;
+  lk_buf_truncate(&l->version, 0);
+  lk_err err = topic->type->version(topic, &l->version);
+  if (err != LK_OK) {
+    lk_buf_truncate(&l->version, 0);
+    return err;
+  }
+  lk_buf spare = l->bytes;
+  l->bytes = *bytes;
+  *bytes = spare;
+  l->topic = topic;
+  l->kind = kind;
+  l->number = 0;
+  l->writer.off = 0;
+  l->is_behind = false;
+  l->owes_topic = topic->records.owes_topic;
+  return LK_OK;
+}
+
+static lk_err begin_long_state(lk_keeping *self, lk_topic *topic, lk_buf *bytes) {
+  lk_topic_records *r = &topic->records;
+  LK_COVERED(keeping_writes_a_state_in_pieces);
+  lk_err err = begin_long(self, topic, LK_DIARY_STATE, bytes);
+  if (err != LK_OK) return err;
+  self->being_written.was_owed = r->owes_state;
+  self->being_written.state_before = r->state;
+  r->owes_state = false;
+  r->state = 0; /* what is missed is not safe before all of it is */
+  return LK_OK;
+}
+
+/* Of what the replica learned while the record before was being written. */
+static lk_err begin_difference(lk_keeping *self, lk_topic *topic) {
   lk_buf *bytes = &self->client->bytes;
+  LK_COVERED(keeping_writes_a_difference);
   lk_buf_truncate(bytes, 0);
-  lk_err err = topic->type->encode(topic, bytes);
-  const lk_diary_record record = { .kind = LK_DIARY_STATE, .bytes = lk_buf_slice(bytes) };
-  if (err == LK_OK) err = append(self, topic, record, &topic->records.state);
-  if (err == LK_OK) topic->records.owes_state = false;
+  lk_err err = topic->type->since(topic, lk_buf_slice(&self->being_written.version), bytes);
+  if (err == LK_OK) err = begin_long(self, topic, LK_DIARY_NEWS, bytes);
   lk_buf_rest(bytes, 65536);
   return err;
 }
 
-static lk_err write_change(lk_keeping *self, const lk_topic *topic, const lk_backlog_entry *entry,
+static void note_state(lk_topic *topic, uint64_t index) {
+  lk_topic_records *r = &topic->records;
+  r->state = index;
+  if (r->rewrite != LK_TOPIC_REWRITE_STATE) return;
+  r->rewrite = LK_TOPIC_REWRITE_CHANGES;
+  r->rewritten = topic->backlog.acked;
+  r->acked = 0;
+}
+
+static lk_err write_topic_of_long(lk_keeping *self, lk_topic *topic, lk_diary_record record) {
+  lk_keeping_long *l = &self->being_written;
+  record.topic = lk_buf_slice(&topic->name);
+  if (!l->owes_topic || l->writer.index > self->durable ||
+      !lk_pieces_is_last(&l->writer, &self->client->limits, &record))
+    return LK_OK;
+  lk_err err = write_topic(self, topic, &topic->generation);
+  if (err == LK_OK) l->owes_topic = false;
+  return err;
+}
+
+static lk_err go_on_with_state(lk_keeping *self, lk_topic *topic) {
+  lk_keeping_long *l = &self->being_written;
+  uint64_t index;
+  while (true) {
+    const lk_diary_record record = { .kind = l->kind, .bytes = lk_buf_slice(&l->bytes) };
+    lk_err err = write_topic_of_long(self, topic, record);
+    if (err == LK_OK) err = write_piece(self, topic, record, &index);
+    if (err == LK_OK && !l->is_behind) break;
+    if (err == LK_OK) err = begin_difference(self, topic);
+    if (err != LK_OK) return err;
+  }
+  end_long(self);
+  note_state(topic, index);
+  return LK_OK;
+}
+
+/* ---- what is owed, in its order ---- */
+
+static lk_err write_state(lk_keeping *self, lk_topic *topic) {
+  lk_buf *bytes = &self->client->bytes;
+  uint64_t index;
+  if (is_writing_state(self, topic)) return go_on_with_state(self, topic);
+  lk_keeping_give_up(self, topic); /* a change, which comes behind it */
+  if (self->being_written.topic != NULL) return LK_ERR_MORE; /* this one may be long, too */
+  lk_buf_truncate(bytes, 0);
+  lk_err err = topic->type->encode(topic, bytes);
+  const lk_diary_record record = { .kind = LK_DIARY_STATE, .bytes = lk_buf_slice(bytes) };
+  bool is_long = topic->name.len + 2 + bytes->len > self->client->limits.log_record_bytes;
+  if (err == LK_OK && topic->records.owes_topic && !is_long)
+    err = write_topic(self, topic, &topic->generation);
+  if (err == LK_OK) err = append(self, topic, record, &index);
+  if (err == LK_OK) {
+    topic->records.owes_state = false;
+    note_state(topic, index);
+  } else if (err == LK_ERR_TOO_BIG) {
+    err = begin_long_state(self, topic, bytes);
+    if (err == LK_OK) err = go_on_with_state(self, topic);
+  }
+  lk_buf_rest(bytes, 65536);
+  return err;
+}
+
+static lk_err write_change(lk_keeping *self, lk_topic *topic, const lk_backlog_entry *entry,
                            uint64_t *index) {
+  lk_keeping_long *l = &self->being_written;
   const lk_diary_record record = { .kind = LK_DIARY_CHANGE,
                                    .number = entry->number,
                                    .bytes = lk_slice_of(entry->bytes, entry->len) };
-  return append(self, topic, record, index);
+  bool is_begun = l->topic == topic && l->kind == LK_DIARY_CHANGE && l->number == entry->number;
+  lk_err err = is_begun ? LK_ERR_TOO_BIG : append(self, topic, record, index);
+  if (err != LK_ERR_TOO_BIG) return err;
+  if (!is_begun && l->topic != NULL) return LK_ERR_MORE;
+  LK_COVERED(keeping_writes_a_change_in_pieces);
+  l->topic = topic;
+  l->kind = LK_DIARY_CHANGE;
+  l->number = entry->number;
+  err = write_piece(self, topic, record, index);
+  if (err == LK_OK) end_long(self);
+  return err;
 }
 
 /* Those behind the last one that stands in a record. */
@@ -193,18 +382,10 @@ static lk_err write_acked(lk_keeping *self, lk_topic *topic) {
   return err;
 }
 
-static lk_err rewrite(lk_keeping *self, lk_topic *topic) {
+static lk_err rewrite_changes(lk_keeping *self, lk_topic *topic) {
   lk_topic_records *r = &topic->records;
   uint64_t index;
-  lk_err err = LK_OK;
-  if (r->rewrite == LK_TOPIC_REWRITE_STATE) {
-    err = write_topic(self, topic);
-    if (err == LK_OK) err = write_state(self, topic);
-    if (err != LK_OK) return err;
-    r->rewrite = LK_TOPIC_REWRITE_CHANGES;
-    r->rewritten = topic->backlog.acked;
-    r->acked = 0;
-  }
+  lk_err err;
   if (r->rewrite != LK_TOPIC_REWRITE_CHANGES) return LK_OK;
   lk_backlog_entry *e = lk_backlog_first(&topic->backlog);
   for (; e != NULL; e = lk_backlog_next(e)) {
@@ -217,21 +398,36 @@ static lk_err rewrite(lk_keeping *self, lk_topic *topic) {
   return LK_OK;
 }
 
+/* One that a reader has to meet before anything else, or one that tells a generation. Where a STATE follows, that has the TOPIC of a
+ * generation that is new to the diary. */
+static lk_err write_owed_topic(lk_keeping *self, lk_topic *topic, bool owes_state) {
+  const lk_topic_records *r = &topic->records;
+  const lk_topic_generation known = r->generation;
+  bool is_first = r->topic == 0 || r->rewrite == LK_TOPIC_REWRITE_TOPIC;
+  if (!is_first && (owes_state || !r->owes_topic)) return LK_OK;
+  return write_topic(self, topic, owes_state ? &known : &topic->generation);
+}
+
 static lk_err write_owed(lk_keeping *self, lk_topic *topic) {
+  const lk_topic_records *r = &topic->records;
   lk_err err = write_drop(self, topic);
-  if (err == LK_OK && topic->records.owes_topic) err = write_topic(self, topic);
-  if (err == LK_OK && topic->records.owes_state) err = write_state(self, topic);
-  if (err == LK_OK) err = rewrite(self, topic);
+  bool owes_state = r->owes_state || is_writing_state(self, topic) ||
+                    r->rewrite == LK_TOPIC_REWRITE_TOPIC || r->rewrite == LK_TOPIC_REWRITE_STATE;
+  if (err == LK_OK) err = write_owed_topic(self, topic, owes_state);
+  if (err == LK_OK && owes_state) err = write_state(self, topic);
+  if (err == LK_OK) err = rewrite_changes(self, topic);
   if (err == LK_OK) err = write_changes(self, topic);
   return err == LK_OK ? write_acked(self, topic) : err;
 }
 
-/* A record that no journal takes: the topic cannot be kept. */
+/* What no replica could take in again: the topic cannot be kept. */
 static void give_topic_up(lk_keeping *self, lk_topic *topic) {
   LK_COVERED(keeping_topic_is_too_big);
+  lk_keeping_give_up(self, topic);
   topic->is_kept = false;
   topic->has_status = true;
-  self->cannot_compact = true;
+  self->cannot_compact = true; /* what it has of before must stay */
+  self->is_compacting = false;
   set_trouble(self, LK_ERR_TOO_BIG);
 }
 
@@ -239,6 +435,7 @@ static void give_topic_up(lk_keeping *self, lk_topic *topic) {
 
 static void begin_compaction(lk_keeping *self) {
   LK_COVERED(keeping_compacts);
+  LK_ASSERT(self->being_written.topic == NULL);
   lk_journal_rotate(&self->journal);
   self->is_compacting = true;
   self->compact_from = self->journal.next_index;
@@ -248,14 +445,15 @@ static void begin_compaction(lk_keeping *self) {
   lk_journal_retire(&self->journal, self->compact_from);
 #endif
   for (lk_topic *t = first_of(self); t != NULL; t = next_of(t)) {
-    if (t->is_kept) t->records.rewrite = LK_TOPIC_REWRITE_STATE;
+    if (t->is_kept) t->records.rewrite = LK_TOPIC_REWRITE_TOPIC;
   }
 }
 
 static bool is_time_to_compact(const lk_keeping *self) {
   uint64_t written = self->journal.stats.bytes_written - self->written;
   uint64_t most = lk_max_u64(COMPACT_LEAST(&self->client->limits), COMPACT_TIMES * self->compacted);
-  return !self->is_compacting && !self->cannot_compact && self->has_space && written > most;
+  return !self->is_compacting && !self->cannot_compact && self->has_space &&
+         self->being_written.topic == NULL && written > most;
 }
 
 static void note_rewritten(lk_keeping *self) {
@@ -276,27 +474,43 @@ static void end_compaction(lk_keeping *self) {
 
 /* ---- writing ---- */
 
+/* False: nothing more can be written for now. */
+static bool write_topics_records(lk_keeping *self, lk_topic *topic) {
+  if (!topic->is_kept) return true;
+  lk_err err = write_owed(self, topic);
+  if (err == LK_ERR_TOO_BIG || err == LK_ERR_LIMIT) give_topic_up(self, topic);
+  else if (err != LK_OK && err != LK_ERR_MORE) return false; /* full, or no memory: behind the next batch */
+  return true;
+}
+
+/* The topic whose record is being written in pieces. */
+static lk_topic *topic_of_long(lk_keeping *self) {
+  lk_keeping_long *l = &self->being_written;
+  if (l->topic != NULL && l->kind == LK_DIARY_CHANGE && l->number <= l->topic->backlog.acked)
+    give_up_long(self); /* it is with the server */
+  return l->topic;
+}
+
 void lk_keeping_write(lk_keeping *self) {
   if (!lk_keeping_is_well(self)) return;
-  for (lk_topic *t = first_of(self); t != NULL; t = next_of(t)) {
-    if (!t->is_kept) continue;
-    lk_err err = write_owed(self, t);
-    if (err == LK_ERR_TOO_BIG || err == LK_ERR_LIMIT) give_topic_up(self, t);
-    else if (err != LK_OK) break; /* full, or no memory: behind the next batch */
+  lk_topic *first = topic_of_long(self);
+  bool goes_on = first == NULL || write_topics_records(self, first);
+  for (lk_topic *t = first_of(self); goes_on && t != NULL; t = next_of(t)) {
+    if (t != first) goes_on = write_topics_records(self, t);
   }
   note_rewritten(self);
   lk_journal_flush(&self->journal);
 }
 
 void lk_keeping_note_news(lk_keeping *self, lk_topic *topic, lk_slice bytes) {
-  lk_topic_records *r = &topic->records;
-  if (!topic->is_kept || r->rewrite == LK_TOPIC_REWRITE_STATE) return; /* that will have it */
-  if (r->owes_state || r->owes_topic || r->owes_drop || !lk_keeping_is_well(self)) {
-    r->owes_state = true;
-    return;
-  }
+  const lk_topic_records *r = &topic->records;
+  bool must_wait = r->owes_state || r->owes_topic || r->owes_drop ||
+                   r->rewrite == LK_TOPIC_REWRITE_TOPIC || r->rewrite == LK_TOPIC_REWRITE_STATE ||
+                   is_writing_state(self, topic) || !lk_keeping_is_well(self);
+  if (!topic->is_kept) return;
   const lk_diary_record record = { .kind = LK_DIARY_NEWS, .bytes = bytes };
-  if (append(self, topic, record, &r->state) != LK_OK) r->owes_state = true;
+  if (must_wait || append(self, topic, record, &topic->records.state) != LK_OK)
+    lk_keeping_owe(self, topic);
 }
 
 /* ---- events ---- */
@@ -315,6 +529,8 @@ static bool is_lost_for_good(lk_err err) {
 static void on_failed(lk_keeping *self, lk_err err) {
   lk_trace_emit(self->client->env, LK_TRACE_journal_failed, (uint64_t)err, 0, LK_SLICE_EMPTY);
   set_trouble(self, err);
+  give_up_long(self);
+  lk_pieces_collector_reset(&self->pieces);
   if (!self->was_read) forget_topics(self);
   self->is_compacting = false;
   self->state = LK_KEEPING_CLOSING;
@@ -339,6 +555,7 @@ static void on_opened(lk_keeping *self, uint64_t last) {
   self->durable = last;
   self->written = self->journal.stats.bytes_written;
   set_trouble(self, LK_OK);
+  lk_pieces_collector_reset(&self->pieces); /* what a crash has cut off */
   if (!self->was_read) {
     self->was_read = true;
     self->client->is_ready = true;
@@ -354,6 +571,7 @@ static void on_opened(lk_keeping *self, uint64_t last) {
 
 static void on_refused(lk_keeping *self, uint64_t index) {
   LK_COVERED(keeping_was_refused);
+  give_up_long(self);
   for (lk_topic *t = first_of(self); t != NULL; t = next_of(t)) owe_from(t, index);
   self->is_compacting = false;
 }
@@ -430,7 +648,11 @@ void lk_keeping_init(lk_keeping *self, lk_client *client, lk_storage *storage,
                      const uint8_t salt[LK_SEGMENT_SALT_LEN]) {
   *self = (lk_keeping){ .client = client, .storage = storage };
   self->retry_at_ms = self->space_at_ms = LK_CLIENT_NEVER;
-  lk_buf_init(&self->scratch, client->env->alloc, SCRATCH_MAX);
+  const lk_alloc *alloc = client->env->alloc;
+  lk_buf_init(&self->scratch, alloc, SCRATCH_MAX);
+  lk_buf_init(&self->being_written.bytes, alloc, client->limits.doc_update_bytes);
+  lk_buf_init(&self->being_written.version, alloc, client->limits.doc_update_bytes);
+  lk_pieces_collector_init(&self->pieces, alloc, &client->limits);
   if (storage == NULL) {
     client->is_ready = true;
     return;
@@ -448,5 +670,8 @@ void lk_keeping_init(lk_keeping *self, lk_client *client, lk_storage *storage,
 void lk_keeping_deinit(lk_keeping *self) {
   lk_journal_deinit(&self->journal);
   lk_buf_deinit(&self->scratch);
+  lk_buf_deinit(&self->being_written.bytes);
+  lk_buf_deinit(&self->being_written.version);
+  lk_pieces_collector_deinit(&self->pieces);
   *self = (lk_keeping){ 0 };
 }

@@ -38,8 +38,8 @@ void lk_topic_note_change(lk_topic *self, lk_slice bytes, bool waits) {
     LK_COVERED(topic_misses_a_change);
     self->backlog.last++;
     if (self->missed.count++ == 0) self->missed.first = self->backlog.last;
-    self->records.owes_state = true;
     self->records.state = 0;
+    lk_keeping_owe(&self->client->keeping, self);
   }
   count_pending(self, count, had);
 }
@@ -48,7 +48,7 @@ void lk_topic_note_news(lk_topic *self, lk_slice bytes) {
   const lk_client_watcher *watcher = &self->client->watcher;
   self->has_changed = true;
   if (bytes.len > 0) lk_keeping_note_news(&self->client->keeping, self, bytes);
-  else self->records.owes_state = true;
+  else lk_keeping_owe(&self->client->keeping, self);
   if (watcher->news != NULL && self->holders > 0) watcher->news(watcher->ctx, self, bytes);
 }
 
@@ -56,7 +56,7 @@ void lk_topic_note_news(lk_topic *self, lk_slice bytes) {
 static void owe_what_was_not_recorded(lk_topic *self, uint64_t number) {
   const lk_backlog_entry *e = lk_backlog_first(&self->backlog);
   for (; e != NULL && e->number <= number; e = lk_backlog_next(e)) {
-    if (e->record == 0) self->records.owes_state = true;
+    if (e->record == 0) lk_keeping_owe(&self->client->keeping, self);
   }
 }
 

@@ -44,18 +44,25 @@ typedef struct lk_topic_type lk_topic_type;
 /* How far a compaction has got in a topic. */
 typedef enum lk_topic_rewrite {
   LK_TOPIC_REWRITTEN,
+  LK_TOPIC_REWRITE_TOPIC,
   LK_TOPIC_REWRITE_STATE,
   LK_TOPIC_REWRITE_CHANGES,
 } lk_topic_rewrite;
+
+typedef struct lk_topic_generation {
+  uint8_t name[LK_DIARY_NAME_MAX];
+  uint32_t len;
+} lk_topic_generation;
 
 /* What the diary has of a topic, and what it should have. */
 typedef struct lk_topic_records {
   bool is_known;   /* a TOPIC, in |topic| */
   bool owes_topic; /* another one */
-  bool owes_state; /* a STATE: something stands in no other record */
+  bool owes_state; /* a STATE: something stands in no other record, and not in the one that is being written */
   bool owes_drop;  /* a DROP, before anything else */
-  uint64_t topic;  /* index of the latest TOPIC; 0: none */
-  uint64_t state;  /* of the latest STATE or NEWS */
+  uint64_t topic;  /* index of the latest TOPIC; 0: none, or none that counts */
+  lk_topic_generation generation; /* that the diary knows */
+  uint64_t state;  /* of the latest STATE or NEWS; 0: there is none that has everything */
   uint64_t acked;  /* what the latest ACKED says */
   lk_topic_rewrite rewrite;
   uint64_t rewritten; /* changes up to this number were written again */
@@ -77,11 +84,6 @@ typedef struct lk_topic_flight {
   uint64_t sent_ms;
   uint32_t missed; /* as many as this that are in no backlog */
 } lk_topic_flight;
-
-typedef struct lk_topic_generation {
-  uint8_t name[LK_DIARY_NAME_MAX];
-  uint32_t len;
-} lk_topic_generation;
 
 static inline lk_slice lk_topic_generation_name(const lk_topic_generation *self) {
   return lk_slice_of(self->name, self->len);

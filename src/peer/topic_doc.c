@@ -65,6 +65,11 @@ static void write_text(lk_json_writer *w, lk_slice key, lk_slice text) {
   (void)lk_json_write_string(w, text);
 }
 
+/* Nothing of any document: a generation without its content, which a crash has left, says nothing. */
+static bool is_empty(const lk_topic *self, lk_slice vector) {
+  return vector.len <= 1 && lk_doc_get_pending(self->doc).structs == 0;
+}
+
 static lk_err write_params(lk_topic *self, lk_json_writer *w) {
   lk_buf vector, text;
   lk_buf_init(&vector, self->client->env->alloc, self->client->limits.doc_update_bytes);
@@ -73,7 +78,7 @@ static lk_err write_params(lk_topic *self, lk_json_writer *w) {
   if (err == LK_OK) err = lk_base64_encode(&text, lk_buf_slice(&vector), LK_BASE64_FORM_STANDARD);
   write_text(w, LK_LIT("encoding"), LK_LIT("binary"));
   write_text(w, LK_LIT("state_vector"), lk_buf_slice(&text));
-  if (self->generation.len > 0)
+  if (self->generation.len > 0 && !is_empty(self, lk_buf_slice(&vector)))
     write_text(w, LK_LIT("generation"), lk_topic_generation_name(&self->generation));
   lk_buf_deinit(&vector);
   lk_buf_deinit(&text);

@@ -13,6 +13,9 @@ static void check_same(const lk_diary_record *a, const lk_diary_record *b) {
   CHECK_SLICE(a->generation, b->generation);
   CHECK_U64(a->number, b->number);
   CHECK_SLICE(a->bytes, b->bytes);
+  CHECK_U64(a->of, b->of);
+  CHECK_U64(a->total, b->total);
+  CHECK_U64(a->off, b->off);
 }
 
 TEST(diary_reads_what_it_wrote) {
@@ -30,6 +33,13 @@ TEST(diary_reads_what_it_wrote) {
     { .kind = LK_DIARY_NEWS, .topic = LK_LIT_INIT("b") },
     { .kind = LK_DIARY_ACKED, .topic = LK_LIT_INIT("b"), .number = UINT64_MAX },
     { .kind = LK_DIARY_DROP, .topic = LK_LIT_INIT("b") },
+    { .kind = LK_DIARY_PIECE,
+      .topic = LK_LIT_INIT("b"),
+      .of = LK_DIARY_CHANGE,
+      .number = 300,
+      .total = (uint64_t)1 << 40,
+      .off = 70000,
+      .bytes = LK_LIT_INIT("part") },
   };
   lk_limits limits = lk_limits_default();
   lk_memory_storage storage;
@@ -74,7 +84,7 @@ TEST(diary_reads_what_it_wrote) {
 TEST(diary_refuses_what_makes_no_sense) {
   lk_diary_record record;
   CHECK_ERR(lk_diary_decode(0, LK_LIT("\x01"), &record), LK_ERR_VERSION);
-  CHECK_ERR(lk_diary_decode(7,
+  CHECK_ERR(lk_diary_decode(8,
                             LK_LIT("\x01"
                                    "a"),
                             &record),
@@ -96,6 +106,22 @@ TEST(diary_refuses_what_makes_no_sense) {
                                    "a\x80\x00"),
                             &record),
             LK_ERR_CORRUPT);
+  static const lk_slice pieces[] = {
+    LK_LIT_INIT("\x01"
+                "a\x05\x00\x05\x00"
+                "bytes"), /* of an ACKED */
+    LK_LIT_INIT("\x01"
+                "a\x02\x00\x05\x06"), /* behind the end */
+    LK_LIT_INIT("\x01"
+                "a\x02\x00\x05\x05"), /* of nothing */
+    LK_LIT_INIT("\x01"
+                "a\x02\x00\x05\x01"
+                "bytes"), /* beyond the end */
+    LK_LIT_INIT("\x01"
+                "a\x02\x00\x05"),
+  };
+  for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
+    CHECK_ERR(lk_diary_decode(LK_DIARY_PIECE, pieces[i], &record), LK_ERR_CORRUPT);
 }
 
 TEST(backlog_goes_from_the_front_and_numbers_go_on) {
