@@ -6,6 +6,7 @@
 import { after, afterEach, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { open as openFile } from 'node:fs/promises'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -355,6 +356,55 @@ test('what is longer than a record of the diary is kept in several', async () =>
   const second = await open(keptIn('long'))
   assert.equal((await second.doc('doc:long')).doc.getText('t').toString(), long)
   await server.start()
+})
+
+/** From now on nothing that is written in this process becomes durable, until the function that it returns is called. */
+async function breakStorage() {
+  const file = await openFile(join(folder, 'any'), 'w')
+  const kind = Object.getPrototypeOf(file)
+  await file.close()
+  const { sync, datasync } = kind
+  kind.sync = kind.datasync = async () => { throw Object.assign(new Error('broken'), { code: 'EIO' }) }
+  return () => Object.assign(kind, { sync, datasync })
+}
+
+// Goal: nobody waits for a storage that fails, but for what could be forgotten with it.
+// Method: a change that is made before anybody knows of the trouble, and two behind it: one beside it, one elsewhere.
+test('while the storage fails changes are made under a name that nothing waits for', async () => {
+  const options = keptIn('broken')
+  const first = await open(options)
+  const [likes, views] = [await first.crdt('crdt:broken', 'gcounter'), await first.crdt('crdt:broken too', 'gcounter')]
+  likes.object.increment(1)
+  views.object.increment(1)
+  await Promise.all([likes.acknowledged(), views.acknowledged()])
+  const mend = await breakStorage()
+  try {
+    likes.object.increment(10)
+    await until('the status says so', () => first.status.storageState !== 'LK_OK')
+    await sleep(50)
+    views.object.increment(10)
+    await views.acknowledged()
+    assert.equal(first.status.storageState === 'LK_OK', false)
+    likes.object.increment(100)
+    assert.equal(await isSoon(likes.acknowledged()), false)
+    const watcher = await open()
+    const seen = await watcher.crdt('crdt:broken', 'gcounter')
+    await until('it is there', () => seen.status.state === 'joined')
+    assert.equal(seen.object.value, 1n) // neither what may be forgotten, nor what may speak of it
+  } finally {
+    mend()
+  }
+  await likes.acknowledged()
+  await until('it is well', () => first.status.storageState === 'LK_OK')
+  await first.close()
+  const second = await open(options)
+  const [more, again] = [await second.crdt('crdt:broken', 'gcounter'), await second.crdt('crdt:broken too', 'gcounter')]
+  more.object.increment(1000)
+  again.object.increment(1000)
+  await Promise.all([more.acknowledged(), again.acknowledged()])
+  const other = await open()
+  const [seen, too] = [await other.crdt('crdt:broken', 'gcounter'), await other.crdt('crdt:broken too', 'gcounter')]
+  await until('each once', () => seen.object.value === 1111n && too.object.value === 1011n)
 })
 
 test('a client that nobody waits for ends at once, also where its device keeps nothing', async () => {

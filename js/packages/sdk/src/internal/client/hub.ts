@@ -4,7 +4,7 @@
 //   - A change of a page is taken from a page that is in the topic, and from no other: what a page that is gone had said may come
 //     late, when another one has its seat (seats.ts).
 //   - Other pages hear of a change when it cannot be forgotten, as the server does (decision 031); of one that need not
-//     wait, at once.
+//     wait, at once, unless it stands behind one that does: it may speak of that.
 //   - What a page is told comes in order.
 import { LaniakeaError } from '../errors.ts'
 import type { Json } from '../json.ts'
@@ -344,7 +344,7 @@ export class Hub {
     add(member.saving, n, reached)
     add(member.acking, n, reached)
     if (number > 0 && topic.members.size > 1) {
-      if (waits) topic.waiting.push({ number, from: member, parts })
+      if (waits || topic.waiting.some(({ from }) => from === member)) topic.waiting.push({ number, from: member, parts })
       else this.#tellOthers(member, parts)
     }
     this.#noteTopic(topic)
@@ -370,17 +370,18 @@ export class Hub {
     const before = topic.status
     topic.status = status
     const { recorded, acknowledged } = status
-    while (topic.waiting[0] !== undefined && topic.waiting[0].number <= recorded) {
+    // Where nothing is recorded, or not now, the server is what a change outlives the page by.
+    const safe = status.kept ? recorded : acknowledged
+    while (topic.waiting[0] !== undefined && topic.waiting[0].number <= safe) {
       const { from, parts } = topic.waiting.shift() as (typeof topic.waiting)[number]
       this.#tellOthers(from, parts)
     }
     const isNew = before === undefined || Object.entries(status).some(([name, value]) => before[name as keyof TopicReport] !== value)
-    // Where nothing is recorded, or not now, the server is what a change outlives the page by.
-    const safe = status.kept ? recorded : acknowledged
     const isLost = before?.kept === true && !status.kept
     for (const member of topic.members) {
       const { session, id } = member
       const waited = member.saving.at(-1)
+      if (isLost) session.post({ t: 'unkept', id })
       if (isLost && waited !== undefined) session.post({ t: 'taken', id, n: waited.n })
       const saved = settle(member.saving, safe)
       if (saved !== undefined) session.post({ t: 'saved', id, n: saved })

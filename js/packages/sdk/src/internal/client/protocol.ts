@@ -44,6 +44,8 @@ export type ToPage =
   | HubNotice
   /** `series`: what seats are called by in this topic, where it is kept. */
   | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes; readonly series: string | undefined }
+  /** The diary takes nothing for now: changes are made under a name of the page's own from here on. */
+  | { readonly t: 'unkept'; readonly id: number }
   /** The topic is not open. */
   | { readonly t: 'failed'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
   /** Changes up to `n` would outlive the page: they are recorded, or the server has them. */

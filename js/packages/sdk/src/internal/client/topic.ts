@@ -96,7 +96,10 @@ export class PageTopic {
   /** Closed, and the hub does not have all that was changed. */
   #isLeaving = false
   #wasOpened = false
+  /** What is made now has a name that goes on. */
   #waits = false
+  /** Something that was made has. */
+  #hasWaited = false
   #queue: Bytes[] = []
   #flushIsDue = false
   #made = 0
@@ -162,6 +165,7 @@ export class PageTopic {
   receive(message: Extract<ToPage, { readonly id: number }>): void {
     switch (message.t) {
       case 'opened': return this.#onOpened(message.bytes, message.version, message.series)
+      case 'unkept': return this.#useOwnName()
       case 'failed': return this.#fail(message.code, message.detail)
       case 'saved': return this.#settleTo(message.n, undefined)
       case 'taken': return this.#take(message.n)
@@ -196,15 +200,16 @@ export class PageTopic {
     this.#failure = undefined
     if (replica !== undefined) {
       if (bytes.length > 0) this.#merge(bytes)
-      // What was made under a name that goes on waits, also where another one is used from now on.
-      if (rename(series)) this.#waits = true
+      this.#waits = rename(series)
+      this.#hasWaited ||= this.#waits
       // Of the queue as well, whose changes are in the replica.
       this.#queue = []
       const lacked = replica.since(version)
       // Somebody else's document may come with content, which is to be saved as what is changed later is.
       if (!this.#wasOpened && kind === KIND_DOC && lacked.length > EMPTY_UPDATE) this.#made++
       this.#wasOpened = true
-      this.#say([lacked])
+      // What was made under a name that goes on waits, also where another one is used from now on.
+      this.#say([lacked], this.#hasWaited)
     }
     if (this.#hearsPresence) {
       post({ t: 'presence', id })
@@ -213,6 +218,13 @@ export class PageTopic {
     this.#settle?.resolve()
     this.#settle = undefined
     this.#update()
+  }
+
+  /** Until the topic is opened again, also if the diary is well again soon. What was made before waits for that. */
+  #useOwnName(): void {
+    if (!this.#isLive || this.#isBlank) return
+    this.#flush()
+    this.#waits = this.#options.rename(undefined)
   }
 
   #merge(bytes: Bytes): void {
@@ -242,7 +254,7 @@ export class PageTopic {
 
   #reset(): void {
     this.#queue = []
-    this.#waits = false
+    this.#waits = this.#hasWaited = false
     this.#rejectAll(new LaniakeaError('LK_ERR_STATE', `${this.name} was begun anew`))
     this.#settleTo(this.#made, this.#made)
     if (this.#isClosed) return
@@ -264,13 +276,13 @@ export class PageTopic {
 
   #flush(): void {
     this.#flushIsDue = false
-    if (this.#isLive && this.#queue.length > 0) this.#say(this.#queue.splice(0))
+    if (this.#isLive && this.#queue.length > 0) this.#say(this.#queue.splice(0), this.#waits)
     this.#update()
   }
 
-  #say(parts: readonly Bytes[]): void {
+  #say(parts: readonly Bytes[], waits: boolean): void {
     const { id, post } = this.#options
-    post({ t: 'change', id, n: this.#made, parts, waits: this.#waits })
+    post({ t: 'change', id, n: this.#made, parts, waits })
   }
 
   /** Resolves when what was changed until now would outlive the page: this device has recorded it, or the server has it. */
