@@ -26,6 +26,7 @@
  * carried_len bytes of items belong to the carrier, and are 0 where there is none. */
 #include "channel/longpoll.h"
 
+#include "channel/bus.h"
 #include "codec/base64.h"
 #include "codec/json_writer.h"
 
@@ -60,6 +61,13 @@ typedef struct session {
   bool is_connected; /* in the edge */
 } session;
 
+/* What an answer holds at most: it may have to travel to another edge process, in one frame. */
+static size_t items_max(const lk_limits *limits) {
+  uint32_t frame = limits->bus_frame_bytes;
+  return lk_max_u32(limits->longpoll_output_bytes,
+                    frame > LK_BUS_FRAME_REST ? frame - LK_BUS_FRAME_REST : 0);
+}
+
 void lk_longpoll_init(lk_longpoll *self, const lk_longpoll_options *options) {
   LK_ASSERT(options->window_ms > 0);
   const lk_limits *limits = options->limits;
@@ -68,7 +76,7 @@ void lk_longpoll_init(lk_longpoll *self, const lk_longpoll_options *options) {
   lk_map_init(&self->by_token, options->alloc, sizeof(session *), count, options->hash_seed);
   lk_map_init(&self->by_number, options->alloc, sizeof(session *), count, options->hash_seed);
   lk_heap_init(&self->timers, options->alloc, count);
-  lk_buf_init(&self->body, options->alloc, (size_t)limits->longpoll_output_bytes + ANSWER_FRAME);
+  lk_buf_init(&self->body, options->alloc, items_max(limits) + ANSWER_FRAME);
   lk_buf_init(&self->line, options->alloc, limits->ws_message_bytes);
 }
 
@@ -195,7 +203,7 @@ static lk_err begin_session(lk_longpoll *self, const lk_longpoll_request *reques
   }
   *s = (session){ .timer = LK_HEAP_ITEM_INIT, .form = request->form, .polled_ms = request->now_ms };
   memcpy(s->token, request->random, sizeof s->token);
-  lk_buf_init(&s->items, alloc, self->options.limits->longpoll_output_bytes);
+  lk_buf_init(&s->items, alloc, items_max(self->options.limits));
   lk_err err = lk_edge_connect(self->options.edge, request->form, request->grant, &s->number);
   if (err == LK_OK) {
     s->is_connected = true;
@@ -387,7 +395,7 @@ static void forget_carried(lk_longpoll *self, session *s) {
   s->items_count -= s->carried_count;
   if (s->items.len > 0) return;
   lk_buf_deinit(&s->items);
-  lk_buf_init(&s->items, self->options.alloc, self->options.limits->longpoll_output_bytes);
+  lk_buf_init(&s->items, self->options.alloc, items_max(self->options.limits));
 }
 
 static void end_carrier(lk_longpoll *self, session *s, uint64_t now_ms) {
@@ -428,23 +436,25 @@ void lk_longpoll_lost(lk_longpoll *self, uint64_t number, const void *waiter, ui
 
 /* ---- what the edge says ---- */
 
-static lk_err add_item(session *s, lk_slice text, uint32_t count_max) {
+/* A document may be longer than the limit, and its client would come back for it for ever: so it goes where little else waits, as
+ * in a WebSocket (wire/ws.h). */
+static lk_err add_item(session *s, lk_slice text, const lk_limits *limits) {
   lk_json_writer writer;
-  if (s->items_count == count_max) return LK_ERR_LIMIT;
+  size_t most = limits->longpoll_output_bytes, before = s->items.len;
+  if (s->items_count == limits->longpoll_messages_count) return LK_ERR_LIMIT;
   lk_json_writer_init(&writer, &s->items);
   (void)lk_json_write_string(&writer, text);
   lk_err err = lk_json_writer_finish(&writer);
   if (err == LK_OK) err = lk_buf_append_u8(&s->items, ',');
   if (err == LK_OK) s->items_count++;
-  return err;
+  return s->items.len > most && before > most / 2 ? LK_ERR_LIMIT : err;
 }
 
 void lk_longpoll_take(lk_longpoll *self, uint64_t number, lk_slice text) {
   session *s = find_number(self, number);
   if (s == NULL || s->is_gone) return;
   /* A gap in what the client was told would be worse than a new start. */
-  if (add_item(s, text, self->options.limits->longpoll_messages_count) != LK_OK)
-    end_session(self, s);
+  if (add_item(s, text, self->options.limits) != LK_OK) end_session(self, s);
   else if (s->get != NULL && s->carrier == NULL) make_due(self, s);
 }
 

@@ -15,8 +15,8 @@
  * These are the "status" in a body of JSON; HTTP's own status is 200 each time, and what stands around the body is
  * the host's affair, as are methods, vsn, origins and CORS. Bodies live until the next call.
  *
- * A session ends 1.5 windows after its last GET; when more waits for it than longpoll_output_bytes or
- * longpoll_messages_count; when the edge closes it. Messages that a GET was given are kept until the host says that
+ * A session ends with a POST of nothing, which is how a client leaves; 1.5 windows after its last GET; when more waits for it than longpoll_output_bytes, where more than half of that
+ * did before the last message, or than longpoll_messages_count; when the edge closes it. Messages that a GET was given are kept until the host says that
  * they were written, and given to the next one where they could not be.
  *
  * A machine without sockets, clock or randomness. The host calls get and post as requests come, hands it what the
@@ -34,7 +34,7 @@
 
 typedef struct lk_longpoll_options {
   const lk_alloc *alloc;
-  const lk_limits *limits; /* longpoll_*, ws_message_bytes */
+  const lk_limits *limits; /* longpoll_*, ws_message_bytes, bus_frame_bytes */
   lk_edge *edge;
   uint64_t hash_seed[2]; /* nobody can guess it */
   uint32_t window_ms;    /* above 0; Phoenix has 10,000 */

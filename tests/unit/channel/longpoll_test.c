@@ -29,6 +29,14 @@ typedef struct waiter {
   bool has_messages;
 } waiter;
 
+static void open_polls(world *w, const lk_alloc *alloc) {
+  lk_longpoll_init(&w->polls, &(lk_longpoll_options){ .alloc = alloc,
+                                                      .limits = &w->limits,
+                                                      .edge = w->edge,
+                                                      .hash_seed = { 3, 4 },
+                                                      .window_ms = WINDOW });
+}
+
 static lk_err world_open(world *w, const lk_alloc *alloc) {
   *w = (world){ .env = LK_ENV_INIT(alloc, NULL), .limits = lk_limits_default(), .now = 10 };
   w->limits.edge_unanswered_bytes = 1000;
@@ -46,13 +54,8 @@ static lk_err world_open(world *w, const lk_alloc *alloc) {
                                                 .hash_seed = { 1, 2 },
                                                 .houses_count = 1 },
                             &w->edge);
-  if (err != LK_OK) return err;
-  lk_longpoll_init(&w->polls, &(lk_longpoll_options){ .alloc = alloc,
-                                                      .limits = &w->limits,
-                                                      .edge = w->edge,
-                                                      .hash_seed = { 3, 4 },
-                                                      .window_ms = WINDOW });
-  return LK_OK;
+  if (err == LK_OK) open_polls(w, alloc);
+  return err;
 }
 
 static void world_close(world *w) {
@@ -537,6 +540,42 @@ TEST(a_session_for_which_too_much_waits_is_over) {
     post(&w, LK_LIT(BEAT("1")), &who);
     CHECK_TEXT(told(&who), "{\"status\":410}");
     lk_buf_deinit(&who.told);
+    world_close(&w);
+  }
+}
+
+/* Goal: a document that is longer than what may wait reaches its client, who would come back for it for ever, as long as no more than
+ * half of the limit waits before it, and as long as it fits between two edge processes. */
+TEST(one_message_that_is_longer_than_what_may_wait_goes) {
+  static const struct {
+    size_t before, len;
+    bool goes;
+  } cases[] = { { 0, 8000, true },  { 480, 8000, true }, { 520, 8000, false },
+                { 520, 400, true }, { 0, 139000, true }, { 0, 140000, false } };
+  static uint8_t text[140000];
+  memset(text, 'x', sizeof text);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    world w;
+    waiter who, next;
+    test_note("case %zu", i);
+    CHECK_OK(world_open(&w, test_alloc()));
+    waiter_init(&who);
+    waiter_init(&next);
+    w.limits.bus_frame_bytes = LK_BUS_FRAME_REST + 139010;
+    lk_longpoll_deinit(&w.polls);
+    open_polls(&w, test_alloc());
+    begin_session(&w);
+    get(&w, &who);
+    uint64_t session = w.session;
+    lk_longpoll_lost(&w.polls, session, &who, w.now);
+    if (cases[i].before > 0)
+      lk_longpoll_take(&w.polls, session, lk_slice_of(text, cases[i].before));
+    lk_longpoll_take(&w.polls, session, lk_slice_of(text, cases[i].len));
+    CHECK_U64(lk_longpoll_count(&w.polls), cases[i].goes);
+    get(&w, &next);
+    if (cases[i].goes) CHECK(next.has_messages && next.told.len > cases[i].before + cases[i].len);
+    lk_buf_deinit(&who.told);
+    lk_buf_deinit(&next.told);
     world_close(&w);
   }
 }
