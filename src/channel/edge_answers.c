@@ -1,6 +1,8 @@
 /* channel/edge_answers.c -- what houses answer, and say to one member. */
 #include "channel/edge_parts.h"
 
+#include "channel/refusal.h"
+
 static asked *take_asked(house *h, uint64_t request, bool is_join) {
   const asked *a = lk_window_get(&h->asked, request);
   return a != NULL && a->is_join == is_join ? lk_window_take(&h->asked, request) : NULL;
@@ -104,8 +106,7 @@ static void on_gate_answer(lk_edge *self, house *h, const lk_bus_message *m) {
   bool is_ok = m->kind == LK_BUS_REPLY && lk_slice_equal(m->event, LK_LIT("ok")) &&
                lk_rights_of_word(m->payload, &rights);
   if (!is_ok) {
-    refuse_at_gate(self, tag,
-                   m->kind == LK_BUS_REPLY ? m->payload : LK_LIT("{\"reason\":\"hook_failed\"}"));
+    refuse_at_gate(self, tag, m->kind == LK_BUS_REPLY ? m->payload : LK_REFUSED_HOOK_FAILED);
   } else if (index > 0) {
     pass_query(self, index - 1, tag & ((UINT64_C(1) << GATE_SHIFT) - 1), rights);
   } else {

@@ -1,6 +1,7 @@
 /* channel/edge_receiving.c -- what clients say. */
 #include "channel/edge_parts.h"
 
+#include "channel/refusal.h"
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 
@@ -25,7 +26,7 @@ static const char *name_of_refusal(lk_err why) {
 }
 
 lk_slice lk_edge_write_error(lk_edge *self, lk_err why) {
-  lk_slice text = LK_LIT("{\"reason\":\"server full\"}");
+  lk_slice text = LK_REFUSED_SERVER_FULL;
   lk_json_writer to;
   lk_buf out;
   if (why == LK_ERR_NOMEM) return text;
@@ -54,7 +55,7 @@ static lk_slice refusal_of(lk_edge *self, lk_err why) {
     return LK_TOO_BIG_INSIDE_ANSWER;
   }
   self->stats.refused_full++;
-  return LK_LIT("{\"reason\":\"server full\"}");
+  return LK_REFUSED_SERVER_FULL;
 }
 
 static lk_err ask_to_join(lk_edge *self, connection *c, const lk_session_event *event, lease *own) {

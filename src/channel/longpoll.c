@@ -27,10 +27,12 @@
 #include "channel/longpoll.h"
 
 #include "channel/bus.h"
+#include "channel/refusal.h"
 #include "codec/base64.h"
 #include "codec/json_writer.h"
 
 #define ANSWER_FRAME 128 /* what stands around the messages of an answer */
+#define NO_ROOM LK_LIT("{\"status\":500," LK_RETRY_FULL "}")
 
 typedef struct session {
   lk_link due;
@@ -264,7 +266,7 @@ static lk_err finish(lk_buf *out, size_t before) {
 static lk_err answer_new(lk_longpoll *self, const lk_longpoll_request *request, lk_buf *out) {
   session *s = NULL;
   size_t before = out->len;
-  if (begin_session(self, request, &s) != LK_OK) (void)write_status(out, 500);
+  if (begin_session(self, request, &s) != LK_OK) (void)lk_buf_append(out, NO_ROOM);
   else (void)write_poll(out, 410, s, LK_SLICE_EMPTY);
   lk_err err = finish(out, before);
   if (err != LK_OK && s != NULL) end_session(self, s);

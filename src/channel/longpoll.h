@@ -6,7 +6,7 @@
  *   GET   no token, or one that names no session   410 and the token of a new session
  *         messages wait                            200 and all of them
  *         none come for window_ms                  204
- *         no room for another session              500: the client comes again later
+ *         no room for another session              500, and "retry_after_ms": the client comes again later
  *   POST  the messages were handled                200
  *         the token names no session, or the
  *         messages broke the protocol              410: the client connects anew

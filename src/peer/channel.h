@@ -8,7 +8,7 @@
  *   REFUSED: for good, until lk_peer_channel_forgive()
  *
  * A refusal whose reason is one of those that time does not cure (peer/refusals.def) is for good; all others are tried again, each
- * time later: a random time up to a cap that doubles, and what the server asks for as "retry_after_ms" is honoured.
+ * time later: a random time up to a cap that doubles, and what the server asks for as "retry_after_ms" (channel/refusal.h) is honoured.
  *
  * What the params of a join are is its owner's business: lk_peer_channel_is_due() says that it should join now. */
 #ifndef LK_PEER_CHANNEL_H

@@ -170,11 +170,15 @@ lk_err lk_crdt_answer_news(lk_crdt_answers *self, const lk_crdt *of, const lk_fl
 }
 
 lk_err lk_crdt_answer_error(lk_crdt_answers *self, lk_slice reason, lk_slice field,
-                            lk_slice message, lk_slice *out) {
+                            uint32_t retry_after_ms, lk_slice message, lk_slice *out) {
   lk_json_writer w;
   begin_text(self, &w);
   write_text(&w, LK_LIT("reason"), reason);
   if (field.len > 0) write_text(&w, LK_LIT("field"), field);
+  if (retry_after_ms > 0) {
+    (void)lk_json_write_key(&w, LK_LIT("retry_after_ms"));
+    (void)lk_json_write_u64(&w, retry_after_ms);
+  }
   write_text(&w, LK_LIT("message"), message);
   return end_text(self, &w, out);
 }

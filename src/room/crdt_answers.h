@@ -52,9 +52,9 @@ lk_err lk_crdt_answer_all(lk_crdt_answers *self, const lk_crdt *of, lk_crdt_form
 lk_err lk_crdt_answer_page(lk_crdt_answers *self, lk_crdt_page *page, const lk_crdt *of,
                            lk_arena *arena, lk_slice *out) LK_MUST_USE;
 
-/* {"reason","field","message"}; without a field where |field| is empty. */
+/* {"reason","field","retry_after_ms","message"}; without a field where |field| is empty, and without a time where that is 0. */
 lk_err lk_crdt_answer_error(lk_crdt_answers *self, lk_slice reason, lk_slice field,
-                            lk_slice message, lk_slice *out) LK_MUST_USE;
+                            uint32_t retry_after_ms, lk_slice message, lk_slice *out) LK_MUST_USE;
 
 /* ---- parts of such payloads ---- */
 

@@ -31,7 +31,7 @@ static lk_err push_refusal(lk_room *self, const lk_room_input *input, lk_err why
 lk_err lk_crdt_room_refuse_with(lk_room *self, const lk_room_input *input, lk_slice reason,
                                 lk_slice field, lk_slice message) {
   lk_slice payload;
-  lk_err err = lk_crdt_answer_error(&self->answers, reason, field, message, &payload);
+  lk_err err = lk_crdt_answer_error(&self->answers, reason, field, 0, message, &payload);
   return err == LK_OK ? push_refusal(self, input, LK_OK, payload) : err;
 }
 
@@ -40,7 +40,7 @@ lk_err lk_crdt_room_refuse(lk_room *self, const lk_room_input *input, lk_err why
   if (why == LK_ERR_NOMEM) return why;
   lk_trace_emit(self->env, LK_TRACE_room_refused, input->member, (uint64_t)why, input->event);
   lk_slice payload;
-  lk_err err = lk_crdt_answer_error(&self->answers, lk_slice_cstr(lk_err_name(why)), field,
+  lk_err err = lk_crdt_answer_error(&self->answers, lk_slice_cstr(lk_err_name(why)), field, 0,
                                     lk_slice_cstr(lk_err_text(why)), &payload);
   return err == LK_OK ? push_refusal(self, input, why, payload) : err;
 }
@@ -53,7 +53,7 @@ lk_err lk_crdt_room_render_mismatch(lk_room *self, lk_slice *payload) {
   LK_ASSERT(sizeof said - 1 + name.len <= sizeof text);
   memcpy(text, said, sizeof said - 1);
   memcpy(text + sizeof said - 1, name.ptr, name.len);
-  return lk_crdt_answer_error(&self->answers, LK_LIT("type_mismatch"), LK_LIT("type"),
+  return lk_crdt_answer_error(&self->answers, LK_LIT("type_mismatch"), LK_LIT("type"), 0,
                               lk_slice_of(text, sizeof said - 1 + name.len), payload);
 }
 

@@ -18,6 +18,7 @@
  * Always: state == shown + flying + next (as merges). */
 #include "room/crdt_parts.h"
 
+#include "channel/refusal.h"
 #include "room/crdt_news.h"
 
 /* After so long without an input an object is packed, unless its bytes are many. */
@@ -43,7 +44,8 @@ static lk_err refuse_for_space(lk_room *self, const lk_room_input *input, bool i
                             .result = LK_ERR_NO_SPACE,
                             .is_behind = is_behind };
   lk_err err = lk_crdt_answer_error(&self->answers, LK_LIT("storage_full"), LK_SLICE_EMPTY,
-                                    lk_slice_cstr(lk_err_text(LK_ERR_NO_SPACE)), &effect.payload);
+                                    LK_RETRY_SOON_MS, lk_slice_cstr(lk_err_text(LK_ERR_NO_SPACE)),
+                                    &effect.payload);
   return err == LK_OK ? lk_effects_push(&self->effects, &effect) : err;
 }
 

@@ -1,6 +1,7 @@
 /* room/doc_answers.c -- what a member is told, and when. */
 #include "room/doc_parts.h"
 
+#include "channel/refusal.h"
 #include "codec/json_writer.h"
 
 #define HELD_PARTS 4 /* one room may hold so large a part of what may wait for an edge */
@@ -54,7 +55,7 @@ static void write_member(lk_json_writer *w, lk_slice key, lk_slice text) {
   (void)lk_json_write_string(w, text);
 }
 
-/* {"reason":..., "field":..., "error":..., "limit":..., "message":...}, those that there are. */
+/* {"reason":..., "field":..., "error":..., "limit":..., "retry_after_ms":..., "message":...}, those that there are. */
 static lk_err write_refusal(lk_room *self, const outcome *o, lk_slice field) {
   lk_json_writer w;
   const char *reason = o->reason, *limit = o->limit;
@@ -69,6 +70,10 @@ static lk_err write_refusal(lk_room *self, const outcome *o, lk_slice field) {
   if (limit == NULL && why == LK_ERR_LIMIT && self->doc != NULL)
     limit = lk_doc_limit_hit(self->doc);
   if (limit != NULL) write_member(&w, LK_LIT("limit"), lk_slice_cstr(limit));
+  if (why == LK_ERR_NO_SPACE) {
+    (void)lk_json_write_key(&w, LK_LIT("retry_after_ms"));
+    (void)lk_json_write_u64(&w, LK_RETRY_SOON_MS);
+  }
   if (why != LK_OK) write_member(&w, LK_LIT("message"), lk_slice_cstr(lk_err_text(why)));
   (void)lk_json_end_object(&w);
   return lk_json_writer_finish(&w);

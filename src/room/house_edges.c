@@ -124,7 +124,7 @@ void lk_house_answer_outcome(lk_house *self, uint64_t number, uint64_t request, 
 static void refuse_entry(lk_house *self, uint64_t number, const lk_bus_message *m) {
   self->stats.refused_rooms++;
   if (m->kind == LK_BUS_JOIN)
-    lk_house_refuse_join(self, number, m->request, LK_LIT("{\"reason\":\"server full\"}"));
+    lk_house_refuse_join(self, number, m->request, LK_REFUSED_SERVER_FULL);
   else lk_house_tell_crash(self, number, LK_LIT("server full"));
 }
 
@@ -240,7 +240,7 @@ static void on_message(lk_house *self, uint64_t number, const lk_bus_message *m)
   if (err == LK_OK) return;
   lk_house_answer(self, number, m->request, LK_BUS_REPLY, LK_LIT("error"),
                   err == LK_ERR_NOT_JOINED ? LK_LIT("{\"reason\":\"not joined\"}")
-                                           : LK_LIT("{\"reason\":\"server full\"}"),
+                                           : LK_REFUSED_SERVER_FULL,
                   false);
 }
 

@@ -61,10 +61,9 @@ static void do_accept(entry *e, const lk_room_effect *effect) {
     lk_house_leave_attendance(e, effect->member);
     lk_house_free_member(house, m);
     (void)lk_buf_append_le64(&house->refused, effect->member);
-    lk_house_answer(house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
-                    err == LK_ERR_FULL ? LK_LIT("{\"reason\":\"room full\"}")
-                                       : lk_house_presence_refusal(house, err),
-                    false);
+    lk_house_answer(
+        house, effect->member, effect->request, LK_BUS_REFUSE, LK_SLICE_EMPTY,
+        err == LK_ERR_FULL ? LK_REFUSED_ROOM_FULL : lk_house_presence_refusal(house, err), false);
     return;
   }
   answer_accept(house, effect, hears, (lk_profile)m->profile);
@@ -295,8 +294,7 @@ static void keep_joining(entry *e, const lk_room_input *input) {
   if (m == NULL || m->entry != e || m->state != MEMBER_JOINS) return;
   if (lk_house_keep_params(e, input->member, input->request, input->payload) == LK_OK) return;
   LK_COVERED(house_join_without_memory);
-  lk_house_refuse_join(e->house, input->member, input->request,
-                       LK_LIT("{\"reason\":\"room crashed\"}"));
+  lk_house_refuse_join(e->house, input->member, input->request, LK_REFUSED_ROOM_CRASHED);
 }
 
 void lk_house_run_room(entry *e, lk_room_input input) {

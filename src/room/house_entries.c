@@ -314,7 +314,7 @@ void lk_house_refuse_waiting(entry *e, lk_err why) {
   lk_house *house = e->house;
   lk_buf text;
   lk_buf_init(&text, house->env->alloc, 256);
-  lk_buf_append(&text, LK_LIT("{\"reason\":\"storage\",\"message\":\""));
+  lk_buf_append(&text, LK_LIT("{\"reason\":\"storage\"," LK_RETRY_FULL ",\"message\":\""));
   lk_buf_append(&text, lk_slice_cstr(lk_err_name(why)));
   lk_buf_append(&text, LK_LIT("\"}"));
   lk_slice response = lk_buf_err(&text) == LK_OK ? lk_buf_slice(&text) : LK_LIT("{}");

@@ -140,8 +140,7 @@ void lk_house_forget_handed(entry *e, bool all) {
     if (!all && a->turn == TURN_NONE) continue;
     const member *m = lk_house_find_member(e->house, a->member);
     if (m != NULL && m->state == MEMBER_JOINS) {
-      lk_house_refuse_join(e->house, a->member, a->request,
-                           LK_LIT("{\"reason\":\"room crashed\"}"));
+      lk_house_refuse_join(e->house, a->member, a->request, LK_REFUSED_ROOM_CRASHED);
     } else if (own_of(a->member) != 0) lk_house_settle(e->house, a->member, a->request);
     else lk_house_answer_late(e->house, a->member, a->request);
   }

@@ -28,6 +28,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "channel/bus.h"
+#include "channel/refusal.h"
 #include "channel/window.h"
 #include "log/journal.h"
 #include "room/attendance.h"

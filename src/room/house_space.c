@@ -46,7 +46,8 @@ static void refuse_for_space(lk_house *self, uint64_t number, uint64_t request) 
   self->stats.refused++;
   lk_house_answer(
       self, number, request, LK_BUS_REPLY, LK_LIT("error"),
-      LK_LIT("{\"reason\":\"storage_full\",\"error\":\"LK_ERR_NO_SPACE\",\"message\":"
+      LK_LIT("{\"reason\":\"storage_full\"," LK_RETRY_SOON ","
+             "\"error\":\"LK_ERR_NO_SPACE\",\"message\":"
              "\"there is no space to keep the change, so it was not made; free some, and make it "
              "again\"}"),
       false);

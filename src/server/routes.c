@@ -90,6 +90,12 @@ static lk_err small(const exchange *x, uint16_t status, lk_slice type, lk_slice 
   (void)lk_http1_respond_header(x->out, LK_LIT("content-type"), type);
   header(x->out, "cache-control", "no-store");
   if (status == 405) header(x->out, "allow", "GET, HEAD");
+  if (status == 503) {
+    header(x->out, "retry-after", "1");
+    /* A page of another origin that polls may know it, too. */
+    header(x->out, "access-control-allow-origin", "*");
+    header(x->out, "access-control-expose-headers", "retry-after");
+  }
   (void)lk_http1_respond_end_length(x->out, body.len, x->answer->keep_alive);
   if (!is_head(x)) (void)lk_buf_append(x->out, body);
   return finish(x->out, before);

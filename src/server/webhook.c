@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "channel/access.h"
+#include "channel/refusal.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "codec/json_reader.h"
@@ -303,11 +304,11 @@ lk_slice lk_webhook_refusal(lk_webhook_verdict verdict) {
   case LK_WEBHOOK_FORBIDDEN:
     return LK_LIT("{\"reason\":\"forbidden\",\"message\":\"the application does not allow it\"}");
   case LK_WEBHOOK_TIMEOUT:
-    return LK_LIT("{\"reason\":\"hook_timeout\",\"message\":\"the application did not answer in "
-                  "time; try again later\"}");
+    return LK_LIT("{\"reason\":\"hook_timeout\"," LK_RETRY_SOON ","
+                  "\"message\":\"the application did not answer in time; try again later\"}");
   default:
-    return LK_LIT("{\"reason\":\"hook_failed\",\"message\":\"the application could not be asked; "
-                  "try again later\"}");
+    return LK_LIT("{\"reason\":\"hook_failed\"," LK_RETRY_SOON ","
+                  "\"message\":\"the application could not be asked; try again later\"}");
   }
 }
 

@@ -312,8 +312,10 @@ describe('sizes', () => {
     const [a, b] = [connect(), connect()]
     for (const i of [1, 2, 3]) assert.equal((await join_(a, `relay:${i}`)).joined.status, 'ok')
     assert.equal((await join_(a, 'relay:4')).joined.reason, 'too many channels joined')
-    assert.equal((await join_(b, 'relay:1')).joined.reason, 'room full')
-    assert.equal((await join_(b, 'relay:5')).joined.reason, 'server full')
+    const { joined: full } = await join_(b, 'relay:1')
+    assert.deepEqual([full.reason, full.retry_after_ms], ['room full', 5000])
+    const { joined: over } = await join_(b, 'relay:5')
+    assert.deepEqual([over.reason, over.retry_after_ms], ['server full', 5000])
     for (const what of ['topics', 'members', 'rooms']) assert.ok(await metric(`laniakea_refused_${what}_total`) >= 1, what)
   })
 })

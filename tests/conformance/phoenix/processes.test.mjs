@@ -209,7 +209,7 @@ describe('a disk fails', { concurrency: 4 }, () => {
       const server = await start(t, { keeps: true })
       await playParts(server, form, ['a joins crdt:x as 1', () => limit(server, 'nofile', 3), `
         a > ["17","17","crdt:y","phx_join",{}]
-        a < ["17","17","crdt:y","phx_reply",{"status":"error","response":{"reason":"storage","message":"*"}}]
+        a < ["17","17","crdt:y","phx_reply",{"status":"error","response":{"reason":"storage","retry_after_ms":5000,"message":"*"}}]
         a > ["17","18","crdt:y","crdt.get",{}]
         a < [null,"18","crdt:y","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]`, () => limit(server, 'nofile', 1024), 'a joins crdt:y as 19'])
     })

@@ -586,7 +586,7 @@ TEST(there_are_only_so_many_sessions) {
   CHECK_OK(world_open(&w, test_alloc()));
   for (int i = 0; i < 3; i++) begin_session(&w);
   CHECK_OK(ask(&w, false, "", LK_SLICE_EMPTY, false, &who));
-  CHECK_TEXT(lk_buf_slice(&w.json), "{\"status\":500}");
+  CHECK_TEXT(lk_buf_slice(&w.json), "{\"status\":500,\"retry_after_ms\":5000}");
   CHECK_U64(lk_edge_get_stats(w.edge).connections, 3);
   tick(&w, WINDOW * 3 / 2);
   CHECK_U64(lk_longpoll_count(&w.polls), 0);

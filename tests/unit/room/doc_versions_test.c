@@ -706,6 +706,7 @@ TEST(without_space_for_records_versions_are_only_read) {
                               .is_full = true,
                               .rights = LK_RIGHTS_ADMIN });
     check_has(find(&w, LK_ROOM_REPLY)->payload, "{\"reason\":\"storage_full\"");
+    check_has(find(&w, LK_ROOM_REPLY)->payload, "\"retry_after_ms\":1000");
   }
   CHECK_U64(w.records_count, records);
   check_version(&w, 1, "a");

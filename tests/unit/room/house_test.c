@@ -303,7 +303,7 @@ TEST(a_join_whose_room_ends_before_its_answer_is_refused) {
                              .event = LK_LIT("delete"),
                              .rights = LK_RIGHTS_ADMIN });
   lk_house_step(w.house, w.now);
-  CHECK(has_said(&w, LK_LIT("{\"reason\":\"room crashed\"}")));
+  CHECK(has_said(&w, LK_LIT("{\"reason\":\"room crashed\",\"retry_after_ms\":1000}")));
   w.storage.hold = false;
   lk_house_step(w.house, w.now);
   CHECK(!has_said(&w, LK_LIT("\"history\"")));

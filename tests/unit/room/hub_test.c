@@ -378,7 +378,7 @@ TEST(messages_behind_a_join_that_failed_are_unmatched) {
  * is told so and may stay connected. */
 TEST(rooms_members_and_waiting_joins_are_bounded) {
   static const char *full = "[\"1\",\"1\",\"crdt:%s\",\"phx_reply\",{\"status\":\"error\","
-                            "\"response\":{\"reason\":\"%s full\"}}]";
+                            "\"response\":{\"reason\":\"%s full\",\"retry_after_ms\":5000}}]";
   char text[300];
   lk_hub_output out;
   world w;
@@ -866,7 +866,7 @@ TEST(a_room_whose_snapshot_is_ahead_of_the_journal_is_refused) {
   step(&w);
   CHECK_SENT(&w, a,
              "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
-             "\"storage\",\"message\":\"LK_ERR_CORRUPT\"}}]");
+             "\"storage\",\"retry_after_ms\":5000,\"message\":\"LK_ERR_CORRUPT\"}}]");
   world_deinit(&w);
 }
 
@@ -1087,7 +1087,7 @@ TEST(a_state_beyond_the_limits_is_refused_and_kept) {
   step(&w);
   CHECK_SENT(&w, a,
              "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
-             "\"storage\",\"message\":\"LK_ERR_TOO_BIG\"}}]");
+             "\"storage\",\"retry_after_ms\":5000,\"message\":\"LK_ERR_TOO_BIG\"}}]");
   die(&w);
   w.limits = lk_limits_default();
   w.limits.crdt_actors_count = 2; /* now the room itself does not understand it */
@@ -1097,7 +1097,7 @@ TEST(a_state_beyond_the_limits_is_refused_and_kept) {
   step(&w);
   CHECK_SENT(&w, a,
              "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
-             "\"storage\",\"message\":\"LK_ERR_LIMIT\"}}]");
+             "\"storage\",\"retry_after_ms\":5000,\"message\":\"LK_ERR_LIMIT\"}}]");
   die(&w);
   w.limits = lk_limits_default();
   begin(&w, &w.storage.table, 9);
@@ -1186,7 +1186,7 @@ TEST(members_of_rooms_whose_journal_failed_are_told_and_may_rejoin) {
     tell(&w, a, LK_LIT("[\"1\",\"1\",\"crdt:a\",\"phx_join\",{}]"));
     CHECK_SENT(&w, a,
                "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{"
-               "\"reason\":\"storage\",\"message\":\"LK_ERR_SYNC\"}}]");
+               "\"reason\":\"storage\",\"retry_after_ms\":5000,\"message\":\"LK_ERR_SYNC\"}}]");
     CHECK_COVERED(house_refuses_without_journal);
     CHECK(lk_hub_is_idle(w.hub));
     CHECK_U64(lk_hub_deadline(w.hub), w.now + pause);
@@ -1332,7 +1332,7 @@ TEST(a_journal_with_a_record_of_a_later_version_is_refused_by_name) {
   tell(&w, a, JOIN("a"));
   CHECK_SENT(&w, a,
              "[\"1\",\"1\",\"crdt:a\",\"phx_reply\",{\"status\":\"error\",\"response\":{\"reason\":"
-             "\"storage\",\"message\":\"LK_ERR_VERSION\"}}]");
+             "\"storage\",\"retry_after_ms\":5000,\"message\":\"LK_ERR_VERSION\"}}]");
   CHECK(lk_hub_is_idle(w.hub));
   world_deinit(&w);
 }

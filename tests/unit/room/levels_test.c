@@ -372,6 +372,7 @@ TEST(memory_that_is_full_refuses_changes_and_serves_everything_else) {
   CHECK_COVERED(house_gives_up_its_ballast);
   CHECK(is_full(&w));
   CHECK(increments_with(&w, MEMBER, LK_LIT("\"reason\":\"storage_full\"")));
+  CHECK(has_said(&w, LK_LIT("\"retry_after_ms\":1000")));
   CHECK(!has_said(&w, LK_LIT("state_updated")) && !has_said(&w, LK_LIT("\"value\":3")));
   forget_output(&w);
   merge(&w, MEMBER + 1, LK_LIT("{\"payload\":{\"counts\":{\"x\":5}}}"));

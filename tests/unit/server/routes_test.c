@@ -579,6 +579,8 @@ TEST(refusals_are_json_and_end_the_connection) {
           says(&f, "connection: close\r\n"));
     CHECK(says(&f, "{\"error\":\"") &&
           lk_slice_ends_with(lk_buf_slice(&f.out), LK_LIT("\"}\n")));
+    CHECK(says(&f, "\r\nretry-after: 1\r\naccess-control-allow-origin: *\r\n") ==
+          (statuses[i] == 503));
     lk_buf_deinit(&f.out);
   }
 }
