@@ -237,8 +237,8 @@ void lk_wasm_client_wake(ms now) {
   if (client != NULL) lk_client_wake(client, lk_wasm_time(now));
 }
 
-void lk_wasm_client_opened(ms now) {
-  if (client != NULL) lk_client_opened(client, lk_wasm_time(now));
+void lk_wasm_client_opened(u32 is_text, ms now) {
+  if (client != NULL) lk_client_opened_on(client, is_text != 0, lk_wasm_time(now));
 }
 
 void lk_wasm_client_closed(u32 code, ms hint, ms now) {

@@ -14,6 +14,7 @@ static const lk_slice messages[] = {
               "\"diverged\",\"retry_after_ms\":5}}]"),
   LK_LIT_INIT("[null,null,\"crdt:a\",\"state_updated\",{\"value\":1,\"delta\":\"AQAAAA==\"}]"),
   LK_LIT_INIT("[\"1\",\"1\",\"crdt:a\",\"phx_error\",{\"reason\":\"storage_full\"}]"),
+  LK_LIT_INIT("[null,null,\"doc:a\",\"server_update\",{\"b64\":\"AQEFAAQBAXQCaGkA\"}]"),
   LK_LIT_INIT("\x02\x05\x0d"
               "doc:aserver_update\x01\x01\x05\x00\x04\x01\x01t\x02hi\x00"),
   LK_LIT_INIT("\x01\x01\x01\x05\x02"
@@ -37,7 +38,8 @@ FUZZ(lk_client_receive) {
   CHECK_OK(lk_client_open_doc(client, LK_LIT("doc:a"), LK_TOPIC_KEPT, 1, &doc));
   lk_client_connect(client, 1);
   while (lk_client_poll(client, &event)) continue;
-  lk_client_opened(client, 1);
+  if (gen_bool(g)) lk_client_opened(client, 1);
+  else lk_client_opened_as_text(client, 1);
   CHECK_OK(lk_topic_apply(crdt, LK_SLICE_EMPTY, LK_LIT("increment"), LK_LIT("[1]"), 1, 1));
   CHECK_OK(lk_doc_root(lk_topic_doc(doc), LK_LIT("t"), LK_NODE_TEXT, &node));
   CHECK_OK(lk_doc_text_insert(lk_topic_doc(doc), node, 0, LK_LIT("x"), NULL));

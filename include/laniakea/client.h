@@ -24,7 +24,8 @@
  *
  * |now_ms| is any clock that does not go backwards, but for |time_ms|, which is the time of day: milliseconds since 1970.
  *
- * PROTOCOL. Phoenix channels, serializer V2, binary frames: "ws://HOST/socket/websocket?vsn=2.0.0" of a Laniakea server.
+ * PROTOCOL. Phoenix channels, serializer V2, binary frames: "ws://HOST/socket/websocket?vsn=2.0.0" of a Laniakea server, or its
+ * long-poll (lk_client_opened_as_text()).
  *
  * STORAGE. With one (an lk_storage, which a host makes), topics that are opened as LK_TOPIC_KEPT are on this device for good, with
  * all that is pending; what an earlier process left pending is sent even where nobody opens its topic. Without one, where the
@@ -111,6 +112,9 @@ LK_API bool lk_client_poll(lk_client *self, lk_client_event *out);
 
 /* Reports that do not fit are about a connection that was given up, and ignored. */
 LK_API void lk_client_opened(lk_client *self, uint64_t now_ms);
+/* The same for a connection that carries texts alone, such as Phoenix's long-poll ("http://HOST/socket/longpoll?vsn=2.0.0"): the host
+ * sends binary messages in base64 there, as phoenix.js does, and bytes of the server's come in texts. */
+LK_API void lk_client_opened_as_text(lk_client *self, uint64_t now_ms);
 /* |code| is the WebSocket's; 4401 also where the upgrade was answered 401 or 403; 0: there is none. |hint_ms|: how long the server
  * wants to be left alone (Retry-After); 0: it did not say. */
 LK_API void lk_client_closed(lk_client *self, uint32_t code, uint64_t hint_ms, uint64_t now_ms);

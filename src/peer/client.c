@@ -72,10 +72,18 @@ void lk_client_wake(lk_client *self, uint64_t now_ms) {
   lk_client_step(self);
 }
 
-void lk_client_opened(lk_client *self, uint64_t now_ms) {
+void lk_client_opened_on(lk_client *self, bool is_text, uint64_t now_ms) {
   note_time(self, now_ms);
-  lk_peer_link_opened(&self->link, self->now_ms);
+  lk_peer_link_opened(&self->link, is_text, self->now_ms);
   lk_client_step(self);
+}
+
+void lk_client_opened(lk_client *self, uint64_t now_ms) {
+  lk_client_opened_on(self, false, now_ms);
+}
+
+void lk_client_opened_as_text(lk_client *self, uint64_t now_ms) {
+  lk_client_opened_on(self, true, now_ms);
 }
 
 void lk_client_closed(lk_client *self, uint32_t code, uint64_t hint_ms, uint64_t now_ms) {

@@ -50,6 +50,9 @@ lk_err lk_client_open_limited(const lk_env *env, const lk_limits *limits,
 lk_err lk_client_open_topic(lk_client *self, lk_slice name, uint32_t kind, lk_topic_keeping keeping,
                             bool hears_presence, uint64_t now_ms, lk_topic **out) LK_MUST_USE;
 
+/* lk_client_opened(), or lk_client_opened_as_text(). */
+void lk_client_opened_on(lk_client *self, bool is_text, uint64_t now_ms);
+
 /* Records what is owed, joins, leaves, sends. */
 void lk_client_step(lk_client *self);
 

@@ -1,6 +1,7 @@
 /* peer/frame.c -- the serializer of phoenix.js, both ways. */
 #include "peer/frame.h"
 
+#include "codec/base64.h"
 #include "codec/json_reader.h"
 #include "codec/reader.h"
 #include "codec/utf.h"
@@ -103,4 +104,27 @@ static lk_err decode_text(lk_slice text, const lk_limits *limits, lk_arena *aren
 lk_err lk_frame_decode(lk_slice bytes, bool is_binary, const lk_limits *limits, lk_arena *arena,
                        lk_frame *out) {
   return is_binary ? decode_binary(bytes, out) : decode_text(bytes, limits, arena, out);
+}
+
+/* ---- bytes in a text ---- */
+
+#define BYTES_BEGIN LK_LIT("{\"b64\":\"")
+#define BYTES_AROUND (BYTES_BEGIN.len + 2) /* "} */
+
+lk_err lk_frame_open_bytes(lk_frame *frame, lk_arena *arena) {
+  lk_message *m = &frame->message;
+  lk_slice text = m->payload;
+  if (m->binary || text.len < BYTES_AROUND || !lk_slice_starts_with(text, BYTES_BEGIN))
+    return LK_OK;
+  /* The payload is JSON. Where it ends otherwise, there is a quotation mark in between, which is no base64. */
+  text = lk_slice_of(text.ptr + BYTES_BEGIN.len, text.len - BYTES_AROUND);
+  lk_buf out = { .ptr = lk_arena_push_bytes(arena, text.len), .cap = text.len, .max = text.len };
+  if (out.ptr == NULL) return LK_ERR_NOMEM;
+  if (lk_base64_decode(&out, text, LK_BASE64_FORM_STANDARD) == LK_OK) {
+    m->payload = lk_buf_slice(&out);
+    m->binary = true;
+  } else {
+    LK_COVERED(frame_is_no_base64); /* somebody's own JSON */
+  }
+  return LK_OK;
 }

@@ -6,6 +6,9 @@
  *             1, four lengths, join_ref, ref, topic, status, payload        a reply
  *             2, two lengths, topic, event, payload                         a broadcast
  *
+ * Long-poll carries texts alone. There the server says {"b64": "..."} for a payload of bytes, and what we say in a frame the
+ * host puts into base64.
+ *
  * channel/message.h is the other side of it. */
 #ifndef LK_PEER_FRAME_H
 #define LK_PEER_FRAME_H
@@ -28,5 +31,9 @@ lk_err lk_frame_encode(const lk_message *message, lk_buf *out, bool *is_binary) 
  * errors of lk_message_decode_text(). */
 lk_err lk_frame_decode(lk_slice bytes, bool is_binary, const lk_limits *limits, lk_arena *arena,
                        lk_frame *out) LK_MUST_USE;
+
+/* Where the payload is {"b64": "..."}, as the server writes it, it becomes the bytes, in |arena|; any other stays what it is.
+ * LK_ERR_NOMEM: |frame| is as before. */
+lk_err lk_frame_open_bytes(lk_frame *frame, lk_arena *arena) LK_MUST_USE;
 
 #endif

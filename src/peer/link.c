@@ -97,9 +97,10 @@ void lk_peer_link_wake(lk_peer_link *self, uint64_t now_ms) {
   if (!self->waits_for_token) connect(self, now_ms);
 }
 
-void lk_peer_link_opened(lk_peer_link *self, uint64_t now_ms) {
+void lk_peer_link_opened(lk_peer_link *self, bool is_text, uint64_t now_ms) {
   if (self->state != LK_PEER_LINK_CONNECTING || self->want_open) return;
   self->state = LK_PEER_LINK_ONLINE;
+  self->is_text = is_text;
   self->give_up_at_ms = LK_PEER_LINK_NEVER;
   self->heartbeat_at_ms = now_ms + LK_PEER_LINK_HEARTBEAT_MS;
   lk_trace_emit(self->env, LK_TRACE_peer_connected, self->attempt, 0, LK_SLICE_EMPTY);
@@ -249,6 +250,7 @@ lk_err lk_peer_link_receive(lk_peer_link *self, lk_slice bytes, bool is_binary, 
   *is_taken = true;
   if (self->state != LK_PEER_LINK_ONLINE) return LK_OK;
   lk_err err = lk_frame_decode(bytes, is_binary, self->limits, arena, out);
+  if (err == LK_OK && self->is_text) err = lk_frame_open_bytes(out, arena);
   if (err != LK_OK) {
     lk_peer_link_give_up(self, now_ms);
     return err;

@@ -83,6 +83,7 @@ typedef struct lk_peer_link {
   bool has_round_trip;
   bool uses_token;
   bool has_token;
+  bool is_text; /* ONLINE: the connection carries texts alone */
   bool is_started;
   bool waits_for_token; /* the host was asked */
   bool want_token;
@@ -104,7 +105,9 @@ void lk_peer_link_wake(lk_peer_link *self, uint64_t now_ms);
 
 /* ---- what the host reports ---- */
 
-void lk_peer_link_opened(lk_peer_link *self, uint64_t now_ms);
+/* |is_text|: it carries no binary messages, as long-poll does not: what we say in such a frame the host puts into base64, and what the
+ * server says as {"b64": "..."} are bytes. */
+void lk_peer_link_opened(lk_peer_link *self, bool is_text, uint64_t now_ms);
 /* |code| is the WebSocket's, 0 where there is none. |hint_ms| is how long the server wants to be left alone, such as the
  * Retry-After of an answer that was no upgrade; 0: it did not say. */
 void lk_peer_link_closed(lk_peer_link *self, uint32_t code, uint64_t hint_ms, uint64_t now_ms);

@@ -95,6 +95,79 @@ TEST(frame_reads_replies_in_both_forms) {
   }
 }
 
+/* Goal: what a server makes of bytes for a client without frames is the same bytes again, and somebody's own JSON stays that. */
+TEST(frame_opens_bytes_in_a_text) {
+  bench b;
+  lk_frame frame;
+  bool is_binary;
+  uint8_t bytes[70];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7);
+  for (size_t len = 0; len <= sizeof bytes; len++) {
+    const lk_message m = { .ref = LK_LIT("9"),
+                           .topic = LK_LIT("doc:a"),
+                           .event = LK_LIT("server_update"),
+                           .payload = lk_slice_of(bytes, len),
+                           .binary = true };
+    for (int is_reply = 0; is_reply < 2; is_reply++) {
+      bench_init(&b);
+      if (is_reply)
+        CHECK_OK(lk_message_encode_reply(LK_MESSAGE_V2_TEXT, &m, LK_LIT("ok"), &b.out, &is_binary));
+      else CHECK_OK(lk_message_encode_broadcast(LK_MESSAGE_V2_TEXT, &m, &b.out, &is_binary));
+      CHECK(!is_binary);
+      CHECK_OK(lk_frame_decode(lk_buf_slice(&b.out), false, &b.limits, &b.arena, &frame));
+      CHECK(!frame.message.binary);
+      CHECK_OK(lk_frame_open_bytes(&frame, &b.arena));
+      CHECK(frame.message.binary);
+      CHECK_SLICE(frame.message.payload, m.payload);
+      bench_deinit(&b);
+    }
+  }
+}
+
+TEST(frame_leaves_what_is_no_bytes) {
+  static const char *const payloads[] = {
+    "{}",
+    "[]",
+    "{\"b64\":\"A\"}",
+    "{\"b64\":\"AAA\"}",
+    "{\"b64\":\"AA==\",\"x\":\"\"}",
+    "{\"b64\":1}",
+    "{\"b6\":\"AA==\"}",
+    "{\"b64\":\"\\u0041A==\"}",
+    "{\"b64\": \"AA==\"}",
+    "{\"b64\":\"}",
+  };
+  for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
+    bench b;
+    test_note("case %zu", i);
+    bench_init(&b);
+    lk_frame frame = { .message = { .payload = lk_slice_cstr(payloads[i]) } };
+    CHECK_OK(lk_frame_open_bytes(&frame, &b.arena));
+    CHECK(!frame.message.binary);
+    CHECK_SLICE(frame.message.payload, lk_slice_cstr(payloads[i]));
+    bench_deinit(&b);
+  }
+}
+
+TEST(frame_opens_bytes_once) {
+  bench b;
+  bench_init(&b);
+  lk_frame frame = { .message = { .payload = LK_LIT("{\"b64\":\"AAAA\"}"), .binary = true } };
+  CHECK_OK(lk_frame_open_bytes(&frame, &b.arena));
+  CHECK_TEXT(frame.message.payload, "{\"b64\":\"AAAA\"}");
+  bench_deinit(&b);
+}
+
+TEST(frame_opens_bytes_with_memory_alone) {
+  bench b;
+  bench_init(&b);
+  b.arena.max = 0;
+  lk_frame frame = { .message = { .payload = LK_LIT("{\"b64\":\"AAAA\"}") } };
+  CHECK_ERR(lk_frame_open_bytes(&frame, &b.arena), LK_ERR_NOMEM);
+  CHECK(!frame.message.binary);
+  bench_deinit(&b);
+}
+
 TEST(frame_refuses_what_is_none) {
   static const char *const texts[] = {
     "[null,null,\"a\",\"phx_reply\",{}]",

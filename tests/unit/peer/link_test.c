@@ -53,7 +53,7 @@ static void to_deadline(rig *r) { to(r, lk_peer_link_deadline(&r->link)); }
 static void be_online(rig *r) {
   lk_peer_link_start(&r->link, r->now);
   drain(r);
-  lk_peer_link_opened(&r->link, r->now);
+  lk_peer_link_opened(&r->link, false, r->now);
   CHECK_U64(r->link.state, LK_PEER_LINK_ONLINE);
 }
 
@@ -122,7 +122,7 @@ TEST(link_gives_up_an_opening_that_takes_too_long) {
   drain(&r);
   to(&r, 1000 + LK_PEER_LINK_OPEN_MS);
   CHECK_U64(r.closes, 1);
-  lk_peer_link_opened(&r.link, r.now); /* too late: it was given up */
+  lk_peer_link_opened(&r.link, false, r.now); /* too late: it was given up */
   CHECK_U64(r.link.state, LK_PEER_LINK_OFFLINE);
   rig_deinit(&r);
 }
@@ -155,9 +155,30 @@ TEST(link_forgets_what_was_queued_with_its_connection) {
   lk_peer_link_closed(&r.link, 0, 0, r.now);
   CHECK_U64(lk_peer_link_send(&r.link, &m, 0, false, r.now), 0);
   to_deadline(&r);
-  lk_peer_link_opened(&r.link, r.now);
+  lk_peer_link_opened(&r.link, false, r.now);
   drain(&r);
   CHECK_U64(r.sends, 0);
+  rig_deinit(&r);
+}
+
+/* Goal: what is bytes where there are no frames is somebody's JSON where there are, and the next connection may be of the other kind. */
+TEST(link_knows_what_its_connection_carries) {
+  static const char text[] = "[null,null,\"a\",\"e\",{\"b64\":\"AQI=\"}]";
+  rig r;
+  lk_frame frame;
+  bool is_taken;
+  rig_init(&r, false);
+  be_online(&r);
+  for (int is_text = 1; is_text >= 0; is_text--) {
+    lk_peer_link_closed(&r.link, 0, 0, r.now);
+    to_deadline(&r);
+    lk_peer_link_opened(&r.link, is_text != 0, r.now);
+    CHECK_OK(lk_peer_link_receive(&r.link, lk_slice_cstr(text), false, &r.arena, r.now, &frame,
+                                  &is_taken));
+    CHECK(!is_taken && frame.message.binary == (is_text != 0));
+    CHECK_SLICE(frame.message.payload,
+                is_text != 0 ? LK_LIT("\x01\x02") : LK_LIT("{\"b64\":\"AQI=\"}"));
+  }
   rig_deinit(&r);
 }
 
@@ -181,7 +202,7 @@ TEST(link_renews_a_token_in_band_before_it_ends) {
   CHECK_OK(lk_peer_link_set_token(&r.link, LK_LIT("one"), 200000, r.now));
   drain(&r);
   CHECK_TEXT(lk_buf_slice(&r.sent), "one");
-  lk_peer_link_opened(&r.link, r.now);
+  lk_peer_link_opened(&r.link, false, r.now);
   while (r.tokens == 1) {
     to_deadline(&r);
     char reply[96];

@@ -254,8 +254,8 @@ export interface ClientExports {
   readonly client_disconnect: () => void
   /** the network came back, or somebody wants it now */
   readonly client_wake: (now: number) => void
-  /** the connection is open */
-  readonly client_opened: (now: number) => void
+  /** the connection is open; is_text: what is SEND_BINARY goes in base64 there, and bytes of the server's come in texts */
+  readonly client_opened: (isText: number, now: number) => void
   /** it is gone, or could not be made; hint: what Retry-After says, 0 where nothing does */
   readonly client_closed: (code: number, hint: number, now: number) => void
   /** scratch: one message of the server's; an lk_err */

@@ -89,7 +89,7 @@ export class HubCore {
   }
 
   opened(): void {
-    this.#call((core) => core.client_opened(now()))
+    this.#call((core) => core.client_opened(0, now()))
   }
 
   closed(code: number): void {
