@@ -13,6 +13,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { listen, openWindow, until } from './browser.mjs'
+import { BlockingProxy } from './blocking_proxy.mjs'
 import { Program, root } from './program.mjs'
 
 const DIST = join(root, 'js/packages/sdk/dist')
@@ -607,6 +608,59 @@ test('one name with different entries: whoever comes second is told so, and what
   assert.match(await failure('objects', counts), /what is kept under this name has topics that this core lacks/)
   for (const page of browser.pages().slice(1)) await page.close()
   await sees(await tab(name), 2, 'hello')
+})
+
+test('where no WebSocket gets through tabs poll: what they change arrives once, whatever ends on the way', async () => {
+  const name = newName()
+  const proxy = new BlockingProxy(() => program.url)
+  await proxy.start()
+  try {
+    const here = { server: proxy.url }
+    const wanted = [['crdt', `crdt:${name}`, 'gcounter'], ['doc', `doc:${name}`]]
+    const [a, b] = [await tab(name, here), await tab(name, here)]
+    const other = await tab(`${name} other`, {}, ...wanted)
+    await Promise.all([count(a), count(b, 2), count(other, 3)])
+    await type(a, 'Hello')
+    await Promise.all([a, b, other].map((page) => sees(page, 6, 'Hello')))
+    await Promise.all([a, b].map(settled))
+    const transports = await Promise.all([a, b, other].map(async (page) => (await status(page)).transport))
+    assert.deepEqual(transports, ['longpoll', 'longpoll', 'websocket'])
+    await other.evaluate(() => window.app.text.insert(5, ' world'.repeat(100_000)))
+    const long = `Hello${' world'.repeat(100_000)}`
+    await sees(b, 6, long)
+
+    await program.stop('SIGKILL')
+    await Promise.all([count(a), count(other)])
+    await type(b, '!')
+    await Promise.all([a, b].map(saved))
+    await startAgain()
+    await Promise.all([a, b, other].map(settled))
+    await Promise.all([a, b, other].map((page) => sees(page, 8, `${long}!`)))
+
+    // The browser says that the network came back: nobody waits for the next attempt.
+    await browser.setOffline(true)
+    proxy.cut()
+    await count(a)
+    await until(async () => (await status(a)).state === 'offline', () => 'it notices')
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await browser.setOffline(false)
+    await settled(a)
+
+    // The tab that leads goes away in the middle of it, and the other one goes on.
+    proxy.upgrades = 'swallow'
+    const [leader, next] = (await isLeading(a)) ? [a, b] : [b, a]
+    await count(leader, 5)
+    await saved(leader)
+    await leader.close()
+    await count(next)
+    await settled(next)
+    assert.equal((await status(next)).transport, 'longpoll')
+    await stranger(name, (page) => sees(page, 15, `${long}!`))
+    assert.ok(proxy.seen.POST > 5)
+  } finally {
+    await browser.setOffline(false)
+    proxy.close()
+  }
 })
 
 test('no page complained', () => {

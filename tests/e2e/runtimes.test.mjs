@@ -104,22 +104,26 @@ for (const runtime of runtimes) {
   })
 }
 
-// Node 20 has no WebSocket: the one that is given takes its place.
-test('without a WebSocket of its own, a runtime says so, and takes one that it is given', () => {
+// Node 20 has no WebSocket: the one that is given takes its place, and else it polls.
+test('without a WebSocket of its own, a runtime polls, or takes one that it is given, or says so', () => {
   project.write('bare.js', `
     import { createClient } from '@laniakea/sdk'
     import { WebSocket } from 'ws'
     delete globalThis.WebSocket
     const url = process.argv[2] + '/socket'
-    const problem = await new Promise((resolve) => createClient({ url, onError: resolve }).then((client) => setTimeout(() => client.close(), 200)))
-    const client = await createClient({ url, webSocket: (url, protocols) => new WebSocket(url, protocols) })
-    const likes = await client.crdt('crdt:bare', 'gcounter')
-    likes.object.increment()
-    await likes.acknowledged()
-    await client.close()
-    console.log(problem.code, /WebSocket is not defined/.test(problem.message))
+    const problem = await new Promise((resolve) => createClient({ url, longPoll: false, onError: resolve }).then((client) => setTimeout(() => client.close(), 200)))
+    const used = []
+    for (const options of [{ webSocket: (url, protocols) => new WebSocket(url, protocols) }, {}]) {
+      const client = await createClient({ url, ...options })
+      const likes = await client.crdt('crdt:bare', 'gcounter')
+      likes.object.increment()
+      await likes.acknowledged()
+      used.push(client.status.transport)
+      await client.close()
+    }
+    console.log(problem.code, /WebSocket is not defined/.test(problem.message), ...used)
   `)
-  assert.equal(run(runtimes[0], 'bare.js', server.url), 'LK_ERR_UNSUPPORTED true')
+  assert.equal(run(runtimes[0], 'bare.js', server.url), 'LK_ERR_UNSUPPORTED true websocket longpoll')
 })
 
 // workerd itself is no dependency of ours, for its size. What it does otherwise is the condition, and how a module is imported.

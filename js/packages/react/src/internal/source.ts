@@ -5,7 +5,7 @@ import { Held, Listeners } from './held.ts'
 
 /** Of a client that is not there yet. */
 export const STARTING: ClientStatus = {
-  state: 'starting', storage: undefined, storageState: 'LK_OK', pending: 0, unsaved: 0, isFull: false, acknowledgedAt: undefined,
+  state: 'starting', transport: undefined, storage: undefined, storageState: 'LK_OK', pending: 0, unsaved: 0, isFull: false, acknowledgedAt: undefined,
   roundTrip: undefined, isLeading: false,
 }
 

@@ -15,7 +15,7 @@ export type {
   Client, ClientOptions, ClientStatus, CrdtTopic, DocTopic, OpenOptions, Presence, ReplicaTopic, Topic,
 } from './client/client.ts'
 export type { ClientAwareness } from './client/client_awareness.ts'
-export type { SocketLike } from './client/device.ts'
+export type { SocketLike } from './client/connection.ts'
 export type { PresenceMeta, PresenceState } from './client/presence.ts'
-export type { StorageKind } from './client/protocol.ts'
+export type { StorageKind, Transport } from './client/protocol.ts'
 export type { Answer, PresenceShown, ReplicaPort, TopicState, TopicStatus } from './client/topic.ts'

@@ -15,13 +15,13 @@ import type { Json } from '../json.ts'
 import type { ClientAwareness } from './client_awareness.ts'
 import type { PageCrdts } from './client_crdt.ts'
 import type { PageDocs } from './client_doc.ts'
-import type { SocketLike } from './device.ts'
+import type { SocketLike } from './connection.ts'
 import type { DeviceFiles } from './files.ts'
 import { HubLink } from './hub_link.ts'
 import type { HubPlatform } from './hub_host.ts'
 import type { PresenceState } from './presence.ts'
 import { onConnection, probe } from './probe.ts'
-import { KIND_DOC, KIND_PLAIN, type Bytes, type HubReport, type StorageKind, type ToPage } from './protocol.ts'
+import { KIND_DOC, KIND_PLAIN, type Bytes, type HubReport, type StorageKind, type ToPage, type Transport } from './protocol.ts'
 import { freshSeat, takeSeat, type Seat } from './seats.ts'
 import { PageTopic, subscribe, tell, type Answer, type PresenceShown, type ReplicaPort, type TopicStatus } from './topic.ts'
 import { hasExport, type Core } from '../core.ts'
@@ -45,6 +45,8 @@ export interface ClientOptions {
   readonly core?: Core
   /** Another WebSocket than the platform's; needs `worker: false`. */
   readonly webSocket?: (url: string, protocols: string[]) => SocketLike
+  /** False: WebSockets alone. Else requests are used where none comes about, and a WebSocket is tried again now and then. */
+  readonly longPoll?: boolean
   /** What may wait for the server at most; beyond it, changes of objects throw LK_ERR_BACKLOG. 65,536 changes, 16 MiB. */
   readonly pending?: { readonly count?: number; readonly bytes?: number }
   /** Hears of what went wrong and was mended, or could not be. The default is silence. */
@@ -54,6 +56,8 @@ export interface ClientOptions {
 /** How a device is doing. */
 export interface ClientStatus {
   readonly state: 'starting' | 'offline' | 'connecting' | 'online'
+  /** While online: how. */
+  readonly transport: Transport | undefined
   /** Where things are kept; "memory": nothing survives the tabs. */
   readonly storage: StorageKind | undefined
   /** LK_OK: all that is to be kept is kept, or will be in a moment. LK_ERR_NO_SPACE and others: new changes live in memory meanwhile.
@@ -216,7 +220,7 @@ class PageClient implements Client {
     const isBrowser = defaults.hasTabs && typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined
     this.#link = new HubLink({
       start: {
-        t: 'start', module, url, scope: `${url} ${name}`, storage: typeof storage === 'string' ? storage : 'auto', usesToken: token !== undefined,
+        t: 'start', module, url, longPoll: options.longPoll !== false, scope: `${url} ${name}`, storage: typeof storage === 'string' ? storage : 'auto', usesToken: token !== undefined,
         pendingCount: pending?.count ?? 0, pendingBytes: pending?.bytes ?? 0,
       },
       session: crypto.randomUUID?.() ?? Math.random().toString(36).slice(2),
@@ -487,6 +491,7 @@ class PageClient implements Client {
     const report = this.#report
     return {
       state: report === undefined ? 'starting' : report.state,
+      transport: report?.transport,
       storage: this.#storage,
       storageState: this.#link.isPassing ? 'LK_ERR_VERSION' : (report?.storage ?? 'LK_OK'),
       pending: report?.pending ?? this.#status?.pending ?? 0,

@@ -5,7 +5,7 @@ import { errorTable } from '../errors.gen.ts'
 import { importsOf } from '../host.ts'
 import { Instance } from '../instance.ts'
 import type { Json } from '../json.ts'
-import type { Bytes, Capabilities, HubReport, TopicReport } from './protocol.ts'
+import type { Bytes, Capabilities, CoreReport, TopicReport } from './protocol.ts'
 
 type Exports = ClientExports & CoreExports
 
@@ -88,12 +88,12 @@ export class HubCore {
     this.#call((core) => core.client_wake(now()))
   }
 
-  opened(): void {
-    this.#call((core) => core.client_opened(0, now()))
+  opened(isText: boolean): void {
+    this.#call((core) => core.client_opened(isText ? 1 : 0, now()))
   }
 
-  closed(code: number): void {
-    this.#call((core) => core.client_closed(code, 0, now()))
+  closed(code: number, retryAfterMs: number): void {
+    this.#call((core) => core.client_closed(code, retryAfterMs, now()))
   }
 
   /** The server said what makes no sense where this throws; the connection was given up. */
@@ -125,8 +125,8 @@ export class HubCore {
     return this.#call((core) => core.client_deadline())
   }
 
-  status(): HubReport {
-    const report = this.#json<Omit<HubReport, 'storage'> & { readonly storage: number }>((core) => core.client_status())
+  status(): CoreReport {
+    const report = this.#json<Omit<CoreReport, 'storage'> & { readonly storage: number }>((core) => core.client_status())
     return { ...report, storage: report.storage === 0 ? 'LK_OK' : (errorTable[report.storage]?.code ?? 'LK_ERR_VERSION') }
   }
 

@@ -1,7 +1,7 @@
 // One lk_client at work: its connection, its files, its clock, and its supervisor.
 //
 //   hub ──merge, push──> core ──news, replies──> hub
-//   socket ──────────────> │ ──send──> socket
+//   connection ──────────> │ ──send──> connection
 //   files <──io── core <──completions── files
 //
 // A trap is a mistake of ours. The instance is dropped, and another one reads the diary: what was recorded is there, and what was not
@@ -11,24 +11,14 @@ import { LaniakeaError } from '../errors.ts'
 import { errorTable, type ErrorCode } from '../errors.gen.ts'
 import { Trap } from '../instance.ts'
 import type { Json } from '../json.ts'
+import { Connection, type Ways } from './connection.ts'
 import { HubCore, ioKind, now, type CoreIo, type CoreNews } from './core.ts'
 import { fileError, type DeviceFile, type DeviceFiles } from './files.ts'
 import type { Bytes, Capabilities, HubReport, TopicReport } from './protocol.ts'
 
-/** The part of a WebSocket that is used, so that a test can be one. */
-export interface SocketLike {
-  binaryType: string
-  onopen: ((event: never) => void) | null
-  onmessage: ((event: MessageEvent) => void) | null
-  onclose: ((event: CloseEvent) => void) | null
-  onerror: ((event: never) => void) | null
-  send(data: string | Uint8Array<ArrayBuffer>): void
-  close(): void
-}
-
 export interface DeviceOptions {
   readonly module: WebAssembly.Module
-  readonly connect: (token: string) => SocketLike
+  readonly ways: Ways
   readonly files: DeviceFiles | undefined
   readonly usesToken: boolean
   readonly pendingCount: number
@@ -52,9 +42,6 @@ const RESTART_PERIOD_MS = 10_000
 const RESTARTS_MAX = 5
 /** So many traps in calls about one topic, and it is left out. */
 const BLAMES_MAX = 3
-const CLOSED_TOKEN = 4401
-/** So many connections in a row that were not opened with a token, and it counts as a bad one: browsers do not say why. */
-const SHUT_MAX = 2
 
 export class Device {
   readonly #options: DeviceOptions
@@ -67,9 +54,7 @@ export class Device {
   #life = 0
   #restarts: number[] = []
   readonly #blames = new Map<string, number>()
-  #socket: SocketLike | undefined
-  #shut = 0
-  #refusal = ''
+  readonly #connection: Connection
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #opened = new Map<number, DeviceFile>()
   readonly #failed = new Set<number>()
@@ -79,6 +64,13 @@ export class Device {
   constructor(options: DeviceOptions, capabilities: Capabilities) {
     this.#options = options
     this.#capabilities = capabilities
+    const report = (step: (core: HubCore) => void): void => this.#tell(() => this.step(undefined, step))
+    this.#connection = new Connection(options.ways, {
+      onOpened: (isText) => report((core) => core.opened(isText)),
+      onReceived: (data) => report((core) => core.receive(data)),
+      onClosed: (code, retryAfterMs) => report((core) => core.closed(code, retryAfterMs)),
+      onUnable: (detail) => options.events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', detail), false),
+    })
   }
 
   get isReady(): boolean {
@@ -99,7 +91,7 @@ export class Device {
     this.#isEnded = true
     this.#isReady = false
     this.#core = undefined
-    this.#dropSocket()
+    this.#connection.drop()
     clearTimeout(this.#timer)
     await this.#storing
     for (const file of this.#opened.values()) await file.close()
@@ -135,7 +127,8 @@ export class Device {
   }
 
   status(): HubReport | undefined {
-    return this.step(undefined, (core) => core.status())
+    const status = this.step(undefined, (core) => core.status())
+    return status && { ...status, transport: this.#connection.transport }
   }
 
   topicStatus(topic: number): TopicReport | undefined {
@@ -153,6 +146,7 @@ export class Device {
   }
 
   setToken(token: string | undefined, life: number): void {
+    if (token !== undefined) this.#connection.token = token
     this.#tell(() => this.step(undefined, (core) => (token === undefined ? core.noToken() : core.setToken(token, life))))
   }
 
@@ -190,9 +184,9 @@ export class Device {
       for (let event = core.poll(); event !== undefined; event = core === this.#core ? core.poll() : undefined) {
         switch (event.kind) {
           case 'token': this.#options.events.onToken(); break
-          case 'connect': this.#open(event.token); break
-          case 'send': this.#send(event.data); break
-          case 'hang_up': this.#dropSocket(); break
+          case 'connect': this.#connection.open(event.token); break
+          case 'send': this.#connection.send(event.data); break
+          case 'hang_up': this.#connection.drop(); break
           case 'ready': this.#ready(core); break
           case 'status': event.topic === 0 ? this.#options.events.onStatus() : this.#options.events.onTopicStatus(event.topic); break
           case 'changed': break // news tells how
@@ -232,66 +226,6 @@ export class Device {
     const at = core.deadline()
     if (at === Infinity) return
     this.#timer = setTimeout(() => this.step(undefined, (core) => core.tick()), Math.max(0, Math.min(Math.ceil(at - now()), 0x7fffffff)))
-  }
-
-  // ---- the connection ----
-
-  /** There is no WebSocket, or none to such an address: once, since it is tried again and again. */
-  #tellRefusal(detail: string): void {
-    if (detail !== this.#refusal) this.#options.events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', detail), false)
-    this.#refusal = detail
-  }
-
-  #open(token: string): void {
-    this.#dropSocket()
-    let socket: SocketLike
-    try {
-      socket = this.#options.connect(token)
-    } catch (cause) {
-      this.#tellRefusal(String(cause))
-      return queueMicrotask(() => void this.step(undefined, (core) => core.closed(0)))
-    }
-    let isOpen = false
-    this.#socket = socket
-    socket.binaryType = 'arraybuffer'
-    const ours = (step: (core: HubCore) => void): void => {
-      if (this.#socket === socket) this.#tell(() => this.step(undefined, step))
-    }
-    socket.onopen = () => {
-      isOpen = true
-      this.#shut = 0
-      ours((core) => core.opened())
-    }
-    socket.onmessage = ({ data }) => ours((core) => core.receive(data as string | ArrayBuffer))
-    // Node's WebSocket now and then tells of an error and of no close behind it.
-    const end = (code: number): void => {
-      if (this.#socket !== socket) return
-      this.#dropSocket()
-      const isShut = !isOpen && token !== '' && ++this.#shut >= SHUT_MAX
-      if (isShut) this.#shut = 0
-      this.#tell(() => this.step(undefined, (core) => core.closed(isShut ? CLOSED_TOKEN : code)))
-    }
-    socket.onclose = ({ code }) => end(code ?? 0)
-    socket.onerror = () => queueMicrotask(() => setTimeout(() => end(0)))
-  }
-
-  #send(data: string | Bytes): void {
-    if (this.#socket === undefined) return
-    try {
-      this.#socket.send(data)
-    } catch {
-      this.#dropSocket()
-      queueMicrotask(() => void this.step(undefined, (core) => core.closed(0)))
-    }
-  }
-
-  #dropSocket(): void {
-    const socket = this.#socket
-    this.#socket = undefined
-    if (socket === undefined) return
-    socket.onopen = socket.onmessage = socket.onclose = null
-    socket.onerror = () => {}
-    socket.close()
   }
 
   // ---- the storage ----
@@ -379,7 +313,7 @@ export class Device {
     this.#core = undefined
     this.#isReady = false
     this.#life++
-    this.#dropSocket()
+    this.#connection.drop()
     clearTimeout(this.#timer)
     if (topic !== undefined) this.#blames.set(topic, (this.#blames.get(topic) ?? 0) + 1)
     this.#restarts = [...this.#restarts.filter((earlier) => earlier > at - RESTART_PERIOD_MS), at]

@@ -9,14 +9,15 @@
 import { LaniakeaError } from '../errors.ts'
 import type { Json } from '../json.ts'
 import { AwarenessTable } from './awareness_table.ts'
-import { Device, type SocketLike } from './device.ts'
+import type { Ways } from './connection.ts'
+import { Device } from './device.ts'
 import { deviceName, type DeviceFiles } from './files.ts'
 import { PresenceTable } from './presence.ts'
 import { KIND_DOC, KIND_PLAIN, type Bytes, type Capabilities, type ToHub, type ToPage, type TopicReport } from './protocol.ts'
 
 export interface HubOptions {
   readonly module: WebAssembly.Module
-  readonly connect: (token: string) => SocketLike
+  readonly ways: Ways
   /** `undefined`: nothing is kept. */
   readonly files: DeviceFiles | undefined
   /** Why that is so, where it should be otherwise. */
@@ -99,7 +100,7 @@ export class Hub {
   }
 
   async start(capabilities: Capabilities): Promise<void> {
-    const { module, connect, files, usesToken, pendingCount, pendingBytes } = this.#options
+    const { module, ways, files, usesToken, pendingCount, pendingBytes } = this.#options
     this.#deviceName = await deviceName(files)
     if (this.#isEnded) return
     const events = {
@@ -112,7 +113,7 @@ export class Hub {
       onMessage: (handle: number, event: string, payload: Json | Bytes) => this.#onTopic(handle, (topic) => this.#hear(topic, event, payload)),
       onProblem: (error: LaniakeaError, isFatal: boolean) => this.#onProblem(error, isFatal),
     }
-    this.#device = new Device({ module, connect, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
+    this.#device = new Device({ module, ways, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
     this.#noteOffline()
     await this.#device.start()
   }

@@ -1,11 +1,12 @@
 // A hub where it runs: in a worker, or in the page's own thread. It serves the page that started it, and the other tabs of this
 // origin by a BroadcastChannel.
 import { LaniakeaError } from '../errors.ts'
-import type { SocketLike } from './device.ts'
+import type { SocketLike, Ways } from './connection.ts'
 import { fileError, type DeviceFiles } from './files.ts'
 import { hasIndexedDb, indexedDbFiles } from './files_indexeddb.ts'
 import { opfsFiles } from './files_opfs.ts'
 import { Hub } from './hub.ts'
+import { LongPoll, base64 } from './longpoll.ts'
 import { PROTOCOL, channelName, isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 /** What belongs to the platform. */
@@ -35,7 +36,7 @@ export class HubHost {
   }
 
   async start(start: HubStart, capabilities: Capabilities): Promise<void> {
-    const { module, url, usesToken, pendingCount, pendingBytes, scope, isAlone } = start
+    const { module, url, longPoll, usesToken, pendingCount, pendingBytes, scope, isAlone } = start
     let files: DeviceFiles | undefined
     let filesProblem: LaniakeaError | undefined
     try {
@@ -45,9 +46,12 @@ export class HubHost {
       if (this.#platform.needsFiles) throw filesProblem
     }
     if (this.#isEnded) return void files?.close()
-    const connect = (token: string): SocketLike => this.#platform.webSocket(url, token === '' ? [] : ['phoenix', bearer(token)])
+    const ways: Ways = {
+      webSocket: (token) => this.#platform.webSocket(url, token === '' ? [] : ['phoenix', bearer(token)]),
+      longPoll: longPoll ? (token) => new LongPoll(url, token) : undefined,
+    }
     const onEnd = (error: LaniakeaError): void => this.#post({ t: 'problem', code: error.code, detail: error.message, isFatal: true })
-    const hub = new Hub({ module, connect, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
+    const hub = new Hub({ module, ways, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
     this.#hub = hub
     for (const message of this.#early.splice(0)) this.receive(message)
     if (this.#platform.isShared && !isAlone) this.#serve(hub, scope)
@@ -91,8 +95,7 @@ export class HubHost {
 
 /** As phoenix.js does: what cannot be a header of a browser's is a name of a protocol. */
 function bearer(token: string): string {
-  const text = btoa(Array.from(new TextEncoder().encode(token), (byte) => String.fromCharCode(byte)).join(''))
-  return `base64url.bearer.phx.${text.replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`
+  return `base64url.bearer.phx.${base64(new TextEncoder().encode(token)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`
 }
 
 function whenGone(): ((session: string) => Promise<void>) | undefined {

@@ -75,8 +75,10 @@ export interface HubNotice {
 
 export type StorageKind = 'opfs' | 'indexeddb' | 'files' | 'memory'
 
+export type Transport = 'websocket' | 'longpoll'
+
 /** What the core says of the connection and the storage. */
-export interface HubReport {
+export interface CoreReport {
   readonly state: 'offline' | 'connecting' | 'online'
   readonly storage: 'LK_OK' | ErrorCode
   readonly pending: number
@@ -86,6 +88,10 @@ export interface HubReport {
   readonly acknowledgedAt: number | null
   readonly roundTrip: number | null
   readonly full: boolean
+}
+
+export interface HubReport extends CoreReport {
+  readonly transport: Transport | undefined
 }
 
 /** What the core says of a topic. */
@@ -111,6 +117,8 @@ export interface HubStart {
   readonly v: number
   readonly module: WebAssembly.Module
   readonly url: string
+  /** Where there are no WebSockets. */
+  readonly longPoll: boolean
   readonly scope: string
   readonly storage: 'auto' | 'opfs' | 'indexeddb' | 'memory'
   readonly usesToken: boolean
