@@ -29,8 +29,8 @@ export interface SocketLike {
 /** Make one each, with a token or an empty one. */
 export interface Ways {
   readonly webSocket: (token: string) => SocketLike
-  /** `undefined`: there are WebSockets alone. */
-  readonly longPoll: ((token: string) => SocketLike) | undefined
+  /** Loaded by who needs it. `undefined`: there are WebSockets alone. */
+  readonly longPoll: ((token: string) => Promise<SocketLike>) | undefined
 }
 
 export interface ConnectionEvents {
@@ -66,6 +66,8 @@ export class Connection {
   #isOpen = false
   #isHeard = false
   #begunAt = 0
+  /** Counts them, those that were given up, too. */
+  #attempt = 0
   #wantsPoll = false
   #hasWorked = false
   #failures = 0
@@ -86,19 +88,28 @@ export class Connection {
 
   open(token: string): void {
     const { webSocket, longPoll } = this.#ways
-    const { onOpened, onReceived } = this.#events
     this.drop()
     this.token = token
     this.#begunAt = performance.now()
     this.#isHeard = false
     this.#isPoll = this.#wantsPoll && longPoll !== undefined
-    let socket: SocketLike
+    if (this.#isPoll && longPoll !== undefined) {
+      const attempt = this.#attempt
+      const isWanted = (): boolean => attempt === this.#attempt
+      longPoll(token).then((socket) => (isWanted() ? this.#use(socket) : socket.close()), () => isWanted() && this.#end(0, 0))
+      return
+    }
     try {
-      socket = this.#isPoll && longPoll !== undefined ? longPoll(token) : webSocket(token)
+      this.#use(webSocket(token))
     } catch (cause) {
       if (longPoll === undefined) this.#tellUnable(String(cause))
       return queueMicrotask(() => this.#end(0, 0))
     }
+    if (longPoll !== undefined) this.#timer = setTimeout(() => this.#end(0, 0), OPEN_MS)
+  }
+
+  #use(socket: SocketLike): void {
+    const { onOpened, onReceived } = this.#events
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
@@ -118,7 +129,6 @@ export class Connection {
     socket.onclose = ({ code }) => end(code ?? 0)
     // Node's WebSocket now and then tells of an error and of no close behind it.
     socket.onerror = () => queueMicrotask(() => setTimeout(() => end(0)))
-    if (!this.#isPoll && longPoll !== undefined) this.#timer = setTimeout(() => end(0), OPEN_MS)
   }
 
   #tellUnable(detail: string): void {
@@ -137,6 +147,7 @@ export class Connection {
 
   /** It is over, and nobody hears of it. */
   drop(): void {
+    this.#attempt++
     const socket = this.#socket
     if (socket === undefined) return
     if (this.#isHeard || performance.now() - this.#begunAt > (this.#isOpen ? SILENT_MS : OPEN_MS)) this.#judge()

@@ -60,3 +60,6 @@ export async function deviceName(files: DeviceFiles | undefined): Promise<string
 export function newDeviceName(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
+
+/** Of the database of a scope. */
+export const indexedDbName = (scope: string): string => `laniakea ${scope}`

@@ -4,7 +4,7 @@
 //
 // What is written stays in memory until sync() puts it into one transaction, which asks for strict durability: a relaxed one may
 // be undone by a power cut.
-import { fileError, type DeviceFile, type DeviceFiles } from './files.ts'
+import { fileError, indexedDbName, type DeviceFile, type DeviceFiles } from './files.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -12,20 +12,10 @@ const BLOCK = 16_384
 /** A worker that was ended lets go of its connection a moment later. */
 const TAKEN_MS = 5_000
 
-const nameOf = (scope: string): string => `laniakea ${scope}`
-
-/** Something of that scope was kept here before. */
-export async function hasIndexedDb(scope: string): Promise<boolean> {
-  try {
-    return (await indexedDB.databases()).some(({ name }) => name === nameOf(scope))
-  } catch {
-    return false
-  }
-}
 
 /** `isAlone`: no lock keeps others out. */
 export async function indexedDbFiles(scope: string, isAlone: boolean): Promise<DeviceFiles> {
-  const database = await (isAlone ? openAlone(nameOf(scope)) : resultOf(openRequest(nameOf(scope))))
+  const database = await (isAlone ? openAlone(indexedDbName(scope)) : resultOf(openRequest(indexedDbName(scope))))
   const sizes = new Map<string, number>()
   const store = database.transaction('files').objectStore('files')
   const [names, values] = await Promise.all([resultOf(store.getAllKeys()), resultOf<number[]>(store.getAll())])

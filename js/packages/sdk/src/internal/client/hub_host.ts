@@ -2,11 +2,9 @@
 // origin by a BroadcastChannel.
 import { LaniakeaError } from '../errors.ts'
 import type { SocketLike, Ways } from './connection.ts'
-import { fileError, type DeviceFiles } from './files.ts'
-import { hasIndexedDb, indexedDbFiles } from './files_indexeddb.ts'
+import { fileError, indexedDbName, type DeviceFiles } from './files.ts'
 import { opfsFiles } from './files_opfs.ts'
 import { Hub } from './hub.ts'
-import { LongPoll, base64 } from './longpoll.ts'
 import { PROTOCOL, channelName, isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
 
 /** What belongs to the platform. */
@@ -48,7 +46,7 @@ export class HubHost {
     if (this.#isEnded) return void files?.close()
     const ways: Ways = {
       webSocket: (token) => this.#platform.webSocket(url, token === '' ? [] : ['phoenix', bearer(token)]),
-      longPoll: longPoll ? (token) => new LongPoll(url, token) : undefined,
+      longPoll: longPoll ? async (token) => new (await import('./longpoll.ts')).LongPoll(url, token) : undefined,
     }
     const onEnd = (error: LaniakeaError): void => this.#post({ t: 'problem', code: error.code, detail: error.message, isFatal: true })
     const hub = new Hub({ module, ways, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
@@ -93,6 +91,12 @@ export class HubHost {
   }
 }
 
+export function base64(bytes: Uint8Array): string {
+  let text = ''
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  return btoa(text)
+}
+
 /** As phoenix.js does: what cannot be a header of a browser's is a name of a protocol. */
 function bearer(token: string): string {
   return `base64url.bearer.phx.${base64(new TextEncoder().encode(token)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`
@@ -102,6 +106,25 @@ function whenGone(): ((session: string) => Promise<void>) | undefined {
   const { locks } = globalThis.navigator ?? {}
   if (locks === undefined) return undefined
   return (session) => (session === OWN ? new Promise(() => {}) : locks.request(pageLock(session), { mode: 'shared' }, () => {}).then(() => {}))
+}
+
+/** Something of that scope was kept there before; of any scope, for an empty one. */
+async function hasIndexedDb(scope: string): Promise<boolean> {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => (scope === '' ? name?.startsWith(indexedDbName('')) : name === indexedDbName(scope)))
+  } catch {
+    return false
+  }
+}
+
+async function indexedDbFiles(scope: string, isAlone: boolean): Promise<DeviceFiles> {
+  return (await import('./files_indexeddb.ts')).indexedDbFiles(scope, isAlone)
+}
+
+/** A worker at rest loads it as soon as it lives, where it will be needed: later, there may be nobody to load it from. */
+async function preload(): Promise<void> {
+  const hasOpfs = typeof globalThis.navigator?.storage?.getDirectory === 'function'
+  if (!hasOpfs || (await hasIndexedDb(''))) await import('./files_indexeddb.ts')
 }
 
 /** What a browser has, the best first; `undefined` for nothing that lasts. Throws where it was asked for by name.
@@ -129,6 +152,7 @@ export function runHub(scope: WorkerScope): void {
     isShared: typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined,
   }
   let host: HubHost | undefined
+  preload().catch(() => {}) // whoever needs it then says what is wrong
   scope.addEventListener('message', ({ data }) => {
     if (data.t === 'start') {
       if (data.start.v !== PROTOCOL) return scope.postMessage({ t: 'problem', code: 'LK_ERR_VERSION', detail: 'the page is of another version', isFatal: true })

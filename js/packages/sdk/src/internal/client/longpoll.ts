@@ -8,6 +8,7 @@
 // wait behind them.
 import type { Bytes } from './protocol.ts'
 import type { SocketLike } from './connection.ts'
+import { base64 } from './hub_host.ts'
 
 interface Answer {
   readonly status: number
@@ -119,11 +120,4 @@ export class LongPoll implements SocketLike {
     if (after > 0) this.retryAfterMs = after
     this.onclose?.({ code: status === DENIED && this.#token !== '' ? CLOSED_TOKEN : 0 } as CloseEvent)
   }
-}
-
-/** The standard one, padded. */
-export function base64(bytes: Uint8Array): string {
-  let text = ''
-  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
-  return btoa(text)
 }
