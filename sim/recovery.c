@@ -200,7 +200,7 @@ static lk_err take_segment(const reading *self, const lk_manifest *manifest, lk_
   lk_buf_init(&bytes, alloc, SIZE_MAX / 2);
   look(self->files, lk_slice_cstr(text), &bytes);
   lk_segment_reader_init(&reader, alloc, id, lk_slice_cstr(text), bytes.len,
-                         is_last ? manifest->sealed_to : LK_SEGMENT_SEALED, LK_BATCH_BODY_MAX / 2);
+                         is_last ? manifest->sealed_to : LK_SEGMENT_HEADER_LEN, LK_BATCH_BODY_MAX / 2);
   while (err == LK_OK && (step = lk_segment_reader_poll(&reader)) != LK_SEGMENT_END &&
          step != LK_SEGMENT_TORN) {
     if (step == LK_SEGMENT_READ) {

@@ -27,8 +27,9 @@
  * are not used at all; a name is durable with the file's first sync (base/storage.h, rule 2), and
  * no segment holds anything acknowledged before that.
  *
- * The end. Only the last segment can be torn: the next one is announced after all of it was
- * acknowledged. In it only the last batch is unsure, because it was synced before the next one was begun, and
+ * The end. Only of the last segment can something be missing: the next one is announced after all of it was acknowledged, and says with what
+ * it continues (|prev|). So what stands behind the last good batch of one before is nobody's, where the next one continues that:
+ * a batch that was cut off, by a truncation that the storage forgot after all. In the last one only the last batch is unsure, because it was synced before the next one was begun, and
  * it is unsure even where it reads well: a process may have died before its sync, or a sync failed and
  * left it in a cache that looks clean and is never written out. So mending cuts off what is torn, writes the
  * last good batch again in its place, the same bytes, and syncs; in a segment without batches, the
@@ -419,12 +420,13 @@ static void read_segment(lk_journal *self, const lk_segment_id *id) {
 
 static void read_first_segment(lk_journal *self) {
   self->removing = self->manifest.oldest;
+  self->torn_at = 0;
   read_segment(self, &self->manifest.first);
 }
 
 static void start_reader(lk_journal *self) {
   const lk_limits *limits = self->options.limits;
-  uint64_t sealed_to = is_last(self) ? self->manifest.sealed_to : LK_SEGMENT_SEALED;
+  uint64_t sealed_to = is_last(self) ? self->manifest.sealed_to : LK_SEGMENT_HEADER_LEN;
   lk_segment_reader_init(&self->reader, self->options.alloc, &self->reading,
                          name_segment(self, self->reading.number), self->size, sealed_to,
                          (uint32_t)batch_max(limits));
@@ -462,6 +464,7 @@ static void end_reading(lk_journal *self) {
     }
     return;
   }
+  self->torn_at = self->place.off < self->size ? self->place.off : 0;
   lk_segment_reader_deinit(&self->reader);
   self->reading = (lk_segment_id){ .number = id.number + 1,
                                    .base = self->place.index,
@@ -474,6 +477,15 @@ static void end_reading(lk_journal *self) {
 static void on_read_closed(lk_journal *self) {
   lk_segment_id id = self->reading;
   read_segment(self, &id);
+}
+
+/* A segment that does not continue the one before says that something is missing there, where that one is torn. */
+static void on_damaged(lk_journal *self) {
+  const lk_segment_reader *reader = &self->reader;
+  bool is_before = self->torn_at > 0 && reader->place.off <= LK_SEGMENT_HEADER_LEN &&
+                   reader->err == LK_ERR_CORRUPT;
+  if (is_before) fail_at(self, self->reading.number - 1, self->torn_at, reader->err);
+  else fail_at(self, self->reading.number, reader->place.off, reader->err);
 }
 
 /* Moves on through the segment that is being read. True where there is a record to tell of. */
@@ -497,9 +509,7 @@ static bool pump(lk_journal *self, lk_journal_event *out) {
     return true;
   case LK_SEGMENT_END:
   case LK_SEGMENT_TORN: end_reading(self); return false;
-  case LK_SEGMENT_FAILED:
-    fail_at(self, self->reading.number, reader->place.off, reader->err);
-    return false;
+  case LK_SEGMENT_FAILED: on_damaged(self); return false;
   }
   LK_UNREACHABLE();
 }

@@ -139,6 +139,7 @@ typedef struct lk_journal {
   size_t rows_cap;
   uint64_t cut;
   lk_err err;
+  uint64_t torn_at; /* opening: where the segment before the one that is read is torn; 0: nowhere */
   uint64_t bad_segment;
   uint64_t bad_off;
   lk_journal_stats stats;

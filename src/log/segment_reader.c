@@ -89,7 +89,7 @@ static bool damaged(lk_segment_reader *self, uint64_t off, uint64_t scan_off,
 static bool read_header(lk_segment_reader *self, lk_segment_step *step) {
   lk_segment_id found;
   lk_err err = LK_ERR_TRUNCATED;
-  if (self->sealed_to != LK_SEGMENT_SEALED && self->size < self->sealed_to) {
+  if (self->size < self->sealed_to) {
     *step = fail(self, LK_ERR_CORRUPT);
     return true;
   }

@@ -18,9 +18,6 @@
 
 #define LK_SEGMENT_READ_LEN ((size_t)1 << 18)
 
-/* As |sealed_to|: all of the file was acknowledged, so that nothing in it may be torn. */
-#define LK_SEGMENT_SEALED UINT64_MAX
-
 typedef enum lk_segment_step {
   LK_SEGMENT_READ,
   LK_SEGMENT_RECORD,

@@ -650,6 +650,48 @@ TEST(missing_swapped_and_shortened_segments_are_refused) {
   lk_memory_storage_deinit(&m.storage);
 }
 
+/* Goal: what a cut-off batch left behind the end of a segment that is not the last one any more harms nothing; what is missing there is named.
+ * Method: the bytes that a storage brings back that took a truncation and forgot it, since a sync behind it failed: parts of a batch, zeros,
+ * the whole of one that was never acknowledged. */
+TEST(bytes_behind_the_end_of_an_earlier_segment_are_nobodys) {
+  memory_rig m;
+  uint8_t tail[3][400] = { { 0 }, { 0 } };
+  memory_begin(&m);
+  open_journal(&m.r);
+  append_many(&m.r, 3);
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  append_many(&m.r, 3);
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  lk_journal_rotate(&m.r.j);
+  append_many(&m.r, 3);
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  CHECK_U64(m.r.j.manifest.last.number, 2);
+  close_journal(&m.r);
+  lk_buf *first = segment_bytes(&m.storage, 1);
+  size_t len = first->len;
+  memcpy(tail[1], segment_bytes(&m.storage, 2)->ptr + LK_SEGMENT_HEADER_LEN, 70); /* a batch of another place */
+  memset(tail[2], 0xA5, sizeof tail[2]);
+  for (uint32_t kind = 0; kind < 3; kind++) {
+    for (size_t extra = 1; extra < sizeof tail[0]; extra += 7) {
+      CHECK_OK(lk_buf_append(first, lk_slice_of(tail[kind], extra)));
+      open_and_expect(&m, LK_OK);
+      close_journal(&m.r);
+      first = segment_bytes(&m.storage, 1);
+      CHECK_U64(first->len, len + extra); /* nobody needs to touch it */
+      first->len = len;
+    }
+  }
+  first->len = len - 8;
+  CHECK_OK(lk_buf_append(first, lk_slice_of(tail[0], 100)));
+  open_and_expect(&m, LK_ERR_CORRUPT);
+  CHECK_U64(m.r.bad_segment, 1);
+  close_journal(&m.r);
+  lk_memory_storage_deinit(&m.storage);
+}
+
 /* Goal: a segment that is whole and another history's, as after a restored backup, is refused. */
 TEST(segment_of_an_older_history_is_refused) {
   memory_rig m;
