@@ -47,6 +47,8 @@ interface Member {
   /** Changes of the page that are not recorded, or not acknowledged yet, and the numbers that the core gave them. */
   saving: { readonly n: number; readonly number: number }[]
   acking: { readonly n: number; readonly number: number }[]
+  /** So many of its changes are not told to other pages yet. */
+  waiting: number
   hearsPresence: boolean
   readonly shows: Map<string, Json>
 }
@@ -245,7 +247,7 @@ export class Hub {
       if (topic === undefined) return
       if (topic.kind !== kind) return fail(new LaniakeaError('LK_ERR_TYPE', `${name} is open as another type`))
       if (isKept && !topic.isKept) this.#keep(device, topic)
-      const member: Member = { session, id, topic, seat, saving: [], acking: [], hearsPresence: false, shows: new Map() }
+      const member: Member = { session, id, topic, seat, saving: [], acking: [], waiting: 0, hearsPresence: false, shows: new Map() }
       // First of all, or the topic would end with those who go.
       topic.members.add(member)
       const old = session.members.get(id)
@@ -345,8 +347,10 @@ export class Hub {
     add(member.saving, n, reached)
     add(member.acking, n, reached)
     if (number > 0 && topic.members.size > 1) {
-      if (waits || topic.waiting.some(({ from }) => from === member)) topic.waiting.push({ number, from: member, parts })
-      else this.#tellOthers(member, parts)
+      if (waits || member.waiting > 0) {
+        topic.waiting.push({ number, from: member, parts })
+        member.waiting++
+      } else this.#tellOthers(member, parts)
     }
     this.#noteTopic(topic)
     if (topic.status?.kept === false) member.session.post({ t: 'taken', id: member.id, n })
@@ -375,6 +379,7 @@ export class Hub {
     const safe = status.kept ? recorded : acknowledged
     while (topic.waiting[0] !== undefined && topic.waiting[0].number <= safe) {
       const { from, parts } = topic.waiting.shift() as (typeof topic.waiting)[number]
+      from.waiting--
       this.#tellOthers(from, parts)
     }
     const isNew = before === undefined || Object.entries(status).some(([name, value]) => before[name as keyof TopicReport] !== value)
