@@ -444,6 +444,7 @@ void peer_device_init(peer_device *self, peer_world *world, uint32_t number, boo
   uint32_t segment_bytes = world->world->options->segment_bytes_max;
   self->limits.log_segment_bytes = segment_bytes;
   self->limits.log_record_bytes = lk_max_u32(RECORD_LEAST, segment_bytes / 16);
+  self->limits.log_batch_bytes = lk_max_u32(RECORD_LEAST, segment_bytes / 8);
   (void)snprintf(name, sizeof name, "device%u", number);
   sim_node_init(&self->node, world->world, &kind, number, name, PEER_MEMORY_BOUND);
   self->node.memory.may_fail = true;

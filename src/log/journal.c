@@ -599,7 +599,7 @@ lk_err lk_journal_append(lk_journal *self, uint8_t kind, const lk_slice *parts, 
     if (!lk_add_size(len, parts[i].len, &len)) return LK_ERR_TOO_BIG;
   }
   if (len > limits->log_record_bytes) return LK_ERR_TOO_BIG;
-  if (self->gathered_count > 0 &&
+  if (self->gathered_count > 0 && !self->is_joined &&
       self->gathering.len + LK_RECORD_HEADER_LEN + len > limits->log_batch_bytes) {
     LK_COVERED(journal_batch_full);
     return LK_ERR_FULL;
@@ -608,8 +608,14 @@ lk_err lk_journal_append(lk_journal *self, uint8_t kind, const lk_slice *parts, 
   if (err == LK_OK) err = lk_batch_append(&self->gathering, kind, parts, count);
   if (err != LK_OK) return err;
   self->gathered_count++;
+  self->is_joined = false;
   *index = self->next_index++;
   return LK_OK;
+}
+
+void lk_journal_join_next(lk_journal *self) {
+  self->is_joined =
+      self->gathered_count > 0 && self->gathering.len <= self->options.limits->log_batch_bytes;
 }
 
 static void begin_batch(lk_journal *self) {
@@ -618,6 +624,7 @@ static void begin_batch(lk_journal *self) {
   self->gathering = spare;
   self->writing_count = self->gathered_count;
   self->gathered_count = 0;
+  self->is_joined = false;
   self->flushing = false;
   self->tidied = false;
   self->write_off = self->place.off;
@@ -653,6 +660,7 @@ static void refuse(lk_journal *self) {
   lk_buf_truncate(&self->writing, 0);
   lk_buf_truncate(&self->gathering, 0);
   self->gathered_count = 0;
+  self->is_joined = false;
   self->flushing = false;
   self->reserved_to = 0; /* truncating gave it back */
   tell(self, TELL_REFUSED);

@@ -128,6 +128,7 @@ typedef struct lk_journal {
   lk_buf gathering;       /* a batch that has been begun, or empty */
   lk_buf writing;         /* the one under way */
   uint32_t gathered_count;
+  bool is_joined; /* the next record goes into the batch that is gathered */
   uint32_t writing_count;
   uint64_t next_index;   /* the next record that is appended gets it */
   uint64_t durable;      /* the last index that is safe */
@@ -180,6 +181,11 @@ void lk_journal_open(lk_journal *self);
  *   after FAILED      its error */
 lk_err lk_journal_append(lk_journal *self, uint8_t kind, const lk_slice *parts, size_t count,
                          uint64_t *index) LK_MUST_USE;
+
+/* The record that is appended next goes into one batch with the last one, however long that gets: after a crash both are there, or
+ * neither is. Without effect where a single record is all that a batch may have. */
+void lk_journal_join_next(lk_journal *self);
+
 
 /* Begins to write what was gathered. Does nothing where nothing was; a batch that is under way is
  * followed by it without being told. */

@@ -295,8 +295,10 @@ static lk_err write_topic_of_long(lk_keeping *self, lk_topic *topic, lk_diary_re
       !lk_pieces_is_last(&l->writer, &self->client->limits, &record))
     return LK_OK;
   lk_err err = write_topic(self, topic, &topic->generation);
-  if (err == LK_OK) l->owes_topic = false;
-  return err;
+  if (err != LK_OK) return err;
+  lk_journal_join_next(&self->journal); /* a claim without content is none */
+  l->owes_topic = false;
+  return LK_OK;
 }
 
 static lk_err go_on_with_state(lk_keeping *self, lk_topic *topic) {
@@ -327,8 +329,10 @@ static lk_err write_state(lk_keeping *self, lk_topic *topic) {
   lk_err err = topic->type->encode(topic, bytes);
   const lk_diary_record record = { .kind = LK_DIARY_STATE, .bytes = lk_buf_slice(bytes) };
   bool is_long = topic->name.len + 2 + bytes->len > self->client->limits.log_record_bytes;
-  if (err == LK_OK && topic->records.owes_topic && !is_long)
+  if (err == LK_OK && topic->records.owes_topic && !is_long) {
     err = write_topic(self, topic, &topic->generation);
+    if (err == LK_OK) lk_journal_join_next(&self->journal); /* a claim without content is none */
+  }
   if (err == LK_OK) err = append(self, topic, record, &index);
   if (err == LK_OK) {
     topic->records.owes_state = false;

@@ -450,6 +450,31 @@ TEST(limits_are_errors_that_change_nothing) {
   lk_memory_storage_deinit(&m.storage);
 }
 
+/* Goal: two records that stand or fall together are in one batch. Method: the second does not fit, and is as long as it may be. */
+TEST(joined_records_are_in_one_batch) {
+  memory_rig m;
+  static uint8_t zeroes[3000];
+  lk_slice parts[] = { lk_slice_of(zeroes, sizeof zeroes) };
+  uint64_t index = 0;
+  memory_begin(&m);
+  open_journal(&m.r);
+  append_many(&m.r, 1);
+  CHECK_ERR(lk_journal_append(&m.r.j, 0, parts, 1, &index), LK_ERR_FULL);
+  lk_journal_join_next(&m.r.j);
+  CHECK_OK(lk_journal_append(&m.r.j, 0, parts, 1, &index));
+  m.r.appended++;
+  CHECK_ERR(append(&m.r), LK_ERR_FULL); /* it holds for one */
+  lk_journal_flush(&m.r.j);
+  settle(&m.r);
+  CHECK_U64(m.r.j.stats.batches, 1);
+  CHECK_U64(m.r.j.stats.records, 2);
+  lk_journal_join_next(&m.r.j); /* with nothing */
+  append_many(&m.r, 1);
+  CHECK_ERR(lk_journal_append(&m.r.j, 0, parts, 1, &index), LK_ERR_FULL);
+  close_journal(&m.r);
+  lk_memory_storage_deinit(&m.storage);
+}
+
 TEST(record_longer_than_a_batch_goes_alone) {
   memory_rig m;
   static uint8_t zeroes[3000];
