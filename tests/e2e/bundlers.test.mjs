@@ -13,11 +13,15 @@ import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import esbuild from 'esbuild'
-import * as vite from 'vite'
 import webpack from 'webpack'
 import { listen, openWindow } from './browser.mjs'
 import { Project } from './packed.mjs'
 import { Program } from './program.mjs'
+
+// npm leaves out what is native of Vite's where it runs in a Node that is too old for it, as Debian's does, though the Node of these tests is not.
+// starter.test.mjs has Vite installed by the other one, and builds and serves with it.
+const vite = await import('vite').catch(() => undefined)
+const noVite = vite === undefined && "npm left out Vite's native part"
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' }
 const MAIN = (entry) => `
@@ -102,7 +106,7 @@ test('webpack', async () => {
   assert.deepEqual(await serve('webpack', page, (address) => use(address, 'webpack')), works)
 })
 
-test('vite build', async () => {
+test('vite build', { skip: noVite }, async () => {
   project.write('index.html', PAGE('<script type="module" src="/main.js"></script>'))
   const said = []
   const customLogger = { ...vite.createLogger('silent'), warn: (text) => said.push(text), error: (text) => said.push(text) }
@@ -112,7 +116,7 @@ test('vite build', async () => {
   assert.deepEqual(await serve('vite', page, (address) => use(address, 'vite')), works)
 })
 
-test('vite while it is written', async () => {
+test('vite while it is written', { skip: noVite }, async () => {
   project.write('index.html', PAGE('<script type="module" src="/main.js"></script>'))
   const server = await vite.createServer({ root: project.folder, configFile: false, logLevel: 'silent', cacheDir: project.path('cache'), server: { host: '127.0.0.1', port: 0, hmr: false } })
   try {
