@@ -482,9 +482,8 @@ static void on_read_closed(lk_journal *self) {
 /* A segment that does not continue the one before says that something is missing there, where that one is torn. */
 static void on_damaged(lk_journal *self) {
   const lk_segment_reader *reader = &self->reader;
-  bool is_before = self->torn_at > 0 && reader->place.off <= LK_SEGMENT_HEADER_LEN &&
-                   reader->err == LK_ERR_CORRUPT;
-  if (is_before) fail_at(self, self->reading.number - 1, self->torn_at, reader->err);
+  if (self->torn_at > 0 && reader->is_another)
+    fail_at(self, self->reading.number - 1, self->torn_at, reader->err);
   else fail_at(self, self->reading.number, reader->place.off, reader->err);
 }
 

@@ -103,6 +103,7 @@ static bool read_header(lk_segment_reader *self, lk_segment_step *step) {
   }
   if (err == LK_OK || err == LK_ERR_VERSION) {
     /* Intact, and another one: nobody tears a header into that. */
+    self->is_another = err == LK_OK;
     *step = fail(self, err == LK_OK ? LK_ERR_CORRUPT : err);
     return true;
   }

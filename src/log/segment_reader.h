@@ -41,6 +41,7 @@ typedef struct lk_segment_reader {
   uint64_t scan_off; /* where a header may follow the damage */
   /* results of poll */
   lk_err err;
+  bool is_another; /* FAILED: the header is intact, and not the one that was asked for */
   lk_record record;
   uint64_t index;
   uint64_t read_off;

@@ -709,6 +709,14 @@ TEST(bytes_behind_the_end_of_an_earlier_segment_are_nobodys) {
       first->len = len;
     }
   }
+  /* what is wrong in the segment behind it is that one's */
+  CHECK_OK(lk_buf_append(first, lk_slice_of(tail[0], 100)));
+  segment_bytes(&m.storage, 2)->ptr[LK_SEGMENT_HEADER_LEN] ^= 1;
+  open_and_expect(&m, LK_ERR_CORRUPT);
+  CHECK_U64(m.r.bad_segment, 2);
+  close_journal(&m.r);
+  segment_bytes(&m.storage, 2)->ptr[LK_SEGMENT_HEADER_LEN] ^= 1;
+  first = segment_bytes(&m.storage, 1);
   first->len = len - 8;
   CHECK_OK(lk_buf_append(first, lk_slice_of(tail[0], 100)));
   open_and_expect(&m, LK_ERR_CORRUPT);
