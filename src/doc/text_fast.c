@@ -91,13 +91,23 @@ static bool is_ascii(lk_slice text) {
 
 /* ---- the update ---- */
 
-static MAYBE_INLINE uint8_t *put(uint8_t *to, uint64_t value) {
-  return to + lk_varuint_store(to, value);
+static MAYBE_INLINE uint8_t *put(uint8_t *to, uint32_t value) {
+  for (; value >= 0x80; value >>= 7) *to++ = (uint8_t)(value | 0x80);
+  *to++ = (uint8_t)value;
+  return to;
 }
 
+/* Where that is a call, it is one and not three. */
 static MAYBE_INLINE uint8_t *put_id(const lk_doc *doc, uint8_t *to, uint32_t client,
                                     uint32_t clock) {
-  return put(put(to, doc->clients.at[client].id), clock);
+  for (uint64_t id = doc->clients.at[client].id;; id >>= 7) {
+    if (id < 0x80) {
+      *to++ = (uint8_t)id;
+      break;
+    }
+    *to++ = (uint8_t)(id | 0x80);
+  }
+  return put(to, clock);
 }
 
 /* Whose change it was: that of the caller's own call, or an update that came from |origin|. */
@@ -129,10 +139,14 @@ static void emit_insert(lk_doc *doc, const lk_stroke *what, lk_slice text, uint3
                       (right != LK_NONE ? LK_INFO_RIGHT : 0));
     if (origin_client != LK_NO_CLIENT) to = put_id(doc, to, origin_client, origin_clock);
     if (right != LK_NONE) to = put_id(doc, to, doc->items[right].client, doc->items[right].clock);
-    to = put(to, text.len);
-    if (text.len == 1) *to = text.ptr[0];
-    else memcpy(to, text.ptr, text.len);
-    to += text.len;
+    if (text.len == 1) {
+      *to++ = 1;
+      *to++ = text.ptr[0];
+    } else {
+      to = put(to, (uint32_t)text.len);
+      memcpy(to, text.ptr, text.len);
+      to += text.len;
+    }
     *to++ = 0;
   }
   emit_to(doc, to);
@@ -143,8 +157,7 @@ static void emit_delete(lk_doc *doc, const lk_stroke *what) {
   if (to != NULL) {
     *to++ = 0;
     *to++ = 1;
-    to = put(to, doc->clients.at[what->client].id);
-    *to++ = 1;
+    to = put_id(doc, to, what->client, 1); /* 1 range of his */
     to = put(put(to, what->clock), what->len);
   }
   emit_to(doc, to);
