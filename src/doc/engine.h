@@ -538,7 +538,8 @@ void lk_client_trim(lk_doc *doc, uint16_t client);
 /* False at the ends; |place| is then as before. */
 bool lk_place_next(const lk_doc *doc, uint16_t client, lk_place *place);
 bool lk_place_prev(const lk_doc *doc, uint16_t client, lk_place *place);
-/* Room for one or two more in the block of |place|, which moves to where that item stands then. LK_ERR_NOMEM. */
+/* Room for |more|, up to half of LK_BLOCK_MAX, in the block of |place|, which moves to where that item stands then.
+ * LK_ERR_NOMEM. */
 lk_err lk_client_spread(lk_doc *doc, uint16_t client, lk_place *place, uint32_t more) LK_MUST_USE;
 /* Puts |item| behind the one at |place|, or at the very end. LK_ERR_NOMEM. */
 lk_err lk_client_insert(lk_doc *doc, uint16_t client, lk_place place, uint32_t item) LK_MUST_USE;

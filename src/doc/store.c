@@ -394,11 +394,11 @@ void lk_client_trim(lk_doc *doc, uint16_t number) {
 lk_err lk_client_spread(lk_doc *doc, uint16_t number, lk_place *place, uint32_t more) {
   lk_client *client = &doc->clients.at[number];
   lk_block *block = &client->blocks[place->block];
+  LK_DEBUG_ASSERT(more <= LK_BLOCK_MAX / 2);
   if ((uint32_t)block->cap - block->count >= more) return LK_OK;
-  if (block->cap < LK_BLOCK_MAX) {
-    lk_err err = block_widen(doc, block, block->cap * 2u);
-    if (err != LK_OK || more == 1 || (uint32_t)block->cap - block->count >= more) return err;
-  }
+  if (block->count + more <= LK_BLOCK_MAX)
+    return block_widen(doc, block, lk_max_u32(block->cap * 2u, block->count + more));
+  /* In two, each of which has items: it has more than half of LK_BLOCK_MAX. */
   lk_err err = block_new(doc, client, place->block + 1, LK_BLOCK_MAX);
   if (err != LK_OK) return err;
   block = &client->blocks[place->block];

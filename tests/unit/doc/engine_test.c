@@ -908,6 +908,16 @@ static void pass_on(lk_gen *g, twins *t, uint32_t *to_twins, uint32_t *to_peer) 
     CHECK_OK(lk_doc_apply(t->peer.doc, LK_UPDATE_V1, t->slow.log.at[*to_peer], 0));
 }
 
+/* One update of several ranges. */
+static void delete_here_and_there(lk_gen *g, lk_doc *doc, lk_node node) {
+  CHECK_OK(lk_doc_begin(doc, 0));
+  for (uint32_t times = 1 + gen_below(g, 4); times > 0; times--) {
+    uint32_t units = (uint32_t)lk_doc_node_length(doc, node), at = gen_below(g, units + 1);
+    CHECK_OK(lk_doc_text_delete(doc, node, at, lk_min_u32(1 + gen_below(g, 3), units - at)));
+  }
+  lk_doc_commit(doc);
+}
+
 PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   static twins t;
   typist own = { 0 }, other = { 0 };
@@ -916,7 +926,10 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   for (uint32_t turns = gen_below(g, 300); turns > 0; turns--) {
     if (t.slow.log.count + t.peer.log.count + 2 > UPDATES_MAX) break;
     switch (gen_below(g, 4)) {
-    case 0: type_once(g, &other, t.peer.doc, t.p, NULL, t.p); break;
+    case 0:
+      if (gen_chance(g, 1, 4)) delete_here_and_there(g, t.peer.doc, t.p);
+      else type_once(g, &other, t.peer.doc, t.p, NULL, t.p);
+      break;
     case 1: pass_on(g, &t, &to_twins, &to_peer); break;
     default:
       if (gen_chance(g, 1, 4)) replace_once(g, &own, &t, next_of(&t.peer.log, to_twins));
@@ -1016,6 +1029,38 @@ PROPERTY_SLOW(values_go_the_same_way_fast_and_slow, 4) {
   }
   twins_compare(&t);
   twins_close(&t);
+}
+
+/* Goal: a client of few items, whose block has room for few, gets all that cutting two ranges out of them needs.
+ * Method: 1 to 9 items of 8 characters, and each pair of ranges of 2. */
+TEST(ranges_are_cut_out_of_a_client_of_few_items) {
+  static replica peer, fast, slow;
+  lk_node node;
+  for (uint32_t items = 1; items <= 9; items++) {
+    open_replica(&peer, 30, false);
+    observe(&peer);
+    CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+    for (uint32_t i = 0; i < items; i++)
+      CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("01234567"), NULL));
+    for (uint32_t a = 0; a + 4 < items * 8; a += 3) {
+      for (uint32_t b = a + 3; b + 2 <= items * 8; b += 5) {
+        const uint8_t update[] = { 0, 1, 30, 2, (uint8_t)a, 2, (uint8_t)b, 2 };
+        open_replica(&fast, 20, false);
+        open_replica(&slow, 20, false);
+        for (uint32_t i = 0; i < peer.log.count; i++) {
+          apply_fast(&fast, false, peer.log.at[i]);
+          apply_fast(&slow, false, peer.log.at[i]);
+        }
+        apply_fast(&fast, (a & 1) != 0, lk_slice_of(update, sizeof update));
+        apply_slowly(&slow, lk_slice_of(update, sizeof update));
+        CHECK_DOC(fast.doc);
+        check_docs_say_the_same(fast.doc, slow.doc);
+        close_replica(&fast);
+        close_replica(&slow);
+      }
+    }
+    close_replica(&peer);
+  }
 }
 
 /* Ranges of one client that are cut out of two items, and some whole ones. */
