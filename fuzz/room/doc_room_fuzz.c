@@ -48,7 +48,7 @@ FUZZ(lk_doc_record_next) {
   lk_err err;
   lk_slice text = gen_hostile(g, samples, 2, scratch, sizeof scratch);
   if (lk_doc_record_open(text, &in) != LK_OK) return;
-  lk_buf_init(&out, test_alloc(), 1000);
+  lk_buf_init(&out, test_alloc(), 1 << 16);
   CHECK_OK(lk_doc_record_begin(&out));
   while ((err = lk_doc_record_next(&in, &item)) == LK_OK) {
     CHECK_OK(lk_doc_record_append(&out, &item));
@@ -69,7 +69,7 @@ FUZZ(lk_doc_version_decode) {
   lk_buf out;
   lk_slice in = gen_hostile(g, samples, 2, scratch, sizeof scratch);
   if (lk_doc_version_decode(in, &version) != LK_OK) return;
-  lk_buf_init(&out, test_alloc(), 1000);
+  lk_buf_init(&out, test_alloc(), 1 << 16);
   CHECK_OK(lk_doc_version_encode(&version, &out));
   CHECK(out.len <= in.len);
   lk_buf_deinit(&out);
