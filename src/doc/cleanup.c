@@ -280,8 +280,11 @@ static bool merge_left(lk_doc *doc, uint16_t client, lk_place *place) {
 }
 
 /* From |place| to the left: tries each struct that ends above |from| with its left neighbour, and goes on beyond
- * as long as that succeeds. |ends| says whether a struct counts by its end or by its beginning. Gives how many
- * became one with the first. */
+ * as long as that succeeds. |ends| says whether a struct counts by its end or by its beginning: by its end where |from| is
+ * where the client was before.
+ *
+ * What is new and became part of a struct that had several items already is at an end: that struct and the one before it were
+ * tried when it got the second of them, and two that could not become one then never can. */
 static void merge_down(lk_doc *doc, uint16_t client, lk_place place, uint32_t from, bool ends) {
   bool goes_on = false; /* the last try succeeded */
   uint32_t joined = 0, end = 0;
@@ -289,7 +292,8 @@ static void merge_down(lk_doc *doc, uint16_t client, lk_place place, uint32_t fr
     const lk_item *item = &doc->items[lk_place_item(doc, client, place)];
     if (end == 0) end = lk_item_end(item);
     if ((item->flags & LK_ITEM_JOINED) != 0) {
-      if (++joined > JOINED_MAX || !lk_place_prev(doc, client, &place)) return;
+      bool is_tried = ends && item->clock < from;
+      if (is_tried || ++joined > JOINED_MAX || !lk_place_prev(doc, client, &place)) return;
       continue;
     }
     if (!goes_on && (ends ? end <= from : item->clock < from)) return;
