@@ -135,7 +135,12 @@ export class DocCore {
   }
 
   putWriter(writer: Writer): number {
-    return this.put(writer.bytes.subarray(0, writer.length))
+    const { bytes, length } = writer
+    if (length > SHORT) return this.put(bytes.subarray(0, length))
+    const at = this.room(length)
+    const { memory } = this
+    for (let i = 0; i < length; i++) memory[at + i] = bytes[i] as number
+    return length
   }
 
   /** -1 where it is none. */
