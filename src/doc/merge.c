@@ -538,10 +538,9 @@ static bool take_plain(merge *self, const lk_clock_entry *entry) {
   }
   begin_current(self, entry->client, entry->clock);
   self->end = seen->end;
-  lk_update_writer *writer = &self->writer;
-  if (writer->err == LK_OK) writer->sections[writer->section_count - 1].count += seen->structs;
   lk_slice update = self->updates[entry->value];
-  (void)lk_buf_append(&writer->rest, lk_slice_of(update.ptr + seen->body_at, seen->body_len));
+  lk_update_put_structs(&self->writer, lk_slice_of(update.ptr + seen->body_at, seen->body_len),
+                        seen->structs);
   return true;
 }
 

@@ -176,15 +176,8 @@ typedef struct lk_update_count {
   uint64_t full; /* the value that needs one byte more; 0 before there is a place */
 } lk_update_count;
 
-/* Goes away: use lk_update_put_structs(). */
-typedef struct lk_update_section {
-  uint64_t count;
-} lk_update_section;
-
 typedef struct lk_update_writer {
   lk_update_format format;
-  lk_update_section *sections, shim;
-  size_t section_count;
   const lk_alloc *alloc;
   size_t max;
   lk_err err;  /* the first one, where no buffer has it */

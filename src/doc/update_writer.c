@@ -182,8 +182,6 @@ static void count_close(lk_update_writer *self, lk_update_count *count) {
 static void close_section(lk_update_writer *self) {
   if (self->clients_written.full == 0) count_open(self, &self->clients_written);
   if (self->structs.full == 0) return;
-  count_more(self, &self->structs, self->shim.count);
-  self->shim.count = 0;
   LK_ASSERT(self->structs.value > 0);
   count_close(self, &self->structs);
   self->structs = (lk_update_count){ 0 };
@@ -192,8 +190,6 @@ static void close_section(lk_update_writer *self) {
 void lk_update_write_client(lk_update_writer *self, uint64_t client, uint64_t clock) {
   LK_ASSERT(!self->in_deletes && client <= LK_VARUINT_MAX_SAFE);
   close_section(self);
-  self->sections = &self->shim;
-  self->section_count = 1;
   count_one(self, &self->clients_written);
   count_open(self, &self->structs);
   if (is_v1(self)) {
