@@ -1047,7 +1047,7 @@ PROPERTY(the_machine_gives_the_orders_of_a_supervisor_that_blocks) {
     model_read_mail(&m);
     real_drains(&r);
     check_same(&m, &r);
-    if (gen_chance(g, 1, 60)) break;
+    if (!gen_chance(g, 59, 60)) break;
   }
   lk_supervise_deinit(&r.machine);
 }

@@ -42,7 +42,7 @@ PROPERTY(a_window_is_an_array_of_what_is_open) {
   lk_window w;
   lk_window_init(&w, test_alloc(), COUNT);
   while (next < COUNT) {
-    if (gen_chance(g, 3, 5)) {
+    if (!gen_chance(g, 2, 5)) {
       model[next] = &things[gen_below(g, 64)];
       CHECK_OK(lk_window_put(&w, next, model[next]));
       next += gen_chance(g, 1, 10) ? gen_range(g, 1, 30) : 1;
