@@ -71,6 +71,8 @@
  * snapshot has those of the records in it, but for requests whose edges know them to be answered: an
  * edge says with each request below which number all is answered, so they are few (room/kept.h).
  *
+ * An edge that begins again with the same house asks again, too: see house_members.c.
+ *
  * Members are found by their number's lower half in a table of their edge, entries by topic. An entry
  * that is done with leaves the map at once, so that a new join makes a new one, but its memory goes only
  * when the public call that was running ends: whatever called it may still look.

@@ -275,6 +275,8 @@ static void on_hello(lk_house *self, uint32_t index, const lk_bus_message *m) {
   if (is_ours && e->greeted && e->generation == m->generation) return;
   /* It restores its members from here on; what we believe of it is over, whoever it is. */
   e->greeted = false;
+  if (e->generation != m->generation) e->is_known = false;
+  if (e->is_known) lk_house_part(self, index);
   forget_members(self, e);
   lk_house_forget_queries(self, index);
   lk_house_forget_asker(self, index);
@@ -283,6 +285,7 @@ static void on_hello(lk_house *self, uint32_t index, const lk_bus_message *m) {
   e->generation = m->generation;
   e->settled = 0;
   e->greeted = is_ours;
+  e->is_known |= is_ours;
   if (!is_ours) lk_house_greet(self, e);
 }
 

@@ -126,20 +126,17 @@ static void do_broadcast(entry *e, const lk_room_effect *effect) {
   lk_house_send_to_all(e, &now);
 }
 
-static lk_mark mark_of(const entry *e, const asked *a) {
-  uint32_t from = edge_of(a->member);
-  return (lk_mark){ e->house->edges[from].generation, a->request, from };
-}
-
 /* Every open request that no record covered yet is in this one, but those after |turn_last|, of which a later one tells
  * something. The marks are the last of e->applied. */
 static lk_err cover(entry *e, uint64_t ticket, uint64_t turn_last) {
-  for (lk_link *at = e->asked.last; at != NULL; at = at->prev) {
+  for (lk_link *at = e->asked.last, *prev; at != NULL; at = prev) {
     asked *a = LK_CONTAINER(at, asked, link);
+    prev = at->prev;
     if (a->turn == TURN_NONE || a->turn > turn_last || a->ticket != 0) continue;
     a->ticket = ticket;
-    lk_err err = lk_house_note_applied(e, (applied){ .mark = mark_of(e, a) });
+    lk_err err = lk_house_note_applied(e, (applied){ .mark = lk_house_mark_of(e, a) });
     if (err != LK_OK) return err;
+    if (a->is_parted) lk_house_free_parted(e->house, a);
   }
   return LK_OK;
 }
@@ -203,7 +200,7 @@ static void encode_all_marks(const entry *e, lk_buf *out) {
     (void)lk_kept_encode_mark(out, &e->applied[i].mark);
   for (lk_link *at = e->asked.first; at != NULL; at = at->next) {
     const asked *a = LK_CONTAINER(at, asked, link);
-    const lk_mark mark = mark_of(e, a);
+    const lk_mark mark = lk_house_mark_of(e, a);
     if (is_uncovered(a)) (void)lk_kept_encode_mark(out, &mark);
   }
 }

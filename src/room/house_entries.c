@@ -23,7 +23,7 @@
 #define LOOKED_AT 32
 
 static bool may_go_early(entry *e) {
-  if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) return false;
+  if (!lk_house_is_at_rest(e) || e->is_snapshotting || lk_house_is_asked(e)) return false;
   return !e->is_memory || (lk_house_scroll_bytes(e) == 0 && e->kept_len == 0);
 }
 
@@ -55,6 +55,7 @@ void lk_house_stop_timers(entry *e) {
 }
 
 void lk_house_forget_recovered(entry *e) {
+  e->is_searched = false;
   if (e->recovered == NULL) return;
   lk_map_deinit(e->recovered);
   lk_free_bytes(e->house->env->alloc, e->recovered, sizeof *e->recovered);
@@ -415,27 +416,11 @@ void lk_house_take_paused(lk_house *self) {
   }
 }
 
-static lk_err make_recovered(entry *e) {
-  uint64_t seed[2];
-  const lk_alloc *alloc = e->house->env->alloc;
-  if (e->recovered != NULL) return LK_OK;
-  e->recovered = lk_alloc_bytes(alloc, sizeof *e->recovered);
-  if (e->recovered == NULL) return LK_ERR_NOMEM;
-  lk_house_draw_seed(e->house, seed);
-  lk_map_init(e->recovered, alloc, 0, UINT32_MAX / 4, seed);
-  return LK_OK;
-}
-
 /* The edge may ask for it again: it is known as applied. */
 static lk_err note_recovered(entry *e, const lk_mark *mark) {
-  uint8_t bytes[20];
-  void *value;
-  bool is_new;
   if (!lk_house_may_come_again(e->house, mark)) return LK_OK;
   lk_err err = lk_house_note_applied(e, (applied){ *mark, true });
-  if (err == LK_OK) err = make_recovered(e);
-  if (err != LK_OK) return err;
-  return lk_map_put(e->recovered, lk_house_mark_key(mark, bytes), &value, &is_new);
+  return err == LK_OK ? lk_house_know_applied(e, mark) : err;
 }
 
 /* Takes the marks out of |rest|; |*bytes| are the room's. */

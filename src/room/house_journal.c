@@ -58,7 +58,7 @@ void lk_house_put_off_relief(entry *e) {
 
 /* Nobody has been in the room for a while. One of level memory is erased. */
 void lk_house_put_away(entry *e) {
-  if (!lk_house_is_at_rest(e) || e->is_snapshotting || e->asked.count > 0) {
+  if (!lk_house_is_at_rest(e) || e->is_snapshotting || lk_house_is_asked(e)) {
     lk_house_watch_idle(e); /* look again later */
   } else if (e->is_memory && lk_house_warm(e) != LK_OK) {
     LK_COVERED(house_has_no_memory_to_put_away);

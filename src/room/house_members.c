@@ -3,7 +3,11 @@
  * Members are found by their number's lower half in a table of their edge, requests in its window.
  *
  * Each record has marks: the numbers of the requests whose changes are in it. What an earlier house applied is
- * in |recovered|: where one of these comes again, the room only answers. */
+ * in |recovered|: where one of these comes again, the room only answers.
+ *
+ * An edge may begin again with this very house, where one of the two had no memory for what it was told. It asks again
+ * what it has no answer to. Of that the room may have some in its state: in a record, or in none yet. So all that is applied
+ * goes to |recovered| then, and what no record covers stays among the requests, parted from its edge, until one does. */
 #include "room/house_parts.h"
 
 #define INDEX_MASK UINT32_MAX
@@ -74,13 +78,30 @@ bool lk_house_let_in(member *m) {
 
 /* ---- requests ---- */
 
-static void free_asked(lk_house *self, asked *a) {
+/* Whoever asked does not wait for it any more. */
+static void part(lk_house *self, asked *a) {
   member *m = lk_house_find_member(self, a->member);
   if (m != NULL) m->asked_count--;
   if (own_of(a->member) == 0) lk_house_forget_subject(self, a->member, a->request);
+  a->is_parted = true;
+}
+
+void lk_house_free_parted(lk_house *self, asked *a) {
+  LK_ASSERT(a->is_parted);
   lk_list_remove(&a->entry->asked, &a->link);
   lk_free_bytes(self->env->alloc, a->params, a->params_len);
   lk_free_bytes(self->env->alloc, a, sizeof *a);
+}
+
+static void free_asked(lk_house *self, asked *a) {
+  part(self, a);
+  lk_house_free_parted(self, a);
+}
+
+bool lk_house_is_asked(const entry *e) {
+  for (lk_link *at = e->asked.first; at != NULL; at = at->next)
+    if (!LK_CONTAINER(at, asked, link)->is_parted) return true;
+  return false;
 }
 
 /* The request is answered, or nobody waits for its answer. */
@@ -127,7 +148,7 @@ static void forget_asked(member *m) {
   for (lk_link *at = e->asked.first, *next; m->asked_count > 0 && at != NULL; at = next) {
     asked *a = LK_CONTAINER(at, asked, link);
     next = at->next;
-    if (a->member == m->number) lk_house_settle(e->house, a->member, a->request);
+    if (a->member == m->number && !a->is_parted) lk_house_settle(e->house, a->member, a->request);
   }
 }
 
@@ -138,6 +159,10 @@ void lk_house_forget_handed(entry *e, bool all) {
     asked *a = LK_CONTAINER(at, asked, link);
     next = at->next;
     if (!all && a->turn == TURN_NONE) continue;
+    if (a->is_parted) {
+      lk_house_free_parted(e->house, a);
+      continue;
+    }
     const member *m = lk_house_find_member(e->house, a->member);
     if (m != NULL && m->state == MEMBER_JOINS) {
       lk_house_refuse_join(e->house, a->member, a->request, LK_REFUSED_ROOM_CRASHED);
@@ -153,10 +178,83 @@ lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]) {
   return lk_slice_of(bytes, 20);
 }
 
+lk_mark lk_house_mark_of(const entry *e, const asked *a) {
+  const uint32_t from = edge_of(a->member);
+  return (lk_mark){ e->house->edges[from].generation, a->request, from };
+}
+
+static bool is_same(const lk_mark *a, const lk_mark *b) {
+  return a->request == b->request && a->edge == b->edge && a->generation == b->generation;
+}
+
+static bool is_among_applied(const entry *e, const lk_mark *mark) {
+  LK_COVERED(house_looks_through_what_is_applied);
+  for (uint32_t i = 0; i < e->applied_count; i++)
+    if (is_same(&e->applied[i].mark, mark)) return true;
+  for (lk_link *at = e->asked.first; at != NULL; at = at->next) {
+    const asked *a = LK_CONTAINER(at, asked, link);
+    const lk_mark own = lk_house_mark_of(e, a);
+    if (a->is_parted && is_same(&own, mark)) return true;
+  }
+  return false;
+}
+
 bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request) {
   uint8_t bytes[20];
   const lk_mark mark = { e->house->edges[edge_of(number)].generation, request, edge_of(number) };
-  return e->recovered != NULL && lk_map_get(e->recovered, lk_house_mark_key(&mark, bytes)) != NULL;
+  if (e->recovered != NULL && lk_map_get(e->recovered, lk_house_mark_key(&mark, bytes)) != NULL)
+    return true;
+  return e->is_searched && is_among_applied(e, &mark);
+}
+
+static lk_err make_recovered(entry *e) {
+  uint64_t seed[2];
+  const lk_alloc *alloc = e->house->env->alloc;
+  if (e->recovered != NULL) return LK_OK;
+  e->recovered = lk_alloc_bytes(alloc, sizeof *e->recovered);
+  if (e->recovered == NULL) return LK_ERR_NOMEM;
+  lk_house_draw_seed(e->house, seed);
+  lk_map_init(e->recovered, alloc, 0, UINT32_MAX / 4, seed);
+  return LK_OK;
+}
+
+lk_err lk_house_know_applied(entry *e, const lk_mark *mark) {
+  uint8_t bytes[20];
+  void *value;
+  bool is_new;
+  lk_err err = make_recovered(e);
+  if (err != LK_OK) return err;
+  return lk_map_put(e->recovered, lk_house_mark_key(mark, bytes), &value, &is_new);
+}
+
+/* Anew, so that it does not grow with each time: what cannot come again any more has left |applied|. */
+static void know_all_applied(entry *e) {
+  lk_err err = LK_OK;
+  lk_house_forget_recovered(e);
+  lk_house_prune_applied(e);
+  for (uint32_t i = 0; i < e->applied_count && err == LK_OK; i++)
+    err = lk_house_know_applied(e, &e->applied[i].mark);
+  for (lk_link *at = e->asked.first; at != NULL && err == LK_OK; at = at->next) {
+    const asked *a = LK_CONTAINER(at, asked, link);
+    const lk_mark mark = lk_house_mark_of(e, a);
+    if (a->is_parted) err = lk_house_know_applied(e, &mark);
+  }
+  e->is_searched = err != LK_OK;
+}
+
+void lk_house_part(lk_house *self, uint32_t index) {
+  lk_window *window = &self->edges[index].asked;
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  asked *a;
+  for (uint64_t request = 0; (a = lk_window_next(window, &request)) != NULL; request++) {
+    if (a->turn == TURN_NONE || a->ticket != 0) continue;
+    LK_COVERED(house_keeps_what_no_record_covers);
+    (void)lk_window_take(window, request);
+    part(self, a);
+  }
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) know_all_applied(*(entry **)value);
 }
 
 static lk_err grow_applied(entry *e, size_t most) {

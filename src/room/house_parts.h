@@ -71,6 +71,7 @@ typedef struct edge {
   uint64_t generation;
   uint64_t settled; /* it knows that all below are answered */
   bool greeted;     /* its messages are meant for us */
+  bool is_known;    /* and were before: it may ask again for what this very house did */
 } edge;
 
 #define TURN_NONE 0
@@ -83,6 +84,7 @@ typedef struct asked {
   uint64_t request;
   uint64_t ticket; /* of the journal that covers it; 0: none yet */
   uint64_t turn;   /* when the room was given it; TURN_NONE: it waits for the room */
+  bool is_parted;  /* nobody waits for its answer: here until a record covers it */
   uint32_t params_len;
   uint8_t *params; /* owned: of a join that the room answers later; else NULL */
 } asked;
@@ -160,7 +162,9 @@ struct entry {
   applied *applied;     /* in the state, in no order that matters */
   uint32_t applied_count;
   uint32_t applied_cap;
-  lk_map *recovered;    /* of |applied|, what was read: may come again; NULL: none */
+  lk_map *recovered; /* what may come again and was applied, as marks; NULL: none */
+  bool
+      is_searched; /* there was no memory for all of them in |recovered|: |applied| is looked through */
   entry_timer idle;     /* no members for as long as the policy says: put the room away */
   lk_link idle_link;    /* on house.idlers, while that timer runs; on house.gone at the end */
   entry_timer timer;    /* the room's own */
@@ -373,10 +377,19 @@ lk_slice lk_house_kept_params(const lk_house *self, uint64_t number, uint64_t re
  * refused. */
 void lk_house_forget_handed(entry *e, bool all);
 lk_slice lk_house_mark_key(const lk_mark *mark, uint8_t bytes[20]);
-/* An earlier house applied it. */
+/* It is applied, and asked again by an edge that has begun again with this house, or with this one for another. */
 bool lk_house_was_applied(const entry *e, uint64_t number, uint64_t request);
 lk_err lk_house_note_applied(entry *e, applied a);
 /* Not from an edge that is gone, and not where the edge has the answer. */
+/* The mark of a request of a member or a query that is here. */
+lk_mark lk_house_mark_of(const entry *e, const asked *a);
+/* The edge begins again with this house: it will ask again whatever it has no answer to. */
+void lk_house_part(lk_house *self, uint32_t index);
+/* Somebody waits for an answer of this room. */
+bool lk_house_is_asked(const entry *e);
+/* A record covers |a|, of which nobody waits for the answer; or the room is gone. */
+void lk_house_free_parted(lk_house *self, asked *a);
+lk_err lk_house_know_applied(entry *e, const lk_mark *mark);
 bool lk_house_may_come_again(const lk_house *self, const lk_mark *mark);
 void lk_house_prune_applied(entry *e);
 /* The same, and the memory of it where nothing is left. */

@@ -60,7 +60,7 @@ static void refuse_handed(entry *e) {
     asked *a = LK_CONTAINER(at, asked, link);
     const member *m = lk_house_find_member(e->house, a->member);
     next = at->next;
-    if (a->turn == TURN_NONE || (m != NULL && m->state != MEMBER_IN)) continue;
+    if (a->turn == TURN_NONE || a->is_parted || (m != NULL && m->state != MEMBER_IN)) continue;
     refuse_for_space(e->house, a->member, a->request);
   }
 }

@@ -176,6 +176,114 @@ TEST(a_request_that_was_applied_in_memory_is_not_applied_again) {
   deinit(&w);
 }
 
+/* As when one of the two had no memory for what it was told: the same edge, and the same house. */
+static void begin_again(world *w) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_HELLO, .generation = w->edge_generation });
+  house_world_hello(w);
+}
+
+static void restore(world *w, uint64_t member, lk_slice topic) {
+  say(w, &(lk_bus_message){ .kind = LK_BUS_RESTORE,
+                            .member = member,
+                            .topic = topic,
+                            .payload = LK_LIT("{}"),
+                            .rights = LK_RIGHTS_ADMIN });
+}
+
+/* The last |count| increments, in their order. */
+static void increment_again(world *w, uint64_t member, uint32_t count) {
+  w->request -= count;
+  for (uint32_t i = 0; i < count; i++) {
+    say(w, &(lk_bus_message){ .kind = LK_BUS_MESSAGE,
+                              .request = ++w->request,
+                              .again = true,
+                              .member = member,
+                              .event = LK_LIT("crdt.increment"),
+                              .payload = LK_LIT("{\"payload\":{\"amount\":1}}"),
+                              .rights = LK_RIGHTS_ADMIN });
+  }
+}
+
+static void hold(world *w, bool is_held) { w->disk.hold = w->memory.hold = is_held; }
+
+static void steps(world *w) {
+  for (int i = 0; i < 4; i++) step(w);
+}
+
+static bool counts(world *w, lk_slice topic, uint32_t count) {
+  char text[32];
+  (void)snprintf(text, sizeof text, "\"value\":%u,", count);
+  query(w, topic, LK_LIT("crdt.get"), LK_LIT("{}"));
+  return has_said(w, lk_slice_cstr(text));
+}
+
+/* Goal: what an edge asks again of the house that was asked before is done once, be it durable, in a record that is under way
+ * or in none yet; and the next house knows of all of it. */
+TEST(requests_that_come_again_to_the_same_house_are_counted_once) {
+  static const lk_slice topics[] = { LK_LIT_INIT("crdt:d"), LK_LIT_INIT("crdt:e") };
+  for (uint32_t way = 0; way < 4; way++) {
+    for (uint32_t count = 1; count <= 3; count++) {
+      world w;
+      lk_slice topic = topics[way & 1];
+      init(&w);
+      join(&w, MEMBER, topic);
+      step(&w);
+      hold(&w, way >= 2);
+      for (uint32_t i = 0; i < count; i++) increment(&w, MEMBER);
+      if (way < 2) steps(&w);
+      for (int times = 0; times < 2; times++) {
+        begin_again(&w);
+        restore(&w, MEMBER, topic);
+        increment_again(&w, MEMBER, count);
+      }
+      increment(&w, MEMBER);
+      CHECK_U64(lk_house_get_stats(w.house).repeated, 2 * count);
+      hold(&w, false);
+      steps(&w);
+      CHECK(counts(&w, topic, count + 1));
+      die(&w);
+      begin(&w);
+      restore(&w, MEMBER, topic);
+      w.request--; /* the question */
+      increment_again(&w, MEMBER, count + 1);
+      steps(&w);
+      CHECK_U64(lk_house_get_stats(w.house).repeated, count + 1);
+      CHECK(counts(&w, topic, count + 1));
+      deinit(&w);
+    }
+  }
+  CHECK_COVERED(house_keeps_what_no_record_covers);
+}
+
+/* Goal: also where there is no memory to remember all that at once. */
+TEST(requests_that_come_again_without_memory_to_know_them_are_counted_once) {
+  FAULT_LOOP(faults, test_alloc()) {
+    world w;
+    const uint64_t fail_at = faults.fail_at;
+    faults.fail_at = 0;
+    house_world_init(
+        &w, &(lk_room_policy){ .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS });
+    w.env = (lk_env)LK_ENV_INIT(faulty_alloc(&faults), NULL);
+    begin(&w);
+    join(&w, MEMBER, LK_LIT("crdt:d"));
+    step(&w);
+    hold(&w, true);
+    for (int i = 0; i < 3; i++) increment(&w, MEMBER);
+    faults.seen = 0;
+    faults.fail_at = fail_at;
+    begin_again(&w);
+    faults.fail_at = 0;
+    restore(&w, MEMBER, LK_LIT("crdt:d"));
+    increment_again(&w, MEMBER, 3);
+    hold(&w, false);
+    steps(&w);
+    CHECK(counts(&w, LK_LIT("crdt:d"), 3));
+    faults.fail_at = fail_at;
+    deinit(&w);
+  }
+  CHECK_COVERED(house_looks_through_what_is_applied);
+}
+
 /* Goal: nothing remains of an idle topic in memory; a durable one leaves memory and comes back. */
 TEST(an_idle_topic_in_memory_is_erased_and_a_durable_one_is_kept) {
   world w;
