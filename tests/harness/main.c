@@ -271,6 +271,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #else
 
+/* What a fuzzer begins with, and what is left when its bytes are used up: no choice but the smallest. Loops must end. */
+static void run_exhausted(test_case *test) {
+  lk_gen g;
+  begin_case(0);
+  gen_init_bytes(&g, LK_SLICE_EMPTY);
+  test->run(&g);
+  end_case();
+}
+
 static bool run_test(test_case *test) {
   /* Volatile: they are read after a longjmp. */
   volatile uint64_t index = 0;
@@ -282,6 +291,7 @@ static bool run_test(test_case *test) {
   now.running = true;
   (void)alarm(SECONDS_MAX);
   if (setjmp(now.failed) == 0) {
+    if (test->kind != TEST_PLAIN) run_exhausted(test);
     for (; index < count; index++) {
       lk_gen g;
       begin_case(options.seed + index);

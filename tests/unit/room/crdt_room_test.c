@@ -1333,7 +1333,7 @@ PROPERTY(a_command_that_is_sent_until_it_is_answered_is_done_once) {
     while (!is_answered) {
       uint64_t replies = w.replies;
       say(&w, "crdt.increment", payload);
-      if (gen_bool(g)) complete(&w);
+      if (!gen_bool(g)) complete(&w);
       if (w.ticket == 0 && gen_chance(g, 1, 4)) take_snapshot(&w);
       is_answered = w.replies > replies;
       if (gen_bool(g)) continue;
