@@ -82,7 +82,7 @@ build-asan: build/asan/build.ninja
 build-tsan: build/tsan/build.ninja
 	@$(call ninja,tsan,test_platform test_server)
 build-sim: build/release/build.ninja
-	@$(call ninja,release,sims doc_conformance presence_play)
+	@$(call ninja,release,sims doc_conformance doc_conformance_plain presence_play)
 asan: build-asan ## unit tests and properties under AddressSanitizer and UndefinedBehaviorSanitizer
 	@node tools/test_all.mjs unit
 tsan: build-tsan ## what has threads, under ThreadSanitizer

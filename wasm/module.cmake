@@ -74,8 +74,11 @@ endforeach()
 add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
 
-# A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it.
+# A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it. What
+# makes a keystroke twenty times as fast is not for it: whoever types there is a human being (wasm/doc_ways.c).
 set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
+list(FILTER documents EXCLUDE REGEX "/(text_fast|apply_plain|encode_whole)\\.c$")
+list(APPEND documents wasm/doc_ways.c)
 add_library(lk_wasm_client_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_client_documents PRIVATE ${LK_WASM_CLIENT})
 file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)

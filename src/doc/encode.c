@@ -454,8 +454,8 @@ static lk_err encode(const encoding *self, lk_update_format format, bool whole, 
   size_t start = out->len;
   lk_err err = make_writer(doc);
   if (err != LK_OK) return err;
-  if (whole) err = write_whole(self, out);
-  else err = write_all(self, format, out);
+  err = whole ? write_whole(self, out) : LK_ERR_UNSUPPORTED;
+  if (err == LK_ERR_UNSUPPORTED) err = write_all(self, format, out);
   if (err != LK_OK || self->tx == NULL || out->len - start > WRITER_KEPT) lk_encode_deinit(doc);
   else lk_update_writer_reset(doc->writer);
   if (err != LK_OK) lk_buf_truncate(out, start);

@@ -25,7 +25,7 @@ lk_group lk_group_at(const lk_doc *doc, uint16_t client, lk_place place);
 lk_err lk_group_write_v1(const lk_doc *doc, const lk_group *self, lk_buf *out) LK_MUST_USE;
 
 /* Appends the whole document in V1; |parts| are its clients in the order in which they are written, each from clock 0. On
- * error |out| has some of it. */
+ * error |out| has some of it, but for LK_ERR_UNSUPPORTED: it has to be encoded as any part of one (wasm/doc_ways.c). */
 lk_err lk_doc_encode_whole(const lk_doc *doc, const lk_part *parts, uint32_t count,
                            lk_buf *out) LK_MUST_USE;
 

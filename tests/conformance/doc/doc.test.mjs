@@ -39,13 +39,23 @@ const node = (args, options) => run(process.execPath, args, options)
 const generated = async (...args) => (await node(['sessions.mjs', ...args], { binary: true })).stdout
 
 /** The sessions that `args` ask for, through a pipe; the exit code is the runner's. */
-const piped = (args, runnerArgs, generator = 'sessions.mjs') =>
-  run('sh', ['-c', `"$0" ${generator} ${args.join(' ')} | "$1" ${runnerArgs.join(' ')}`, process.execPath, program])
+const piped = (args, runnerArgs, generator = 'sessions.mjs', runner = program) =>
+  run('sh', ['-c', `"$0" ${generator} ${args.join(' ')} | "$1" ${runnerArgs.join(' ')}`, process.execPath, runner])
 
 test(`${sessions} sessions of Yjs, done and received by ours, give the same documents and the same bytes`, async (t) => {
   const { code, stdout, stderr } = await piped(['--seed', seed, '--count', sessions], ['--stop-after', '5'])
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, new RegExp(`^${sessions} sessions`, 'm'), 'the generator went on to its end')
+  t.diagnostic(stdout)
+})
+
+test('so does the engine without its short ways, which is that of clients in browsers', async (t) => {
+  const plain = `${program}_plain`
+  assert.ok(existsSync(plain), `no ${plain}: build it`)
+  const count = Math.ceil(sessions / 4)
+  const { code, stdout, stderr } = await piped(['--seed', seed, '--count', count], ['--stop-after', '5'], 'sessions.mjs', plain)
+  assert.equal(code, 0, stdout + stderr)
+  assert.match(stdout, new RegExp(`^${count} sessions`, 'm'), 'the generator went on to its end')
   t.diagnostic(stdout)
 })
 
