@@ -732,6 +732,11 @@ static lk_err wake_others(const lk_applying *self) {
     lk_err err = lk_numbers_push(doc, &doc->woken, self->sections.at[i].client);
     if (err != LK_OK) return err;
   }
+  /* what we wrote since the last update woke nobody then; Yjs looks at all that waits with each update */
+  if (doc->client != LK_NO_CLIENT && doc->clients.at[doc->client].section == LK_NONE) {
+    lk_err err = lk_numbers_push(doc, &doc->woken, doc->client);
+    if (err != LK_OK) return err;
+  }
   return lk_pending_wake(doc);
 }
 

@@ -5,7 +5,8 @@
  * at most one entry in |waits| for each client, by what it waits for, and when a client goes on, those who
  * wait for it are found without looking at others. Each struct is looked at once for each thing it waits
  * for: at most four times, however updates are ordered. (Yjs applies everything that is pending anew each
- * time, which strangers can make quadratic.)
+ * time, which strangers can make quadratic.) What we write ourselves finds nobody: who waits for that is
+ * found with the next update, as in Yjs.
  *
  * In which order clients come up among what a transaction deleted decides which gaps are cleaned of formatting
  * (text_cleanup.c). So an update first deletes what waited for its own structs, then takes in what else waited

@@ -1486,3 +1486,35 @@ PROPERTY_SLOW(what_is_remembered_of_formatting_changes_nothing, 8) {
   for (int i = 0; i < 2; i++) close_replica(&both[i]);
   close_replica(&peer);
 }
+
+/* ---- what waits for us ---- */
+
+/* Somebody knows what we are about to write: a stranger, or a copy of us that went on elsewhere. As in Yjs what waits for it
+ * is taken in with the next update, whatever that says. */
+TEST(what_waits_for_what_we_write_is_taken_in_with_the_next_update) {
+  static const uint8_t nothing[] = { 0, 0 }, deletes[] = { 0, 1, 20, 1, 2, 2 };
+  static const uint8_t inserts[] = { 1, 1, 30, 0, 0x84, 20, 3, 1, 'x', 0 };
+  static replica r;
+  lk_node text;
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1 << 12);
+  for (int deleted = 0; deleted < 2; deleted++) {
+    open_replica(&r, 20, false);
+    CHECK_OK(lk_doc_root(r.doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+    CHECK_OK(lk_doc_text_insert(r.doc, text, 0, LK_LIT("ab"), NULL));
+    lk_slice early = deleted ? lk_slice_of(deletes, sizeof deletes)
+                             : lk_slice_of(inserts, sizeof inserts);
+    CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, early, ELSEWHERE));
+    CHECK_OK(lk_doc_text_insert(r.doc, text, 2, LK_LIT("cd"), NULL));
+    CHECK_DOC(r.doc);
+    CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_slice_of(nothing, sizeof nothing), ELSEWHERE));
+    CHECK_DOC(r.doc);
+    CHECK_U64(lk_doc_get_pending(r.doc).structs, 0);
+    CHECK_U64(lk_doc_get_pending(r.doc).delete_ranges, 0);
+    lk_buf_truncate(&out, 0);
+    CHECK_OK(lk_doc_text_string(r.doc, text, &out));
+    CHECK_SLICE(lk_buf_slice(&out), deleted ? LK_LIT("ab") : LK_LIT("abcdx"));
+    close_replica(&r);
+  }
+  lk_buf_deinit(&out);
+}
