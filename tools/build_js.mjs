@@ -23,7 +23,7 @@ for (const folder of packages) {
   const { version } = JSON.parse(readFileSync(inRoot(`${folder}/package.json`), 'utf8'))
   if (version !== wanted) throw new Error(`${folder}/package.json says ${version}, VERSION says ${wanted}`)
 }
-const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-update.wasm', 'laniakea-history.wasm', 'laniakea-client.wasm', 'laniakea-client-doc.wasm', 'laniakea-client-crdt.wasm']
+const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-doc-fast.wasm', 'laniakea-update.wasm', 'laniakea-history.wasm', 'laniakea-client.wasm', 'laniakea-client-doc.wasm', 'laniakea-client-crdt.wasm']
 for (const name of modules) if (!existsSync(inRoot(`build/${name}`))) throw new Error(`build/${name} is not there; run \`make build-wasm\``)
 
 for (const folder of packages) {

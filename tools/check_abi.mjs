@@ -117,7 +117,7 @@ export function readModule(bytes) {
 // ---- lists ----
 
 /** Modules of their own: laniakea-NAME.wasm. */
-const ALONE = ['doc', 'update', 'history', 'client', 'client-doc', 'client-crdt']
+const ALONE = ['doc', 'doc-fast', 'update', 'history', 'client', 'client-doc', 'client-crdt']
 
 function headOf(path) {
   if (path === 'abi/symbols.txt') return 'what liblaniakea.so and liblaniakea.a offer'

@@ -2,6 +2,7 @@
 #
 #   build/laniakea.wasm           what browsers load: the exports of wasm/exports.def, no imports
 #   build/laniakea-doc.wasm       documents, the exports of wasm/doc.def: who has none of them loads none of it
+#   build/laniakea-doc-fast.wasm  the same with the engine's short ways, where the module need not come over a network
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
 #   build/laniakea-client.wasm    a client, objects and documents: the exports of wasm/client.def and doc.def, and crdt_*
@@ -74,11 +75,14 @@ endforeach()
 add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
 
-# A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it. What
-# makes a keystroke twenty times as fast is not for it: whoever types there is a human being (wasm/doc_ways.c).
-set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
+# What makes a keystroke eight times as fast is not for pages: whoever types there is a human being (wasm/doc_ways.c).
 list(FILTER documents EXCLUDE REGEX "/(text_fast|apply_plain|encode_whole)\\.c$")
 list(APPEND documents wasm/doc_ways.c)
+add_library(lk_wasm_plain_documents OBJECT ${documents} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_plain_documents PRIVATE ${LK_WASM_SMALL})
+
+# A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it.
+set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
 add_library(lk_wasm_client_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_client_documents PRIVATE ${LK_WASM_CLIENT})
 file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)
@@ -141,7 +145,8 @@ function(lk_add_module name libraries)
 endfunction()
 
 lk_add_module(laniakea core wasm/crdts.c)
-lk_add_module(laniakea-doc documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
+lk_add_module(laniakea-doc plain_documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
+lk_add_module(laniakea-doc-fast documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-update documents wasm/update.c)
 lk_add_module(laniakea-history documents wasm/history.c)
 lk_add_module(laniakea-client "client;client_replicas" src/peer/topic_types.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)

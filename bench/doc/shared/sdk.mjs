@@ -1,10 +1,16 @@
-// bench/doc/shared/sdk.mjs -- our own SDK behind the calls that engines.mjs names.
+// bench/doc/shared/sdk.mjs -- our own SDK behind the calls that engines.mjs names, with the engine that it has in Node.
+//
+//   LK_BENCH_MODULE=laniakea-doc.wasm     with that of pages instead
+import { readFileSync } from 'node:fs'
 import * as sdk from '../../../js/packages/sdk/dist/node.js'
+
+const MODULE = process.env.LK_BENCH_MODULE
 
 const nothing = () => {}
 
 export async function laniakea() {
-  const docs = await sdk.createDocs()
+  const bytes = MODULE && new Uint8Array(readFileSync(new URL(`../../../js/packages/sdk/dist/${MODULE}`, import.meta.url)))
+  const docs = await sdk.createDocs(bytes ? { core: await sdk.loadCore({ bytes }) } : {})
   const work = await sdk.createUpdates()
   const open = (client) => {
     const doc = docs.open({ client })

@@ -25,7 +25,8 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
 }
 
 /** Documents that many people edit at once, in an instance of their own in this thread. Their core is another one than
- * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm, the package's own is loaded. Rejects
+ * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm or, for millions of edits, of
+ * laniakea-doc-fast.wasm, the package's own is loaded: the first one, since it comes over a network. Rejects
  * with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-doc.wasm', import.meta.url)))

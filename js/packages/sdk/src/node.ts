@@ -26,10 +26,10 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
 }
 
 /** Documents that many people edit at once, in an instance of their own in this thread. Their core is another one than
- * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm, the package's own is loaded. Rejects
- * with what loadCore() says. */
+ * that of the rest: without a `core`, which loadCore() makes of laniakea-doc.wasm or of laniakea-doc-fast.wasm, the package's
+ * own is loaded, which is the second one where it comes from a disk. Rejects with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
-  const { module } = options.core ?? (await readOwn(new URL('./laniakea-doc.wasm', import.meta.url)))
+  const { module } = options.core ?? (await readOwn(new URL('./laniakea-doc-fast.wasm', import.meta.url)))
   return createDocsWith(module)
 }
 

@@ -897,6 +897,50 @@ test('a core without documents is refused', async () => {
   await assert.rejects(createDocs({ core }), hasCode('LK_ERR_UNSUPPORTED'))
 })
 
+/* Goal: the module of pages has one way for everything, that of Node has short ones as well, and nobody can tell.
+ * Method: one session on each, of typing here and there, replacing, lists, maps, undo and a peer who takes each update in. */
+test('both modules of documents say the same bytes', async () => {
+  const streams: string[][] = []
+  for (const name of ['laniakea-doc.wasm', 'laniakea-doc-fast.wasm']) {
+    const bytes = readFileSync(new URL(import.meta.resolve(`@laniakea/sdk/${name}`)))
+    const docs = await createDocs({ core: await loadCore({ bytes: new Uint8Array(bytes) }) })
+    const [own, peer] = [docs.open({ client: 1 }), docs.open({ client: 2 })]
+    const said: string[] = []
+    for (const format of [1, 2] as const) own.onUpdate((update) => void said.push(Buffer.from(update).toString('base64')), format)
+    own.onUpdate((update) => peer.apply(update, 'network'))
+    peer.onUpdate((update, origin) => void (origin === null && own.apply(update, 'network')))
+    const [text, list, map] = [own.getText('t'), own.getArray('l'), own.getMap('m')]
+    let state = 12345
+    const below = (count: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return (state >>> 8) % count
+    }
+    let undo: ReturnType<typeof own.undo> | undefined
+    for (let i = 0; i < 1500; i++) {
+      const [at, kind] = [below(text.length + 1), below(10)]
+      if (i === 700) undo = own.undo(text)
+      if (kind < 4) for (let n = 1 + below(6); n > 0; n--) text.insert(at, 'abcdefé'.charAt(below(7)))
+      else if (kind < 6) text.delete(at, Math.min(1 + below(9), text.length - at))
+      else if (kind === 6) own.transact(() => { text.delete(at, Math.min(2, text.length - at)); text.insert(at, 'xy') })
+      else if (kind === 7) list.insert(below(list.length + 1), [below(1000)])
+      else if (kind === 8) map.set('abc'.charAt(below(3)), below(100))
+      else if (i % 3 === 0) peer.getText('t').insert(below(peer.getText('t').length + 1), 'p')
+      else undo?.undo()
+    }
+    assert.equal(text.toString(), peer.getText('t').toString())
+    assert.deepEqual(list.toArray(), peer.getArray('l').toArray())
+    const again = docs.open()
+    again.apply(own.encode())
+    assert.equal(again.getText('t').toString(), text.toString())
+    said.push(Buffer.from(own.encode()).toString('base64'), Buffer.from(own.encode(undefined, 2)).toString('base64'))
+    streams.push(said)
+  }
+  const [small, fast] = streams as [string[], string[]]
+  assert.ok(small.length > 2000)
+  assert.equal(small.length, fast.length)
+  for (const [i, update] of small.entries()) assert.equal(update, fast[i], `update ${i}`)
+})
+
 /* Goal: no call follows one that trapped.
  * Method: the real module, of whose exports one does what a trap does. */
 test('a trap surfaces as LK_ERR_TRAP, and so does everything behind it', async (t) => {
