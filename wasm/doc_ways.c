@@ -1,7 +1,7 @@
 /* wasm/doc_ways.c -- an engine of documents that has one way for everything.
  *
  * What the engine does in short ways (doc/text_fast.c, doc/apply_plain.c, doc/encode_whole.c) it can do without them, with
- * the same bytes. A keystroke takes half a microsecond then and not a sixteenth of one, and a document of 100,000 characters
+ * the same bytes. A keystroke takes half a microsecond then and not a tenth of one, and a document of 100,000 characters
  * two milliseconds to load and not a third of one. In a page that is nothing, since whoever types there is a human being, and
  * each byte of the module comes over a network: so the modules of pages have this in place of those three. They may always
  * say that a change is not of their kind, and here they always do.

@@ -2,7 +2,7 @@
 #
 #   build/laniakea.wasm           what browsers load: the exports of wasm/exports.def, no imports
 #   build/laniakea-doc.wasm       documents, the exports of wasm/doc.def: who has none of them loads none of it
-#   build/laniakea-doc-fast.wasm  the same with the engine's short ways, where the module need not come over a network
+#   build/laniakea-doc-fast.wasm  the same made to be fast, for where the module need not come over a network
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
 #   build/laniakea-client.wasm    a client, objects and documents: the exports of wasm/client.def and doc.def, and crdt_*
@@ -63,26 +63,33 @@ set(LK_WASM_SMALL_LINK "")
 foreach(option disable-lsr disable-machine-licm disable-machine-cse enable-pre=false inline-threshold=-100)
   list(APPEND LK_WASM_SMALL_LINK -mllvm -${option})
 endforeach()
-# A keystroke is some ten nanoseconds, and runs through the first; a struct of a document that is encoded, through the
-# second: there what is short stands in place (base/check.h, LK_QUICK). -O2 gave nothing more.
-set(LK_WASM_FAST src/doc/text_fast.c src/doc/encode_whole.c)
+# In Node the module need not come over a network: all the engine's short ways, and whatever makes them shorter.
+set(LK_WASM_FAST -O2 -flto -mmultivalue "SHELL:-Xclang -target-abi -Xclang experimental-mv")
 
 set(documents "")
 foreach(floor base codec doc)
   file(GLOB sources CONFIGURE_DEPENDS src/${floor}/*.c)
   list(APPEND documents ${sources})
 endforeach()
-add_library(lk_wasm_documents OBJECT ${documents} ${platform} wasm/memory.c)
-target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
+add_library(lk_wasm_fast_documents OBJECT ${documents} ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_fast_documents PRIVATE ${LK_WASM_FAST})
 
-# What makes a keystroke eight times as fast is not for pages: whoever types there is a human being (wasm/doc_ways.c).
+# What makes a tenth of the half microsecond of a keystroke is not for pages: whoever types there
+# is a human being (wasm/doc_ways.c).
 list(FILTER documents EXCLUDE REGEX "/(text_fast|apply_plain|encode_whole)\\.c$")
-list(APPEND documents wasm/doc_ways.c)
-add_library(lk_wasm_plain_documents OBJECT ${documents} ${platform} wasm/memory.c)
+add_library(lk_wasm_plain_documents OBJECT ${documents} wasm/doc_ways.c ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_plain_documents PRIVATE ${LK_WASM_SMALL})
+
+# Histories and updates load and encode whole documents; a struct of one runs through encode_whole.c, and there what is
+# short stands in place (base/check.h, LK_QUICK).
+add_library(lk_wasm_documents OBJECT ${documents} src/doc/apply_plain.c ${platform} wasm/memory.c)
+target_compile_options(lk_wasm_documents PRIVATE ${LK_WASM_SMALL})
+add_library(lk_wasm_quick OBJECT src/doc/text_fast.c src/doc/encode_whole.c)
+target_compile_options(lk_wasm_quick PRIVATE ${LK_WASM_SMALL} -Os -DLK_QUICK)
 
 # A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it.
 set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
+list(APPEND documents wasm/doc_ways.c)
 add_library(lk_wasm_client_documents OBJECT ${documents} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_client_documents PRIVATE ${LK_WASM_CLIENT})
 file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)
@@ -98,7 +105,6 @@ endforeach()
 list(FILTER client EXCLUDE REGEX /peer/topic_types\\.c$)
 add_library(lk_wasm_client OBJECT ${client} wasm/client.c wasm/client_storage.c)
 target_compile_options(lk_wasm_client PRIVATE ${LK_WASM_CLIENT})
-set_source_files_properties(${LK_WASM_FAST} PROPERTIES COMPILE_OPTIONS "-Os;-DLK_QUICK")
 
 # lk_add_module(NAME LIBRARIES SOURCES...): of core, of documents, or of client and one of client_*
 function(lk_add_module name libraries)
@@ -116,7 +122,10 @@ function(lk_add_module name libraries)
   set(opt_flags -Os)
   set(optimised ${output})
   set(pack "")
-  if(NOT "core" IN_LIST libraries)
+  if("fast_documents" IN_LIST libraries)
+    target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_FAST})
+    set(opt_flags -O3 --low-memory-unused)
+  elseif(NOT "core" IN_LIST libraries)
     target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_SMALL})
     if("client" IN_LIST libraries)
       target_compile_options(lk_wasm_${name} PRIVATE -DLK_CLIENT)
@@ -146,9 +155,9 @@ endfunction()
 
 lk_add_module(laniakea core wasm/crdts.c)
 lk_add_module(laniakea-doc plain_documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
-lk_add_module(laniakea-doc-fast documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
-lk_add_module(laniakea-update documents wasm/update.c)
-lk_add_module(laniakea-history documents wasm/history.c)
+lk_add_module(laniakea-doc-fast fast_documents wasm/doc.c wasm/doc_watch.c)
+lk_add_module(laniakea-update "documents;quick" wasm/update.c)
+lk_add_module(laniakea-history "documents;quick" wasm/history.c)
 lk_add_module(laniakea-client "client;client_replicas" src/peer/topic_types.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-client-doc "client;client_documents" wasm/client_docs.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-client-crdt "client;client_replicas" wasm/client_crdts.c wasm/crdts.c wasm/doc_number.c)
