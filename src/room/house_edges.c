@@ -275,7 +275,10 @@ static void on_hello(lk_house *self, uint32_t index, const lk_bus_message *m) {
   if (is_ours && e->greeted && e->generation == m->generation) return;
   /* It restores its members from here on; what we believe of it is over, whoever it is. */
   e->greeted = false;
-  if (e->generation != m->generation) e->is_known = false;
+  if (e->generation != m->generation) {
+    e->is_known = false;
+    lk_house_forget_parted(self, index);
+  }
   if (e->is_known) lk_house_part(self, index);
   forget_members(self, e);
   lk_house_forget_queries(self, index);

@@ -253,8 +253,25 @@ void lk_house_part(lk_house *self, uint32_t index) {
     LK_COVERED(house_keeps_what_no_record_covers);
     (void)lk_window_take(window, request);
     part(self, a);
+    self->edges[index].has_parted = true;
   }
   while (lk_map_next(&self->entries, &cursor, &topic, &value)) know_all_applied(*(entry **)value);
+}
+
+void lk_house_forget_parted(lk_house *self, uint32_t index) {
+  uint32_t cursor = 0;
+  lk_slice topic;
+  void *value;
+  if (!self->edges[index].has_parted) return;
+  self->edges[index].has_parted = false;
+  while (lk_map_next(&self->entries, &cursor, &topic, &value)) {
+    const entry *e = *(entry **)value;
+    for (lk_link *at = e->asked.first, *next; at != NULL; at = next) {
+      asked *a = LK_CONTAINER(at, asked, link);
+      next = at->next;
+      if (a->is_parted && edge_of(a->member) == index) lk_house_free_parted(self, a);
+    }
+  }
 }
 
 static lk_err grow_applied(entry *e, size_t most) {

@@ -72,6 +72,7 @@ typedef struct edge {
   uint64_t settled; /* it knows that all below are answered */
   bool greeted;     /* its messages are meant for us */
   bool is_known;    /* and were before: it may ask again for what this very house did */
+  bool has_parted;  /* some of its requests may stand in rooms without it */
 } edge;
 
 #define TURN_NONE 0
@@ -385,6 +386,8 @@ lk_err lk_house_note_applied(entry *e, applied a);
 lk_mark lk_house_mark_of(const entry *e, const asked *a);
 /* The edge begins again with this house: it will ask again whatever it has no answer to. */
 void lk_house_part(lk_house *self, uint32_t index);
+/* It is another process: what is parted from the one before cannot come again, and has its numbers. */
+void lk_house_forget_parted(lk_house *self, uint32_t index);
 /* Somebody waits for an answer of this room. */
 bool lk_house_is_asked(const entry *e);
 /* A record covers |a|, of which nobody waits for the answer; or the room is gone. */

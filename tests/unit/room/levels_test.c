@@ -255,6 +255,34 @@ TEST(requests_that_come_again_to_the_same_house_are_counted_once) {
   CHECK_COVERED(house_keeps_what_no_record_covers);
 }
 
+/* Goal: what was parted from an edge that is gone says nothing of the next one's requests. Method: these have its numbers, and
+ * one comes again to the next house that nobody ever did. */
+TEST(a_request_is_not_taken_for_one_of_an_edge_that_is_gone) {
+  world w;
+  init(&w);
+  join(&w, MEMBER, LK_LIT("crdt:d"));
+  step(&w);
+  hold(&w, true);
+  for (int i = 0; i < 2; i++) increment(&w, MEMBER);
+  const uint64_t parted = w.request;
+  begin_again(&w);
+  w.edge_generation++;
+  house_world_hello(&w);
+  hold(&w, false);
+  steps(&w);
+  w.request = parted - 2;
+  CHECK(joins_with(&w, MEMBER, LK_LIT("crdt:d"), LK_LIT("\"value\":2")));
+  die(&w);
+  begin(&w);
+  restore(&w, MEMBER, LK_LIT("crdt:d"));
+  w.request = parted;
+  increment_again(&w, MEMBER, 1);
+  steps(&w);
+  CHECK_U64(lk_house_get_stats(w.house).repeated, 0);
+  CHECK(counts(&w, LK_LIT("crdt:d"), 3));
+  deinit(&w);
+}
+
 /* Goal: also where there is no memory to remember all that at once. */
 TEST(requests_that_come_again_without_memory_to_know_them_are_counted_once) {
   FAULT_LOOP(faults, test_alloc()) {
