@@ -249,7 +249,9 @@ void lk_house_part(lk_house *self, uint32_t index) {
   void *value;
   asked *a;
   for (uint64_t request = 0; (a = lk_window_next(window, &request)) != NULL; request++) {
-    if (a->turn == TURN_NONE || a->ticket != 0) continue;
+    bool is_given = a->turn != TURN_NONE && a->ticket == 0;
+    /* One that came again stands here already: however often an edge begins again, each request does so once. */
+    if (!is_given || lk_house_was_applied(a->entry, a->member, a->request)) continue;
     LK_COVERED(house_keeps_what_no_record_covers);
     (void)lk_window_take(window, request);
     part(self, a);
