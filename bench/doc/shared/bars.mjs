@@ -13,6 +13,7 @@ const remote = { native: { yjs: 40 }, sdk: { yjs: 15, 'json-joy': 2 } }
 const bars = new Map([
   [local, { native: { [GAP_BUFFER]: 1 / 4, yjs: 120 }, sdk: { yjs: 60, 'diamond-types': 2 } }],
   [`${local}, its update encoded`, { native: { yjs: 100 }, sdk: { yjs: 30, 'json-joy': 2 } }],
+  [`${local}, its update encoded, in buffers of their own`, { sdk: { yjs: 30 } }],
   ['apply the updates one by one', remote],
   ['load the document (v1) and read its text', { native: { yjs: 25, others: 1 }, sdk: { yjs: 15 } }],
   ['encode the document (v1)', { native: { yjs: 8 }, sdk: { yjs: 8 } }],

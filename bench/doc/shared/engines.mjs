@@ -8,6 +8,7 @@
 // and where a library has it: encode2/load2 (its other format), merge (changes put together without a document),
 // watch (an observer and an undo manager on the text, which do nothing with what they are told), applyFrom (apply with an
 // origin, which an undo manager leaves alone), push (a number into an array), insertAt, set (a key of a map),
+// makeOwning (make, with a buffer for each change where they are views of larger ones otherwise; isOwning where they never are),
 // applyAll (many at once, for which some have a faster way). `short` has the number of edits for tasks that take too
 // long with all of a session's; `without` names the parts (parts.mjs) and shapes that take minutes even then; `turns`
 // is how often a slow one runs.
@@ -29,6 +30,7 @@ async function yjs() {
   }
   return {
     title: 'yjs',
+    isOwning: true,
     turns: 3,
     short: { merge: 8_000 },
     make(id, listen, format = 1) {

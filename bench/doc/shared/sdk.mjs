@@ -16,6 +16,11 @@ export async function laniakea() {
     const doc = docs.open({ client })
     return { doc, text: doc.getText('text'), list: doc.getArray('list'), map: doc.getMap('map') }
   }
+  const make = (shared) => (id, listen, format = 1) => {
+    const self = open(id)
+    if (listen) self.doc.onUpdate(listen, { format, shared })
+    return self
+  }
   const load = (format) => (bytes) => {
     const self = open()
     self.doc.apply(bytes, null, format)
@@ -25,11 +30,8 @@ export async function laniakea() {
     title: 'laniakea',
     isOurs: true,
     short: {},
-    make(id, listen, format = 1) {
-      const self = open(id)
-      if (listen) self.doc.onUpdate(listen, format)
-      return self
-    },
+    make: make(true),
+    makeOwning: make(false),
     edit({ doc, text }, at, count, inserted) {
       if (count > 0 && inserted) {
         doc.transact(() => {

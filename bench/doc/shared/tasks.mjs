@@ -14,8 +14,8 @@ function expect(isTrue, what) {
   if (!isTrue) throw new Error(what)
 }
 
-function replay(engine, edits, { listen, isWatched = false } = {}) {
-  const doc = engine.make(1, listen)
+function replay(engine, edits, { listen, isWatched = false, make = engine.make } = {}) {
+  const doc = make(1, listen)
   if (isWatched) engine.watch(doc)
   for (const [at, count, text] of edits) engine.edit(doc, at, count, text)
   return doc
@@ -110,7 +110,12 @@ function measureLocal(engine, of, print) {
     return { listen: (update) => updates.push(update) }
   }
   print(`${of('local').name}: each edit a transaction`, 'ms', measured('local', () => ({})))
-  print(`${of('localUpdates').name}: each edit a transaction, its update encoded`, 'ms', measured('localUpdates', listening))
+  const { name } = of('localUpdates')
+  const encoded = measured('localUpdates', listening)
+  print(`${name}: each edit a transaction, its update encoded`, 'ms', encoded)
+  const { makeOwning } = engine
+  const owning = makeOwning ? measured('localUpdates', () => ({ ...listening(), make: makeOwning })) : encoded
+  if (makeOwning || engine.isOwning) print(`${name}: each edit a transaction, its update encoded, in buffers of their own`, 'ms', owning)
   if (!engine.watch) return
   const watched = of('watched').name
   print(`${watched}: each edit a transaction${watching}`, 'ms', measured('watched', () => ({ isWatched: true })))

@@ -290,6 +290,34 @@ test('what a transaction changed before it threw stays', async () => {
   assert.equal(updates, 2)
 })
 
+test('updates in shared buffers are the same ones, and stay as they are', async () => {
+  const docs = await open()
+  const [a, b] = [docs.open({ client: 1 }), docs.open({ client: 1 })]
+  const shared: Uint8Array[] = []
+  const own: Uint8Array[] = []
+  a.onUpdate((update) => shared.push(update), { shared: true })
+  b.onUpdate((update) => own.push(update), { format: 1 })
+  for (const doc of [a, b]) {
+    const text = doc.getText('t')
+    for (let i = 0; i < 6000; i++) text.insert(i === 3000 ? 5 : text.length, String(i % 10).repeat(i % 1000 === 7 ? 2000 : 1 + (i % 70)))
+  }
+  assert.equal(shared.length, 6000)
+  assert.deepEqual(shared.map(hex), own.map(hex))
+  const buffers = new Set(shared.map(({ buffer }) => buffer))
+  assert.ok(buffers.size > 6 && buffers.size < 20, `${buffers.size} buffers`) // of 64 KiB, and of the long ones each has its own
+  assert.ok(own.every(({ buffer, length }) => buffer.byteLength === length))
+  // Whoever wants buffers of their own has them, also where somebody else does without.
+  const alone: Uint8Array[] = []
+  const off = a.onUpdate((update) => alone.push(update))
+  a.getText('t').insert(0, 'x')
+  assert.equal(shared.at(-1)?.buffer.byteLength, shared.at(-1)?.length)
+  off()
+  off()
+  a.getText('t').insert(0, 'y')
+  assert.ok((shared.at(-1)?.buffer.byteLength ?? 0) > 1000)
+  assert.equal(alone.length, 1)
+})
+
 test('updates go both ways, in both formats, in any order, and wait for each other', async () => {
   const docs = await open()
   const a = docs.open({ client: 1 })

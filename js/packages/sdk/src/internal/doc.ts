@@ -12,7 +12,7 @@ import { Snapshot } from './doc_snapshot.ts'
 import { Subdocuments, subdocumentsIn, type SubdocumentOwner } from './doc_subdocuments.ts'
 import type {
   ArrayNode, Doc, DocNode, DocOptions, Docs, DocSize, MapNode, NodeKind, NodeTypes, Place, SubdocumentEvent, TextNode, UndoManager, UndoOptions, UnitId, UpdateFormat,
-  UpdateListener, XmlFragment,
+  UpdateListener, UpdateOptions, XmlFragment,
 } from './doc_types.ts'
 import { setOwn } from './doc_tree.ts'
 import { Undo, type UndoOwner } from './doc_undo.ts'
@@ -163,14 +163,17 @@ class Document implements Doc, NodeOwner, UndoOwner, SubdocumentOwner {
     return this.#ask(docRead.stateVector).result().slice()
   }
 
-  onUpdate(listener: UpdateListener, format: UpdateFormat = 1): () => void {
+  onUpdate(listener: UpdateListener, how: UpdateFormat | UpdateOptions = 1): () => void {
+    const { format = 1, shared = false } = typeof how === 'number' ? { format: how } : how
     const watch = this.#updates[format - 1]
     if (watch === undefined) throw new LaniakeaError('LK_ERR_INVALID', 'the formats are 1 and 2')
     if (watch.listeners.length === 0) watch.id = this.#observe(0, 0, docObserve.updates, format)
     const own: UpdateListener = (update, origin, local) => listener(update, origin, local) // the same function may listen twice
     watch.listeners = [...watch.listeners, own]
+    if (!shared) watch.owning++
     return () => {
       if (!watch.listeners.includes(own)) return
+      if (!shared) watch.owning--
       watch.listeners = watch.listeners.filter((other) => other !== own)
       if (watch.listeners.length === 0 && !this.core.closed) this.core.call((core) => core.doc_off(this.handle, watch.id))
     }
@@ -514,8 +517,8 @@ class Document implements Doc, NodeOwner, UndoOwner, SubdocumentOwner {
     if (this.#waiting.length > 0 || this.#failed !== undefined) this.#tellAll()
   }
 
-  // Each update gets a buffer of its own, which is most of what telling it costs. One that several share would
-  // be cloned as a whole with each of them, by IndexedDB and by postMessage(), and lost to all when one is transferred.
+  // Each update gets a buffer of its own, which is most of what telling it costs, but where whoever listens does without: one that
+  // several share is cloned as a whole with each of them, by IndexedDB and by postMessage(), and lost to all when one is transferred.
 
   /** One update for one listener, which is what a keystroke causes, is told at once; false for anything else. */
   #tellOne(): boolean {
@@ -528,13 +531,14 @@ class Document implements Doc, NodeOwner, UndoOwner, SubdocumentOwner {
     const kind = words[word] as number
     const length = words[word + 3] as number
     if (total === 0 || total > RECORD_HEAD + length + 3 || (kind & 0xff) !== RECORD_UPDATE || words[word + 2] !== 0) return false
-    const { listeners } = this.#updates[(words[word + 1] as number) - 1] as UpdateWatch
+    const { listeners, owning } = this.#updates[(words[word + 1] as number) - 1] as UpdateWatch
     const listener = listeners[0]
     if (listeners.length !== 1 || listener === undefined || this.#telling || board[LOST] !== 0 || this.#waiting.length > 0) return false
     board[QUEUED] = 0
     this.#telling = true
     try {
-      listener(memory.slice(begin + RECORD_HEAD, begin + RECORD_HEAD + length), null, (kind & RECORD_LOCAL) !== 0)
+      const at = begin + RECORD_HEAD
+      listener(owning === 0 ? core.shared.copyOf(memory, at, length) : memory.slice(at, at + length), null, (kind & RECORD_LOCAL) !== 0)
     } finally {
       this.#telling = false
       this.#finish()

@@ -41,6 +41,30 @@ export function copyOf(from: Bytes, at: number, length: number): Bytes {
   return bytes
 }
 
+const SHARED = 65536
+/** What is longer is worth a buffer of its own. */
+const SHARED_MOST = 1024
+
+/** Short copies, one behind another in buffers that nobody writes to again. Such a buffer lives as long as any view of it. */
+class SharedBytes {
+  #bytes: Bytes = new Uint8Array()
+  #used = 0
+
+  copyOf(from: Bytes, at: number, length: number): Bytes {
+    if (length > SHARED_MOST) return from.slice(at, at + length)
+    if (this.#used + length > this.#bytes.length) {
+      this.#bytes = new Uint8Array(SHARED)
+      this.#used = 0
+    }
+    const bytes = this.#bytes
+    const begin = this.#used
+    if (length > SHORT) bytes.set(from.subarray(at, at + length), begin)
+    else for (let i = 0; i < length; i++) bytes[begin + i] = from[at + i] as number
+    this.#used = begin + length
+    return new Uint8Array(bytes.buffer, begin, length)
+  }
+}
+
 const encoder: TextEncoder = new TextEncoder()
 /** A byte order mark is text like any other. */
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -62,6 +86,7 @@ export class DocCore {
   words: Uint32Array = new Uint32Array()
   board: Uint32Array = new Uint32Array()
   readonly writer: Writer = new Writer()
+  readonly shared: SharedBytes = new SharedBytes()
   readonly #instance: Instance
   readonly #memory: WebAssembly.Memory
   readonly #board: number

@@ -155,6 +155,15 @@ export interface SubdocumentEvent {
 /** `local` is false for what came by apply(). The bytes are the listener's. */
 export type UpdateListener = (update: Uint8Array<ArrayBuffer>, origin: unknown, local: boolean) => void
 
+export interface UpdateOptions {
+  readonly format?: UpdateFormat
+  /** Short updates come as views of larger buffers, one behind another, as Node's Buffers do: a third of the time for whoever
+   * sends them on or appends them to a file. They stay as they are, but `update.buffer` has others beside them: whoever stores
+   * one by structured clone (IndexedDB, `postMessage()`) stores all of that, and whoever transfers it takes them from
+   * everybody. Where any listener of a format does not ask for it, none of them gets it. */
+  readonly shared?: boolean
+}
+
 /** What a transaction changed in one node. Inserted nodes, and former values, are told as their JSON. */
 export interface DocEvent {
   readonly target: DocNode
@@ -250,7 +259,7 @@ export interface Doc extends Disposable {
 
   /** Calls `listener` with an update after each transaction that changed something, until the function that it
    * returns is called. Listeners may change the document: that is a transaction of its own. */
-  onUpdate(listener: UpdateListener, format?: UpdateFormat): () => void
+  onUpdate(listener: UpdateListener, how?: UpdateFormat | UpdateOptions): () => void
 
   /** Where a position is now. `undefined` where what it refers to is not here (yet), was garbage-collected, or is in a node
    * that was deleted. Follows what an undo manager of this replica brought back. */

@@ -48,6 +48,8 @@ export class UpdateTelling implements Telling {
 /** Listeners of updates in one format, for whom the core has one observer. */
 export class UpdateWatch {
   listeners: readonly UpdateListener[] = []
+  /** How many of them want a buffer of its own for each update. */
+  owning = 0
   id = 0
 }
 
