@@ -22,6 +22,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants } from 'node:zlib'
+import { CALL, CODE, CUSTOM, ELEMENTS, EXPORTS, FUNCTIONS, IMPORTS, START, TYPES, bodiesOf, concat, endOf, importsOf, leb, list, moduleOf, number, sectionsOf } from './wasm_bytes.mjs'
 
 const SHINGLE = 6
 const WINDOW = 30_000
@@ -31,74 +32,6 @@ const LENGTH_WEIGHT = 0.9
 const BEGINNINGS = 24
 const SEQUENCES = [2, 3, 4, 6, 8]
 const ROUNDS = 4
-
-// ---- bytes ----
-
-/** A number as LEB128, and where it ends. */
-function number(bytes, at) {
-  let value = 0
-  for (let scale = 1; ; scale *= 128) {
-    const byte = bytes[at++]
-    value += (byte & 0x7f) * scale
-    if (byte < 0x80) return [value, at]
-  }
-}
-
-function leb(value) {
-  const bytes = []
-  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80)
-  return [...bytes, value]
-}
-
-/** As many as the number in front says; `read(at)` gives each, and where it ends. */
-function list(bytes, at, read) {
-  let [count, next] = number(bytes, at)
-  const items = []
-  for (; count > 0; count--) {
-    const [item, end] = read(next)
-    items.push(item)
-    next = end
-  }
-  return [items, next]
-}
-
-const concat = (parts) => Buffer.concat(parts.map((part) => (Array.isArray(part) ? Buffer.from(part) : part)))
-
-// ---- instructions ----
-
-const BLOCKS = [0x02, 0x03, 0x04]
-const CALL = 0x10
-
-/** How many numbers follow an instruction; -1 where it is not known. Those of more kinds are read below. */
-function numbersBehind(op) {
-  if (BLOCKS.includes(op) || op === 0x0c || op === 0x0d || op === CALL) return 1
-  if (op === 0x11) return 2
-  if (op >= 0x20 && op <= 0x26) return 1
-  if (op >= 0x28 && op <= 0x3e) return 2
-  if (op >= 0x3f && op <= 0x42) return 1
-  if (op === 0xd0) return 1
-  return op <= 0x01 || op === 0x05 || op === 0x0b || op === 0x0f || op === 0x1a || op === 0x1b || (op >= 0x45 && op <= 0xc4) ? 0 : -1
-}
-
-/** Where the instruction at `at` ends. */
-function endOf(code, at) {
-  const op = code[at]
-  let next = at + 1
-  let count = numbersBehind(op)
-  if (op === 0x43) return next + 4
-  if (op === 0x44) return next + 8
-  if (op === 0x0e || op === 0x1c) {
-    ;[count, next] = number(code, next)
-    if (op === 0x0e) count++
-  } else if (op === 0xfc) {
-    let more
-    ;[more, next] = number(code, next)
-    count = more < 8 ? 0 : [2, 1, 2, 1, 2, 1, 2, 1, 1, 1][more - 8] ?? -1
-  }
-  if (count < 0) throw new Error(`pack_wasm: instruction 0x${op.toString(16)} is not known`)
-  for (; count > 0; count--) [, next] = number(code, next)
-  return next
-}
 
 /** What loads and stores say of alignment is a hint that no engine on a processor of today looks at: all of a kind say the
  * same. Of integers it is what most say. */
@@ -296,33 +229,16 @@ function numberLocals(functions) {
 
 // ---- modules ----
 
-const [TYPES, IMPORTS, FUNCTIONS, EXPORTS, START, ELEMENTS, CODE] = [1, 2, 3, 7, 8, 9, 10]
-
 function readSections(bytes) {
-  const sections = new Map()
-  for (let at = 8; at < bytes.length;) {
-    const id = bytes[at]
-    const [size, start] = number(bytes, at + 1)
-    if (id === 0) throw new Error('pack_wasm: custom sections would be wrong afterwards; strip the module')
-    sections.set(id, bytes.subarray(start, start + size))
-    at = start + size
-  }
+  const sections = new Map(sectionsOf(bytes))
+  if (sections.has(CUSTOM)) throw new Error('pack_wasm: custom sections would be wrong afterwards; strip the module')
   if (sections.has(START)) throw new Error('pack_wasm: a start function is not known')
   return sections
 }
 
 /** How many functions are imported: they come first in the numbers of all. */
 function importCount(section) {
-  if (!section) return 0
-  const [kinds] = list(section, 0, (at) => {
-    for (let i = 0; i < 2; i++) {
-      const [length, next] = number(section, at)
-      at = next + length
-    }
-    if (section[at] !== 0) throw new Error('pack_wasm: only functions may be imported')
-    return [0, number(section, at + 1)[1]]
-  })
-  return kinds.length
+  return section ? importsOf(section).filter(({ kind }) => kind === 0).length : 0
 }
 
 function renameExports(section, names) {
@@ -361,11 +277,7 @@ export function pack(bytes) {
     return [parameters, end]
   })
   const [typeOf] = list(section(FUNCTIONS), 0, (at) => number(section(FUNCTIONS), at))
-  const [bodies] = list(section(CODE), 0, (at) => {
-    const [size, start] = number(section(CODE), at)
-    return [section(CODE).subarray(start, start + size), start + size]
-  })
-  const functions = bodies.map((body, index) => readFunction(body, types[typeOf[index]]))
+  const functions = bodiesOf(section(CODE)).map((body, index) => readFunction(body, types[typeOf[index]]))
   numberLocals(functions)
   const written = functions.map((self) => writeFunction(self))
   const shingles = shinglesOf(written)
@@ -373,7 +285,7 @@ export function pack(bytes) {
   const tries = Math.max(1, Math.min(BEGINNINGS, written.length))
   for (let i = 0; i < tries; i++) {
     const first = Math.floor((i * written.length) / tries)
-    const module = writeModule(bytes, sections, functions, typeOf, orderFrom(first, written, shingles))
+    const module = writeModule(sections, functions, typeOf, orderFrom(first, written, shingles))
     const size = weigh(module)
     if (least === null || size < least.size) least = { module, size }
   }
@@ -381,7 +293,7 @@ export function pack(bytes) {
 }
 
 /** The module with its functions in that order. */
-function writeModule(bytes, before, functions, typeOf, order) {
+function writeModule(before, functions, typeOf, order) {
   const sections = new Map(before)
   const section = (id) => sections.get(id)
   const imported = importCount(section(IMPORTS))
@@ -392,7 +304,7 @@ function writeModule(bytes, before, functions, typeOf, order) {
   if (section(ELEMENTS)) sections.set(ELEMENTS, renameElements(section(ELEMENTS), names))
   const written = order.map((index) => writeFunction(functions[index], names))
   sections.set(CODE, concat([leb(written.length), ...written.flatMap((body) => [leb(body.length), body])]))
-  return concat([bytes.subarray(0, 8), ...[...sections].flatMap(([id, body]) => [[id, ...leb(body.length)], body])])
+  return moduleOf([...sections])
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
