@@ -312,6 +312,45 @@ TEST(requests_that_come_again_without_memory_to_know_them_are_counted_once) {
   CHECK_COVERED(house_looks_through_what_is_applied);
 }
 
+typedef struct counting {
+  lk_alloc table;
+  size_t live; /* bytes */
+} counting;
+
+static void *resize_counted(void *ctx, void *ptr, size_t from, size_t to) {
+  counting *self = ctx;
+  void *made = test_alloc()->resize(test_alloc()->ctx, ptr, from, to);
+  if (made != NULL || to == 0) self->live = self->live - from + to;
+  return made;
+}
+
+/* Goal: an edge that begins again and again, while no record covers what it asked, is remembered as one that did so once. */
+TEST(requests_stand_here_once_however_often_their_edge_begins_again) {
+  world w;
+  counting counted = { .table = { resize_counted, &counted }, .live = 0 };
+  size_t before = 0;
+  house_world_init(
+      &w, &(lk_room_policy){ .ephemeral = ephemeral, .ephemeral_count = 1, .idle_ms = IDLE_MS });
+  w.env = (lk_env)LK_ENV_INIT(&counted.table, NULL);
+  begin(&w);
+  join(&w, MEMBER, LK_LIT("crdt:d"));
+  step(&w);
+  hold(&w, true);
+  for (int i = 0; i < 8; i++) increment(&w, MEMBER);
+  for (int times = 0; times < 20; times++) {
+    begin_again(&w);
+    restore(&w, MEMBER, LK_LIT("crdt:d"));
+    increment_again(&w, MEMBER, 8);
+    forget_output(&w);
+    if (times == 3) before = counted.live;
+  }
+  CHECK_U64(counted.live, before);
+  hold(&w, false);
+  steps(&w);
+  CHECK(counts(&w, LK_LIT("crdt:d"), 8));
+  deinit(&w);
+}
+
 /* Goal: nothing remains of an idle topic in memory; a durable one leaves memory and comes back. */
 TEST(an_idle_topic_in_memory_is_erased_and_a_durable_one_is_kept) {
   world w;
