@@ -3,7 +3,7 @@
 //
 //   node tools/build_js.mjs
 //
-// Needs build/laniakea{,-doc,-update,-history,-client,-client-doc,-client-crdt}.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
+// Needs build/laniakea{,-doc,-update,-history,-client,-client-base,-client-part-documents,-client-part-objects}.wasm (`ninja -C build/wasm`) and node_modules (`npm ci`).
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -23,7 +23,8 @@ for (const folder of packages) {
   const { version } = JSON.parse(readFileSync(inRoot(`${folder}/package.json`), 'utf8'))
   if (version !== wanted) throw new Error(`${folder}/package.json says ${version}, VERSION says ${wanted}`)
 }
-const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-doc-fast.wasm', 'laniakea-update.wasm', 'laniakea-history.wasm', 'laniakea-client.wasm', 'laniakea-client-doc.wasm', 'laniakea-client-crdt.wasm']
+const modules = ['laniakea.wasm', 'laniakea-doc.wasm', 'laniakea-doc-fast.wasm', 'laniakea-update.wasm', 'laniakea-history.wasm', 'laniakea-client.wasm',
+  'laniakea-client-base.wasm', 'laniakea-client-part-documents.wasm', 'laniakea-client-part-objects.wasm']
 for (const name of modules) if (!existsSync(inRoot(`build/${name}`))) throw new Error(`build/${name} is not there; run \`make build-wasm\``)
 
 for (const folder of packages) {

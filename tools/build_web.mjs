@@ -63,7 +63,7 @@ async function buildReplicas() {
     build({ ...options, entryPoints: [join(root, 'js/apps/shared/worker.ts')], outdir: join(target, 'client') }),
   ])
   for (const [name, app] of Object.entries(replicaPages)) writeFileSync(join(target, name, 'index.html'), withShared(join(sourceOf(app), 'index.html')))
-  copy(['laniakea-client-crdt.wasm'], join(root, 'js/packages/sdk/dist'), join(target, 'client'))
+  copy(['laniakea-client-base.wasm', 'laniakea-client-part-objects.wasm'], join(root, 'js/packages/sdk/dist'), join(target, 'client'))
 }
 
 /** The page at `from` with the names that its script and its styles got. */

@@ -6,7 +6,7 @@
 #   build/laniakea-update.wasm    updates without a document, the exports of wasm/update.def, likewise
 #   build/laniakea-history.wasm   documents as they were, the exports of wasm/history.def, likewise
 #   build/laniakea-client.wasm    a client, objects and documents: the exports of wasm/client.def and doc.def, and crdt_*
-#   build/laniakea-client-doc.wasm, build/laniakea-client-crdt.wasm   a client with documents alone, and one with objects alone
+#   build/laniakea-client-base.wasm, build/laniakea-client-part-*.wasm        the same in parts: a client, documents, and objects
 #   build/laniakea-vectors.wasm   tests only: the same core behind wasm/vectors.def
 #
 # Three steps, and each must leave a file behind, since a driver that runs a linker or wasm-opt of
@@ -14,6 +14,7 @@
 # wasm-opt (npm's binaryen, pinned) makes it smaller. Modules of documents take a fourth, tools/pack_wasm.mjs. The same
 # sources give the same bytes, in whatever folder they lie.
 find_program(LK_WASM_LD NAMES wasm-ld-22 REQUIRED)
+find_program(LK_WASM_NM NAMES llvm-nm-22 REQUIRED)
 find_program(LK_WASM_OPT NAMES wasm-opt PATHS ${CMAKE_SOURCE_DIR}/node_modules/.bin
   NO_DEFAULT_PATH REQUIRED DOC "npm ci")
 # wasm-opt is a script for Node: the one that npm brought, where there is one.
@@ -21,6 +22,7 @@ find_program(LK_NODE NAMES node PATHS ${CMAKE_SOURCE_DIR}/node_modules/.bin NO_D
 find_program(LK_NODE NAMES node REQUIRED)
 
 set(LK_WASM_PACK ${CMAKE_SOURCE_DIR}/tools/pack_wasm.mjs)
+set(LK_WASM_SPLIT ${CMAKE_SOURCE_DIR}/tools/split_wasm.mjs)
 
 set(LK_WASM_STACK 262144)
 set(LK_WASM_MEMORY_MAX 268435456)
@@ -88,10 +90,9 @@ add_library(lk_wasm_quick OBJECT src/doc/text_fast.c src/doc/encode_whole.c)
 target_compile_options(lk_wasm_quick PRIVATE ${LK_WASM_SMALL} -Os -DLK_QUICK)
 
 # A client has more limits than documents, and objects need a B-tree with ranks: so both are compiled anew for it.
-set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT)
+# Names of their own for what is static say of which source it is: tools/split_wasm.mjs.
+set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT -funique-internal-linkage-names)
 list(APPEND documents wasm/doc_ways.c)
-add_library(lk_wasm_client_documents OBJECT ${documents} ${platform} wasm/memory.c)
-target_compile_options(lk_wasm_client_documents PRIVATE ${LK_WASM_CLIENT})
 file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)
 add_library(lk_wasm_client_replicas OBJECT ${documents} ${objects} ${platform} wasm/memory.c)
 target_compile_options(lk_wasm_client_replicas PRIVATE ${LK_WASM_CLIENT} -DLK_RANKS)
@@ -105,6 +106,9 @@ endforeach()
 list(FILTER client EXCLUDE REGEX /peer/topic_types\\.c$)
 add_library(lk_wasm_client OBJECT ${client} wasm/client.c wasm/client_storage.c)
 target_compile_options(lk_wasm_client PRIVATE ${LK_WASM_CLIENT})
+
+# The stack comes first and grows down, so its lowest kilobyte is in use only where it is about to end.
+set(LK_WASM_OPT_SMALL -Oz --converge --low-memory-unused --skip-pass=local-cse)
 
 # lk_add_module(NAME LIBRARIES SOURCES...): of core, of documents, or of client and one of client_*
 function(lk_add_module name libraries)
@@ -134,8 +138,7 @@ function(lk_add_module name libraries)
       target_compile_options(lk_wasm_${name} PRIVATE -DLK_RANKS)
     endif()
     set(link_flags ${LK_WASM_SMALL_LINK})
-    # The stack comes first and grows down, so its lowest kilobyte is in use only where it is about to end.
-    set(opt_flags -Oz --converge --low-memory-unused --skip-pass=local-cse)
+    set(opt_flags ${LK_WASM_OPT_SMALL})
     # Last, since wasm-opt would undo it: what gzip makes less of.
     set(optimised ${CMAKE_CURRENT_BINARY_DIR}/${name}.optimised.wasm)
     set(pack COMMAND ${LK_NODE} ${LK_WASM_PACK} ${optimised} ${output})
@@ -153,12 +156,49 @@ function(lk_add_module name libraries)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
 
+# lk_add_parts(NAME LIBRARIES SOURCES...): such a client in three modules, of which documents and objects are parts that are loaded when
+# they are needed (docs/decisions/039)
+function(lk_add_parts name libraries)
+  add_library(lk_wasm_${name} OBJECT ${ARGN})
+  target_compile_options(lk_wasm_${name} PRIVATE ${LK_WASM_CLIENT} -DLK_RANKS)
+  set(objects $<TARGET_OBJECTS:lk_wasm_${name}>)
+  foreach(library ${libraries})
+    list(APPEND objects $<TARGET_OBJECTS:lk_wasm_${library}>)
+  endforeach()
+  set(at ${CMAKE_CURRENT_BINARY_DIR})
+  set(to ${CMAKE_SOURCE_DIR}/build)
+  if(NOT at STREQUAL "${CMAKE_SOURCE_DIR}/build/wasm")
+    set(to ${at})
+  endif()
+  set(modules ${name} laniakea-client-part-documents laniakea-client-part-objects)
+  set(outputs "")
+  set(shrink "")
+  foreach(module ${modules})
+    list(APPEND outputs ${to}/${module}.wasm)
+    list(APPEND shrink
+      COMMAND ${LK_NODE} ${LK_WASM_OPT} ${LK_WASM_OPT_SMALL} ${LK_WASM_OPT_FEATURES} ${at}/${module}.split.wasm -o ${at}/${module}.optimised.wasm
+      COMMAND ${LK_NODE} ${LK_WASM_PACK} ${at}/${module}.optimised.wasm ${to}/${module}.wasm
+      COMMAND test -s ${to}/${module}.wasm)
+  endforeach()
+  add_custom_command(OUTPUT ${outputs}
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${outputs}
+    COMMAND ${LK_WASM_LD} --no-entry --gc-sections --strip-debug --no-demangle --stack-first --fatal-warnings
+      -z stack-size=${LK_WASM_STACK} --max-memory=${LK_WASM_MEMORY_MAX} ${LK_WASM_SMALL_LINK}
+      ${objects} -o ${at}/${name}.linked.wasm
+    COMMAND ${LK_WASM_NM} --print-file-name --defined-only --quiet ${objects} > ${at}/${name}.symbols
+    COMMAND ${LK_NODE} ${LK_WASM_SPLIT} ${at}/${name}.linked.wasm ${at}/${name}.symbols ${at}/${name}.split.wasm
+      documents=${at}/laniakea-client-part-documents.split.wasm objects=${at}/laniakea-client-part-objects.split.wasm
+    ${shrink}
+    DEPENDS ${LK_WASM_PACK} ${LK_WASM_SPLIT} ${objects}
+    COMMENT "Linking ${name}.wasm and its parts" COMMAND_EXPAND_LISTS VERBATIM)
+  add_custom_target(${name}_wasm ALL DEPENDS ${outputs})
+endfunction()
+
 lk_add_module(laniakea core wasm/crdts.c)
 lk_add_module(laniakea-doc plain_documents wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-doc-fast fast_documents wasm/doc.c wasm/doc_watch.c)
 lk_add_module(laniakea-update "documents;quick" wasm/update.c)
 lk_add_module(laniakea-history "documents;quick" wasm/history.c)
-lk_add_module(laniakea-client "client;client_replicas" src/peer/topic_types.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
-lk_add_module(laniakea-client-doc "client;client_documents" wasm/client_docs.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
-lk_add_module(laniakea-client-crdt "client;client_replicas" wasm/client_crdts.c wasm/crdts.c wasm/doc_number.c)
+lk_add_module(laniakea-client "client;client_replicas" src/peer/topic_types.c wasm/client_whole.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
+lk_add_parts(laniakea-client-base "client;client_replicas" wasm/client_parts.c wasm/crdts.c wasm/doc.c wasm/doc_watch.c wasm/doc_number.c)
 lk_add_module(laniakea-vectors core wasm/vectors.c)

@@ -8,8 +8,8 @@
 //   saved        from the call until the change would outlive the page: the worker's part, and the disk's
 //   screen       from a key in one page to the next frame of another one that shows it, through the server
 //   start        from before the SDK is imported until the client is there with what the device knows; what it loads is in the cache
-//   download     what a page loads, brotli, as a server with good settings sends it: the core, the page's part, the worker's; by the
-//                entries for documents and for objects, and by the one that has both
+//   download     what a page loads, brotli, as a server with good settings sends it: the core, the page's part, the worker's; until the
+//                client is ready, and with what is loaded for the first document, for the first object, and for both
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -38,38 +38,36 @@ const APP = `
 const ready = (async () => {
   const from = performance.now()
   const given = new URLSearchParams(location.search)
-  const { createClient } = await import('./' + given.get('entry') + '/sdk.js')
+  const { createClient } = await import('./sdk.js')
   const client = await createClient({ url: given.get('server') + '/socket', name: given.get('name') })
   window.client = client
   window.took = performance.now() - from
 })()
 window.ready = ready
 `
-/** Entries of the package and their cores. */
-const CORES = { sdk: 'laniakea-client.wasm', documents: 'laniakea-client-doc.wasm', objects: 'laniakea-client-crdt.wasm' }
 const files = {}
-for (const [entry, core] of Object.entries(CORES)) {
-  const bundled = mkdtempSync(join(tmpdir(), 'laniakea-bundle-'))
-  const sources = { sdk: `export { createClient } from '@laniakea/sdk${entry === 'sdk' ? '' : `/${entry}`}'`, worker: `import '@laniakea/sdk/worker'` }
-  for (const [name, contents] of Object.entries(sources)) writeFileSync(join(bundled, `${name}.in.js`), contents)
-  await build({
-    bundle: true, splitting: true, format: 'esm', target: 'es2022', minify: true, conditions: ['browser'], logLevel: 'error',
-    entryPoints: Object.keys(sources).map((name) => ({ in: join(bundled, `${name}.in.js`), out: name })), outdir: bundled, nodePaths: [join(root, 'node_modules')],
-  })
-  for (const name of readdirSync(bundled)) if (!name.endsWith('.in.js')) files[`/${entry}/${name}`] = readFileSync(join(bundled, name))
-  files[`/${entry}/${core}`] = readFileSync(createRequire(import.meta.url).resolve(`@laniakea/sdk/${core}`))
-  rmSync(bundled, { recursive: true, force: true })
+const bundled = mkdtempSync(join(tmpdir(), 'laniakea-bundle-'))
+const sources = { sdk: `export { createClient } from '@laniakea/sdk'`, worker: `import '@laniakea/sdk/worker'` }
+for (const [name, contents] of Object.entries(sources)) writeFileSync(join(bundled, `${name}.in.js`), contents)
+await build({
+  bundle: true, splitting: true, format: 'esm', target: 'es2022', minify: true, conditions: ['browser'], logLevel: 'error',
+  entryPoints: Object.keys(sources).map((name) => ({ in: join(bundled, `${name}.in.js`), out: name })), outdir: bundled, nodePaths: [join(root, 'node_modules')],
+})
+for (const name of readdirSync(bundled)) if (!name.endsWith('.in.js')) files[`/${name}`] = readFileSync(join(bundled, name))
+for (const part of ['base', 'part-documents', 'part-objects']) {
+  const name = `laniakea-client-${part}.wasm`
+  files[`/${name}`] = readFileSync(createRequire(import.meta.url).resolve(`@laniakea/sdk/${name}`))
 }
+rmSync(bundled, { recursive: true, force: true })
 
-/** What pages have asked for, and how long that is. */
-const loaded = new Map()
+/** What pages have asked for since this was emptied. */
+const asked = new Set()
 const compress = (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 22 } }).length
 const load = (name) => {
-  if (!loaded.has(name)) loaded.set(name, compress(files[name]) / 1000)
+  asked.add(name)
   return files[name]
 }
-/** Of one entry. */
-const loadedBy = (entry) => [...loaded].reduce((sum, [name, size]) => sum + (name.startsWith(`/${entry}/`) ? size : 0), 0)
+const kilobytesOf = (isCounted) => [...asked].filter(isCounted).reduce((sum, name) => sum + compress(files[name]) / 1000, 0)
 
 const pages = createServer((request, response) => {
   const { pathname } = new URL(request.url, 'http://localhost')
@@ -100,24 +98,23 @@ const url = await new Promise((resolve, reject) => {
 const browser = await chromium.launch({ executablePath: process.env.LK_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'], headless: true })
 const client = await createClient({ url: `${url}/socket` })
 
-const open = async (context, name, entry = 'sdk') => {
+const open = async (context, name) => {
   const page = await context.newPage()
-  await page.goto(`http://127.0.0.1:${pages.address().port}/?entry=${entry}&name=${name}&server=${encodeURIComponent(url)}`)
+  await page.goto(`http://127.0.0.1:${pages.address().port}/?name=${name}&server=${encodeURIComponent(url)}`)
   await page.evaluate(() => window.ready)
   return page
 }
 
 try {
   // ---- download ----
-  for (const [entry, openTopic] of [
-    ['documents', async () => (await window.client.doc('doc:download')).acknowledged()],
-    ['objects', async () => (await window.client.crdt('crdt:download', 'pncounter')).acknowledged()],
-  ]) {
+  for (const [what, ...kinds] of [['until it is ready'], ['with a document', 'doc'], ['with an object', 'crdt'], ['with both', 'doc', 'crdt']]) {
+    asked.clear()
     const context = await browser.newContext()
-    const page = await open(context, entry, entry)
-    await page.evaluate(openTopic)
-    row(`download, ${entry} alone: the core`, 'kB', loaded.get(`/${entry}/${CORES[entry]}`))
-    row(`download, ${entry} alone`, 'kB', loadedBy(entry), 120)
+    const page = await open(context, what)
+    for (const kind of kinds) await page.evaluate(async (kind) => (await window.client[kind](`${kind}:download`, kind === 'crdt' ? 'pncounter' : undefined)).acknowledged(), kind)
+    if (kinds.length === 0) await page.waitForFunction(() => window.client.status.state === 'online')
+    row(`download, ${what}: the core`, 'kB', kilobytesOf((name) => name.endsWith('.wasm')))
+    row(`download, ${what}`, 'kB', kilobytesOf(() => true), 120)
     await context.close()
   }
 
@@ -155,8 +152,6 @@ try {
     return result
   }, KEYS)
   clearInterval(others)
-  row('download, both: the core', 'kB', loaded.get(`/sdk/${CORES.sdk}`))
-  row('download, both', 'kB', loadedBy('sdk'), 120)
   if (took.seen < KEYS / 4) throw new Error(`no more than ${took.seen} changes of others came`)
   row('local, counter: to the listener, median', 'ms', at(took.counter, 0.5), 1)
   row('local, counter: to the listener, 99th percentile', 'ms', at(took.counter, 0.99), 10)

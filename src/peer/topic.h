@@ -165,7 +165,7 @@ extern const lk_topic_type lk_topic_type_doc;
 extern const lk_topic_type lk_topic_type_plain;
 
 /* Of a number of types.def, 0 for a document, LK_TOPIC_PLAIN. LK_ERR_UNKNOWN_TYPE; LK_ERR_UNSUPPORTED where this build has no
- * such topics: modules for browsers may have fewer (topic_types.c). */
+ * such topics, or has not loaded them: those for browsers (topic_types.c). */
 lk_err lk_topic_type_of(uint64_t kind, const lk_topic_type **out) LK_MUST_USE;
 
 /* LK_ERR_NOMEM; LK_ERR_UNKNOWN_TYPE and LK_ERR_UNSUPPORTED for its kind. Nobody holds it yet, and nothing is known of it. */

@@ -1,8 +1,8 @@
 /* peer/topic_types.c -- which kinds of topics there are.
  *
  * Documents and objects are most of what a client is, and a page that never opens one of them need not load it. So
- * only this file names both; a module that has less has another file in place of it (wasm/client_docs.c,
- * wasm/client_crdts.c), and what nobody names is not linked. */
+ * only this file names both as what is there always; where they may be missing, another file stands in place of it (wasm/client_parts.c)
+ * and asks. */
 #include "crdt/type.h"
 #include "peer/topic.h"
 

@@ -25,17 +25,17 @@ const topics = []
 window.app = {
   log,
   async open({ server, name, ...options }, ...wanted) {
-    const { tokens, privately, entry = 'index', ...rest } = options
-    const { createClient } = await import('/sdk/' + entry + '.js')
+    const { tokens, privately, ...rest } = options
+    const { createClient } = await import('/sdk/index.js')
     if (tokens) rest.token = async () => { log.push('asked for a token'); return tokens.length > 1 ? tokens.shift() : tokens[0] }
     if (privately) rest.worker = () => new Worker('/private.js', { type: 'module', name: 'laniakea' })
     const client = await createClient({ url: server + '/socket', name, onError: (error) => log.push(error.code + ' ' + error.message), ...rest })
     Object.assign(window.app, { client })
     for (const [kind, topic, type] of wanted) {
-      const opened = kind === 'crdt' ? await client.crdt(topic, type) : await client.doc(topic)
+      const opened = await client[kind](topic, type)
       topics.push(opened)
       if (kind === 'crdt') Object.assign(window.app, { crdt: opened, object: opened.object })
-      else window.app.doc = opened
+      else if (kind === 'doc') window.app.doc = opened
     }
   },
   get text() { return this.doc.doc.getText('t') },
@@ -124,7 +124,8 @@ const isLeading = (page) => page.evaluate(() => window.app.client.status.isLeadi
 const sees = (page, value, text) => waitFor(page, `${value} ${text}`, (is) => is.value === value && is.text === text)
 
 /** Who has never been here, and knows what the server says. */
-async function stranger(name, look) {
+async function stranger(name, look, before = () => {}) {
+  before()
   const page = await tab(`${name} stranger`, { storage: 'memory' }, ['crdt', `crdt:${name}`, 'gcounter'], ['doc', `doc:${name}`])
   await look(page)
   await page.close()
@@ -565,49 +566,65 @@ test('a browser that keeps nothing says so, and its tabs work together all the s
   await stranger(name, (other) => sees(other, 6, 'here'))
 })
 
-// ---- entries that load less ----
+// ---- what a tab loads ----
 
-/** The core that a tab and its worker loaded. */
-const coresOf = (page) => page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name.replace(/.*\//, '')).filter((name) => name.endsWith('.wasm')))
-const refused = (page, kind, ...given) => page.evaluate(([kind, given]) => window.app.client[kind](...given).then(() => 'opened', ({ code }) => code), [kind, given])
+/** The modules that a tab and its worker loaded. */
+const modulesOf = (page) => page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name.replace(/.*\//, '')).filter((name) => name.endsWith('.wasm')).sort())
+const [BASE, DOCUMENTS, OBJECTS] = ['base', 'part-documents', 'part-objects'].map((part) => `laniakea-client-${part}.wasm`)
 
-test('an entry with documents alone has them, with one with objects alone beside it under another name', async () => {
-  const name = newName()
-  const [texts, counts] = [[['doc', `doc:${name}`]], [['crdt', `crdt:${name}`, 'gcounter']]]
-  const notes = await tab(`${name} notes`, { entry: 'documents' }, ...texts)
-  const likes = await tab(`${name} likes`, { entry: 'objects' }, ...counts)
-  await type(notes, 'hello')
-  await count(likes, 3)
-  await Promise.all([settled(notes), settled(likes)])
-  await stranger(name, (page) => sees(page, 3, 'hello'))
-  assert.deepEqual(await coresOf(notes), ['laniakea-client-doc.wasm'])
-  assert.deepEqual(await coresOf(likes), ['laniakea-client-crdt.wasm'])
-  assert.equal(await refused(notes, 'crdt', `crdt:${name}`, 'gcounter'), 'LK_ERR_UNSUPPORTED')
-  assert.equal(await refused(likes, 'doc', `doc:${name}`), 'LK_ERR_UNSUPPORTED')
-
-  // What an entry with less kept is there for one with both.
-  await notes.close()
-  const both = await tab(`${name} notes`, {}, ...texts, ...counts)
-  await waitFor(both, 'kept', ({ text }) => text === 'hello')
-})
-
-test('one name with different entries: whoever comes second is told so, and what is kept stays', async () => {
+test('a tab loads what it uses, and what its hub has to have for others', async () => {
   const name = newName()
   const [texts, counts] = [['doc', `doc:${name}`], ['crdt', `crdt:${name}`, 'gcounter']]
-  const failure = (entry, ...wanted) => tab(name, { entry }, ...wanted).then(() => 'opened', ({ message }) => message)
-  const leading = await tab(name, { entry: 'objects' }, counts)
-  assert.match(await failure('documents', texts), /this build or provider does not offer the operation/)
-  await leading.close()
+  const relay = await tab(`${name} relay`, {}, ['channel', 'relay:lobby'])
+  assert.deepEqual(await modulesOf(relay), [BASE])
+  const likes = await tab(name, {}, counts)
+  await count(likes, 3)
+  await settled(likes)
+  assert.deepEqual(await modulesOf(likes), [BASE, OBJECTS])
+  // What follows is another tab's, which the first one has to serve.
+  const notes = await tab(name, {}, texts)
+  await type(notes, 'hello')
+  await settled(notes)
+  await until(async () => (await modulesOf(likes)).length === 3, async () => JSON.stringify(await modulesOf(likes)))
+  await until(async () => (await modulesOf(notes)).length === 3, async () => JSON.stringify(await modulesOf(notes)))
+  await stranger(name, (page) => sees(page, 3, 'hello'))
 
-  const both = await tab(name)
-  await count(both, 2)
-  await type(both, 'hello')
-  await saved(both)
-  await both.close()
-  assert.match(await failure('documents', texts), /what is kept under this name has topics that this core lacks/)
-  assert.match(await failure('objects', counts), /what is kept under this name has topics that this core lacks/)
-  for (const page of browser.pages().slice(1)) await page.close()
-  await sees(await tab(name), 2, 'hello')
+  // Nothing can be loaded, and the tab that led is gone: the other one has what it needs to lead.
+  isGone = true
+  await likes.close()
+  await type(notes, ' again')
+  await settled(notes)
+  assert.equal(await isLeading(notes), true)
+  assert.equal((await status(notes)).storage, 'opfs')
+  await stranger(name, (page) => sees(page, 3, 'hello again'), () => (isGone = false))
+})
+
+test('what is kept has kinds that nobody spoke of yet: they are loaded, and sent', async () => {
+  const name = newName()
+  const page = await tab(name)
+  await program.stop()
+  await count(page, 2)
+  await type(page, 'hello')
+  await saved(page)
+  await page.close()
+  await startAgain()
+  const next = await tab(name, {}, ['channel', 'relay:lobby'])
+  await until(async () => (await status(next)).pending === 0 && (await status(next)).state === 'online', async () => JSON.stringify(await status(next)))
+  assert.equal((await status(next)).storage, 'opfs')
+  await stranger(name, (other) => sees(other, 2, 'hello'))
+})
+
+test('a part that cannot be loaded is told to who wants it, and is there when it can', async () => {
+  const name = newName()
+  const page = await tab(name, {}, ['channel', 'relay:lobby'])
+  isGone = true
+  const refusal = await page.evaluate((name) => window.app.client.doc(`doc:${name}`).then(() => 'opened', ({ code }) => code), name)
+  assert.equal(refusal, 'LK_ERR_NOT_FOUND')
+  isGone = false
+  await page.evaluate(async (name) => (window.app.doc = await window.app.client.doc(`doc:${name}`)), name)
+  await type(page, 'there')
+  assert.equal(await page.evaluate(() => window.app.text.toString()), 'there')
+  assert.deepEqual(await modulesOf(page), [BASE, DOCUMENTS])
 })
 
 test('where no WebSocket gets through tabs poll: what they change arrives once, whatever ends on the way', async () => {

@@ -13,7 +13,10 @@ import { defEntries } from '../../tools/lib.mjs'
 const at = (path) => new URL(`../../${path}`, import.meta.url)
 const moduleOf = (name) => new WebAssembly.Module(readFileSync(at(`build/${name}`)))
 const module = moduleOf('laniakea-client.wasm')
-const [docsAlone, objectsAlone] = ['laniakea-client-doc.wasm', 'laniakea-client-crdt.wasm'].map(moduleOf)
+/** The same in parts, of which one is missing, and of which none is. */
+const base = moduleOf('laniakea-client-base.wasm')
+const [documents, objects] = ['documents', 'objects'].map((part, index) => ({ bit: 1 << index, module: moduleOf(`laniakea-client-part-${part}.wasm`) }))
+const [docsAlone, objectsAlone, inParts] = [[base, documents], [base, objects], [base, objects, documents]]
 const entriesOf = (path) => defEntries(readFileSync(at(path), 'utf8'))
 const numbersOf = (macro) =>
   Object.fromEntries(entriesOf('wasm/client.def').filter((entry) => entry.macro === macro).map(({ args: [name, number] }) => [name, Number(number)]))
@@ -34,7 +37,12 @@ function instantiate(core = module) {
     read_number: (text, len) => Number(memory().toString('latin1', text, text + len)),
     print_number: (value, out) => memory().write(String(value), out, 'latin1'),
   }
-  const { exports } = new WebAssembly.Instance(core, { host })
+  const [whole, ...parts] = Array.isArray(core) ? core : [core]
+  let { exports } = new WebAssembly.Instance(whole, { host })
+  for (const { bit, module } of parts) {
+    exports = { ...exports, ...new WebAssembly.Instance(module, { host, core: exports }).exports }
+    exports.client_has(bit)
+  }
   const self = {
     exports,
     memory,
@@ -335,11 +343,21 @@ test('laniakea-client.wasm exports what client.def and doc.def say, objects, and
   assert.deepEqual(wanted, ['host.now', 'host.print_number', 'host.read_number', 'host.tell'])
 })
 
-test('modules with one kind of replicas have the same but for the other kind', () => {
-  const exportsOf = (core) => WebAssembly.Module.exports(core).map(({ name }) => name)
+test('a base and its parts export what the module does that has it all', () => {
+  const exportsOf = (core) => WebAssembly.Module.exports(core).map(({ name }) => name).filter((name) => !/^(\w{1,2}|table .*|global\d+)$/.test(name)).sort()
   const all = exportsOf(module)
-  assert.deepEqual(exportsOf(docsAlone).sort(), all.filter((name) => !name.startsWith('crdt_')).sort())
-  assert.deepEqual(exportsOf(objectsAlone).sort(), all.filter((name) => !name.startsWith('doc_')).sort())
+  const isOf = (prefix) => all.filter((name) => name.startsWith(prefix))
+  assert.deepEqual(exportsOf(base), all.filter((name) => !/^(doc|crdt)_/.test(name)))
+  assert.deepEqual(exportsOf(documents.module), isOf('doc_'))
+  assert.deepEqual(exportsOf(objects.module), isOf('crdt_'))
+  for (const part of [documents, objects]) {
+    const wanted = WebAssembly.Module.imports(part.module).filter(({ module }) => module === 'core').map(({ name }) => name)
+    const there = new Set(WebAssembly.Module.exports(base).map(({ name }) => name))
+    assert.deepEqual(wanted.filter((name) => !there.has(name)), [])
+  }
+  const importsOf = (core) => WebAssembly.Module.imports(core).filter(({ module }) => module !== 'core').map(({ module, name }) => `${module}.${name}`)
+  const offered = importsOf(module)
+  for (const core of [base, documents.module, objects.module]) assert.deepEqual(importsOf(core).filter((name) => !offered.includes(name)), [])
 })
 
 // ---- changes ----
@@ -548,9 +566,9 @@ test('a client does not close while its storage is busy, and completions that fi
   }
 })
 
-// ---- modules with one kind of replicas ----
+// ---- a core in parts ----
 
-test('what a module lacks it says, and does the rest', () => {
+test('what a core lacks it says, and does the rest', () => {
   for (const [core, kind, name, other, otherName] of [[docsAlone, DOCUMENT, 'doc:notes', GCOUNTER, 'crdt:likes'], [objectsAlone, GCOUNTER, 'crdt:likes', DOCUMENT, 'doc:notes']]) {
     const server = makeServer()
     server.page.increment(2)
@@ -578,7 +596,7 @@ test('what a module lacks it says, and does the rest', () => {
   }
 })
 
-test('what is kept with more kinds is left as it is by a module with fewer, and read by one that has them', () => {
+test('what is kept with more kinds is left as it is by a core with fewer, and read by one that has them', () => {
   const files = makeFiles()
   const pages = instantiate()
   const page = makePage(pages, 7)
@@ -600,16 +618,36 @@ test('what is kept with more kinds is left as it is by a module with fewer, and 
     for (const [name, bytes] of kept) assert.ok(files.files.get(name).subarray(0, bytes.length).equals(bytes), name)
   }
 
-  const after = makeHub({ files })
-  assert.equal(after.status().storage, 0)
-  const fresh = makePage(pages, 8)
-  fresh.takeDelta(after.since(after.open(GCOUNTER, 'crdt:likes')))
-  fresh.takeUpdate(after.since(after.open(DOCUMENT, 'doc:notes')))
-  assert.deepEqual([fresh.value, fresh.text], ['3', 'hello'])
-  after.close()
+  for (const core of [inParts, module]) {
+    const after = makeHub({ files, core })
+    assert.equal(after.status().storage, 0)
+    const fresh = makePage(instantiate(core), 8)
+    fresh.takeDelta(after.since(after.open(GCOUNTER, 'crdt:likes')))
+    fresh.takeUpdate(after.since(after.open(DOCUMENT, 'doc:notes')))
+    assert.deepEqual([fresh.value, fresh.text], ['3', 'hello'])
+    after.close()
+  }
 })
 
-test('what was kept with one kind is read by a module that has both', () => {
+test('a part that comes later is there for what is opened then', () => {
+  const hub = makeHub({ core: [base], files: makeFiles() })
+  const lobby = hub.open(PLAIN, 'relay:lobby')
+  for (const [{ bit, module }, kind, name] of [[objects, GCOUNTER, 'crdt:likes'], [documents, DOCUMENT, 'doc:notes']]) {
+    assert.throws(() => hub.open(kind, name), { message: 'UNSUPPORTED' })
+    const { exports } = new WebAssembly.Instance(module, { host: { tell() {}, now: () => 0, read_number: () => 0, print_number: () => 0 }, core: hub.exports })
+    assert.ok(Object.keys(exports).length > 0)
+    hub.exports.client_has(bit)
+    const page = makePage(instantiate(), 7)
+    const topic = hub.open(kind, name)
+    assert.ok(hub.merge(topic, kind === DOCUMENT ? page.write('hello') : page.increment(3)) > 0)
+    hub.settle()
+    assert.equal(hub.status(topic).kept, true)
+  }
+  assert.equal(hub.status(lobby).state, 'away')
+  hub.close()
+})
+
+test('what was kept with one kind is read by one that has both', () => {
   for (const core of [docsAlone, objectsAlone]) {
     const files = makeFiles()
     const page = makePage(instantiate(), 7)

@@ -2,7 +2,7 @@
 //
 // Each device is a client of its own: a store, a connection, a worker. All that they have in common is the server, so to cut the
 // network is to take both from it. Whether it is cut, and what the board was then, survives the page as the devices do.
-import { createClient, loadCore, type Client, type Core } from '@laniakea/sdk/objects'
+import { createClient, loadCore, type Client, type Core } from '@laniakea/sdk'
 import { Board, freshName, type Snapshot } from './board.ts'
 import { byId, h, setText } from './dom.ts'
 import { explain, type Merge } from './merge.ts'
@@ -185,7 +185,7 @@ function openDevice(core: Core, who: string, isCut: boolean): Promise<Client> {
 async function start(): Promise<void> {
   const { name, isNew } = boardName()
   const isCut = memory.read('cut') === true
-  const core = await loadCore({ url: '/client/laniakea-client-crdt.wasm' })
+  const core = await loadCore({ url: '/client/laniakea-client-base.wasm', parts: { objects: '/client/laniakea-client-part-objects.wasm' } })
   const clients = await Promise.all(people.map(({ who }) => openDevice(core, who, isCut)))
   await new Page(name, clients).open(isNew)
 }

@@ -1,5 +1,5 @@
 // The counter's page: shows a counter and increments it. Everything else is the SDK's.
-import { createClient, loadCore, type Client, type CrdtTopic } from '@laniakea/sdk/objects'
+import { createClient, loadCore, type Client, type CrdtTopic } from '@laniakea/sdk'
 
 type Shown = 'offline' | 'connecting' | 'online'
 
@@ -71,7 +71,7 @@ function topic(): string {
 async function start(): Promise<void> {
   const client = await createClient({
     url: '/socket',
-    core: await loadCore({ url: '/client/laniakea-client-crdt.wasm' }),
+    core: await loadCore({ url: '/client/laniakea-client-base.wasm', parts: { objects: '/client/laniakea-client-part-objects.wasm' } }),
     worker: () => new Worker('/client/worker.js', { type: 'module', name: 'laniakea' }),
     onError: (error) => console.warn(error.code, error.message),
   })

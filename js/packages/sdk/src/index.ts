@@ -1,26 +1,32 @@
 // @laniakea/sdk in browsers.
 import { loadOwn, type Core } from './internal/core.ts'
-import { createCrdtsWith, type Crdts } from './internal/crdt.ts'
-import { createDocsWith } from './internal/doc.ts'
+import type { Crdts } from './internal/crdt.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
-import { createHistoryWith } from './internal/history.ts'
-import { createUpdatesWith } from './internal/updates.ts'
 import { createBrowserClient } from './internal/client/browser.ts'
 import type { Client, ClientOptions } from './internal/client/client.ts'
 
+// What a page does not call it does not load: the functions below import what they are made of.
+
 export * from './internal/public.ts'
 
+/** Documents and objects are loaded when the first one is opened. */
+const loadClientCore = (): Promise<Core> =>
+  loadOwn(new URL('./laniakea-client-base.wasm', import.meta.url), {
+    documents: new URL('./laniakea-client-part-documents.wasm', import.meta.url),
+    objects: new URL('./laniakea-client-part-objects.wasm', import.meta.url),
+  })
+
 /** Replicas on this device, shared by its tabs, kept over restarts, and synced with a server whenever it can be reached. Ready with
- * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, with what loadCore() says, and with LK_ERR_UNSUPPORTED
- * where this device has kept what this entry's core lacks ("./documents", "./objects"). */
+ * what this device knows. Rejects with LK_ERR_INVALID for an address that is none, and with what loadCore() says. */
 export function createClient(options: ClientOptions): Promise<Client> {
-  return createBrowserClient(() => loadOwn(new URL('./laniakea-client.wasm', import.meta.url)), createWorker, options)
+  return createBrowserClient(loadClientCore, createWorker, options)
 }
 
 /** The catalogue of objects that many replicas change at once and that converge, in an instance of its own in this
  * thread. Without a `core` the package's own is loaded. Rejects with what loadCore() says. */
 export async function createCrdts(options: { readonly core?: Core } = {}): Promise<Crdts> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea.wasm', import.meta.url)))
+  const { createCrdtsWith } = await import('./internal/crdt.ts')
   return createCrdtsWith(module)
 }
 
@@ -30,6 +36,7 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
  * with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-doc.wasm', import.meta.url)))
+  const { createDocsWith } = await import('./internal/doc.ts')
   return createDocsWith(module)
 }
 
@@ -37,6 +44,7 @@ export async function createDocs(options: { readonly core?: Core } = {}): Promis
  * laniakea-update.wasm, so that who only edits does not load it. Rejects with what loadCore() says. */
 export async function createUpdates(options: { readonly core?: Core } = {}): Promise<Updates> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-update.wasm', import.meta.url)))
+  const { createUpdatesWith } = await import('./internal/updates.ts')
   return createUpdatesWith(module)
 }
 
@@ -44,6 +52,7 @@ export async function createUpdates(options: { readonly core?: Core } = {}): Pro
  * with what loadCore() says. */
 export async function createHistory(options: { readonly core?: Core } = {}): Promise<DocHistory> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-history.wasm', import.meta.url)))
+  const { createHistoryWith } = await import('./internal/history.ts')
   return createHistoryWith(module)
 }
 

@@ -246,6 +246,10 @@ export interface HistoryExports {
 export interface ClientExports {
   /** scratch: capabilities, JSON; an lk_err, LK_ERR_STATE where there is one */
   readonly client_open: (entropy: bigint, entropy2: bigint, hasStorage: number, usesToken: number, pendingCountMax: number, pendingBytesMax: number, capabilitiesLen: number, now: number) => number
+  /** a part of this core is beside it now: 1 documents, 2 objects; where a core is whole, nothing */
+  readonly client_has: (part: number) => void
+  /** those that topics were asked of, and that are not there */
+  readonly client_lacks: () => number
   /** 0: closed, or there is none; 1: the storage is still busy: carry out client_io(), and try again */
   readonly client_close: () => number
   /** connects as soon as the storage was read, and again whenever the connection is lost */

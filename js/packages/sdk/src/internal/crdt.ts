@@ -15,6 +15,7 @@ import { CrdtCore } from './crdt_core.ts'
 import type { CrdtObject, CrdtOrder, CrdtReplica, CrdtSize } from './crdt_object.ts'
 import { crdtTypes, type CrdtParameter, type CrdtType, type CrdtTypes } from './crdt_types.gen.ts'
 import { LaniakeaError } from './errors.ts'
+import type { Modules } from './instance.ts'
 import { parseIntegers } from './json.ts'
 
 /** One replica of an object of type `K`. */
@@ -514,8 +515,8 @@ export class Catalogue implements Crdts {
   }
 
   /** An instance that broke down is replaced, and `revived` is called: each object is to be revived then. */
-  supervise(module: WebAssembly.Module, revived: () => void): void {
-    this.#core.onTrap = () => void this.#core.revive(module).then(revived)
+  supervise(modules: Modules, revived: () => void): void {
+    this.#core.onTrap = () => void this.#core.revive(modules).then(revived)
   }
 
   create<K extends CrdtType>(type: K, options: CrdtOptions & CrdtWatch = {}): Crdt<K> {
@@ -538,6 +539,6 @@ function randomActor(): string {
 }
 
 /** Not in a worker of its own: its calls answer at once. */
-export async function createCrdtsWith(module: WebAssembly.Module): Promise<Catalogue> {
-  return new Catalogue(await CrdtCore.open(module))
+export async function createCrdtsWith(...modules: Modules): Promise<Catalogue> {
+  return new Catalogue(await CrdtCore.open(modules))
 }

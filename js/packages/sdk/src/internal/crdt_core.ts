@@ -1,14 +1,14 @@
 // The catalogue's part of the core: what crosses the border to an instance, and what its errors become.
 import type { CoreExports } from './bindings.gen.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
-import { importsOf } from './host.ts'
-import { Instance, Trap } from './instance.ts'
+import { hostOf } from './host.ts'
+import { Instance, Trap, instantiate, type Modules } from './instance.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-async function instantiate(module: WebAssembly.Module): Promise<WebAssembly.Instance> {
-  const instance: WebAssembly.Instance = await WebAssembly.instantiate(module, importsOf(module, () => instance.exports['memory'] as WebAssembly.Memory))
-  return instance
+async function open(modules: Modules): Promise<Instance> {
+  const exports: WebAssembly.Exports = await instantiate(modules, hostOf(() => exports['memory'] as WebAssembly.Memory))
+  return new Instance(exports)
 }
 
 const encoder: TextEncoder = new TextEncoder()
@@ -30,20 +30,20 @@ export class CrdtCore {
   /** Is called when the instance has trapped. */
   onTrap: (() => void) | undefined
 
-  static async open(module: WebAssembly.Module): Promise<CrdtCore> {
-    return new CrdtCore(await instantiate(module))
+  static async open(modules: Modules): Promise<CrdtCore> {
+    return new CrdtCore(await open(modules))
   }
 
   /** Another instance, which is empty, in place of one that trapped. */
-  async revive(module: WebAssembly.Module): Promise<void> {
-    const instance = new Instance(await instantiate(module))
+  async revive(modules: Modules): Promise<void> {
+    const instance = await open(modules)
     if (this.#failure === undefined) return
     this.#failure = undefined
     this.#instance = instance
   }
 
-  constructor(instance: WebAssembly.Instance) {
-    this.#instance = new Instance(instance)
+  private constructor(instance: Instance) {
+    this.#instance = instance
   }
 
   get isClosed(): boolean {

@@ -18,6 +18,7 @@ import { setOwn } from './doc_tree.ts'
 import { Undo, type UndoOwner } from './doc_undo.ts'
 import { UpdateTelling, UpdateWatch, callDeep, callWatch, readItem, type NodeWatch, type Telling } from './doc_watch.ts'
 import { LaniakeaError } from './errors.ts'
+import type { Modules } from './instance.ts'
 
 const RECORD_UPDATE = 1
 const RECORD_ITEM = 2
@@ -660,6 +661,6 @@ export class Documents implements Docs {
 }
 
 /** Not in a worker of its own: its calls answer at once. */
-export async function createDocsWith(module: WebAssembly.Module): Promise<Documents> {
-  return new Documents(await DocCore.open(module))
+export async function createDocsWith(...modules: Modules): Promise<Documents> {
+  return new Documents(await DocCore.open(modules))
 }

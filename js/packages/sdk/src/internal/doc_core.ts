@@ -7,7 +7,7 @@
 import { docRead, type CoreExports, type DocExports } from './bindings.gen.ts'
 import { Writer, bytesOf } from './doc_any.ts'
 import { LaniakeaError, checkResult } from './errors.ts'
-import { Instance, Trap } from './instance.ts'
+import { Instance, Trap, instantiate, type Modules } from './instance.ts'
 
 /** The module of documents: the border that all modules have, and theirs. */
 export type DocModule = DocExports & Pick<CoreExports, 'memory' | 'scratch' | 'out_ptr' | 'out_len'>
@@ -97,7 +97,7 @@ export class DocCore {
   #failure: LaniakeaError | undefined
 
   /** With the functions that the module calls. */
-  static async open(module: WebAssembly.Module): Promise<DocCore> {
+  static async open(modules: Modules): Promise<DocCore> {
     const tell: Teller['tell'] = (token, round, origin, events) => core.teller.tell(token, round, origin, events)
     const host = {
       tell,
@@ -105,13 +105,13 @@ export class DocCore {
       read_number: (at: number, length: number) => core.#readNumber(at, length),
       print_number: (value: number, at: number) => core.#printNumber(value, at),
     }
-    const core = new DocCore(await WebAssembly.instantiate(module, { host }))
+    const core = new DocCore(await instantiate(modules, { host }))
     return core
   }
 
-  private constructor(instance: WebAssembly.Instance) {
-    this.#instance = new Instance(instance)
-    this.exports = instance.exports as unknown as DocModule
+  private constructor(exports: WebAssembly.Exports) {
+    this.#instance = new Instance(exports)
+    this.exports = exports as unknown as DocModule
     if (this.exports.doc_new === undefined) throw new LaniakeaError('LK_ERR_UNSUPPORTED', 'this module has no documents')
     this.#memory = this.exports.memory
     this.#board = this.exports.doc_board_at()

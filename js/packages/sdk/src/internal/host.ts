@@ -1,9 +1,8 @@
 // What modules with documents ask of their host, for those instances in which nobody watches documents: wasm/doc.h.
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** Imports for an instance of `module`; `memory` is asked for later. */
-export function importsOf(module: WebAssembly.Module, memory: () => WebAssembly.Memory): WebAssembly.Imports {
-  if (WebAssembly.Module.imports(module).length === 0) return {}
+/** Imports for an instance; `memory` is asked for later. */
+export function hostOf(memory: () => WebAssembly.Memory): WebAssembly.Imports {
   const bytes = (at: number, length: number): Uint8Array => new Uint8Array(memory().buffer, at, length)
   const host = {
     tell: (): void => {},

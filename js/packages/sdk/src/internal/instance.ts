@@ -7,14 +7,30 @@ export class Trap extends Error {
   override readonly name = 'Trap'
 }
 
+/** A module, and parts of it that are to be beside it (tools/split_wasm.mjs). */
+export type Modules = readonly [WebAssembly.Module, ...WebAssembly.Module[]]
+
+/** What an instance of them exports; `imports` may ask for that when it is called. */
+export async function instantiate([module, ...parts]: Modules, imports: WebAssembly.Imports): Promise<WebAssembly.Exports> {
+  let { exports } = await WebAssembly.instantiate(module, imports)
+  for (const part of parts) exports = await addPart(exports, part, imports)
+  return exports
+}
+
+/** What `core`, which is an instance's exports, exports with that part of it. */
+export async function addPart(core: WebAssembly.Exports, part: WebAssembly.Module, imports: WebAssembly.Imports): Promise<WebAssembly.Exports> {
+  const { exports } = await WebAssembly.instantiate(part, { ...imports, core })
+  return { ...core, ...exports }
+}
+
 export class Instance {
   readonly #exports: CoreExports
   readonly #decoder = new TextDecoder()
   #memory = new Uint8Array()
 
   /** Throws LK_ERR_VERSION where the core belongs to another SDK. */
-  constructor(instance: WebAssembly.Instance) {
-    this.#exports = instance.exports as unknown as CoreExports
+  constructor(exports: WebAssembly.Exports) {
+    this.#exports = exports as unknown as CoreExports
     const abi = this.call((exports) => exports.abi())
     if (abi !== abiNumber) throw new LaniakeaError('LK_ERR_VERSION', `the core has ABI ${abi}, this SDK ${abiNumber}`)
   }

@@ -45,7 +45,7 @@ export class StatelessWork {
 
   #open(): Instance {
     if (this.#isClosed) throw new LaniakeaError('LK_ERR_STATE', 'it was closed')
-    this.#instance ??= new Instance(new WebAssembly.Instance(this.#module))
+    this.#instance ??= new Instance(new WebAssembly.Instance(this.#module).exports)
     return this.#instance
   }
 }

@@ -11,6 +11,7 @@ import type { CrdtType } from '../crdt_types.gen.ts'
 import type { Doc } from '../doc_types.ts'
 import { LaniakeaError } from '../errors.ts'
 import type { ErrorCode } from '../errors.gen.ts'
+import type { Modules } from '../instance.ts'
 import type { Json } from '../json.ts'
 import type { ClientAwareness } from './client_awareness.ts'
 import type { PageCrdts } from './client_crdt.ts'
@@ -24,7 +25,7 @@ import { onConnection, probe } from './probe.ts'
 import { KIND_DOC, KIND_PLAIN, type Bytes, type HubReport, type StorageKind, type ToPage, type Transport } from './protocol.ts'
 import { freshSeat, takeSeat, type Seat } from './seats.ts'
 import { PageTopic, subscribe, tell, type Answer, type PresenceShown, type ReplicaPort, type TopicStatus } from './topic.ts'
-import { hasExport, type Core } from '../core.ts'
+import { hasExport, loadPart as loadCorePart, partExports, type Core, type Part } from '../core.ts'
 
 export interface ClientOptions {
   /** Where the server's socket is, as Phoenix's clients are told: "/socket", "https://host/socket". */
@@ -167,13 +168,14 @@ export interface ClientDefaults {
 }
 
 const SAVED_MS = 2_000
+const PARTS = ['documents', 'objects'] as const
 /** Who is asked for a token has answered by then. */
 const TOKEN_MS = 30_000
 
 export async function createClientWith(defaults: ClientDefaults, options: ClientOptions): Promise<Client> {
   const url = socketUrl(options.url)
   const core = options.core ?? (await defaults.loadCore())
-  const client = new PageClient(defaults, options, url, core.module)
+  const client = new PageClient(defaults, options, url, core)
   try {
     await client.start()
   } catch (cause) {
@@ -186,7 +188,7 @@ export async function createClientWith(defaults: ClientDefaults, options: Client
 class PageClient implements Client {
   readonly #options: ClientOptions
   readonly #link: HubLink
-  readonly #module: WebAssembly.Module
+  readonly #core: Core
   readonly #byId = new Map<number, PageTopic>()
   readonly #listeners = new Set<(status: ClientStatus) => void>()
   readonly #openings = new Map<string, Promise<Shared>>()
@@ -209,10 +211,10 @@ class PageClient implements Client {
   readonly #begun: Promise<void>
   readonly #stops: (() => void)[] = []
 
-  constructor(defaults: ClientDefaults, options: ClientOptions, url: string, module: WebAssembly.Module) {
+  constructor(defaults: ClientDefaults, options: ClientOptions, url: string, core: Core) {
     const { storage, pending, token, name = 'default' } = options
     this.#options = options
-    this.#module = module
+    this.#core = core
     this.#isOffline = options.connect === false
     const isOwnThread = options.worker === false || options.webSocket !== undefined || typeof storage === 'object'
     if (options.worker && isOwnThread) throw new LaniakeaError('LK_ERR_INVALID', 'functions and folders cannot be given to a worker; set worker: false')
@@ -220,7 +222,7 @@ class PageClient implements Client {
     const isBrowser = defaults.hasTabs && typeof BroadcastChannel !== 'undefined' && globalThis.navigator?.locks !== undefined
     this.#link = new HubLink({
       start: {
-        t: 'start', module, url, longPoll: options.longPoll !== false, scope: `${url} ${name}`, storage: typeof storage === 'string' ? storage : 'auto', usesToken: token !== undefined,
+        t: 'start', core, loaded: new Map(), url, longPoll: options.longPoll !== false, scope: `${url} ${name}`, storage: typeof storage === 'string' ? storage : 'auto', usesToken: token !== undefined,
         pendingCount: pending?.count ?? 0, pendingBytes: pending?.bytes ?? 0,
       },
       session: crypto.randomUUID?.() ?? Math.random().toString(36).slice(2),
@@ -266,7 +268,7 @@ class PageClient implements Client {
   async crdt<K extends CrdtType>(topic: string, type: K, options: OpenOptions = {}): Promise<CrdtTopic<K>> {
     const { kindOf, PageCrdts } = await loadPart(() => import('./client_crdt.ts'))
     const kind = kindOf(type)
-    this.#crdts ??= this.#load('crdt_new', 'objects', (onRebuilt) => PageCrdts.load(this.#module, onRebuilt))
+    this.#crdts ??= this.#load('objects', (modules, onRebuilt) => PageCrdts.load(modules, onRebuilt))
     this.#crdts.catch(() => (this.#crdts = undefined))
     const crdts = await this.#crdts
     return crdts.makeHandle(await this.#open(topic, kind, options, (shared) => crdts.makeReplica(type, shared, (page) => this.#mayChange(page))))
@@ -274,7 +276,7 @@ class PageClient implements Client {
 
   async doc(topic: string, options: OpenOptions = {}): Promise<DocTopic> {
     const { PageDocs } = await loadPart(() => import('./client_doc.ts'))
-    this.#docs ??= this.#load('doc_new', 'documents', (onRebuilt) => PageDocs.load(this.#module, onRebuilt))
+    this.#docs ??= this.#load('documents', (modules, onRebuilt) => PageDocs.load(modules, onRebuilt))
     this.#docs.catch(() => (this.#docs = undefined))
     const docs = await this.#docs
     return docs.makeHandle(await this.#open(topic, KIND_DOC, options, (shared) => docs.makeReplica(shared)))
@@ -361,10 +363,19 @@ class PageClient implements Client {
   // A trap in this thread costs what the call that trapped was about to do. All that was changed before is with the hub, or queued
   // for it: another instance takes it from there.
 
-  /** The replicas of one kind, which `mark` of the core's exports is for. */
-  #load<T>(mark: string, what: string, load: (onRebuilt: () => void) => Promise<T>): Promise<T> {
-    if (!hasExport(this.#module, mark)) throw new LaniakeaError('LK_ERR_UNSUPPORTED', `this core has no ${what}: the entry "@laniakea/sdk" has both kinds`)
-    return load(() => this.#onProblem(new LaniakeaError('LK_ERR_TRAP', `${what} were rebuilt`), false))
+  /** The replicas of one kind. */
+  async #load<T>(what: Part, load: (modules: Modules, onRebuilt: () => void) => Promise<T>): Promise<T> {
+    const { module, parts } = this.#core
+    if (parts === undefined && !hasExport(module, partExports[what])) throw new LaniakeaError('LK_ERR_UNSUPPORTED', `this core has no ${what}`)
+    const modules: Modules = parts === undefined ? [module] : [module, await this.#loadPart(what)]
+    return load(modules, () => this.#onProblem(new LaniakeaError('LK_ERR_TRAP', `${what} were rebuilt`), false))
+  }
+
+  /** For this page, and for a hub of this tab, which may be there when there is nobody to load anything from. */
+  async #loadPart(what: Part): Promise<WebAssembly.Module> {
+    const module = await loadCorePart(this.#core, what)
+    this.#link.give(what, module)
+    return module
   }
 
   /** Where names go on; else each object gets one of its own. */
@@ -387,10 +398,16 @@ class PageClient implements Client {
       case 'status':
         this.#report = message.status
         return this.#update()
+      case 'parts': return this.#fetchParts(message.parts)
       case 'token': return void this.#giveToken()
       case 'problem': return this.#onProblem(new LaniakeaError(message.code, message.detail), false)
       default: this.#byId.get(message.id)?.receive(message)
     }
+  }
+
+  #fetchParts(names: readonly Part[]): void {
+    if (this.#core.parts === undefined || !Array.isArray(names)) return
+    for (const name of PARTS) if (names.includes(name)) this.#loadPart(name).catch(() => {}) // it is asked for again when it is needed
   }
 
   /** A hub is there, or another one, or the same in another life. */
@@ -471,8 +488,8 @@ class PageClient implements Client {
     await Promise.allSettled(this.#openings.values())
     this.#openings.clear()
     await this.#link.end()
-    ;(await this.#crdts)?.close()
-    ;(await this.#docs)?.close()
+    // They may be on their way over a network, and may not arrive.
+    for (const replicas of [this.#crdts, this.#docs]) replicas?.then((there) => there.close(), () => {})
     this.#lose()
   }
 

@@ -2,6 +2,7 @@
 import { createCrdtsWith, type Catalogue } from '../crdt.ts'
 import { crdtTypes, type CrdtType } from '../crdt_types.gen.ts'
 import { LaniakeaError } from '../errors.ts'
+import type { Modules } from '../instance.ts'
 import { TopicHandle, type CrdtTopic, type Shared, type SharedReplica } from './client.ts'
 import type { Bytes } from './protocol.ts'
 import { freshSeat } from './seats.ts'
@@ -22,13 +23,13 @@ export class PageCrdts {
   readonly #catalogue: Catalogue
   readonly #replicas = new Map<CrdtFace, () => PageTopic>()
 
-  static async load(module: WebAssembly.Module, onRebuilt: () => void): Promise<PageCrdts> {
-    return new PageCrdts(module, await createCrdtsWith(module), onRebuilt)
+  static async load(modules: Modules, onRebuilt: () => void): Promise<PageCrdts> {
+    return new PageCrdts(modules, await createCrdtsWith(...modules), onRebuilt)
   }
 
-  private constructor(module: WebAssembly.Module, catalogue: Catalogue, onRebuilt: () => void) {
+  private constructor(modules: Modules, catalogue: Catalogue, onRebuilt: () => void) {
     this.#catalogue = catalogue
-    catalogue.supervise(module, () => {
+    catalogue.supervise(modules, () => {
       onRebuilt()
       for (const [object, page] of this.#replicas) {
         object.revive()

@@ -1,6 +1,7 @@
 // Documents in a page: a part of the client that is loaded when the first one is opened.
 import { createDocsWith, type Documents } from '../doc.ts'
 import type { Doc } from '../doc_types.ts'
+import type { Modules } from '../instance.ts'
 import type { DocTopic, Shared, SharedReplica } from './client.ts'
 import { TopicHandle } from './client.ts'
 import { ClientAwareness } from './client_awareness.ts'
@@ -10,17 +11,17 @@ import { subscribe, tell, type PageTopic, type ReplicaPort } from './topic.ts'
 /** The documents of a page. A trap costs what the call that trapped was about to do: another instance takes from the hub what was
  * changed before, and each document is another object from then on. */
 export class PageDocs {
-  readonly #module: WebAssembly.Module
+  readonly #modules: Modules
   readonly #onRebuilt: () => void
   readonly #replicas = new Map<DocReplica, () => PageTopic>()
   #docs: Documents
 
-  static async load(module: WebAssembly.Module, onRebuilt: () => void): Promise<PageDocs> {
-    return new PageDocs(module, await createDocsWith(module), onRebuilt)
+  static async load(modules: Modules, onRebuilt: () => void): Promise<PageDocs> {
+    return new PageDocs(modules, await createDocsWith(...modules), onRebuilt)
   }
 
-  private constructor(module: WebAssembly.Module, docs: Documents, onRebuilt: () => void) {
-    this.#module = module
+  private constructor(modules: Modules, docs: Documents, onRebuilt: () => void) {
+    this.#modules = modules
     this.#onRebuilt = onRebuilt
     this.#docs = docs
     this.#watch(docs)
@@ -49,7 +50,7 @@ export class PageDocs {
   }
 
   async #rebuild(): Promise<void> {
-    this.#docs = await createDocsWith(this.#module)
+    this.#docs = await createDocsWith(...this.#modules)
     this.#watch(this.#docs)
     this.#onRebuilt()
     for (const [replica, page] of this.#replicas) {

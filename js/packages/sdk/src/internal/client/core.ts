@@ -2,12 +2,15 @@
 import { clientEvent, clientIo, clientNews, type ClientExports, type CoreExports } from '../bindings.gen.ts'
 import { LaniakeaError, checkResult } from '../errors.ts'
 import { errorTable } from '../errors.gen.ts'
-import { importsOf } from '../host.ts'
-import { Instance } from '../instance.ts'
+import type { Part } from '../core.ts'
+import { hostOf } from '../host.ts'
+import { Instance, addPart, instantiate } from '../instance.ts'
 import type { Json } from '../json.ts'
 import type { Bytes, Capabilities, CoreReport, TopicReport } from './protocol.ts'
 
 type Exports = ClientExports & CoreExports
+
+const PART_BITS = { documents: 1, objects: 2 } as const
 
 export interface CoreOptions {
   readonly hasStorage: boolean
@@ -49,18 +52,41 @@ export const now = (): number => performance.timeOrigin + performance.now()
 export class HubCore {
   readonly #instance: Instance
   readonly #exports: Exports
+  readonly #parts = new Set<Part>()
 
-  static async open(module: WebAssembly.Module, options: CoreOptions): Promise<HubCore> {
-    const instance: WebAssembly.Instance = await WebAssembly.instantiate(module, importsOf(module, () => instance.exports['memory'] as WebAssembly.Memory))
-    const core = new HubCore(instance)
+  static async open(module: WebAssembly.Module, parts: ReadonlyMap<Part, WebAssembly.Module>, options: CoreOptions): Promise<HubCore> {
+    const core = new HubCore(await instantiate([module], hostOf(() => core.#exports.memory)))
+    await core.addAll(parts)
     core.#open(options)
     return core
   }
 
-  private constructor(instance: WebAssembly.Instance) {
-    this.#instance = new Instance(instance)
-    this.#exports = instance.exports as unknown as Exports
+  private constructor(exports: WebAssembly.Exports) {
+    this.#instance = new Instance(exports)
+    this.#exports = exports as unknown as Exports
     if (this.#exports.client_open === undefined) throw new LaniakeaError('LK_ERR_UNSUPPORTED', 'this module is no client')
+  }
+
+  has(part: Part): boolean {
+    return this.#parts.has(part)
+  }
+
+  async addAll(parts: ReadonlyMap<Part, WebAssembly.Module>): Promise<void> {
+    for (const [part, module] of parts) await this.add(part, module)
+  }
+
+  /** Those that something was asked of, and that are not there. */
+  lacks(): Part[] {
+    const bits = this.#exports.client_lacks()
+    return (['documents', 'objects'] as const).filter((part) => (bits & PART_BITS[part]) !== 0)
+  }
+
+  /** What topics need is there when this resolves. */
+  async add(part: Part, module: WebAssembly.Module): Promise<void> {
+    if (this.#parts.has(part)) return
+    await addPart(this.#exports as unknown as WebAssembly.Exports, module, hostOf(() => this.#exports.memory))
+    this.#exports.client_has(PART_BITS[part])
+    this.#parts.add(part)
   }
 
   #open({ hasStorage, usesToken, pendingCount, pendingBytes, capabilities }: CoreOptions): void {

@@ -7,6 +7,7 @@
 // A trap is a mistake of ours. The instance is dropped, and another one reads the diary: what was recorded is there, and what was not
 // comes again from the pages, whose replicas have it. A topic in whose calls instances trapped a few times is left out of
 // the next one, so that the others go on. An instance that traps too often ends the device; who made it may make another one.
+import { loadPart, type Core, type Part } from '../core.ts'
 import { LaniakeaError } from '../errors.ts'
 import { errorTable, type ErrorCode } from '../errors.gen.ts'
 import { Trap } from '../instance.ts'
@@ -17,7 +18,9 @@ import { fileError, type DeviceFile, type DeviceFiles } from './files.ts'
 import type { Bytes, Capabilities, HubReport, TopicReport } from './protocol.ts'
 
 export interface DeviceOptions {
-  readonly module: WebAssembly.Module
+  readonly core: Core
+  /** The parts of it that are there; each life begins with them. */
+  readonly loaded: Map<Part, WebAssembly.Module>
   readonly ways: Ways
   readonly files: DeviceFiles | undefined
   readonly usesToken: boolean
@@ -29,6 +32,8 @@ export interface DeviceOptions {
 export interface DeviceEvents {
   /** A core is there, for the first time or again: no topic is open in it. */
   readonly onReady: () => void
+  /** It will be, when these are loaded. */
+  readonly onMissing: (parts: readonly Part[]) => void
   readonly onToken: () => void
   readonly onStatus: () => void
   readonly onTopicStatus: (topic: number) => void
@@ -78,12 +83,28 @@ export class Device {
   }
 
   async start(): Promise<void> {
-    const { module, files, usesToken, pendingCount, pendingBytes } = this.#options
+    const { core: { module }, loaded, files, usesToken, pendingCount, pendingBytes } = this.#options
     const life = ++this.#life
-    const core = await HubCore.open(module, { hasStorage: files !== undefined, usesToken, pendingCount, pendingBytes, capabilities: this.#capabilities })
+    const core = await HubCore.open(module, loaded, { hasStorage: files !== undefined, usesToken, pendingCount, pendingBytes, capabilities: this.#capabilities })
+    await core.addAll(loaded) // those that were loaded meanwhile
     if (this.#isEnded || life !== this.#life) return
     this.#core = core
     this.#connect()
+  }
+
+  /** Topics of a kind may need a part of the core that is not there yet: resolves when it is. `undefined` where nothing is missing. Rejects
+   * with what loadPart() says. */
+  need(part: Part): Promise<void> | undefined {
+    const core = this.#core
+    if (this.#options.core.parts === undefined || core === undefined || core.has(part)) return undefined
+    return this.#load(part).then((module) => core.add(part, module))
+  }
+
+  async #load(part: Part): Promise<WebAssembly.Module> {
+    const { core, loaded } = this.#options
+    const module = loaded.get(part) ?? (await loadPart(core, part))
+    loaded.set(part, module)
+    return module
   }
 
   /** Nothing is said or stored from now on. Resolves when the files are closed. */
@@ -205,8 +226,14 @@ export class Device {
   #ready(core: HubCore): void {
     const { events } = this.#options
     if (core.status().storage === 'LK_ERR_UNSUPPORTED') {
+      // What is kept has topics that nobody spoke of yet.
+      const missing = this.#options.core.parts === undefined ? [] : core.lacks()
+      if (missing.length > 0) {
+        events.onMissing(missing)
+        return this.#again(async () => void (await Promise.all(missing.map((part) => this.#load(part)))))
+      }
       // Without it, everything would work, and nothing would be kept.
-      events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', 'what is kept under this name has topics that this core lacks: see the entries of @laniakea/sdk'), true)
+      events.onProblem(new LaniakeaError('LK_ERR_UNSUPPORTED', 'what is kept under this name has topics that this core lacks'), true)
       return void this.end()
     }
     this.#isReady = true
@@ -310,26 +337,41 @@ export class Device {
   #restart(trap: Trap, topic: string | undefined): void {
     const { events } = this.#options
     const at = now()
-    this.#core = undefined
-    this.#isReady = false
-    this.#life++
-    this.#connection.drop()
-    clearTimeout(this.#timer)
+    this.#leave()
     if (topic !== undefined) this.#blames.set(topic, (this.#blames.get(topic) ?? 0) + 1)
     this.#restarts = [...this.#restarts.filter((earlier) => earlier > at - RESTART_PERIOD_MS), at]
     const isFatal = this.#restarts.length > RESTARTS_MAX
     events.onProblem(new LaniakeaError('LK_ERR_TRAP', trap.message), isFatal)
     if (isFatal) return void this.end()
+    this.#again(() => {})
+  }
+
+  /** The core is no more. */
+  #leave(): void {
+    this.#core = undefined
+    this.#isReady = false
+    this.#life++
+    this.#connection.drop()
+    clearTimeout(this.#timer)
+  }
+
+  /** Another core in its place, when `before` is done. */
+  #again(before: () => void | Promise<void>): void {
+    const { events } = this.#options
+    this.#leave()
     // The files that the lost core had open are nobody's.
     this.#storing = this.#storing.then(async () => {
       for (const file of this.#opened.values()) await file.close()
       this.#opened.clear()
       this.#failed.clear()
-      if (this.#isEnded) return
+    })
+    // Who ends this device does not wait for what comes over a network.
+    void this.#storing.then(async () => {
       try {
-        await this.start()
+        if (!this.#isEnded) await before()
+        if (!this.#isEnded) await this.start()
       } catch (cause) {
-        events.onProblem(cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_STATE', String(cause)), true)
+        if (!this.#isEnded) events.onProblem(cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_STATE', String(cause)), true)
       }
     })
   }

@@ -6,6 +6,7 @@
 //   - Other pages hear of a change when it cannot be forgotten, as the server does (decision 031); of one that need not
 //     wait, at once, unless it stands behind one that does: it may speak of that.
 //   - What a page is told comes in order.
+import type { Core, Part } from '../core.ts'
 import { LaniakeaError } from '../errors.ts'
 import type { Json } from '../json.ts'
 import { AwarenessTable } from './awareness_table.ts'
@@ -15,8 +16,13 @@ import { deviceName, type DeviceFiles } from './files.ts'
 import { PresenceTable } from './presence.ts'
 import { KIND_DOC, KIND_PLAIN, type Bytes, type Capabilities, type ToHub, type ToPage, type TopicReport } from './protocol.ts'
 
+/** What a page says once it is known. */
+type Said = Exclude<ToHub, { t: 'hello' | 'part' }>
+
 export interface HubOptions {
-  readonly module: WebAssembly.Module
+  readonly core: Core
+  /** The parts of it that are there. */
+  readonly loaded: Map<Part, WebAssembly.Module>
   readonly ways: Ways
   /** `undefined`: nothing is kept. */
   readonly files: DeviceFiles | undefined
@@ -36,6 +42,10 @@ interface Session {
   readonly post: (message: ToPage) => void
   readonly members: Map<number, Member>
   wantsOffline: boolean
+  /** By the page's numbers of topics: what it said behind an opening that waits for a part of the core. */
+  readonly behind: Map<number, Said[]>
+  /** It is gone, but for that; or it said hello again, and says that again, too. */
+  end: 'gone' | 'anew' | undefined
 }
 
 /** A page in a topic. */
@@ -81,6 +91,8 @@ interface Topic {
 const AWARENESS = 'awareness'
 const PRESENCE_STATE = 'presence_state'
 const PRESENCE_DIFF = 'presence_diff'
+/** A part that could not be loaded may be there then. */
+const AGAIN_MS = 5_000
 const NOTHING: Bytes = new Uint8Array()
 
 export class Hub {
@@ -102,11 +114,14 @@ export class Hub {
   }
 
   async start(capabilities: Capabilities): Promise<void> {
-    const { module, ways, files, usesToken, pendingCount, pendingBytes } = this.#options
+    const { core, loaded, ways, files, usesToken, pendingCount, pendingBytes } = this.#options
     this.#deviceName = await deviceName(files)
     if (this.#isEnded) return
     const events = {
       onReady: () => this.#begin(),
+      onMissing: (parts: readonly Part[]) => {
+        for (const { post } of this.#sessions.values()) post({ t: 'parts', parts })
+      },
       onToken: () => this.#askToken(),
       onStatus: () => this.#noteStatus(),
       onTopicStatus: (handle: number) => this.#onTopic(handle, (topic) => this.#noteTopic(topic)),
@@ -115,7 +130,7 @@ export class Hub {
       onMessage: (handle: number, event: string, payload: Json | Bytes) => this.#onTopic(handle, (topic) => this.#hear(topic, event, payload)),
       onProblem: (error: LaniakeaError, isFatal: boolean) => this.#onProblem(error, isFatal),
     }
-    this.#device = new Device({ module, ways, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
+    this.#device = new Device({ core, loaded, ways, files, usesToken, pendingCount, pendingBytes, events }, capabilities)
     this.#noteOffline()
     await this.#device.start()
   }
@@ -126,16 +141,30 @@ export class Hub {
     await this.#device?.end()
   }
 
+  /** It need not be loaded any more. */
+  give(part: Part, module: WebAssembly.Module): void {
+    this.#options.loaded.set(part, module)
+  }
+
   wake(): void {
     this.#device?.step(undefined, (core) => core.wake())
   }
 
   /** Takes a message of a page; `post` is the way back, for a page that is not known yet. */
-  receive(name: string, message: ToHub, post: (message: ToPage) => void): void {
+  receive(name: string, message: Exclude<ToHub, { t: 'part' }>, post: (message: ToPage) => void): void {
     if (this.#isEnded) return
     if (message.t === 'hello') return this.#greet(name, message, post)
     const session = this.#sessions.get(name)
-    if (session === undefined) return
+    if (session !== undefined) this.#take(session, message)
+  }
+
+  #take(session: Session, message: Said): void {
+    const behind = 'id' in message ? session.behind.get(message.id) : undefined
+    if (behind !== undefined) return void behind.push(message)
+    if (message.t === 'open') {
+      const loading = this.#need(message.kind)
+      if (loading !== undefined) return this.#wait(session, message, loading)
+    }
     try {
       this.#handle(session, message)
     } catch (cause) {
@@ -144,7 +173,52 @@ export class Hub {
     }
   }
 
-  #handle(session: Session, message: Exclude<ToHub, { t: 'hello' }>): void {
+  /** Resolves when topics of that kind can be opened; `undefined` where they can. */
+  #need(kind: number): Promise<void> | undefined {
+    return kind === KIND_PLAIN ? undefined : this.#device?.need(kind === KIND_DOC ? 'documents' : 'objects')
+  }
+
+  /** What a page says of a topic is heard in the order in which it says it; of others, meanwhile. */
+  #wait(session: Session, message: Extract<ToHub, { t: 'open' }>, loading: Promise<void>, behind: Said[] = [message]): void {
+    session.behind.set(message.id, behind)
+    const isOver = (): boolean => this.#isEnded || session.end === 'anew'
+    const go = (): void => {
+      if (isOver()) return
+      session.behind.delete(message.id)
+      for (const next of behind) {
+        try {
+          this.#take(session, next)
+        } catch (cause) {
+          // Anybody of this origin may have said it under that name, and what stands behind it makes sense.
+          session.post({ t: 'problem', code: 'LK_ERR_INVALID', detail: String(cause), isFatal: false })
+        }
+      }
+      if (session.end === 'gone') this.#leave(session)
+    }
+    loading.then(() => {
+      if (isOver()) return
+      for (const other of this.#sessions.values()) this.#tellParts(other)
+      go()
+    }, (cause: unknown) => {
+      if (isOver()) return
+      const { code, message: detail } = cause instanceof LaniakeaError ? cause : new LaniakeaError('LK_ERR_NOT_FOUND', String(cause))
+      // A page that wants it for the first time has it already, or was told so. Others were in the topic, and are when there is a network.
+      if (code === 'LK_ERR_NOT_FOUND' && session.end === undefined) {
+        setTimeout(() => {
+          const again = this.#need(message.kind)
+          if (isOver()) return
+          if (again === undefined) go()
+          else this.#wait(session, message, again, behind)
+        }, AGAIN_MS)
+        return
+      }
+      behind.length = 0
+      go()
+      session.post({ t: 'failed', id: message.id, code, detail })
+    })
+  }
+
+  #handle(session: Session, message: Said): void {
     switch (message.t) {
       case 'bye': return this.#leave(session)
       case 'token': return this.#takeToken(message.token, message.life)
@@ -173,8 +247,11 @@ export class Hub {
 
   #greet(name: string, { capabilities, isOffline }: Extract<ToHub, { t: 'hello' }>, post: (message: ToPage) => void): void {
     const known = this.#sessions.get(name)
-    if (known !== undefined) this.#leave(known)
-    const session: Session = { name, post, members: new Map(), wantsOffline: isOffline }
+    if (known !== undefined) {
+      known.end = 'anew'
+      this.#leave(known)
+    }
+    const session: Session = { name, post, members: new Map(), wantsOffline: isOffline, behind: new Map(), end: undefined }
     this.#sessions.set(name, session)
     this.#noteOffline()
     if (this.#sessions.size === 1) this.#device?.setCapabilities(capabilities)
@@ -188,9 +265,15 @@ export class Hub {
   #introduce(session: Session): void {
     const { files, filesProblem } = this.#options
     session.post({ t: 'hub', epoch: this.#epoch, device: this.#deviceName, storage: files?.kind ?? 'memory' })
+    this.#tellParts(session)
     if (filesProblem) session.post({ t: 'problem', code: filesProblem.code, detail: filesProblem.message, isFatal: false })
     const status = this.#device?.status()
     if (status !== undefined) session.post({ t: 'status', status })
+  }
+
+  #tellParts({ post }: Session): void {
+    const { loaded } = this.#options
+    if (loaded.size > 0) post({ t: 'parts', parts: [...loaded.keys()] })
   }
 
   /** A core is there, and has nothing open: the pages say what they have. */
@@ -205,6 +288,7 @@ export class Hub {
   }
 
   #leave(session: Session): void {
+    session.end ??= 'gone'
     if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name)
     for (const member of [...session.members.values()]) this.#quit(member)
     this.#noteOffline()

@@ -34,7 +34,7 @@ export class HubHost {
   }
 
   async start(start: HubStart, capabilities: Capabilities): Promise<void> {
-    const { module, url, longPoll, usesToken, pendingCount, pendingBytes, scope, isAlone } = start
+    const { core, loaded, url, longPoll, usesToken, pendingCount, pendingBytes, scope, isAlone } = start
     let files: DeviceFiles | undefined
     let filesProblem: LaniakeaError | undefined
     try {
@@ -49,7 +49,7 @@ export class HubHost {
       longPoll: longPoll ? async (token) => new (await import('./longpoll.ts')).LongPoll(url, token) : undefined,
     }
     const onEnd = (error: LaniakeaError): void => this.#post({ t: 'problem', code: error.code, detail: error.message, isFatal: true })
-    const hub = new Hub({ module, ways, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
+    const hub = new Hub({ core, loaded, ways, files, filesProblem, usesToken, pendingCount, pendingBytes, onEnd, whenGone: whenGone() })
     this.#hub = hub
     for (const message of this.#early.splice(0)) this.receive(message)
     if (this.#platform.isShared && !isAlone) this.#serve(hub, scope)
@@ -58,6 +58,7 @@ export class HubHost {
 
   receive(message: ToHub): void {
     if (this.#hub === undefined) this.#early.push(message)
+    else if (message.t === 'part') this.#hub.give(message.part, message.module)
     else this.#hub.receive(OWN, message, this.#post)
   }
 
@@ -81,7 +82,7 @@ export class HubHost {
       // What it wants is not to be understood, and it should know.
       if (v !== PROTOCOL) return post({ t: 'who' })
       try {
-        hub.receive(from, m as ToHub, post)
+        hub.receive(from, m as Exclude<ToHub, { t: 'part' }>, post)
       } catch (cause) {
         // Anybody of this origin may write into the channel: what makes no sense is no reason to end.
         this.#post({ t: 'problem', code: 'LK_ERR_INVALID', detail: `a message of another tab: ${String(cause)}`, isFatal: false })

@@ -11,6 +11,7 @@
 //
 // Where the tab that leads is of another version, as one that was left open while the application was replaced, each of us passes: with
 // a hub of its own that keeps nothing, until a tab of this version leads. Nobody else's diary is touched, since that takes the lock.
+import type { Part } from '../core.ts'
 import { LaniakeaError } from '../errors.ts'
 import type { FromWorker, HubHost, HubPlatform, ToWorker } from './hub_host.ts'
 import { PROTOCOL, channelName, hubLock, isEnvelope, pageLock, type Capabilities, type Envelope, type HubStart, type ToHub, type ToPage } from './protocol.ts'
@@ -112,6 +113,14 @@ export class HubLink {
     if (this.#isEnded) return
     if (this.#isLeading) this.#runner?.post(message)
     else this.#tabs?.postMessage({ v: PROTOCOL, from: this.#options.session, m: message } satisfies Envelope)
+  }
+
+  /** For the hub of this tab, also for one that is to come. */
+  give(part: Part, module: WebAssembly.Module): void {
+    const { loaded } = this.#options.start
+    if (loaded.has(part)) return
+    loaded.set(part, module)
+    if (this.#isLeading) this.#runner?.post({ t: 'part', part, module })
   }
 
   async end(): Promise<void> {
@@ -338,7 +347,8 @@ export class HubLink {
       if (data.t === 'ended') return ended?.()
       // When we get that lock, the worker has ended without a word.
       if (data.t === 'locked') return this.#watch(lock, () => broken('the worker ended'))
-      if (data.t === 'hub') clearTimeout(late)
+      // It is at work, or it waits for parts of the core, and those for a network: another worker would not have them sooner.
+      if (data.t === 'hub' || data.t === 'parts') clearTimeout(late)
       this.#take(runner, data)
     }
     worker.onmessageerror = () => broken('a message of the worker could not be read')

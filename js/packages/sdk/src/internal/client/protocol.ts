@@ -9,6 +9,7 @@
 // says hub with another epoch, and every page opens its topics anew.
 //
 // Messages are cloned between a page and its worker, and between tabs.
+import type { Core, Part } from '../core.ts'
 import type { ErrorCode } from '../errors.gen.ts'
 import type { Json } from '../json.ts'
 
@@ -21,6 +22,8 @@ export const KIND_PLAIN = 255
 export type Capabilities = { readonly [name: string]: Json }
 
 export type ToHub =
+  /** Of the hub's own page alone: it is there, and need not be loaded. */
+  | { readonly t: 'part'; readonly part: Part; readonly module: WebAssembly.Module }
   | { readonly t: 'hello'; readonly capabilities: Capabilities; readonly isOffline: boolean }
   /** `seat` names the page's replicas (seats.ts). */
   | { readonly t: 'open'; readonly id: number; readonly topic: string; readonly kind: number; readonly isKept: boolean; readonly seat: string | undefined; readonly version: Bytes }
@@ -42,6 +45,8 @@ export type ToHub =
 
 export type ToPage =
   | HubNotice
+  /** Those of the core that are in use, or are to be: a page that may have to lead should have them, too. */
+  | { readonly t: 'parts'; readonly parts: readonly Part[] }
   /** `series`: what seats are called by in this topic, where it is kept. */
   | { readonly t: 'opened'; readonly id: number; readonly bytes: Bytes; readonly version: Bytes; readonly series: string | undefined }
   /** The diary takes nothing for now: changes are made under a name of the page's own from here on. */
@@ -115,7 +120,9 @@ export interface HubStart {
   readonly t: 'start'
   /** PROTOCOL: a worker may have been loaded later than its page. */
   readonly v: number
-  readonly module: WebAssembly.Module
+  readonly core: Core
+  /** The parts of it that the page has. */
+  readonly loaded: Map<Part, WebAssembly.Module>
   readonly url: string
   /** Where there are no WebSockets. */
   readonly longPoll: boolean
@@ -132,7 +139,7 @@ export interface HubStart {
 
 /** Counts the changes of what is said in this file. Tabs of two versions of a page may be open at a time, and know each other by `v`: that, the
  * rest of an envelope, and the names of the channel and the locks are for ever, everything else is read by the same version alone. */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 /** Between tabs: who it is from, or for. */
 export interface Envelope {
