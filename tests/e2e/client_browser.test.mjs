@@ -569,7 +569,7 @@ test('a browser that keeps nothing says so, and its tabs work together all the s
 // ---- what a tab loads ----
 
 /** The modules that a tab and its worker loaded. */
-const modulesOf = (page) => page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name.replace(/.*\//, '')).filter((name) => name.endsWith('.wasm')).sort())
+const modulesOf = (page) => page.evaluate(() => [...new Set(performance.getEntriesByType('resource').map(({ name }) => name.replace(/.*\//, '')).filter((name) => name.endsWith('.wasm')))].sort())
 const [BASE, DOCUMENTS, OBJECTS] = ['base', 'part-documents', 'part-objects'].map((part) => `laniakea-client-${part}.wasm`)
 
 test('a tab loads what it uses, and what its hub has to have for others', async () => {

@@ -266,6 +266,7 @@ class PageClient implements Client {
   // ---- topics ----
 
   async crdt<K extends CrdtType>(topic: string, type: K, options: OpenOptions = {}): Promise<CrdtTopic<K>> {
+    this.#fetchParts(['objects']) // while its script is on its way
     const { kindOf, PageCrdts } = await loadPart(() => import('./client_crdt.ts'))
     const kind = kindOf(type)
     this.#crdts ??= this.#load('objects', (modules, onRebuilt) => PageCrdts.load(modules, onRebuilt))
@@ -275,6 +276,7 @@ class PageClient implements Client {
   }
 
   async doc(topic: string, options: OpenOptions = {}): Promise<DocTopic> {
+    this.#fetchParts(['documents'])
     const { PageDocs } = await loadPart(() => import('./client_doc.ts'))
     this.#docs ??= this.#load('documents', (modules, onRebuilt) => PageDocs.load(modules, onRebuilt))
     this.#docs.catch(() => (this.#docs = undefined))
