@@ -744,6 +744,8 @@ bool lk_order_has(const lk_doc *doc, const lk_item *item);
 /* Room for |count| insertions. */
 lk_err lk_order_reserve(lk_doc *doc, uint32_t count) LK_MUST_USE;
 void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left */
+/* The same for what was part of its left neighbour until now: units and all are counted already. */
+void lk_order_link_half(lk_doc *doc, uint32_t item);
 void lk_order_unlink(lk_doc *doc, uint32_t item);
 /* The item's units or formats changed by so much. */
 void lk_order_add(lk_doc *doc, uint32_t leaf, int32_t units, int32_t formats);

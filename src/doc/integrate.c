@@ -202,15 +202,12 @@ static void link_half(lk_doc *doc, uint32_t number, uint32_t right) {
   if (half->right != LK_NONE) doc->items[half->right].left = right;
   if ((half->flags & LK_ITEM_SUB) != 0) {
     if (half->right == LK_NONE) doc->entries.at[half->leaf].last = right;
-    if (lk_order_has(doc, half)) lk_order_link(doc, half->parent, right);
+    if (lk_order_has(doc, half)) lk_order_link_half(doc, right);
     return;
   }
   lk_type *parent = &doc->types.at[half->parent];
   if (half->right == LK_NONE) parent->end = right;
-  if (parent->order != LK_NONE) {
-    lk_order_add(doc, item->leaf, -(int32_t)lk_item_units(half), 0);
-    lk_order_link(doc, half->parent, right);
-  }
+  if (parent->order != LK_NONE) lk_order_link_half(doc, right);
 }
 
 lk_err lk_item_split(lk_doc *doc, uint32_t number, uint32_t offset, uint32_t *out) {

@@ -105,18 +105,16 @@ static uint32_t is_format(const lk_item *item) {
   return item->kind == LK_CONTENT_FORMAT && !lk_item_deleted(item) && !in_entry(item);
 }
 
-/* Something of |depth| and |client| comes below |self|. */
-static void note_rival(lk_order_node *self, uint32_t depth, uint64_t client) {
-  if (depth < self->depth) {
-    self->depth = depth;
-    self->client = client;
-  } else if (depth == self->depth && client < self->client) {
-    self->client = client;
-  }
+/* Something of |depth| and |client| comes below |self|; whether that is news, as it then may be to those above it. */
+static bool note_rival(lk_order_node *self, uint32_t depth, uint64_t client) {
+  if (depth > self->depth || (depth == self->depth && client >= self->client)) return false;
+  self->depth = depth;
+  self->client = client;
+  return true;
 }
 
 static void note_item(const lk_doc *doc, lk_order_node *self, const lk_item *item) {
-  note_rival(self, item->depth, doc->clients.at[item->client].id);
+  (void)note_rival(self, item->depth, doc->clients.at[item->client].id);
 }
 
 /* ---- building ---- */
@@ -132,7 +130,7 @@ static uint32_t level_over(lk_doc *doc, uint32_t child, uint16_t height, uint32_
       below->parent = node;
       self->units += below->units;
       self->formats += below->formats;
-      note_rival(self, below->depth, below->client);
+      (void)note_rival(self, below->depth, below->client);
       self->child[self->count++] = child;
       child = below->next;
     }
@@ -230,6 +228,7 @@ void lk_order_drop_entry(lk_doc *doc, uint32_t number) {
 /* ---- changing ---- */
 
 void lk_order_add(lk_doc *doc, uint32_t node, int32_t units, int32_t formats) {
+  if ((units | formats) == 0) return;
   for (; node != LK_NONE; node = node_at(doc, node)->parent) {
     lk_order_node *self = node_at(doc, node);
     self->units += (uint32_t)units;
@@ -263,7 +262,7 @@ static void take_sums(lk_doc *doc, uint32_t from, uint32_t to, uint32_t first) {
       set_leaf(doc, child, to);
     } else {
       lk_order_node *below = node_at(doc, child);
-      note_rival(owner, below->depth, below->client);
+      (void)note_rival(owner, below->depth, below->client);
       if (i < first) continue;
       upper->units += below->units;
       upper->formats += below->formats;
@@ -300,8 +299,8 @@ static uint32_t split_node(lk_doc *doc, const lk_item *like, uint32_t node, bool
   top->child[0] = node;
   top->units = low->units + high->units;
   top->formats = low->formats + high->formats;
-  note_rival(top, low->depth, low->client);
-  note_rival(top, high->depth, high->client);
+  (void)note_rival(top, low->depth, low->client);
+  (void)note_rival(top, high->depth, high->client);
   low->parent = high->parent = root;
   set_root(doc, like, root);
   return upper;
@@ -349,20 +348,32 @@ void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item) {
   set_leaf(doc, item, leaf);
   uint32_t units = units_of(made), formats = is_format(made);
   uint64_t client = doc->clients.at[made->client].id;
-  for (; leaf != LK_NONE; leaf = node_at(doc, leaf)->parent) {
-    lk_order_node *self = node_at(doc, leaf);
-    self->units += units;
-    self->formats += formats;
-    note_rival(self, made->depth, client);
-  }
+  bool is_news = true;
+  for (uint32_t node = leaf; node != LK_NONE && is_news; node = node_at(doc, node)->parent)
+    is_news = note_rival(node_at(doc, node), made->depth, client);
+  lk_order_add(doc, leaf, (int32_t)units, (int32_t)formats);
+}
+
+/* It is as deep as its other half and deeper, and stands in one leaf with that: so no bound changes. */
+void lk_order_link_half(lk_doc *doc, uint32_t item) {
+  const lk_item *half = &doc->items[item];
+  uint32_t leaf = leaf_of(doc, half->left), units = units_of(half);
+  uint32_t at = slot_of(node_at(doc, leaf), half->left) + 1;
+  uint32_t to = make_room(doc, half, leaf, &at);
+  put_child(node_at(doc, to), at, item);
+  set_leaf(doc, item, to);
+  if (to == leaf) return;
+  /* The other half went to another leaf just now, and what stood there was counted item by item. */
+  node_at(doc, leaf)->units -= units;
+  node_at(doc, to)->units += units;
 }
 
 void lk_order_rise(lk_doc *doc, uint32_t item) {
   const lk_item *at = &doc->items[item];
   uint64_t client = doc->clients.at[at->client].id;
-  for (uint32_t node = at->leaf; node != LK_NONE; node = node_at(doc, node)->parent) {
-    note_rival(node_at(doc, node), at->depth, client);
-  }
+  uint32_t node = at->leaf;
+  while (node != LK_NONE && note_rival(node_at(doc, node), at->depth, client))
+    node = node_at(doc, node)->parent;
 }
 
 /* Takes an empty node out of the tree, and its parents where they become empty. */
@@ -465,7 +476,7 @@ static void tighten(lk_doc *doc, uint32_t node) {
       note_item(doc, self, &doc->items[self->child[i]]);
     } else {
       const lk_order_node *below = node_at(doc, self->child[i]);
-      note_rival(self, below->depth, below->client);
+      (void)note_rival(self, below->depth, below->client);
     }
   }
 }

@@ -105,11 +105,12 @@ static lk_err open_at(text_call *self, lk_doc *doc, uint32_t type, uint64_t inde
 
 /* ---- the calls ---- */
 
-lk_err lk_doc_text_insert(lk_doc *doc, lk_node node, uint64_t index, lk_slice utf8,
-                          const lk_attributes *attributes) {
+/* Not in place: what the next character of many takes is a few stores, and saves no registers. */
+static __attribute__((noinline)) lk_err insert_text(lk_doc *doc, lk_node node, uint64_t index,
+                                                    lk_slice utf8,
+                                                    const lk_attributes *attributes) {
   uint32_t type;
   text_call call;
-  if (attributes == NULL && lk_text_type_on(doc, node, index, utf8)) return LK_OK;
   lk_text_content content = { .kind = LK_CONTENT_STRING, .bytes = utf8 };
   lk_err err = find_text(doc, node, index, 0, &type);
   if (err != LK_OK || utf8.len == 0) return err;
@@ -119,6 +120,12 @@ lk_err lk_doc_text_insert(lk_doc *doc, lk_node node, uint64_t index, lk_slice ut
   if (attributes == NULL) err = lk_text_edit_insert_alike(&call.edit, &content);
   else err = lk_text_edit_insert(&call.edit, &call.attributes, &content);
   return close_with(&call, err);
+}
+
+lk_err lk_doc_text_insert(lk_doc *doc, lk_node node, uint64_t index, lk_slice utf8,
+                          const lk_attributes *attributes) {
+  if (attributes == NULL && lk_text_type_on(doc, node, index, utf8)) return LK_OK;
+  return insert_text(doc, node, index, utf8, attributes);
 }
 
 lk_err lk_doc_text_insert_embed(lk_doc *doc, lk_node node, uint64_t index, const lk_value *value,
@@ -167,15 +174,20 @@ lk_err lk_doc_text_insert_node(lk_doc *doc, lk_node node, uint64_t index, lk_nod
   return lk_text_insert_filled(doc, node, index, kind, name, attributes, NULL, NULL, out);
 }
 
-lk_err lk_doc_text_delete(lk_doc *doc, lk_node node, uint64_t index, uint64_t length) {
+static __attribute__((noinline)) lk_err delete_text(lk_doc *doc, lk_node node, uint64_t index,
+                                                    uint64_t length) {
   uint32_t type;
   text_call call;
-  if (lk_text_delete_on(doc, node, index, length)) return LK_OK;
   lk_err err = find_text(doc, node, index, length, &type);
   if (err != LK_OK || length == 0) return err;
   if (lk_text_delete_fast(doc, type, (uint32_t)index, (uint32_t)length)) return LK_OK;
   err = open_at(&call, doc, type, index, NULL);
   return err == LK_OK ? close_with(&call, lk_text_edit_delete(&call.edit, length)) : err;
+}
+
+lk_err lk_doc_text_delete(lk_doc *doc, lk_node node, uint64_t index, uint64_t length) {
+  if (lk_text_delete_on(doc, node, index, length)) return LK_OK;
+  return delete_text(doc, node, index, length);
 }
 
 lk_err lk_doc_text_format(lk_doc *doc, lk_node node, uint64_t index, uint64_t length,

@@ -384,17 +384,16 @@ static uint32_t take_item(lk_doc *doc) {
 }
 
 /* Puts |number| behind its |left|, whose |right| is right. */
-static void link(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number) {
+static void link(lk_doc *doc, lk_type *type, uint32_t number) {
   lk_item *item = &doc->items[number];
   if (item->left != LK_NONE) doc->items[item->left].right = number;
   else type->start = number;
   if (item->right != LK_NONE) doc->items[item->right].left = number;
   else type->end = number;
-  if (type->order != LK_NONE) lk_order_link(doc, slot, number);
 }
 
 /* The right half of a narrow text, which stands at |place|. */
-static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number, uint32_t offset,
+static uint32_t split(lk_doc *doc, lk_type *type, uint32_t number, uint32_t offset,
                       lk_place place) {
   uint32_t right = take_item(doc);
   lk_item *item = &doc->items[number];
@@ -410,8 +409,8 @@ static uint32_t split(lk_doc *doc, lk_type *type, uint32_t slot, uint32_t number
   doc->items[right] = half;
   if (lk_client_insert(doc, item->client, place, right) != LK_OK) LK_UNREACHABLE();
   item->len = offset;
-  if (type->order != LK_NONE) lk_order_add(doc, item->leaf, -(int32_t)half.len, 0);
-  link(doc, type, slot, right);
+  link(doc, type, right);
+  if (type->order != LK_NONE) lk_order_link_half(doc, right);
   return right;
 }
 
@@ -502,7 +501,8 @@ static inline uint32_t put_item(lk_doc *doc, const lk_item *item) {
   lk_type *type = &doc->types.at[item->parent];
   uint32_t made = take_item(doc);
   doc->items[made] = *item;
-  link(doc, type, item->parent, made);
+  link(doc, type, made);
+  if (type->order != LK_NONE) lk_order_link(doc, item->parent, made);
   block->items[block->count++] = made;
   block->dead = false;
   client->clock += item->len;
@@ -522,7 +522,7 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   lk_place last = { doc->clients.at[number].block_count - 1, 0 };
   if (LK_FAST_ALL ? lk_client_room(doc, number) != LK_OK : !block_has_room(doc, number, &last, 1))
     return LK_NONE;
-  if (offset > 0) right = split(doc, &doc->types.at[slot], slot, left, offset, place);
+  if (offset > 0) right = split(doc, &doc->types.at[slot], left, offset, place);
   lk_item item = item_between(doc, slot, number, left, right);
   item.kind = LK_CONTENT_STRING;
   item.len = (uint32_t)text.len;
@@ -843,9 +843,9 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     lk_place place = { 0, 0 };
     if (!(head && tail) && !has_room(doc, type, number, &place)) return false;
     type = &doc->types.at[slot];
-    uint32_t gone = head ? number : split(doc, type, slot, number, offset, place);
+    uint32_t gone = head ? number : split(doc, type, number, offset, place);
     if (!head) place.at++;
-    uint32_t rest = tail ? LK_NONE : split(doc, type, slot, gone, len, place);
+    uint32_t rest = tail ? LK_NONE : split(doc, type, gone, len, place);
     lk_item *dead = &doc->items[gone];
     dead->kind = LK_CONTENT_DELETED;
     dead->flags = LK_ITEM_DELETED;
@@ -1006,11 +1006,10 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   if (rest > 0 && !has_room(doc, type, last, &place)) return false;
   if (offset > 0 && !has_room(doc, type, number, &place)) return false;
   lk_stroke what = deletion(&doc->items[number], offset, 0);
-  if (offset > 0) number = split(doc, type, slot, number, offset, place);
+  if (offset > 0) number = split(doc, type, number, offset, place);
   if (rest > 0) {
     const lk_item *item = &doc->items[last];
-    (void)split(doc, type, slot, last, item->len - rest,
-                lk_client_place(doc, item->client, item->clock));
+    (void)split(doc, type, last, item->len - rest, lk_client_place(doc, item->client, item->clock));
   }
   type->cursor = delete_items(doc, type, number, len, tx);
   type->cursor_at = index;
