@@ -26,9 +26,9 @@ lk_err lk_topic_type_of(uint64_t kind, const lk_topic_type **out) {
     *out = &lk_topic_type_plain;
     return LK_OK;
   }
+  if (kind != LK_TOPIC_DOC && lk_crdt_type_of(kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
   lk_err err = need(kind == LK_TOPIC_DOC ? DOCUMENTS : OBJECTS);
   if (err != LK_OK) return err;
-  if (kind != LK_TOPIC_DOC && lk_crdt_type_of(kind) == NULL) return LK_ERR_UNKNOWN_TYPE;
   *out = kind == LK_TOPIC_DOC ? &lk_topic_type_doc : &lk_topic_type_crdt;
   return LK_OK;
 }

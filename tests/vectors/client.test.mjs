@@ -632,11 +632,15 @@ test('what is kept with more kinds is left as it is by a core with fewer, and re
 test('a part that comes later is there for what is opened then', () => {
   const hub = makeHub({ core: [base], files: makeFiles() })
   const lobby = hub.open(PLAIN, 'relay:lobby')
+  assert.throws(() => hub.open(200, 'crdt:later'), { message: 'UNKNOWN_TYPE' }) // no part has it
+  assert.equal(hub.exports.client_lacks(), 0)
   for (const [{ bit, module }, kind, name] of [[objects, GCOUNTER, 'crdt:likes'], [documents, DOCUMENT, 'doc:notes']]) {
     assert.throws(() => hub.open(kind, name), { message: 'UNSUPPORTED' })
+    assert.equal(hub.exports.client_lacks(), bit)
     const { exports } = new WebAssembly.Instance(module, { host: { tell() {}, now: () => 0, read_number: () => 0, print_number: () => 0 }, core: hub.exports })
     assert.ok(Object.keys(exports).length > 0)
     hub.exports.client_has(bit)
+    assert.equal(hub.exports.client_lacks(), 0)
     const page = makePage(instantiate(), 7)
     const topic = hub.open(kind, name)
     assert.ok(hub.merge(topic, kind === DOCUMENT ? page.write('hello') : page.increment(3)) > 0)
