@@ -1,5 +1,5 @@
 // @laniakea/sdk in browsers.
-import { loadOwn, type Core } from './internal/core.ts'
+import { loadOwn, loadScript, type Core } from './internal/core.ts'
 import type { Crdts } from './internal/crdt.ts'
 import type { DocHistory, Docs, Updates } from './internal/doc_types.ts'
 import { createBrowserClient } from './internal/client/browser.ts'
@@ -26,7 +26,7 @@ export function createClient(options: ClientOptions): Promise<Client> {
  * thread. Without a `core` the package's own is loaded. Rejects with what loadCore() says. */
 export async function createCrdts(options: { readonly core?: Core } = {}): Promise<Crdts> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea.wasm', import.meta.url)))
-  const { createCrdtsWith } = await import('./internal/crdt.ts')
+  const { createCrdtsWith } = await loadScript(() => import('./internal/crdt.ts'))
   return createCrdtsWith(module)
 }
 
@@ -36,7 +36,7 @@ export async function createCrdts(options: { readonly core?: Core } = {}): Promi
  * with what loadCore() says. */
 export async function createDocs(options: { readonly core?: Core } = {}): Promise<Docs> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-doc.wasm', import.meta.url)))
-  const { createDocsWith } = await import('./internal/doc.ts')
+  const { createDocsWith } = await loadScript(() => import('./internal/doc.ts'))
   return createDocsWith(module)
 }
 
@@ -44,7 +44,7 @@ export async function createDocs(options: { readonly core?: Core } = {}): Promis
  * laniakea-update.wasm, so that who only edits does not load it. Rejects with what loadCore() says. */
 export async function createUpdates(options: { readonly core?: Core } = {}): Promise<Updates> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-update.wasm', import.meta.url)))
-  const { createUpdatesWith } = await import('./internal/updates.ts')
+  const { createUpdatesWith } = await loadScript(() => import('./internal/updates.ts'))
   return createUpdatesWith(module)
 }
 
@@ -52,7 +52,7 @@ export async function createUpdates(options: { readonly core?: Core } = {}): Pro
  * with what loadCore() says. */
 export async function createHistory(options: { readonly core?: Core } = {}): Promise<DocHistory> {
   const { module } = options.core ?? (await loadOwn(new URL('./laniakea-history.wasm', import.meta.url)))
-  const { createHistoryWith } = await import('./internal/history.ts')
+  const { createHistoryWith } = await loadScript(() => import('./internal/history.ts'))
   return createHistoryWith(module)
 }
 

@@ -162,6 +162,26 @@ test('a core that has no such part says so, and one of another build is none', a
   await Promise.all([hub.end(), lacking.hub.end()])
 })
 
+test('what waits for a part is bounded, and a page is told so', async () => {
+  const release = hold()
+  const { hub } = await begin({ core: await coreInParts() })
+  const page = new Page(hub, 'one')
+  await page.waitFor('hub')
+  const [update] = (await typed(7, ['much'])) as [Bytes]
+  page.ask('doc:notes')
+  for (let n = 1; n <= 5000; n++) page.change(n, update, true)
+  assert.deepEqual(heardOf(page, 1), ['failed'])
+  assert.equal(page.heard.find((message) => message.t === 'failed')?.code, 'LK_ERR_BACKLOG')
+  for (let id = 10; id < 5000; id++) page.ask(`doc:${id}`, { id })
+  assert.deepEqual(heardOf(page, 4999), ['failed'])
+  release()
+  await settled()
+  assert.deepEqual(heardOf(page, 1), ['failed'], 'it is not opened behind its back')
+  page.ask('doc:notes', { id: 2 })
+  await until(() => heardOf(page, 2).includes('opened'), 'it may try again')
+  await hub.end()
+})
+
 test('who says hello again says everything again, and what makes no sense costs nothing else', async () => {
   const release = hold()
   const { hub } = await begin({ core: await coreInParts() })

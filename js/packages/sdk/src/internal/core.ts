@@ -12,6 +12,7 @@ export type Part = 'documents' | 'objects'
 
 /** What tells them by: a core that has it all exports both. */
 export const partExports: { readonly [part in Part]: string } = { documents: 'doc_new', objects: 'crdt_new' }
+export const partNames = Object.keys(partExports) as Part[]
 
 /** Addresses; what has none is missing. */
 export type CoreParts = { readonly [part in Part]?: string }
@@ -59,6 +60,15 @@ export async function loadPart({ module, parts }: Core, part: Part): Promise<Web
   const url = parts?.[part]
   if (url === undefined) throw new LaniakeaError('LK_ERR_UNSUPPORTED', `this core has no ${part}`)
   return (await loadOnce(url, async () => ({ module: checkPart(module, await compile({ url }), part) }))).module
+}
+
+/** What of the package's scripts a page loads when it needs it. The next call may have more luck. */
+export async function loadScript<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new LaniakeaError('LK_ERR_NOT_FOUND', String(cause))
+  }
 }
 
 /** Whoever has a part may rely on it: a hub's next life, and those of other tabs, begin with it. */

@@ -25,7 +25,7 @@ import { onConnection, probe } from './probe.ts'
 import { KIND_DOC, KIND_PLAIN, type Bytes, type HubReport, type StorageKind, type ToPage, type Transport } from './protocol.ts'
 import { freshSeat, takeSeat, type Seat } from './seats.ts'
 import { PageTopic, subscribe, tell, type Answer, type PresenceShown, type ReplicaPort, type TopicStatus } from './topic.ts'
-import { hasExport, loadPart as loadCorePart, partExports, type Core, type Part } from '../core.ts'
+import { hasExport, loadPart, loadScript, partExports, partNames, type Core, type Part } from '../core.ts'
 
 export interface ClientOptions {
   /** Where the server's socket is, as Phoenix's clients are told: "/socket", "https://host/socket". */
@@ -168,7 +168,6 @@ export interface ClientDefaults {
 }
 
 const SAVED_MS = 2_000
-const PARTS = ['documents', 'objects'] as const
 /** Who is asked for a token has answered by then. */
 const TOKEN_MS = 30_000
 
@@ -267,7 +266,7 @@ class PageClient implements Client {
 
   async crdt<K extends CrdtType>(topic: string, type: K, options: OpenOptions = {}): Promise<CrdtTopic<K>> {
     this.#fetchParts(['objects']) // while its script is on its way
-    const { kindOf, PageCrdts } = await loadPart(() => import('./client_crdt.ts'))
+    const { kindOf, PageCrdts } = await loadScript(() => import('./client_crdt.ts'))
     const kind = kindOf(type)
     this.#crdts ??= this.#load('objects', (modules, onRebuilt) => PageCrdts.load(modules, onRebuilt))
     this.#crdts.catch(() => (this.#crdts = undefined))
@@ -277,7 +276,7 @@ class PageClient implements Client {
 
   async doc(topic: string, options: OpenOptions = {}): Promise<DocTopic> {
     this.#fetchParts(['documents'])
-    const { PageDocs } = await loadPart(() => import('./client_doc.ts'))
+    const { PageDocs } = await loadScript(() => import('./client_doc.ts'))
     this.#docs ??= this.#load('documents', (modules, onRebuilt) => PageDocs.load(modules, onRebuilt))
     this.#docs.catch(() => (this.#docs = undefined))
     const docs = await this.#docs
@@ -375,7 +374,7 @@ class PageClient implements Client {
 
   /** For this page, and for a hub of this tab, which may be there when there is nobody to load anything from. */
   async #loadPart(what: Part): Promise<WebAssembly.Module> {
-    const module = await loadCorePart(this.#core, what)
+    const module = await loadPart(this.#core, what)
     this.#link.give(what, module)
     return module
   }
@@ -409,7 +408,7 @@ class PageClient implements Client {
 
   #fetchParts(names: readonly Part[]): void {
     if (this.#core.parts === undefined || !Array.isArray(names)) return
-    for (const name of PARTS) if (names.includes(name)) this.#loadPart(name).catch(() => {}) // it is asked for again when it is needed
+    for (const name of partNames) if (names.includes(name)) this.#loadPart(name).catch(() => {}) // it is asked for again when it is needed
   }
 
   /** A hub is there, or another one, or the same in another life. */
@@ -660,15 +659,6 @@ export function socketUrl(given: string | URL): string {
   url.searchParams.set('vsn', '2.0.0')
   url.hash = ''
   return url.href
-}
-
-/** What of the package a page loads when it needs it. The next call may have more luck. */
-async function loadPart<T>(load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    throw new LaniakeaError('LK_ERR_NOT_FOUND', String(cause))
-  }
 }
 
 async function inTime(token: string | Promise<string>): Promise<string> {

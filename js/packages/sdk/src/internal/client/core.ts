@@ -2,7 +2,7 @@
 import { clientEvent, clientIo, clientNews, type ClientExports, type CoreExports } from '../bindings.gen.ts'
 import { LaniakeaError, checkResult } from '../errors.ts'
 import { errorTable } from '../errors.gen.ts'
-import type { Part } from '../core.ts'
+import { partNames, type Part } from '../core.ts'
 import { hostOf } from '../host.ts'
 import { Instance, addPart, instantiate } from '../instance.ts'
 import type { Json } from '../json.ts'
@@ -78,7 +78,7 @@ export class HubCore {
   /** Those that something was asked of, and that are not there. */
   lacks(): Part[] {
     const bits = this.#exports.client_lacks()
-    return (['documents', 'objects'] as const).filter((part) => (bits & PART_BITS[part]) !== 0)
+    return partNames.filter((part) => (bits & PART_BITS[part]) !== 0)
   }
 
   /** What topics need is there when this resolves. */

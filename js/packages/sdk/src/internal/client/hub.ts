@@ -93,6 +93,8 @@ const PRESENCE_STATE = 'presence_state'
 const PRESENCE_DIFF = 'presence_diff'
 /** A part that could not be loaded may be there then. */
 const AGAIN_MS = 5_000
+/** So much of what a page says may wait for parts: a page that is to say more has to be told so. */
+const BEHIND_MAX = 4_096
 const NOTHING: Bytes = new Uint8Array()
 
 export class Hub {
@@ -160,10 +162,17 @@ export class Hub {
 
   #take(session: Session, message: Said): void {
     const behind = 'id' in message ? session.behind.get(message.id) : undefined
-    if (behind !== undefined) return void behind.push(message)
+    if (behind !== undefined && 'id' in message) {
+      if (this.#mayWait(session, message.id)) behind.push(message)
+      return
+    }
     if (message.t === 'open') {
       const loading = this.#need(message.kind)
-      if (loading !== undefined) return this.#wait(session, message, loading)
+      if (loading !== undefined) {
+        loading.catch(() => {}) // where nobody waits for it
+        if (this.#mayWait(session, message.id)) this.#wait(session, message, loading)
+        return
+      }
     }
     try {
       this.#handle(session, message)
@@ -171,6 +180,16 @@ export class Hub {
       if (!(cause instanceof LaniakeaError)) throw cause
       session.post({ t: 'problem', code: cause.code, detail: cause.message, isFatal: false })
     }
+  }
+
+  #mayWait(session: Session, id: number): boolean {
+    let count = 0
+    for (const { length } of session.behind.values()) count += length
+    if (count < BEHIND_MAX) return true
+    // What it changed is with the page, which is not in the topic then.
+    session.behind.delete(id)
+    session.post({ t: 'failed', id, code: 'LK_ERR_BACKLOG', detail: 'too much waits for a part of the core' })
+    return false
   }
 
   /** Resolves when topics of that kind can be opened; `undefined` where they can. */
@@ -181,7 +200,7 @@ export class Hub {
   /** What a page says of a topic is heard in the order in which it says it; of others, meanwhile. */
   #wait(session: Session, message: Extract<ToHub, { t: 'open' }>, loading: Promise<void>, behind: Said[] = [message]): void {
     session.behind.set(message.id, behind)
-    const isOver = (): boolean => this.#isEnded || session.end === 'anew'
+    const isOver = (): boolean => this.#isEnded || session.end === 'anew' || session.behind.get(message.id) !== behind
     const go = (): void => {
       if (isOver()) return
       session.behind.delete(message.id)
@@ -205,8 +224,8 @@ export class Hub {
       // A page that wants it for the first time has it already, or was told so. Others were in the topic, and are when there is a network.
       if (code === 'LK_ERR_NOT_FOUND' && session.end === undefined) {
         setTimeout(() => {
-          const again = this.#need(message.kind)
           if (isOver()) return
+          const again = this.#need(message.kind)
           if (again === undefined) go()
           else this.#wait(session, message, again, behind)
         }, AGAIN_MS)
