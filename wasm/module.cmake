@@ -23,6 +23,7 @@ find_program(LK_NODE NAMES node REQUIRED)
 
 set(LK_WASM_PACK ${CMAKE_SOURCE_DIR}/tools/pack_wasm.mjs)
 set(LK_WASM_SPLIT ${CMAKE_SOURCE_DIR}/tools/split_wasm.mjs)
+set(LK_WASM_BYTES ${CMAKE_SOURCE_DIR}/tools/wasm_bytes.mjs) # which both import
 
 set(LK_WASM_STACK 262144)
 set(LK_WASM_MEMORY_MAX 268435456)
@@ -151,7 +152,7 @@ function(lk_add_module name libraries)
     COMMAND ${LK_NODE} ${LK_WASM_OPT} ${opt_flags} ${LK_WASM_OPT_FEATURES} ${linked} -o ${optimised}
     ${pack}
     COMMAND test -s ${output}
-    DEPENDS ${LK_WASM_PACK} ${objects}
+    DEPENDS ${LK_WASM_PACK} ${LK_WASM_BYTES} ${objects}
     COMMENT "Linking ${name}.wasm" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name}_wasm ALL DEPENDS ${output})
 endfunction()
@@ -189,7 +190,7 @@ function(lk_add_parts name libraries)
     COMMAND ${LK_NODE} ${LK_WASM_SPLIT} ${at}/${name}.linked.wasm ${at}/${name}.symbols ${at}/${name}.split.wasm
       documents=${at}/laniakea-client-part-documents.split.wasm objects=${at}/laniakea-client-part-objects.split.wasm
     ${shrink}
-    DEPENDS ${LK_WASM_PACK} ${LK_WASM_SPLIT} ${objects}
+    DEPENDS ${LK_WASM_PACK} ${LK_WASM_SPLIT} ${LK_WASM_BYTES} ${objects}
     COMMENT "Linking ${name}.wasm and its parts" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name}_wasm ALL DEPENDS ${outputs})
 endfunction()
