@@ -170,6 +170,7 @@ typedef struct lk_order_node {
   uint16_t count;
   uint16_t height; /* 0 for a leaf */
   uint32_t child[LK_ORDER_FAN];
+  uint32_t spare; /* is read with the last children, and means nothing */
 } lk_order_node;
 
 /* ---- transactions ---- */
@@ -300,15 +301,19 @@ typedef struct lk_typing {
   uint64_t types_at;   /* a character that is typed at that index goes on in |item|, */
   uint64_t types_end;  /* but not at that one; both are UINT64_MAX for none */
   uint64_t deletes_at; /* one that is deleted at that index is the last, or first, of |item| */
+  uint64_t
+      types_from; /* |types_at| and |deletes_at| as they were in the beginning, until something is */
+  uint64_t deletes_from; /* typed or deleted: as long as they are equal nobody has to be told */
   lk_node node;
-  uint32_t item;   /* LK_NONE where nothing goes on */
+  uint32_t item;
   uint32_t gone;   /* what was deleted stands there, beside |item| */
   uint32_t beside; /* |item| as it will be, while something is deleted */
   uint32_t known;  /* units of |item|, as the order index has it, if there is one */
 } lk_typing;
 #define LK_TYPING_NONE                                                                             \
   (lk_typing) {                                                                                    \
-    .types_at = UINT64_MAX, .types_end = UINT64_MAX, .deletes_at = UINT64_MAX, .item = LK_NONE     \
+    .types_at = UINT64_MAX, .types_end = UINT64_MAX, .deletes_at = UINT64_MAX,                     \
+    .types_from = UINT64_MAX, .deletes_from = UINT64_MAX, .item = LK_NONE                          \
   }
 
 /* Whether what replaces text, and one value in a list, is made at once, too. Modules in which bytes of code count for more
@@ -492,13 +497,14 @@ static inline bool lk_item_deleted(const lk_item *item) {
   return (item->flags & LK_ITEM_DELETED) != 0;
 }
 /* Whether it takes a place among the indexes, as long as it is not deleted. */
+#define LK_UNCOUNTABLE (1u << LK_CONTENT_FORMAT | 1u << LK_CONTENT_DELETED | 1u << LK_CONTENT_GC)
 static inline bool lk_item_countable(const lk_item *item) {
-  return item->kind != LK_CONTENT_FORMAT && item->kind != LK_CONTENT_DELETED &&
-         item->kind != LK_CONTENT_GC;
+  return (LK_UNCOUNTABLE >> item->kind & 1) == 0;
 }
-/* Units that it shows in its list. */
+/* Units that it shows in its list. Written without a branch: which items of a text are deleted nobody can predict. */
 static inline uint32_t lk_item_units(const lk_item *item) {
-  return lk_item_deleted(item) || !lk_item_countable(item) ? 0 : item->len;
+  uint32_t hidden = (LK_UNCOUNTABLE >> item->kind | item->flags) & LK_ITEM_DELETED;
+  return item->len & (hidden - 1);
 }
 static inline uint32_t lk_item_end(const lk_item *item) { return item->clock + item->len; }
 
@@ -715,8 +721,13 @@ bool lk_text_type_on(lk_doc *doc, lk_node text, uint64_t index, lk_slice utf8);
 bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t length);
 /* For whoever changes or looks for anything in the document. */
 void lk_typing_stop(lk_doc *doc);
+static inline bool lk_typing_owes(const lk_typing *at) {
+  return ((at->types_at ^ at->types_from) | (at->deletes_at ^ at->deletes_from)) != 0;
+}
 static inline void lk_typing_end(lk_doc *doc) {
-  if (doc->typing.item != LK_NONE) lk_typing_stop(doc);
+  lk_typing *at = &doc->typing;
+  if (lk_typing_owes(at)) lk_typing_stop(doc);
+  at->types_at = at->types_end = at->types_from = at->deletes_at = at->deletes_from = UINT64_MAX;
 }
 /* One value, canonical any, into a list: in front of |index|, or behind all else where that is LK_NONE. */
 bool lk_list_insert_fast(lk_doc *doc, uint32_t list, uint32_t index, lk_slice any);

@@ -78,15 +78,41 @@ static bool replaces(const lk_doc *doc) {
   return LK_FAST_ALL && doc->stroke.tx == doc->tx && doc->tx->touched.count == 0;
 }
 
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* What is shorter than a word, or its rest, is read as two that overlap. */
 static bool is_ascii(lk_slice text) {
-  size_t i = 0;
-  for (; i + 8 <= text.len; i += 8) {
-    if ((lk_load_le64(text.ptr + i) & UINT64_C(0x8080808080808080)) != 0) return false;
+  const uint8_t *at = text.ptr;
+  size_t len = text.len;
+  uint64_t bits = 0;
+  if (len < 4) {
+    if (len == 0) return true;
+    bits = (uint64_t)at[0] | at[len / 2] | at[len - 1];
+  } else if (len < 8) {
+    bits = lk_load_le32(at) | lk_load_le32(at + len - 4);
+  } else {
+    for (size_t i = 0; i + 8 < len; i += 8) bits |= lk_load_le64(at + i);
+    bits |= lk_load_le64(at + len - 8);
   }
-  for (; i < text.len; i++) {
-    if (text.ptr[i] >= 0x80) return false;
+  return (bits & HIGH_BITS) == 0;
+}
+
+/* The same for copying: most of what is typed is short, and a call that asks how short takes longer. */
+static inline void copy_text(uint8_t *to, lk_slice text) {
+  const uint8_t *from = text.ptr;
+  size_t len = text.len;
+  if (len < 4) {
+    uint8_t first = from[0], middle = from[len / 2], last = from[len - 1];
+    to[0] = first;
+    to[len / 2] = middle;
+    to[len - 1] = last;
+  } else if (len < 8) {
+    uint32_t first = lk_load_le32(from), last = lk_load_le32(from + len - 4);
+    lk_store_le32(to, first);
+    lk_store_le32(to + len - 4, last);
+  } else {
+    memcpy(to, from, len);
   }
-  return true;
 }
 
 /* ---- the update ---- */
@@ -365,9 +391,7 @@ static bool block_has_room(lk_doc *doc, uint16_t client, lk_place *place, uint32
 
 /* Room for two items more, of which one splits |item|, which stands at |*place|. Items may move. */
 static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *place) {
-  bool has_one = doc->item_free != LK_NONE;
-  bool has_two = has_one && doc->items[doc->item_free].left != LK_NONE;
-  if (!has_two && lk_items_reserve(doc, has_one ? 1 : 2) != LK_OK) return false;
+  if (doc->item_cap - doc->item_live < 2 && lk_items_reserve(doc, 2) != LK_OK) return false;
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
   if (item == LK_NONE) return true;
   uint16_t client = doc->items[item].client;
@@ -376,9 +400,10 @@ static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *
 }
 
 static uint32_t take_item(lk_doc *doc) {
-  uint32_t item = doc->item_free;
-  if (item != LK_NONE) doc->item_free = doc->items[item].left;
-  else item = doc->item_count++;
+  uint32_t is_new = doc->item_free == LK_NONE;
+  uint32_t item = is_new ? doc->item_count : doc->item_free;
+  doc->item_free = doc->items[item].left | (0 - is_new); /* LK_NONE: the last one was taken */
+  doc->item_count += is_new;
   doc->item_live++;
   return item;
 }
@@ -440,8 +465,8 @@ static bool has_right(const lk_doc *doc, const lk_item *item, uint32_t right) {
 }
 
 static bool same_right(const lk_item *a, const lk_item *b) {
-  return a->right_client == b->right_client &&
-         (a->right_client == LK_NO_CLIENT || a->right_clock == b->right_clock);
+  bool has_none = a->right_client == LK_NO_CLIENT;
+  return (a->right_client == b->right_client) & (has_none | (a->right_clock == b->right_clock));
 }
 
 /* ---- inserting ---- */
@@ -457,8 +482,7 @@ static void extend(lk_doc *doc, lk_type *type, uint32_t left, lk_slice text) {
   lk_item *item = &doc->items[left];
   lk_client *client = &doc->clients.at[item->client];
   uint32_t end = item->content + item->len, len = (uint32_t)text.len;
-  if (len == 1) doc->text[end] = text.ptr[0];
-  else memcpy(doc->text + end, text.ptr, len);
+  copy_text(doc->text + end, text);
   if (end == doc->text_len) doc->text_len += len;
   else client->text_used += len;
   item->len += len;
@@ -527,7 +551,7 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   item.kind = LK_CONTENT_STRING;
   item.len = (uint32_t)text.len;
   item.content = doc->text_len;
-  memcpy(doc->text + doc->text_len, text.ptr, text.len);
+  copy_text(doc->text + doc->text_len, text);
   doc->text_len += item.len;
   return put_item(doc, &item);
 }
@@ -641,9 +665,8 @@ static bool can_write(const lk_doc *doc, uint16_t number) {
 void lk_typing_stop(lk_doc *doc) {
   lk_typing *at = &doc->typing;
   const lk_item *item = &doc->items[at->item];
-  if (item->len != at->known && doc->types.at[item->parent].order != LK_NONE)
+  if (doc->types.at[item->parent].order != LK_NONE)
     lk_order_add(doc, item->leaf, (int32_t)(item->len - at->known), 0);
-  *at = LK_TYPING_NONE;
 }
 
 /* What was typed may go on behind |made|, which ends at |index|. */
@@ -658,7 +681,7 @@ static void typing_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t ma
   room = lk_min_u32(room, doc->limits.doc_clock - client->clock);
   room = lk_min_u32(room, doc->limits.doc_units_count - doc->units);
   if (room == 0) return;
-  at->types_at = index;
+  at->types_at = at->types_from = index;
   at->types_end = (uint64_t)index + room;
   at->node = lk_node_of(doc, slot);
   at->item = made;
@@ -778,9 +801,12 @@ bool lk_list_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice an
 static bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
   if (left == LK_NONE || right == LK_NONE) return false;
   const lk_item *l = &doc->items[left], *r = &doc->items[right], *d = &doc->items[deleted];
-  return d->kind == LK_CONTENT_DELETED && (d->flags & (LK_ITEM_KEEP | LK_ITEM_REDONE)) == 0 &&
-         l->client == r->client && lk_item_end(l) == r->clock && r->origin_client == l->client &&
-         r->origin_clock == r->clock - 1 && same_right(l, r);
+  /* As one condition, and not as one jump for each. */
+  bool is_gone = (d->kind == LK_CONTENT_DELETED) &
+                 ((d->flags & (LK_ITEM_KEEP | LK_ITEM_REDONE)) == 0);
+  bool is_next = (l->client == r->client) & (lk_item_end(l) == r->clock);
+  bool is_own = (r->origin_client == l->client) & (r->origin_clock == r->clock - 1);
+  return is_gone & is_next & is_own & same_right(l, r);
 }
 
 /* The text of a deleted stretch; in a transaction it may be wanted back. */
@@ -874,7 +900,7 @@ static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t 
   at->item = number;
   at->known = item->len;
   at->node = lk_node_of(doc, slot);
-  at->deletes_at = back ? index - 1 : index;
+  at->deletes_at = at->deletes_from = back ? index - 1 : index;
   type->cursor = number;
   type->cursor_at = back ? index - item->len : index;
 }
@@ -894,6 +920,7 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   else delete_head(doc, at->item, at->gone, 1);
   waste(doc, content, 1);
   type->length--;
+  at->deletes_from = UINT64_MAX - 1; /* no index: so it is owed */
   at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
   if (observed) {
     lk_stroke what = { .type = text.slot, .client = item->client, .clock = clock, .len = 1 };

@@ -506,7 +506,7 @@ static void check_rest(check *self) {
 /* What is owed to the order index while somebody types is paid for the time of the check, so that typing goes on. */
 static void pay_owed(lk_doc *doc, int32_t sign) {
   const lk_typing *at = &doc->typing;
-  if (at->item == LK_NONE) return;
+  if (!lk_typing_owes(at)) return;
   const lk_item *item = &doc->items[at->item];
   int32_t owed = (int32_t)(item->len - at->known);
   if (owed != 0 && doc->types.at[item->parent].order != LK_NONE)
