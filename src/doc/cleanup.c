@@ -163,8 +163,25 @@ static void absorb(lk_doc *doc, uint32_t left, uint32_t right, lk_place place) {
 }
 
 void lk_item_absorb(lk_doc *doc, uint32_t left, uint32_t right) {
-  const lk_item *r = &doc->items[right];
-  absorb(doc, left, right, lk_client_place(doc, r->client, r->clock));
+  absorb(doc, left, right, lk_item_place(doc, right));
+}
+
+void lk_items_absorb(lk_doc *doc, uint32_t left, uint32_t count) {
+  lk_item *l = &doc->items[left];
+  lk_type *parent = &doc->types.at[l->parent];
+  uint32_t first = l->right;
+  lk_client_remove_run(doc, l->client, lk_item_place(doc, first), count);
+  for (; count > 0; count--) {
+    uint32_t number = l->right;
+    const lk_item *item = &doc->items[number];
+    l->right = item->right;
+    l->len += item->len;
+    if (parent->cursor == number) parent->cursor = left;
+    if (doc->held_item == number) doc->held_item = left;
+    lk_item_free(doc, number);
+  }
+  if (l->right != LK_NONE) doc->items[l->right].left = left;
+  else parent->end = left;
 }
 
 static void put_units(const lk_doc *doc, const lk_item *item, uint8_t *to, bool wide) {

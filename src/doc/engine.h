@@ -527,6 +527,7 @@ typedef struct lk_place {
   uint32_t block, at;
 } lk_place;
 lk_place lk_client_place(lk_doc *doc, uint16_t client, uint32_t clock);
+lk_place lk_item_place(lk_doc *doc, uint32_t item);
 uint32_t lk_client_item(lk_doc *doc, uint16_t client, uint32_t clock);
 static inline uint32_t lk_place_item(const lk_doc *doc, uint16_t client, lk_place place) {
   return doc->clients.at[client].blocks[place.block].items[place.at];
@@ -553,6 +554,8 @@ lk_err lk_client_append(lk_doc *doc, uint16_t client, uint32_t item) LK_MUST_USE
 /* Room for |count| more at the end, for who loads many. */
 lk_err lk_client_reserve(lk_doc *doc, uint16_t client, uint32_t count) LK_MUST_USE;
 void lk_client_remove(lk_doc *doc, uint16_t client, lk_place place);
+/* Those |count| from |place| on. */
+void lk_client_remove_run(lk_doc *doc, uint16_t client, lk_place place, uint32_t count);
 
 /* Names: each once, in order of appearance. */
 lk_err lk_name_intern(lk_doc *doc, lk_slice name, uint32_t *out) LK_MUST_USE;
@@ -758,11 +761,17 @@ void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left 
 /* The same for what was part of its left neighbour until now: units and all are counted already. */
 void lk_order_link_half(lk_doc *doc, uint32_t item);
 void lk_order_unlink(lk_doc *doc, uint32_t item);
+/* Where |item| stands among the children of its leaf. */
+uint32_t lk_order_slot(const lk_doc *doc, uint32_t item);
+/* The children of |leaf| from |from| on move to |to|, over those that left the list; and |units| of it are gone. */
+void lk_order_close(lk_doc *doc, uint32_t leaf, uint32_t to, uint32_t from, uint32_t units);
 /* The item's units or formats changed by so much. */
 void lk_order_add(lk_doc *doc, uint32_t leaf, int32_t units, int32_t formats);
 /* The item is less deep than it was. */
 void lk_order_rise(lk_doc *doc, uint32_t item);
 uint32_t lk_order_find(const lk_doc *doc, uint32_t type, uint32_t index, uint32_t *before);
+/* The first item at or behind |item| that shows something; there is one. */
+uint32_t lk_order_next_shown(const lk_doc *doc, uint32_t item);
 uint32_t lk_order_index(const lk_doc *doc, uint32_t item);
 /* Below zero where |a| stands before |b| in one indexed list. */
 int lk_order_compare(const lk_doc *doc, uint32_t a, uint32_t b);
@@ -829,6 +838,9 @@ void lk_tx_collect(lk_doc *doc, lk_tx *tx);
 void lk_tx_merge(lk_doc *doc, lk_tx *tx);
 /* Makes |left| one with |right|, its neighbour and continuation; neither has content. */
 void lk_item_absorb(lk_doc *doc, uint32_t left, uint32_t right);
+/* The same for the |count| items behind |left|, each of which continues the one before it, shows nothing, and left the
+ * order index. */
+void lk_items_absorb(lk_doc *doc, uint32_t left, uint32_t count);
 /* Moves text and values together where too much of them is waste. */
 void lk_doc_tidy(lk_doc *doc);
 /* The bytes of its content are of no use any more. */

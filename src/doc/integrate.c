@@ -833,7 +833,7 @@ lk_err lk_insert_item(lk_doc *doc, uint32_t parent, uint32_t entry, uint32_t lef
 
 /* ---- positions ---- */
 
-#define CURSOR_WALK 6
+#define CURSOR_WALK 10
 
 static uint32_t walk_right(const lk_doc *doc, uint32_t item, uint32_t at, uint32_t index,
                            uint32_t steps, uint32_t *before) {

@@ -22,6 +22,8 @@
  * lk_items_take_back(), and then out of their lists. */
 #include "doc/engine.h"
 
+#include "base/quad.h"
+
 /* ---- lists and their trees ---- */
 
 static bool in_entry(const lk_item *item) { return (item->flags & LK_ITEM_SUB) != 0; }
@@ -236,53 +238,42 @@ void lk_order_add(lk_doc *doc, uint32_t node, int32_t units, int32_t formats) {
   }
 }
 
-/* Where a child stands among its siblings nobody can predict. So what looks for it, makes room there, or closes the gap, goes
- * over all of them, four at a time and without a branch: that costs less than one jump that was not expected. */
+/* What looks for a child, makes room there, or closes the gap, goes over the whole node: base/quad.h. */
 #ifndef LK_SMALL
-typedef uint32_t quad __attribute__((vector_size(16)));
+static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
+  uint32_t at = lk_words_find(self->child, LK_ORDER_FAN, child);
+  if (at < self->count && self->child[at] == child) return at;
+  /* It stands behind the last one, too, from where it was moved. */
+  for (at = 0; self->child[at] != child;) at++;
+  return at;
+}
 
-/* Four children from |at| on, which may be -1 and one more than there are: what is beside them in the node is read, and masked. */
-static inline quad quad_at(const lk_order_node *self, int32_t at) {
-  const size_t child = offsetof(lk_order_node, child) / sizeof(uint32_t);
-  quad out;
-  memcpy(&out, (const uint8_t *)self + (child + (size_t)at) * sizeof(uint32_t), sizeof out);
+/* Four children from |at| on, which may be -1 and one more than there are: what is beside them in the node is read, and
+ * masked. */
+static inline lk_quad children(const lk_order_node *self, size_t at) {
+  const size_t first = offsetof(lk_order_node, child) / sizeof(uint32_t);
+  lk_quad out;
+  memcpy(&out, (const uint8_t *)self + (first + at) * sizeof(uint32_t), sizeof out);
   return out;
 }
 
-static inline quad quad_of(uint32_t value) { return (quad){ value, value, value, value }; }
-
-/* Of four children from |at| on: all bits where the child stands behind |than|. */
-static inline quad behind(int32_t at, int32_t than) {
-  typedef int32_t steps __attribute__((vector_size(16)));
-  return (quad)((steps){ at, at + 1, at + 2, at + 3 } > (steps){ than, than, than, than });
-}
-
-static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
-  quad found = quad_of(0);
-  for (int32_t i = 0; i < LK_ORDER_FAN; i += 4) {
-    quad slots = quad_of((uint32_t)i) + (quad){ 0, 1, 2, 3 };
-    found |= (quad)(quad_at(self, i) == quad_of(child)) & ~behind(i, self->count - 1) & slots;
-  }
-  return found[0] | found[1] | found[2] | found[3];
-}
-
 static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
-  for (int32_t i = LK_ORDER_FAN - 4; i >= 0; i -= 4) {
-    quad moves = behind(i, (int32_t)at);
-    quad now = (quad_at(self, i) & ~moves) | (quad_at(self, i - 1) & moves);
-    memcpy(self->child + i, &now, sizeof now);
+  for (uint32_t i = LK_ORDER_FAN; i > 0;) {
+    i -= 4;
+    lk_quad moves = lk_quad_from(i, at + 1);
+    lk_quad_store(self->child + i,
+                  (children(self, i) & ~moves) | (children(self, (size_t)i - 1) & moves));
   }
   self->child[at] = child;
   self->count++;
 }
 
 static void take_child(lk_order_node *self, uint32_t at) {
-  for (int32_t i = 0; i < LK_ORDER_FAN; i += 4) {
-    quad stays = behind(i, (int32_t)at - 1);
-    quad now = (quad_at(self, i) & ~stays) | (quad_at(self, i + 1) & stays);
-    memcpy(self->child + i, &now, sizeof now);
+  for (uint32_t i = 0; i < LK_ORDER_FAN; i += 4) {
+    lk_quad moves = lk_quad_from(i, at);
+    lk_quad_store(self->child + i, (children(self, i) & ~moves) | (children(self, i + 1) & moves));
   }
-  self->count--;
+  self->child[--self->count] = LK_NONE; /* which would be there twice */
 }
 #else
 static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
@@ -448,6 +439,15 @@ static void node_remove(lk_doc *doc, uint32_t node) {
   }
 }
 
+static void leaf_remove(lk_doc *doc, uint32_t leaf) {
+  /* a root that became empty is a leaf again */
+  uint32_t root = leaf;
+  while (node_at(doc, root)->parent != LK_NONE) root = node_at(doc, root)->parent;
+  node_remove(doc, leaf);
+  lk_order_node *top = node_at(doc, root);
+  if (top->count == 0) top->height = 0;
+}
+
 void lk_order_unlink(lk_doc *doc, uint32_t number) {
   const lk_item *item = &doc->items[number];
   uint32_t leaf = leaf_of(doc, number);
@@ -455,14 +455,20 @@ void lk_order_unlink(lk_doc *doc, uint32_t number) {
   lk_order_node *self = node_at(doc, leaf);
   take_child(self, slot_of(self, number));
   set_leaf(doc, number, LK_NONE);
-  if (self->count == 0) {
-    /* a root that became empty is a leaf again */
-    uint32_t root = leaf;
-    while (node_at(doc, root)->parent != LK_NONE) root = node_at(doc, root)->parent;
-    node_remove(doc, leaf);
-    lk_order_node *top = node_at(doc, root);
-    if (top->count == 0) top->height = 0;
-  }
+  if (self->count == 0) leaf_remove(doc, leaf);
+}
+
+uint32_t lk_order_slot(const lk_doc *doc, uint32_t item) {
+  return slot_of(node_at(doc, doc->items[item].leaf), item);
+}
+
+void lk_order_close(lk_doc *doc, uint32_t leaf, uint32_t to, uint32_t from, uint32_t units) {
+  lk_order_node *self = node_at(doc, leaf);
+  lk_order_add(doc, leaf, -(int32_t)units, 0);
+  if (to == from) return;
+  memmove(self->child + to, self->child + from, (self->count - from) * sizeof(uint32_t));
+  self->count = (uint16_t)(self->count - (from - to));
+  if (self->count == 0) leaf_remove(doc, leaf);
 }
 
 /* ---- asking ---- */
@@ -485,6 +491,17 @@ uint32_t lk_order_find(const lk_doc *doc, uint32_t number, uint32_t index, uint3
       return leaf->child[i];
     }
     rest -= units;
+  }
+}
+
+uint32_t lk_order_next_shown(const lk_doc *doc, uint32_t item) {
+  if (lk_item_units(&doc->items[item]) > 0) return item;
+  const lk_order_node *leaf = node_at(doc, doc->items[item].leaf);
+  uint32_t at = slot_of(leaf, item) + 1;
+  for (;; at = 0, leaf = node_at(doc, leaf->next)) {
+    if (leaf->units == 0) continue;
+    for (; at < leaf->count; at++)
+      if (lk_item_units(&doc->items[leaf->child[at]]) > 0) return leaf->child[at];
   }
 }
 

@@ -13,6 +13,7 @@
 #include "doc/engine.h"
 
 #include "base/map.h"
+#include "base/quad.h"
 #include "codec/utf.h"
 #include "doc/value.h"
 
@@ -280,6 +281,25 @@ found:
   return place;
 }
 
+/* Its block is known by its clock, its place there by its number, without looking at any other item. */
+lk_place lk_item_place(lk_doc *doc, uint32_t number) {
+  const lk_item *item = &doc->items[number];
+#ifndef LK_SMALL
+  lk_client *client = &doc->clients.at[item->client];
+  lk_place place = { client->hint_block, 0 };
+  if (place.block >= client->block_count || !has_clock(client, place.block, item->clock))
+    place.block = block_search(client, item->clock);
+  const lk_block *block = &client->blocks[place.block];
+  place.at = lk_words_find(block->items, block->cap & ~3u, number);
+  if (place.at < block->count && block->items[place.at] == number) {
+    client->hint_block = place.block;
+    client->hint_at = place.at;
+    return place;
+  }
+#endif
+  return lk_client_place(doc, item->client, item->clock);
+}
+
 uint32_t lk_client_item(lk_doc *doc, uint16_t client, uint32_t clock) {
   return lk_place_item(doc, client, lk_client_place(doc, client, clock));
 }
@@ -429,16 +449,28 @@ lk_err lk_client_insert(lk_doc *doc, uint16_t number, lk_place place, uint32_t i
   return LK_OK;
 }
 
-void lk_client_remove(lk_doc *doc, uint16_t number, lk_place place) {
+void lk_client_remove_run(lk_doc *doc, uint16_t number, lk_place place, uint32_t count) {
   lk_client *client = &doc->clients.at[number];
-  lk_block *block = &client->blocks[place.block];
-  block->count--;
-  memmove(block->items + place.at, block->items + place.at + 1,
-          (block->count - place.at) * sizeof(uint32_t));
-  if (block->count == 0) block_remove(doc, client, place.block);
-  else if (place.at == 0) block->first = doc->items[block->items[0]].clock;
+  uint32_t at = place.at;
+  for (uint32_t i = place.block; count > 0; at = 0) {
+    lk_block *block = &client->blocks[i];
+    uint32_t here = lk_min_u32(count, block->count - at);
+    block->count = (uint16_t)(block->count - here);
+    memmove(block->items + at, block->items + at + here, (block->count - at) * sizeof(uint32_t));
+    count -= here;
+    if (block->count == 0) {
+      block_remove(doc, client, i);
+      continue;
+    }
+    if (at == 0) block->first = doc->items[block->items[0]].clock;
+    i++;
+  }
   client->hint_block = place.at > 0 ? place.block : 0;
   client->hint_at = place.at > 0 ? place.at - 1 : 0;
+}
+
+void lk_client_remove(lk_doc *doc, uint16_t number, lk_place place) {
+  lk_client_remove_run(doc, number, place, 1);
 }
 
 /* ---- names ---- */

@@ -395,7 +395,7 @@ static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
   if (item == LK_NONE) return true;
   uint16_t client = doc->items[item].client;
-  *place = lk_client_place(doc, client, doc->items[item].clock);
+  *place = lk_item_place(doc, item);
   return block_has_room(doc, client, place, 2);
 }
 
@@ -453,9 +453,9 @@ static bool may_end_beside(const lk_doc *doc, uint32_t left, uint32_t right) {
   return !has_flag(doc, left, LK_ITEM_KEEP) && !has_flag(doc, right, LK_ITEM_KEEP | LK_ITEM_JOINED);
 }
 
-static bool is_plain(const lk_item *item) {
-  return item->kind == LK_CONTENT_STRING &&
-         (item->flags & (LK_ITEM_DELETED | LK_ITEM_WIDE | LK_ITEM_REDONE | LK_ITEM_KEEP)) == 0;
+static inline bool is_plain(const lk_item *item) {
+  uint32_t others = LK_ITEM_DELETED | LK_ITEM_WIDE | LK_ITEM_REDONE | LK_ITEM_KEEP;
+  return (item->kind == LK_CONTENT_STRING) & ((item->flags & others) == 0);
 }
 
 static bool has_right(const lk_doc *doc, const lk_item *item, uint32_t right) {
@@ -464,7 +464,7 @@ static bool has_right(const lk_doc *doc, const lk_item *item, uint32_t right) {
          item->right_clock == doc->items[right].clock;
 }
 
-static bool same_right(const lk_item *a, const lk_item *b) {
+static inline bool same_right(const lk_item *a, const lk_item *b) {
   bool has_none = a->right_client == LK_NO_CLIENT;
   return (a->right_client == b->right_client) & (has_none | (a->right_clock == b->right_clock));
 }
@@ -798,7 +798,7 @@ bool lk_list_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice an
 /* ---- deleting ---- */
 
 /* Whether |right| is deleted and continues |left|, so that what is deleted at their border becomes part of it. */
-static bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
+static inline bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
   if (left == LK_NONE || right == LK_NONE) return false;
   const lk_item *l = &doc->items[left], *r = &doc->items[right], *d = &doc->items[deleted];
   /* As one condition, and not as one jump for each. */
@@ -966,56 +966,131 @@ static void note_gone(lk_doc *doc, lk_tx *tx, const lk_stroke *what) {
 
 #ifndef LK_SMALL
 
+/* The first item at or behind |item| that shows something; there is one. */
+static uint32_t next_shown(const lk_doc *doc, const lk_type *type, uint32_t item) {
+  if (type->order != LK_NONE) return lk_order_next_shown(doc, item);
+  while (lk_item_units(&doc->items[item]) == 0) item = doc->items[item].right;
+  return item;
+}
+
 /* The |len| units from unit |offset| of |number| on: how many items they are in, or 0 where that is not all plain text.
- * |*last| is the one in which they end, |*rest| how many units of it stay. */
-static uint32_t count_plain(const lk_doc *doc, uint32_t number, uint32_t offset, uint32_t len,
-                            uint32_t *last, uint32_t *rest) {
-  uint32_t count = 0, left = doc->items[number].left;
-  for (uint32_t at = number;; at = doc->items[at].right) {
+ * |*last| is the one in which they end, |*rest| how many units of it stay. What was deleted before is passed over. */
+static uint32_t count_plain(const lk_doc *doc, const lk_type *type, uint32_t number,
+                            uint32_t offset, uint32_t len, uint32_t *last, uint32_t *rest) {
+  len += offset;
+  for (uint32_t count = 1, at = number;; count++) {
     const lk_item *item = &doc->items[at];
-    uint32_t units = lk_item_units(item);
-    if (has_flag(doc, at, LK_ITEM_JOINED | LK_ITEM_KEEP) || (units > 0 && !is_plain(item)))
+    if (!is_plain(item) || is_joined(doc, at) || !may_end_beside(doc, item->left, item->right))
       return 0;
-    if (at == number) units -= offset;
-    count += units > 0;
-    if (units >= len) {
+    if (item->len >= len) {
       *last = at;
-      *rest = units - len;
-      return may_end_beside(doc, left, item->right) ? count : 0;
+      *rest = item->len - len;
+      return count;
     }
-    len -= units;
+    len -= item->len;
+    at = next_shown(doc, type, item->right);
   }
 }
 
-/* |number|, which is whole. */
-static void delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
+/* |number|, which is whole. The order index is not told. Gives its length. */
+static uint32_t delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
   lk_item *item = &doc->items[number];
   lk_stroke what = deletion(item, 0, item->len);
   if (tx != NULL) note_gone(doc, tx, &what);
   item->kind = LK_CONTENT_DELETED;
   item->flags = LK_ITEM_DELETED;
-  shrink_units(doc, type, item->leaf, item->len);
+  type->length -= item->len;
   waste(doc, item->content, item->len);
+  return item->len;
 }
 
-static bool absorbs(lk_doc *doc, uint32_t left, uint32_t right) {
-  if (!continues(doc, left, right, left) || !continues(doc, left, right, right)) return false;
-  lk_item_absorb(doc, left, right);
-  return true;
+static bool absorbs(const lk_doc *doc, uint32_t left, uint32_t right) {
+  return continues(doc, left, right, left) && continues(doc, left, right, right);
 }
 
-/* The |len| units from |first| on, which end with an item; gives what stands behind them, or LK_NONE where that is part of
- * what is gone. */
-static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_t len, lk_tx *tx) {
-  uint32_t at = first, kept = doc->items[first].left;
-  while (len > 0) {
-    uint32_t next = doc->items[at].right, units = lk_item_units(&doc->items[at]);
-    if (units > 0) delete_whole(doc, type, at, tx);
-    if (!absorbs(doc, kept, at)) kept = at;
+/* What is deleted becomes one with what is beside it; what was deleted before stays as it is among itself. So whoever goes
+ * from left to right over what is deleted has an item |kept|, and behind it a |run| of those that will be part of it. */
+typedef struct erasing {
+  lk_tx *tx;
+  uint32_t len;  /* units that are left */
+  uint32_t kept; /* or LK_NONE */
+  uint32_t run;
+  uint32_t last;  /* the last of them, or |kept| */
+  bool last_went; /* now, and not before */
+  bool is_over;
+} erasing;
+
+static void end_run(lk_doc *doc, erasing *self, uint32_t kept) {
+  if (self->run > 0) lk_items_absorb(doc, self->kept, self->run);
+  self->kept = kept;
+  self->run = 0;
+}
+
+/* Whether |number|, the next one, becomes part of what was before it. |*went| gets the units that it loses. */
+static inline bool erase_next(lk_doc *doc, lk_type *type, erasing *self, uint32_t number,
+                              uint32_t *went) {
+  *went = lk_item_units(&doc->items[number]);
+  if (*went > 0) self->len -= delete_whole(doc, type, number, self->tx);
+  bool goes_on = (self->last_went || *went > 0) && absorbs(doc, self->last, number);
+  self->is_over = self->len == 0 && *went == 0;
+  self->last = number;
+  self->last_went = *went > 0;
+  if (goes_on) self->run++;
+  else end_run(doc, self, number);
+  return goes_on;
+}
+
+/* In a list that is not indexed. */
+static void erase_in_list(lk_doc *doc, lk_type *type, erasing *self, uint32_t at) {
+  uint32_t went;
+  while (at != LK_NONE && !self->is_over) {
+    uint32_t next = doc->items[at].right;
+    if (self->len == 0 && lk_item_units(&doc->items[at]) > 0) return;
+    (void)erase_next(doc, type, self, at, &went);
     at = next;
-    len -= units;
   }
-  return absorbs(doc, kept, at) ? LK_NONE : at;
+}
+
+/* In one leaf of the order index, from child |at| on. */
+static void erase_in_leaf(lk_doc *doc, lk_type *type, erasing *self, uint32_t number, uint32_t at) {
+  lk_order_node *leaf = &doc->nodes.at[number];
+  uint32_t to = at, units = 0, went;
+  for (; at < leaf->count && !self->is_over; at++) {
+    uint32_t child = leaf->child[at];
+    if (self->len == 0 && lk_item_units(&doc->items[child]) > 0) {
+      self->is_over = true;
+      break;
+    }
+    leaf->child[to] = child;
+    to += !erase_next(doc, type, self, child, &went);
+    units += went;
+  }
+  lk_order_close(doc, number, to, at, units);
+}
+
+static void erase_in_leaves(lk_doc *doc, lk_type *type, erasing *self, uint32_t first) {
+  uint32_t leaf = doc->items[first].leaf;
+  for (uint32_t at = lk_order_slot(doc, first); leaf != LK_NONE && !self->is_over; at = 0) {
+    const lk_order_node *node = &doc->nodes.at[leaf];
+    uint32_t next = node->next;
+    if (node->units > 0 || self->last_went) {
+      erase_in_leaf(doc, type, self, leaf, at);
+    } else {
+      self->last = node->child[node->count - 1u]; /* all of it was deleted before */
+      end_run(doc, self, self->last);
+    }
+    leaf = next;
+  }
+}
+
+/* The |len| units from |first| on, which begins there and ends with an item; gives what stands behind them. */
+static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_t len, lk_tx *tx) {
+  uint32_t left = doc->items[first].left;
+  erasing self = { .tx = tx, .len = len, .kept = left, .last = left };
+  if (type->order != LK_NONE) erase_in_leaves(doc, type, &self, first);
+  else erase_in_list(doc, type, &self, first);
+  end_run(doc, &self, self.kept);
+  return self.kept == LK_NONE ? type->start : doc->items[self.kept].right;
 }
 
 /* |len| units from |offset| of |number| on, which are in several items. */
@@ -1026,7 +1101,7 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   lk_place place;
   uint32_t last, rest;
   if (doc->tells_txs || (doc->observers.count > 0 && tx == NULL)) return false;
-  uint32_t count = count_plain(doc, number, offset, len, &last, &rest);
+  uint32_t count = count_plain(doc, type, number, offset, len, &last, &rest);
   if (count == 0) return false;
   if (tx != NULL) tx->ranges.count = 0;
   if (tx != NULL && !reserve_gone(doc, tx, count)) return false;
@@ -1036,7 +1111,7 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   if (offset > 0) number = split(doc, type, number, offset, place);
   if (rest > 0) {
     const lk_item *item = &doc->items[last];
-    (void)split(doc, type, last, item->len - rest, lk_client_place(doc, item->client, item->clock));
+    (void)split(doc, type, last, item->len - rest, lk_item_place(doc, last));
   }
   type->cursor = delete_items(doc, type, number, len, tx);
   type->cursor_at = index;

@@ -941,6 +941,54 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   twins_close(&t);
 }
 
+static void erase_both(twins *t, uint32_t at, uint32_t length) {
+  CHECK_OK(lk_doc_text_delete(t->fast.doc, t->f, at, length));
+  begin_slowly(t->slow.doc);
+  CHECK_OK(lk_doc_text_delete(t->slow.doc, t->s, at, length));
+  commit_slowly(t->slow.doc);
+}
+
+/* Words at random places, single characters deleted, or every other one: so a text is in many items, and what is deleted
+ * in many leaves of its order index. */
+static void patch_both(lk_gen *g, twins *t) {
+  uint32_t units = (uint32_t)lk_doc_node_length(t->fast.doc, t->f), at = gen_below(g, units + 1);
+  if (gen_chance(g, 1, 3) && at < units) {
+    for (uint32_t times = 1 + gen_below(g, 12); times > 0 && at < units; times--, at++, units--)
+      erase_both(t, at, 1);
+    return;
+  }
+  lk_slice text = LK_LIT("abcdefghijkl");
+  text.len = 1 + gen_below(g, 12);
+  CHECK_OK(lk_doc_text_insert(t->fast.doc, t->f, at, text, NULL));
+  begin_slowly(t->slow.doc);
+  CHECK_OK(lk_doc_text_insert(t->slow.doc, t->s, at, text, NULL));
+  commit_slowly(t->slow.doc);
+}
+
+PROPERTY_SLOW(long_stretches_are_deleted_the_same_way_fast_and_slow, 4) {
+  static twins t;
+  twins_open(g, &t, LK_NODE_TEXT);
+  for (uint32_t rounds = 1 + gen_below(g, 6); rounds > 0; rounds--) {
+    for (uint32_t patches = gen_below(g, 120); patches > 0; patches--) {
+      if (lk_max_u32(t.slow.log.count, t.heard[0].count) + 32 > UPDATES_MAX) break;
+      patch_both(g, &t);
+    }
+    twins_compare(&t);
+    uint32_t units = (uint32_t)lk_doc_node_length(t.fast.doc, t.f), at = gen_below(g, units + 1);
+    uint32_t length = gen_chance(g, 1, 3) ? units - at : gen_below(g, units - at + 1);
+    if (gen_bool(g)) {
+      erase_both(&t, at, length);
+    } else if (length > 0) {
+      replace_in(t.fast.doc, t.f, false, at, length, LK_LIT("new"), NOTHING, NOTHING,
+                 LK_SLICE_EMPTY, &t.heard[0]);
+      replace_in(t.slow.doc, t.s, true, at, length, LK_LIT("new"), NOTHING, NOTHING, LK_SLICE_EMPTY,
+                 &t.heard[1]);
+    }
+    twins_compare(&t);
+  }
+  twins_close(&t);
+}
+
 /* Mostly one, of any kind. */
 static uint32_t draw_values(lk_gen *g, lk_value *out, uint32_t most) {
   static const uint8_t any[] = { 118, 1, 1, 'k', 125, 5 }; /* {"k":5} */
