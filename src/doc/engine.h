@@ -760,6 +760,10 @@ lk_err lk_order_reserve(lk_doc *doc, uint32_t count) LK_MUST_USE;
 void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item); /* by item->left */
 /* The same for what was part of its left neighbour until now: units and all are counted already. */
 void lk_order_link_half(lk_doc *doc, uint32_t item);
+/* Room for two behind |item| in its leaf, asked for before |item| is cut; for which there was memory. */
+void lk_order_room(lk_doc *doc, uint32_t item);
+/* |first| and |second| stand behind |left|. |second| was part of it until now, and so was |first|, if it is not new. */
+void lk_order_link_two(lk_doc *doc, uint32_t left, uint32_t first, uint32_t second, bool is_new);
 void lk_order_unlink(lk_doc *doc, uint32_t item);
 /* Where |item| stands among the children of its leaf. */
 uint32_t lk_order_slot(const lk_doc *doc, uint32_t item);

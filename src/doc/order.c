@@ -248,7 +248,7 @@ static uint32_t slot_of(const lk_order_node *self, uint32_t child) {
   return at;
 }
 
-/* Four children from |at| on, which may be -1 and one more than there are: what is beside them in the node is read, and
+/* Four children from |at| on, which may be -2 and one more than there are: what is beside them in the node is read, and
  * masked. */
 static inline lk_quad children(const lk_order_node *self, size_t at) {
   const size_t first = offsetof(lk_order_node, child) / sizeof(uint32_t);
@@ -266,6 +266,18 @@ static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
   }
   self->child[at] = child;
   self->count++;
+}
+
+static void put_two(lk_order_node *self, uint32_t at, uint32_t first, uint32_t second) {
+  for (uint32_t i = LK_ORDER_FAN; i > 0;) {
+    i -= 4;
+    lk_quad moves = lk_quad_from(i, at + 2);
+    lk_quad_store(self->child + i,
+                  (children(self, i) & ~moves) | (children(self, (size_t)i - 2) & moves));
+  }
+  self->child[at] = first;
+  self->child[at + 1] = second;
+  self->count = (uint16_t)(self->count + 2);
 }
 
 static void take_child(lk_order_node *self, uint32_t at) {
@@ -289,6 +301,11 @@ static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
   memmove(self->child + at + 1, self->child + at, (self->count - at) * sizeof(uint32_t));
   self->child[at] = child;
   self->count++;
+}
+
+static void put_two(lk_order_node *self, uint32_t at, uint32_t first, uint32_t second) {
+  put_child(self, at, second);
+  put_child(self, at, first);
 }
 
 static void take_child(lk_order_node *self, uint32_t at) {
@@ -358,16 +375,17 @@ static uint32_t split_node(lk_doc *doc, const lk_item *like, uint32_t node, bool
   return upper;
 }
 
-/* Makes room in |leaf| for a child at |*at|: splits it if it is full, and before that its full ancestors, the
- * highest first. Gives the leaf that the child belongs to, and its place there. */
-static uint32_t make_room(lk_doc *doc, const lk_item *like, uint32_t leaf, uint32_t *at) {
-  while (node_at(doc, leaf)->count == LK_ORDER_FAN) {
+/* Makes room in |leaf| for |count| children from |*at| on: splits it if it is full, and before that its full ancestors, the
+ * highest first. Gives the leaf that they belong to, and their place there. */
+static inline uint32_t make_room(lk_doc *doc, const lk_item *like, uint32_t leaf, uint32_t *at,
+                                 uint32_t count) {
+  while (node_at(doc, leaf)->count > LK_ORDER_FAN - count) {
     uint32_t node = leaf, parent;
     while ((parent = node_at(doc, node)->parent) != LK_NONE &&
            node_at(doc, parent)->count == LK_ORDER_FAN) {
       node = parent;
     }
-    uint32_t upper = split_node(doc, like, node, node == leaf && *at == LK_ORDER_FAN);
+    uint32_t upper = split_node(doc, like, node, node == leaf && *at == node_at(doc, leaf)->count);
     parent = node_at(doc, node)->parent;
     put_child(node_at(doc, parent), slot_of(node_at(doc, parent), node) + 1, upper);
     if (node == leaf && *at > node_at(doc, leaf)->count) {
@@ -376,6 +394,15 @@ static uint32_t make_room(lk_doc *doc, const lk_item *like, uint32_t leaf, uint3
     }
   }
   return leaf;
+}
+
+/* What |made| shows, and its bounds, for |leaf| and what is above that. */
+static void count_in(lk_doc *doc, const lk_item *made, uint32_t leaf) {
+  uint64_t client = doc->clients.at[made->client].id;
+  bool is_news = true;
+  for (uint32_t node = leaf; node != LK_NONE && is_news; node = node_at(doc, node)->parent)
+    is_news = note_rival(node_at(doc, node), made->depth, client);
+  lk_order_add(doc, leaf, (int32_t)units_of(made), (int32_t)is_format(made));
 }
 
 void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item) {
@@ -389,15 +416,26 @@ void lk_order_link(lk_doc *doc, uint32_t type, uint32_t item) {
     leaf = root_of(doc, made);
     while (node_at(doc, leaf)->height > 0) leaf = node_at(doc, leaf)->child[0];
   }
-  leaf = make_room(doc, made, leaf, &at);
+  leaf = make_room(doc, made, leaf, &at, 1);
   put_child(node_at(doc, leaf), at, item);
   set_leaf(doc, item, leaf);
-  uint32_t units = units_of(made), formats = is_format(made);
-  uint64_t client = doc->clients.at[made->client].id;
-  bool is_news = true;
-  for (uint32_t node = leaf; node != LK_NONE && is_news; node = node_at(doc, node)->parent)
-    is_news = note_rival(node_at(doc, node), made->depth, client);
-  lk_order_add(doc, leaf, (int32_t)units, (int32_t)formats);
+  count_in(doc, made, leaf);
+}
+
+void lk_order_room(lk_doc *doc, uint32_t item) {
+  uint32_t leaf = doc->items[item].leaf;
+  if (node_at(doc, leaf)->count <= LK_ORDER_FAN - 2) return;
+  uint32_t at = slot_of(node_at(doc, leaf), item) + 1;
+  (void)make_room(doc, &doc->items[item], leaf, &at, 2);
+}
+
+void lk_order_link_two(lk_doc *doc, uint32_t left, uint32_t first, uint32_t second, bool is_new) {
+  uint32_t leaf = doc->items[left].leaf;
+  lk_order_node *self = node_at(doc, leaf);
+  LK_DEBUG_ASSERT(self->count <= LK_ORDER_FAN - 2);
+  put_two(self, slot_of(self, left) + 1, first, second);
+  doc->items[first].leaf = doc->items[second].leaf = leaf;
+  if (is_new) count_in(doc, &doc->items[first], leaf);
 }
 
 /* It is as deep as its other half and deeper, and stands in one leaf with that: so no bound changes. */
@@ -405,7 +443,7 @@ void lk_order_link_half(lk_doc *doc, uint32_t item) {
   const lk_item *half = &doc->items[item];
   uint32_t leaf = leaf_of(doc, half->left), units = units_of(half);
   uint32_t at = slot_of(node_at(doc, leaf), half->left) + 1;
-  uint32_t to = make_room(doc, half, leaf, &at);
+  uint32_t to = make_room(doc, half, leaf, &at, 1);
   put_child(node_at(doc, to), at, item);
   set_leaf(doc, item, to);
   if (to == leaf) return;

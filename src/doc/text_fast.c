@@ -394,6 +394,7 @@ static bool has_room(lk_doc *doc, const lk_type *type, uint32_t item, lk_place *
   if (doc->item_cap - doc->item_live < 2 && lk_items_reserve(doc, 2) != LK_OK) return false;
   if (type->order != LK_NONE && lk_order_reserve(doc, 2) != LK_OK) return false;
   if (item == LK_NONE) return true;
+  if (type->order != LK_NONE) lk_order_room(doc, item);
   uint16_t client = doc->items[item].client;
   *place = lk_item_place(doc, item);
   return block_has_room(doc, client, place, 2);
@@ -417,8 +418,8 @@ static void link(lk_doc *doc, lk_type *type, uint32_t number) {
   else type->end = number;
 }
 
-/* The right half of a narrow text, which stands at |place|. */
-static uint32_t split(lk_doc *doc, lk_type *type, uint32_t number, uint32_t offset,
+/* The right half of a narrow text, which stands at |place|. The order index is not told. */
+static uint32_t halve(lk_doc *doc, lk_type *type, uint32_t number, uint32_t offset,
                       lk_place place) {
   uint32_t right = take_item(doc);
   lk_item *item = &doc->items[number];
@@ -435,6 +436,12 @@ static uint32_t split(lk_doc *doc, lk_type *type, uint32_t number, uint32_t offs
   if (lk_client_insert(doc, item->client, place, right) != LK_OK) LK_UNREACHABLE();
   item->len = offset;
   link(doc, type, right);
+  return right;
+}
+
+static uint32_t split(lk_doc *doc, lk_type *type, uint32_t number, uint32_t offset,
+                      lk_place place) {
+  uint32_t right = halve(doc, type, number, offset, place);
   if (type->order != LK_NONE) lk_order_link_half(doc, right);
   return right;
 }
@@ -518,15 +525,19 @@ static inline lk_item item_between(const lk_doc *doc, uint32_t slot, uint16_t nu
   return item;
 }
 
-/* Puts it there; there is room for it. */
-static inline uint32_t put_item(lk_doc *doc, const lk_item *item) {
+/* Puts it there; there is room for it. |half|, where that is not LK_NONE, was cut off in front of it just now, and
+ * the order index does not know it yet. */
+static inline uint32_t put_item(lk_doc *doc, const lk_item *item, uint32_t half) {
   lk_client *client = &doc->clients.at[item->client];
   lk_block *block = &client->blocks[client->block_count - 1];
   lk_type *type = &doc->types.at[item->parent];
   uint32_t made = take_item(doc);
   doc->items[made] = *item;
   link(doc, type, made);
-  if (type->order != LK_NONE) lk_order_link(doc, item->parent, made);
+  if (type->order != LK_NONE) {
+    if (half != LK_NONE) lk_order_link_two(doc, item->left, made, half, true);
+    else lk_order_link(doc, item->parent, made);
+  }
   block->items[block->count++] = made;
   block->dead = false;
   client->clock += item->len;
@@ -546,14 +557,14 @@ static uint32_t insert_between(lk_doc *doc, uint32_t slot, uint16_t number, uint
   lk_place last = { doc->clients.at[number].block_count - 1, 0 };
   if (LK_FAST_ALL ? lk_client_room(doc, number) != LK_OK : !block_has_room(doc, number, &last, 1))
     return LK_NONE;
-  if (offset > 0) right = split(doc, &doc->types.at[slot], left, offset, place);
-  lk_item item = item_between(doc, slot, number, left, right);
+  uint32_t half = offset > 0 ? halve(doc, &doc->types.at[slot], left, offset, place) : LK_NONE;
+  lk_item item = item_between(doc, slot, number, left, half != LK_NONE ? half : right);
   item.kind = LK_CONTENT_STRING;
   item.len = (uint32_t)text.len;
   item.content = doc->text_len;
   copy_text(doc->text + doc->text_len, text);
   doc->text_len += item.len;
-  return put_item(doc, &item);
+  return put_item(doc, &item, half);
 }
 
 #ifndef LK_SMALL
@@ -613,7 +624,7 @@ static uint32_t put_value(lk_doc *doc, uint32_t slot, uint16_t number, uint32_t 
   item.kind = LK_CONTENT_ANY;
   item.len = 1;
   item.content = at;
-  return put_item(doc, &item);
+  return put_item(doc, &item, LK_NONE);
 }
 
 static bool takes_values(const lk_doc *doc, uint32_t slot) {
@@ -869,9 +880,17 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     lk_place place = { 0, 0 };
     if (!(head && tail) && !has_room(doc, type, number, &place)) return false;
     type = &doc->types.at[slot];
-    uint32_t gone = head ? number : split(doc, type, number, offset, place);
-    if (!head) place.at++;
-    uint32_t rest = tail ? LK_NONE : split(doc, type, gone, len, place);
+    uint32_t gone = number, rest = LK_NONE;
+    if (!head && !tail) {
+      gone = halve(doc, type, number, offset, place);
+      place.at++;
+      rest = halve(doc, type, gone, len, place);
+      if (type->order != LK_NONE) lk_order_link_two(doc, number, gone, rest, false);
+    } else if (!head) {
+      gone = split(doc, type, number, offset, place);
+    } else if (!tail) {
+      rest = split(doc, type, number, len, place);
+    }
     lk_item *dead = &doc->items[gone];
     dead->kind = LK_CONTENT_DELETED;
     dead->flags = LK_ITEM_DELETED;
