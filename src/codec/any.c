@@ -243,7 +243,29 @@ lk_err lk_any_encode_bool(lk_buf *out, bool value) {
   return lk_buf_append_u8(out, value ? TAG_TRUE : TAG_FALSE);
 }
 
+#ifndef LK_SMALL
+/* An integer, where there is room for a word: its sign and 6 bits, then up to four times 7. */
+static bool put_integer(lk_buf *out, double value) {
+  if (out->err != LK_OK || out->cap - out->len < 8) return false;
+  if (!(value >= -INTEGER_MAX && value <= INTEGER_MAX)) return false;
+  int32_t integer = (int32_t)value;
+  if ((double)integer != value || (integer == 0 && is_negative(value))) return false;
+  uint32_t all = (uint32_t)(integer < 0 ? -integer : integer), rest = all >> 6;
+  uint32_t groups = rest == 0 ? 0 : (70 - lk_clz_u64(rest)) / 7;
+  uint64_t first = (all & 0x3F) | (integer < 0 ? 0x40 : 0);
+  uint64_t sevens = (rest & 0x7F) | (rest & 0x3F80) << 1 | (rest & 0x1FC000) << 2 |
+                    (uint64_t)(rest & 0xFE00000) << 3;
+  uint64_t goes_on = UINT64_C(0x8080808080) & ((UINT64_C(1) << 8 * groups) - 1);
+  lk_store_le64(out->ptr + out->len, TAG_INTEGER | (first | sevens << 8 | goes_on) << 8);
+  out->len += 2 + groups;
+  return true;
+}
+#else
+#define put_integer(out, value) false
+#endif
+
 lk_err lk_any_encode_number(lk_buf *out, double value) {
+  if (put_integer(out, value)) return LK_OK;
   uint8_t tag = tag_of_number(value);
   (void)lk_buf_append_u8(out, tag);
   if (tag == TAG_INTEGER) return lk_varint_encode(out, varint_of_number(value));

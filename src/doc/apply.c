@@ -304,8 +304,14 @@ static lk_err take_values(lk_applying *self, const lk_struct *in, uint16_t clien
     size_t bytes = 0;
     piece.id.clock = in->id.clock + done;
     piece.len = lk_min_u64(in->len - done, LK_VALUES_MAX);
-    for (uint64_t i = 0; i < piece.len; i++)
+    for (uint64_t i = 0; i < piece.len; i++) {
+      uint64_t integers = piece.len - i;
+      if (LK_FAST_ALL) {
+        bytes += lk_value_integers_length(lk_slice_skip(rest, bytes), &integers);
+        if ((i += integers) == piece.len) break;
+      }
       bytes += lk_value_any_length(lk_slice_skip(rest, bytes));
+    }
     piece.value = lk_slice_first(rest, bytes);
     if (done > 0) {
       piece.info |= LK_INFO_ORIGIN;

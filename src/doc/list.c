@@ -13,6 +13,12 @@
 
 /* ---- values ---- */
 
+static bool is_integer(const lk_value *value) {
+  uint64_t one = 1;
+  return LK_FAST_ALL && value->kind == LK_VALUE_ANY && value->bytes.len > 0 &&
+         lk_value_integers_length(value->bytes, &one) == value->bytes.len;
+}
+
 static lk_err check_value(const lk_doc *doc, const lk_value *value) {
   lk_slice any;
   lk_reader in = lk_reader_of(value->bytes);
@@ -20,6 +26,7 @@ static lk_err check_value(const lk_doc *doc, const lk_value *value) {
   switch (value->kind) {
   case LK_VALUE_STRING: return lk_utf8_check(value->bytes);
   case LK_VALUE_ANY:
+    if (is_integer(value)) return LK_OK;
     if ((err = lk_any_span_decode(&in, doc->limits.any_depth, &any, NULL)) != LK_OK) return err;
     return lk_reader_end(&in);
   case LK_VALUE_DOC:
@@ -61,29 +68,60 @@ static lk_err insert_alone(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t 
                         at, 1, 0, out);
 }
 
-static lk_err insert_any(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t left, uint32_t right,
-                         const lk_value *values, uint32_t count, uint32_t *out) {
+/* What values are put together in, one run of them after the other. */
+typedef struct any_run {
   lk_buf any;
   lk_arena scratch;
+} any_run;
+
+static void any_run_init(any_run *self, lk_doc *doc) {
+  lk_buf_init(&self->any, &doc->alloc, doc->limits.doc_values_bytes);
+  lk_arena_init(&self->scratch, &doc->alloc, doc->limits.doc_values_bytes);
+}
+
+static void any_run_deinit(any_run *self) {
+  lk_arena_deinit(&self->scratch);
+  lk_buf_deinit(&self->any);
+}
+
+/* As JavaScript would write what it reads there. */
+static lk_err append_canonical(any_run *self, const lk_doc *doc, const lk_value *value) {
+  lk_slice bytes = value->bytes;
+  lk_reader in = lk_reader_of(bytes);
+  if (value->kind == LK_VALUE_ANY && !is_integer(value)) {
+    lk_err err = lk_value_any_decode(&in, doc->limits.any_depth, &self->scratch, &bytes);
+    if (err != LK_OK) return err;
+  }
+  append_any(value, bytes, &self->any);
+  return LK_OK;
+}
+
+#define INTEGER_BYTES 6 /* at most; room for what most values are, the last of them as a word */
+
+static lk_err insert_any(lk_doc *doc, any_run *self, uint32_t type, uint32_t entry, uint32_t left,
+                         uint32_t right, const lk_value *values, uint32_t count, uint32_t *out) {
   uint32_t at = 0;
   lk_err err = LK_OK;
-  lk_buf_init(&any, &doc->alloc, doc->limits.doc_values_bytes);
-  lk_arena_init(&scratch, &doc->alloc, doc->limits.doc_values_bytes);
-  for (uint32_t i = 0; i < count && err == LK_OK; i++) {
-    lk_slice bytes = values[i].bytes;
-    lk_reader in = lk_reader_of(bytes);
-    /* as JavaScript would write what it reads there */
-    if (values[i].kind == LK_VALUE_ANY)
-      err = lk_value_any_decode(&in, doc->limits.any_depth, &scratch, &bytes);
-    if (err == LK_OK) append_any(&values[i], bytes, &any);
-  }
-  lk_arena_deinit(&scratch);
-  if (err == LK_OK) err = lk_buf_err(&any);
-  if (err == LK_OK) err = lk_value_add(doc, lk_buf_slice(&any), LK_NONE, &at);
-  lk_buf_deinit(&any);
+  lk_buf_truncate(&self->any, 0);
+  /* It says at the end whether there was room. */
+  (void)lk_buf_reserve(
+      &self->any, lk_min_size((size_t)count * INTEGER_BYTES + 8, doc->limits.doc_values_bytes));
+  for (uint32_t i = 0; i < count && err == LK_OK; i++)
+    err = append_canonical(self, doc, &values[i]);
+  if (err == LK_OK) err = lk_buf_err(&self->any);
+  if (err == LK_OK) err = lk_value_add(doc, lk_buf_slice(&self->any), LK_NONE, &at);
   if (err == LK_ERR_LIMIT) return lk_doc_limit(doc, "doc_values_bytes");
   if (err != LK_OK) return err;
   return lk_insert_item(doc, type, entry, left, right, LK_CONTENT_ANY, at, count, 0, out);
+}
+
+static lk_err insert_one(lk_doc *doc, uint32_t type, uint32_t entry, uint32_t left,
+                         const lk_value *value) {
+  any_run alone;
+  any_run_init(&alone, doc);
+  lk_err err = insert_any(doc, &alone, type, entry, left, LK_NONE, value, 1, NULL);
+  any_run_deinit(&alone);
+  return err;
 }
 
 /* ---- lists ---- */
@@ -103,6 +141,8 @@ static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t 
                             const lk_value *values, uint32_t count) {
   lk_err err = LK_OK;
   bool goes_on = false; /* the struct of the values before */
+  any_run together;
+  any_run_init(&together, doc);
   for (uint32_t i = 0; i < count && err == LK_OK;) {
     uint32_t run = 1;
     if (stands_alone(&values[i])) {
@@ -110,12 +150,13 @@ static lk_err insert_values(lk_doc *doc, uint32_t type, uint32_t left, uint32_t 
       goes_on = false;
     } else {
       while (i + run < count && run < LK_VALUES_MAX && !stands_alone(&values[i + run])) run++;
-      err = insert_any(doc, type, LK_NONE, left, right, values + i, run, &left);
+      err = insert_any(doc, &together, type, LK_NONE, left, right, values + i, run, &left);
       if (err == LK_OK && goes_on) err = lk_item_join(doc, left);
       goes_on = true;
     }
     i += run;
   }
+  any_run_deinit(&together);
   return err;
 }
 
@@ -236,7 +277,7 @@ lk_err lk_doc_map_set(lk_doc *doc, lk_node node, lk_slice key, const lk_value *v
   if (err == LK_OK) {
     uint32_t left = doc->entries.at[entry].last;
     err = stands_alone(value) ? insert_alone(doc, type, entry, left, LK_NONE, value, NULL)
-                              : insert_any(doc, type, entry, left, LK_NONE, value, 1, NULL);
+                              : insert_one(doc, type, entry, left, value);
   }
   return lk_call_end(doc, &call, err);
 }

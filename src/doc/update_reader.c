@@ -224,10 +224,18 @@ static lk_err run_add(value_run *run, lk_slice bytes) {
 
 static lk_err run_of_any(lk_update_reader *self, uint64_t count, value_run *run) {
   for (uint64_t i = 0; i < count; i++) {
+    lk_slice value = lk_reader_rest(&self->in);
+    lk_err err = LK_OK;
+#ifndef LK_SMALL
+    uint64_t integers = count - i;
+    value.len = lk_value_integers_length(value, &integers);
+    self->in.pos += value.len;
+    err = run_add(run, value);
+    if (err != LK_OK || (i += integers) == count) return err;
+#endif
     lk_arena_mark mark = lk_arena_get_mark(self->scratch);
     size_t pos = self->in.pos;
-    lk_slice value;
-    lk_err err = read_any(self, &value);
+    err = read_any(self, &value);
     if (err == LK_OK) err = run_add(run, value);
     if (err != LK_OK) return err;
     run->same &= value.ptr == self->in.bytes.ptr + pos && value.len == self->in.pos - pos;

@@ -36,6 +36,26 @@ static size_t integer_len(lk_slice bytes) {
   return is_short && (len < INTEGER_LEN_MAX || last < 0x10) ? len : 0;
 }
 
+size_t lk_value_integers_length(lk_slice any, uint64_t *count) {
+  size_t at = 0, len;
+  uint64_t seen = 0;
+#ifndef LK_SMALL
+  /* As above, but for a word at a time: the first byte without its highest bit is the last one. */
+  for (; seen < *count && any.len - at >= 8; seen++) {
+    uint64_t word = lk_load_le64(any.ptr + at);
+    uint64_t ends = ~word & UINT64_C(0x808080808000);
+    if ((uint8_t)word != ANY_INTEGER || ends == 0) break;
+    uint32_t end = lk_ctz_u64(ends) & ~7u;
+    uint8_t last = (uint8_t)(word >> end);
+    if (last == (end == 8 ? 0x40 : 0) || (end == 40 && last >= 0x10)) break;
+    at += end / 8 + 1;
+  }
+#endif
+  for (; seen < *count && (len = integer_len(lk_slice_skip(any, at))) > 0; seen++) at += len;
+  *count = seen;
+  return at;
+}
+
 lk_err lk_value_any_decode(lk_reader *in, uint32_t depth_max, lk_arena *scratch, lk_slice *out) {
   lk_slice rest = lk_reader_rest(in);
   size_t integer = integer_len(rest);

@@ -60,4 +60,8 @@ bool lk_value_equal_flat(lk_slice any_a, lk_slice any_b);
 /* How many bytes the first of several canonical values takes: to cut a run of them. */
 size_t lk_value_any_length(lk_slice any);
 
+/* How many bytes the canonical integers take that |any| begins with, at most |*count| of them; that gets how many they
+ * are. Most values are such. */
+size_t lk_value_integers_length(lk_slice any, uint64_t *count);
+
 #endif

@@ -253,6 +253,22 @@ PROPERTY(any_round_trips_and_every_prefix_is_truncated) {
   lk_buf_deinit(&again);
 }
 
+/* Goal: an integer is written as the same bytes whether it goes in as a word or piece by piece.
+ * Method: integers of each size, as such and moved off by a half; one buffer has room for a word, one for what is written. */
+PROPERTY(any_integer_is_written_alike_with_and_without_room) {
+  double value = (double)(gen_u64(g) >> (30 + gen_below(g, 34)));
+  if (gen_bool(g)) value = -value;
+  if (gen_chance(g, 1, 8)) value += 0.5;
+  lk_buf roomy = new_buf(64), tight;
+  CHECK_OK(lk_buf_reserve(&roomy, 64));
+  CHECK_OK(lk_any_encode_number(&roomy, value));
+  lk_buf_init(&tight, test_alloc(), roomy.len);
+  CHECK_OK(lk_any_encode_number(&tight, value));
+  CHECK_SLICE(lk_buf_slice(&roomy), lk_buf_slice(&tight));
+  lk_buf_deinit(&roomy);
+  lk_buf_deinit(&tight);
+}
+
 PROPERTY(any_number_comes_back_with_its_bits) {
   double value = gen_bool(g) ? (double)(int64_t)gen_u64(g) : lk_f64_of_bits(gen_u64(g));
   lk_buf buf = new_buf(64);

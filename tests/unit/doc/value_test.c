@@ -72,6 +72,41 @@ TEST(integers_are_of_31_bits_and_as_short_as_can_be) {
   }
 }
 
+/* Something like an integer: of any length, too long for what it says, or of more than 31 bits. */
+static void draw_integer(lk_gen *g, lk_buf *out) {
+  static const uint8_t lasts[] = { 0, 1, 0x0F, 0x10, 0x3F, 0x40, 0x7F };
+  lk_buf_append_u8(out, gen_chance(g, 1, 16) ? 0x7C : 0x7D);
+  for (uint32_t more = gen_below(g, 6); more > 0; more--)
+    lk_buf_append_u8(out, (uint8_t)(0x80 | gen_below(g, 128)));
+  lk_buf_append_u8(out,
+                   gen_bool(g) ? lasts[gen_below(g, sizeof lasts)] : (uint8_t)gen_below(g, 128));
+}
+
+/* Goal: a run of integers ends where the first one does that is none, or is not canonical.
+ * Method: a run of anything like them, read at once, and one by one with nothing behind each. */
+PROPERTY(integers_side_by_side_are_those_that_are_integers_alone) {
+  lk_buf bytes = new_buf();
+  size_t ends[9] = { 0 };
+  uint64_t drawn = 1 + gen_below(g, 8), alone = 0, together = drawn;
+  for (uint64_t i = 0; i < drawn; i++) {
+    draw_integer(g, &bytes);
+    ends[i + 1] = bytes.len;
+  }
+  lk_slice all = lk_buf_slice(&bytes);
+  for (uint64_t one = 1; alone < drawn && one == 1; alone += one) {
+    lk_slice piece = lk_slice_first(lk_slice_skip(all, ends[alone]), ends[alone + 1] - ends[alone]);
+    size_t len = lk_value_integers_length(piece, &one);
+    CHECK_U64(len, one == 1 ? piece.len : 0);
+  }
+  CHECK_U64(lk_value_integers_length(all, &together), ends[alone]);
+  CHECK_U64(together, alone);
+  if (alone > 0) {
+    uint64_t fewer = alone - 1;
+    CHECK_U64(lk_value_integers_length(all, &fewer), ends[alone - 1]);
+  }
+  lk_buf_deinit(&bytes);
+}
+
 TEST(json_comes_out_as_javascript_writes_what_it_read) {
   lk_json_member f[] = { VECTORS_FIELD("text"), VECTORS_FIELD("out"), VECTORS_FIELD("any") };
   vectors v;

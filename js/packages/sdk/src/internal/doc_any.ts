@@ -193,6 +193,7 @@ export class Writer {
 
   /** A value behind its length, as doc_change() wants it. */
   record(value: unknown): void {
+    if (typeof value === 'number' && (value | 0) === value && value !== 0 && value > -BITS31) return this.#integerRecord(value)
     const begin = this.#beginRecord()
     this.value(value)
     this.#endRecord(begin)
@@ -210,6 +211,21 @@ export class Writer {
       this.#endRecord(behind)
     }
     return entries.length
+  }
+
+  /** What most values are: all of it at once. */
+  #integerRecord(value: number): void {
+    this.#reserve(12)
+    const { bytes } = this
+    const begin = this.length
+    let at = begin + 4
+    let left = value < 0 ? -value : value
+    bytes[at++] = INTEGER
+    bytes[at++] = (value < 0 ? 0x40 : 0) | (left > 0x3f ? 0x80 : 0) | (left & 0x3f)
+    for (left >>= 6; left > 0; left >>= 7) bytes[at++] = left > 0x7f ? (left & 0x7f) | 0x80 : left
+    bytes[begin] = at - begin - 4
+    bytes[begin + 1] = bytes[begin + 2] = bytes[begin + 3] = 0
+    this.length = at
   }
 
   #beginRecord(): number {
