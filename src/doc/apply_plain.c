@@ -173,15 +173,13 @@ static ALWAYS_INLINE void copy_text(uint8_t *to, const uint8_t *from, uint32_t l
   if (len > TEXT_ROOM) memcpy(to + TEXT_ROOM, from + TEXT_ROOM, len - TEXT_ROOM);
 }
 
-static bool is_ascii(const uint8_t *text, size_t len) {
+/* As far as 8 bytes behind the text may be read. */
+static ALWAYS_INLINE bool is_ascii(const uint8_t *text, size_t len) {
   uint64_t bits = 0;
   size_t i = 0;
-  for (; i + 8 <= len; i += 8) {
-    uint64_t word;
-    memcpy(&word, text + i, 8);
-    bits |= word;
-  }
-  for (; i < len; i++) bits |= text[i];
+  for (; len - i > 8; i += 8) bits |= lk_load_le64(text + i);
+  /* 1 to 8 are left, the last of them on top */
+  if (len > 0) bits |= lk_load_le64(text + i) << (64 - 8 * (len - i));
   return (bits & UINT64_C(0x8080808080808080)) == 0;
 }
 
