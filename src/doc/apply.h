@@ -29,13 +29,6 @@ typedef struct lk_section {
   lk_clock_map map;
 } lk_section;
 
-/* The bytes by which V1 names a client, to know it by: those under |mask|. */
-typedef struct lk_id_bytes {
-  uint64_t word, mask;
-  uint8_t len;
-  uint16_t client;
-} lk_id_bytes;
-
 typedef struct lk_applying {
   lk_doc *doc;
   lk_arena scratch;

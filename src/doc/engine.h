@@ -109,6 +109,15 @@ typedef struct lk_client {
   bool spoilt;          /* its first pending struct could not be taken in although all was here */
 } lk_client;
 
+/* The bytes by which V1 names a client, to know it by: those under |mask|. */
+typedef struct lk_id_bytes {
+  uint64_t word, mask;
+  uint8_t len;
+  uint16_t client;
+} lk_id_bytes;
+#define LK_ID_BYTES_NONE                                                                           \
+  ((lk_id_bytes){ .word = 1, .client = LK_NO_CLIENT }) /* no bytes are that */
+
 /* ---- types and entries ---- */
 
 enum {
@@ -361,6 +370,7 @@ struct lk_doc {
   LK_VEC(lk_client) clients;
   lk_index client_index;
   uint16_t client_last; /* asked for last */
+  lk_id_bytes known_ids[2]; /* whom keystrokes that came from others named last */
   LK_VEC(lk_type) types;
   LK_VEC(lk_entry) entries;
   lk_index entry_index;
@@ -441,6 +451,11 @@ struct lk_doc {
   uint64_t seed[2];
   lk_prng prng;
 };
+
+/* Modules in which bytes of code count for more read each id. */
+static inline void lk_known_ids_forget(lk_doc *doc) {
+  if (LK_FAST_ALL) doc->known_ids[0] = doc->known_ids[1] = LK_ID_BYTES_NONE;
+}
 
 /* ---- vectors (store.c) ---- */
 

@@ -3,7 +3,8 @@
  * Nearly every change to a text is a few characters, put behind what the same user typed last or taken out of one
  * run. Such a change needs no transaction: what it will be once it is cleaned up is known beforehand. So it is made
  * at once, in tens of nanoseconds, and its update is written from what is at hand. An update that says such a thing is
- * recognised by its bytes; modules in which bytes of code count for more know V1 alone.
+ * recognised by its bytes, also where text replaces other text and nobody observes; modules in which bytes of code count
+ * for more know V1 alone, and one thing at a time.
  *
  * The next character mostly comes where the last one was. doc->typing remembers where that is, and that nothing has to be
  * looked at again: then it is a few stores, and the order index is told later, by lk_typing_end(), which
@@ -332,6 +333,7 @@ static OUT_OF_LINE void emit_ranges(lk_doc *doc, const lk_range *ranges, uint32_
 }
 
 #else
+#define read_typed(doc, update, key) false
 #define emit_insert_v2(doc, what, text, origin_client, origin_clock, right) ((void)0)
 #define emit_delete_v2(doc, what) ((void)0)
 #endif
@@ -1014,8 +1016,10 @@ static uint32_t count_plain(const lk_doc *doc, const lk_type *type, uint32_t num
 /* |number|, which is whole. The order index is not told. Gives its length. */
 static uint32_t delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
   lk_item *item = &doc->items[number];
-  lk_stroke what = deletion(item, 0, item->len);
-  if (tx != NULL) note_gone(doc, tx, &what);
+  if (tx != NULL) {
+    lk_stroke what = deletion(item, 0, item->len);
+    note_gone(doc, tx, &what);
+  }
   item->kind = LK_CONTENT_DELETED;
   item->flags = LK_ITEM_DELETED;
   type->length -= item->len;
@@ -1180,7 +1184,8 @@ typedef struct keystroke {
   uint16_t origin_client, right_client; /* or LK_NO_CLIENT, but not both */
   uint64_t origin_clock, right_clock;
   bool is_value;
-  lk_slice text; /* or one value, canonical any */
+  lk_slice text;    /* or one value, canonical any */
+  lk_slice deletes; /* of one client, who comes first: what a text replaces; or empty */
 } keystroke;
 
 static bool read_uint(lk_reader *in, uint64_t *out) {
@@ -1198,10 +1203,25 @@ static bool find_here(lk_doc *doc, uint64_t id, uint64_t clock, uint16_t *client
   return clock <= doc->clients.at[*client].clock;
 }
 
+/* |len| bytes of V1 named |client|, and will again. */
+static void note_known(lk_doc *doc, const uint8_t *bytes, size_t len, uint16_t client) {
+  lk_id_bytes *known = doc->known_ids;
+  uint64_t word = 0;
+  if (len > sizeof word || client == known[0].client) return;
+  for (size_t i = 0; i < len; i++) word |= (uint64_t)bytes[i] << 8 * i;
+  known[1] = known[0];
+  known[0] = (lk_id_bytes){ word, UINT64_MAX >> (64 - 8 * len), (uint8_t)len, client };
+}
+
 /* A client that is here, with a clock that it has passed. */
 static bool read_here(lk_doc *doc, lk_reader *in, uint16_t *client, uint64_t *clock) {
   uint64_t id;
-  return read_uint(in, &id) && read_uint(in, clock) && find_here(doc, id, *clock, client);
+  size_t from = in->pos;
+  if (!read_uint(in, &id)) return false;
+  size_t len = in->pos - from;
+  if (!read_uint(in, clock) || !find_here(doc, id, *clock, client)) return false;
+  if (LK_FAST_ALL) note_known(doc, in->bytes.ptr + from, len, *client);
+  return true;
 }
 
 /* What a struct of text, or of values, has that stands beside something. */
@@ -1225,7 +1245,16 @@ static bool read_value(lk_doc *doc, lk_reader *in, lk_slice *out) {
   return err == LK_OK && out->ptr == in->bytes.ptr + from;
 }
 
-/* One struct of ASCII text, or of one value, that has an origin or a right origin, and no deletions. */
+/* What an update ends with: no deletions, or those of one client. */
+static bool read_end(lk_slice rest, lk_slice *deletes) {
+  *deletes = LK_SLICE_EMPTY;
+  if (rest.len == 0 || rest.ptr[0] > (LK_FAST_ALL ? 1 : 0)) return false;
+  if (rest.ptr[0] == 0) return rest.len == 1;
+  *deletes = lk_slice_skip(rest, 1);
+  return rest.len > 1;
+}
+
+/* One struct of ASCII text, or of one value, that has an origin or a right origin, and what the update ends with. */
 static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   uint64_t len;
   bool has_left, has_right;
@@ -1241,12 +1270,77 @@ static bool read_insert(lk_doc *doc, lk_reader *in, keystroke *out) {
   } else if (lk_reader_bytes(in, len, &out->text) != LK_OK) {
     return false;
   }
-  uint8_t deletes;
-  return lk_reader_u8(in, &deletes) == LK_OK && deletes == 0 && lk_reader_left(in) == 0 &&
-         (out->is_value || is_ascii(out->text));
+  return read_end(lk_reader_rest(in), &out->deletes) && (out->is_value || is_ascii(out->text));
 }
 
 #ifndef LK_SMALL
+
+/* The same for the most of them, by whom is known by the bytes of his id: |at| and |end| stay in registers, and which form a
+ * number has is predicted. False also for what read_insert() knows. */
+
+static inline bool known_client(const lk_doc *doc, const uint8_t **at, const uint8_t *end,
+                                uint16_t *client) {
+  const lk_id_bytes *known = doc->known_ids;
+  ptrdiff_t left = end - *at;
+  if (left <= 0) return false;
+  uint64_t word = left >= 8 ? lk_load_le64(*at) : lk_load_le64(end - 8) >> (64 - 8 * left);
+  if ((word & known->mask) != known->word) known++;
+  if ((word & known->mask) != known->word) return false;
+  *client = known->client;
+  *at += known->len;
+  return true;
+}
+
+/* Of up to three bytes. */
+static inline bool short_clock(const uint8_t **at, const uint8_t *end, uint64_t *clock) {
+  if (end - *at < 4) return false;
+  uint32_t word = lk_load_le32(*at), tops = word & 0x808080;
+  if (tops == 0x808080) return false;
+  if (tops == 0x8080) {
+    *clock = (word & 0x7F) | (word >> 1 & 0x3F80) | (word >> 2 & 0x1FC000);
+    *at += 3;
+  } else if ((tops & 0x8080) == 0x80) {
+    *clock = (word & 0x7F) | (word >> 1 & 0x3F80);
+    *at += 2;
+  } else {
+    *clock = word & 0x7F;
+    *at += 1;
+  }
+  return true;
+}
+
+static inline bool known_here(const lk_doc *doc, const uint8_t **at, const uint8_t *end,
+                              uint16_t *client, uint64_t *clock) {
+  return known_client(doc, at, end, client) && short_clock(at, end, clock) &&
+         *clock <= doc->clients.at[*client].clock;
+}
+
+/* What it found is written field by field: a struct that was written so and is read as a whole, to be copied, has to wait
+ * until all of it has left the processor. */
+static inline bool read_typed(const lk_doc *doc, lk_slice update, keystroke *out) {
+  const uint8_t *at = update.ptr + 2, *end = update.ptr + update.len;
+  uint16_t client, origin = LK_NO_CLIENT, right = LK_NO_CLIENT;
+  uint64_t clock, origin_clock = 0, right_clock = 0;
+  if (update.len < 10 || !known_here(doc, &at, end, &client, &clock)) return false;
+  uint8_t info = *at++; /* it was within the word of the clock */
+  bool has_left = (info & LK_INFO_ORIGIN) != 0, has_right = (info & LK_INFO_RIGHT) != 0;
+  if ((info & (uint8_t) ~(LK_INFO_ORIGIN | LK_INFO_RIGHT)) != LK_CONTENT_STRING) return false;
+  if (!has_left && !has_right) return false;
+  if (has_left && !known_here(doc, &at, end, &origin, &origin_clock)) return false;
+  if (has_right && !known_here(doc, &at, end, &right, &right_clock)) return false;
+  ptrdiff_t len = *at++;
+  if (len == 0 || len >= 0x80 || len >= end - at) return false;
+  out->client = client;
+  out->clock = clock;
+  out->origin_client = origin;
+  out->origin_clock = origin_clock;
+  out->right_client = right;
+  out->right_clock = right_clock;
+  out->is_value = false;
+  out->text = lk_slice_of(at, (size_t)len);
+  return read_end(lk_slice_of(at + len, (size_t)(end - at - len)), &out->deletes) &&
+         is_ascii(out->text);
+}
 
 /* A column of V2: the bytes behind their length. */
 static bool read_column(lk_reader *in, lk_reader *column) {
@@ -1452,11 +1546,14 @@ static bool read_ranges(lk_reader *in, uint32_t count, bool is_v2, uint32_t cloc
   return lk_reader_left(in) == 0;
 }
 
+/* For each cut, and for text that comes where something is cut: two items. */
+#define CUT_ITEMS (2 * CUTS_MAX + 2)
+
 /* What cutting needs, several times over: so that the first one leaves enough. */
 static bool has_room_for_cuts(lk_doc *doc, uint16_t client, uint32_t number, lk_place *place) {
   bool is_indexed = doc->types.at[doc->items[number].parent].order != LK_NONE;
-  return lk_client_spread(doc, client, place, 2 * CUTS_MAX) == LK_OK &&
-         (!is_indexed || lk_order_reserve(doc, 2 * CUTS_MAX) == LK_OK);
+  return lk_client_spread(doc, client, place, CUT_ITEMS) == LK_OK &&
+         (!is_indexed || lk_order_reserve(doc, CUT_ITEMS) == LK_OK);
 }
 
 /* Whether delete_stretch() will do all of a range, item after item, with the memory for it. */
@@ -1491,20 +1588,40 @@ static void erase(lk_doc *doc, const lk_range *range) {
   }
 }
 
-/* Several ranges of a client, or one over several items. */
-static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
-  erasure all = { .cuts = 0 };
+/* Reads the ranges of a client, and sees to it that all of them may be erased. */
+static bool prepare_erasure(lk_doc *doc, lk_reader in, bool is_v2, erasure *all) {
   uint64_t id, count;
-  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
+  all->cuts = 0;
   if (!read_uint(&in, &id) || !read_uint(&in, &count) || count == 0 || count > RANGES_MAX)
     return false;
-  all.client = lk_client_find(doc, id);
-  if (all.client == LK_NO_CLIENT || doc->tells_txs || !doc->gc) return false;
-  if (!read_ranges(&in, (uint32_t)count, is_v2, doc->clients.at[all.client].clock, &all))
+  all->client = lk_client_find(doc, id);
+  if (all->client == LK_NO_CLIENT || doc->tells_txs || !doc->gc) return false;
+  if (!read_ranges(&in, (uint32_t)count, is_v2, doc->clients.at[all->client].clock, all))
     return false;
-  if (lk_items_reserve(doc, 2 * CUTS_MAX) != LK_OK) return false; /* first: indexes go by it */
-  for (uint32_t i = 0; i < all.count; i++)
-    if (!may_erase(doc, &all, &all.ranges[i])) return false;
+  if (lk_items_reserve(doc, CUT_ITEMS) != LK_OK) return false; /* first: indexes go by it */
+  for (uint32_t i = 0; i < all->count; i++)
+    if (!may_erase(doc, all, &all->ranges[i])) return false;
+  return true;
+}
+
+/* A text that replaces others: it comes first, as in a transaction. Who observes is told about it by one. */
+static bool apply_replace(lk_doc *doc, whose who, const keystroke *key) {
+  erasure all;
+  if (key->is_value || doc->observers.count > 0 ||
+      !prepare_erasure(doc, lk_reader_of(key->deletes), false, &all) ||
+      !apply_insert(doc, who, key))
+    return false;
+  for (uint32_t i = 0; i < all.count; i++) erase(doc, &all.ranges[i]);
+  lk_typing_end(doc);
+  lk_doc_tidy(doc);
+  return true;
+}
+
+/* Several ranges of a client, or one over several items. */
+static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
+  erasure all;
+  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
+  if (!prepare_erasure(doc, in, is_v2, &all)) return false;
   if (doc->observers.count > 0) {
     if (tx == NULL) return false;
     tx->ranges.count = 0;
@@ -1519,6 +1636,7 @@ static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
   return true;
 }
 #else
+#define apply_replace(doc, who, key) false
 #define apply_deletes(doc, who, in, is_v2) false
 #endif
 
@@ -1536,7 +1654,8 @@ static bool apply_delete(lk_doc *doc, whose who, lk_reader *in, bool is_v2) {
   const lk_item *item = &doc->items[number];
   uint32_t offset = (uint32_t)clock - item->clock, slot = item->parent;
   if (!is_plain(item) || !is_free(doc, item) || len > item->len - offset || !doc->gc) return false;
-  lk_stroke what = deletion(item, offset, (uint32_t)len);
+  lk_stroke what;
+  if (doc->observers.count > 0) what = deletion(item, offset, (uint32_t)len);
   if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
   lk_typing_end(doc);
   doc->types.at[slot].cursor = LK_NONE;
@@ -1547,8 +1666,11 @@ static bool apply_delete(lk_doc *doc, whose who, lk_reader *in, bool is_v2) {
 static bool apply_v1(lk_doc *doc, whose who, lk_slice update) {
   keystroke key;
   lk_reader in = { update, 2 };
-  if (update.ptr[0] == 1 && update.ptr[1] == 1)
-    return read_insert(doc, &in, &key) && apply_insert(doc, who, &key);
+  if (update.ptr[0] == 1 && update.ptr[1] == 1) {
+    bool is_typed = LK_FAST_ALL && read_typed(doc, update, &key);
+    if (!is_typed && !read_insert(doc, &in, &key)) return false;
+    return key.deletes.len == 0 ? apply_insert(doc, who, &key) : apply_replace(doc, who, &key);
+  }
   return update.ptr[0] == 0 && update.ptr[1] == 1 &&
          (apply_delete(doc, who, &in, false) ||
           apply_deletes(doc, who, lk_reader_of(lk_slice_skip(update, 2)), false));

@@ -45,6 +45,7 @@ lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **ou
   doc->item_free = doc->node_free = LK_NONE;
   doc->steps_max = UINT64_MAX;
   doc->typing = LK_TYPING_NONE;
+  lk_known_ids_forget(doc);
   lk_buf_init(&doc->emit, &doc->alloc, doc->limits.doc_update_bytes);
   lk_pending_init(doc);
   lk_read_init(doc);

@@ -918,6 +918,18 @@ static void delete_here_and_there(lk_gen *g, lk_doc *doc, lk_node node) {
   lk_doc_commit(doc);
 }
 
+/* One update of text that comes and of ranges that go. */
+static void replace_at_once(lk_gen *g, typist *who, lk_doc *doc, lk_node node) {
+  uint32_t units = (uint32_t)lk_doc_node_length(doc, node);
+  if (units == 0) return;
+  if (who->at >= units || gen_chance(g, 1, 3)) who->at = gen_below(g, units);
+  uint32_t length = 1 + gen_below(g, gen_chance(g, 1, 4) ? 40 : 3);
+  lk_slice text = lk_slice_cstr(texts[gen_chance(g, 1, 8) ? gen_below(g, TEXTS) : gen_below(g, 4)]);
+  replace_in(doc, node, false, who->at, lk_min_u32(length, units - who->at), text, NOTHING, NOTHING,
+             LK_SLICE_EMPTY, NULL);
+  who->at += (uint32_t)text.len;
+}
+
 PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
   static twins t;
   typist own = { 0 }, other = { 0 };
@@ -928,6 +940,7 @@ PROPERTY_SLOW(typing_goes_the_same_way_fast_and_slow, 4) {
     switch (gen_below(g, 4)) {
     case 0:
       if (gen_chance(g, 1, 4)) delete_here_and_there(g, t.peer.doc, t.p);
+      else if (gen_chance(g, 1, 3)) replace_at_once(g, &other, t.peer.doc, t.p);
       else type_once(g, &other, t.peer.doc, t.p, NULL, t.p);
       break;
     case 1: pass_on(g, &t, &to_twins, &to_peer); break;
