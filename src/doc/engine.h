@@ -838,6 +838,9 @@ bool lk_tx_next_range(const lk_tx *tx, lk_range_walk *walk, lk_range *out);
 /* Tells everybody about |stroke|, which is done and, where somebody wants it in V1, stands in |emit|; where
  * lk_stroke_ready() was true before. */
 bool lk_stroke_ready(lk_doc *doc);
+/* Writes what |tx| did, all of which is done and its ranges sorted, into |emit| in V1: plain text that replaced text, or deletions
+ * alone. False where somebody wants more, or it is of several clients. */
+bool lk_replace_emit(lk_doc *doc, const lk_tx *tx);
 /* Tells those who want updates of the deletions in |tx|, the first free one, which are done and cleaned up behind. */
 void lk_deletes_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local);
 void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local);

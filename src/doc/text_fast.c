@@ -332,6 +332,42 @@ static OUT_OF_LINE void emit_ranges(lk_doc *doc, const lk_range *ranges, uint32_
   emit_to(doc, to);
 }
 
+/* The last struct of |client|, which is plain text. */
+static uint8_t *put_last(const lk_doc *doc, uint8_t *to, uint16_t client) {
+  const lk_item *item = &doc->items[lk_client_last(doc, client)];
+  bool has_left = item->origin_client != LK_NO_CLIENT,
+       has_right = item->right_client != LK_NO_CLIENT;
+  *to++ = 1;
+  *to++ = 1;
+  to = put_id(doc, to, client, item->clock);
+  *to++ = (uint8_t)(LK_CONTENT_STRING | (has_left ? LK_INFO_ORIGIN : 0) |
+                    (has_right ? LK_INFO_RIGHT : 0));
+  if (has_left) to = put_id(doc, to, item->origin_client, item->origin_clock);
+  if (has_right) to = put_id(doc, to, item->right_client, item->right_clock);
+  to = put(to, item->len);
+  memcpy(to, doc->text + item->content, item->len);
+  return to + item->len;
+}
+
+bool lk_replace_emit(lk_doc *doc, const lk_tx *tx) {
+  const lk_range *ranges = tx->ranges.at;
+  const lk_touched *typed = tx->touched.count > 0 ? tx->touched.at : NULL;
+  uint32_t count = tx->ranges.count, len = typed == NULL ? 0 : typed->after - typed->before;
+  if (doc->update_observers == 0 || doc->update2_observers > 0) return false;
+  if (count == 0 || ranges[0].client != ranges[count - 1].client) return false;
+  uint8_t *to = emit_room(doc, len + (size_t)count * 12);
+  if (to != NULL) {
+    if (typed == NULL) *to++ = 0;
+    else
+      to = put_last(doc, to, (uint16_t)typed->client); /* behind what is gone it goes on nowhere */
+    *to++ = 1;
+    to = put_id(doc, to, ranges->client, count);
+    for (uint32_t i = 0; i < count; i++) to = put(put(to, ranges[i].clock), ranges[i].len);
+  }
+  emit_to(doc, to);
+  return true;
+}
+
 #else
 #define read_typed(doc, update, key) false
 #define emit_insert_v2(doc, what, text, origin_client, origin_clock, right) ((void)0)

@@ -394,8 +394,12 @@ static void tell_updates(lk_doc *doc, lk_tx *tx) {
   doc->cleanups = tx;
   if (doc->observers.count > 0) {
     lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
-    emit_update(doc, tx, LK_UPDATE_V1);
-    emit_update(doc, tx, LK_UPDATE_V2);
+    if (LK_FAST_ALL && lk_replace_emit(doc, tx)) {
+      lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, tx->origin, tx->local);
+    } else {
+      emit_update(doc, tx, LK_UPDATE_V1);
+      emit_update(doc, tx, LK_UPDATE_V2);
+    }
   }
   retire(doc);
   if (doc->cleanups != NULL) lk_cleanups_run(doc);
