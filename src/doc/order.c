@@ -257,27 +257,26 @@ static inline lk_quad children(const lk_order_node *self, size_t at) {
   return out;
 }
 
-static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
+/* Children from |at| on move up by |count|, 1 or 2. */
+static inline void open_gap(lk_order_node *self, uint32_t at, uint32_t count) {
   for (uint32_t i = LK_ORDER_FAN; i > 0;) {
     i -= 4;
-    lk_quad moves = lk_quad_from(i, at + 1);
-    lk_quad_store(self->child + i,
-                  (children(self, i) & ~moves) | (children(self, (size_t)i - 1) & moves));
+    lk_quad moves = lk_quad_from(i, at + count);
+    lk_quad moved = (children(self, i) & ~moves) | (children(self, (size_t)i - count) & moves);
+    lk_quad_store(self->child + i, moved);
   }
+  self->count = (uint16_t)(self->count + count);
+}
+
+static void put_child(lk_order_node *self, uint32_t at, uint32_t child) {
+  open_gap(self, at, 1);
   self->child[at] = child;
-  self->count++;
 }
 
 static void put_two(lk_order_node *self, uint32_t at, uint32_t first, uint32_t second) {
-  for (uint32_t i = LK_ORDER_FAN; i > 0;) {
-    i -= 4;
-    lk_quad moves = lk_quad_from(i, at + 2);
-    lk_quad_store(self->child + i,
-                  (children(self, i) & ~moves) | (children(self, (size_t)i - 2) & moves));
-  }
+  open_gap(self, at, 2);
   self->child[at] = first;
   self->child[at + 1] = second;
-  self->count = (uint16_t)(self->count + 2);
 }
 
 static void take_child(lk_order_node *self, uint32_t at) {
