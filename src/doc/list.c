@@ -102,12 +102,14 @@ static lk_err insert_any(lk_doc *doc, any_run *self, uint32_t type, uint32_t ent
                          uint32_t right, const lk_value *values, uint32_t count, uint32_t *out) {
   uint32_t at = 0;
   lk_err err = LK_OK;
+  lk_arena_mark mark = lk_arena_get_mark(&self->scratch);
   lk_buf_truncate(&self->any, 0);
   /* It says at the end whether there was room. */
   (void)lk_buf_reserve(
       &self->any, lk_min_size((size_t)count * INTEGER_BYTES + 8, doc->limits.doc_values_bytes));
   for (uint32_t i = 0; i < count && err == LK_OK; i++)
     err = append_canonical(self, doc, &values[i]);
+  lk_arena_pop_to(&self->scratch, mark);
   if (err == LK_OK) err = lk_buf_err(&self->any);
   if (err == LK_OK) err = lk_value_add(doc, lk_buf_slice(&self->any), LK_NONE, &at);
   if (err == LK_ERR_LIMIT) return lk_doc_limit(doc, "doc_values_bytes");

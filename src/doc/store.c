@@ -185,6 +185,7 @@ static void client_drop_last(lk_doc *doc) {
   }
   lk_free_array(&doc->alloc, client->blocks, client->block_cap, sizeof(lk_block));
   doc->clients.count--;
+  doc->client_last = 0;
   lk_known_ids_forget(doc);
   if (doc->client == last) doc->client = LK_NO_CLIENT;
 }

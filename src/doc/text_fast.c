@@ -1321,7 +1321,7 @@ static inline bool known_client(const lk_doc *doc, const uint8_t **at, const uin
   if (left <= 0) return false;
   uint64_t word = left >= 8 ? lk_load_le64(*at) : lk_load_le64(end - 8) >> (64 - 8 * left);
   if ((word & known->mask) != known->word) known++;
-  if ((word & known->mask) != known->word) return false;
+  if ((word & known->mask) != known->word || left < known->len) return false;
   *client = known->client;
   *at += known->len;
   return true;
@@ -1563,6 +1563,8 @@ static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
 /* What is deleted of one client: ranges that ascend, each of whole items or of stretches of them. */
 typedef struct erasure {
   uint16_t client;
+  bool
+      replaces; /* text comes first, and may go on in the last item of its client, which is cut from it then */
   uint32_t count, cuts;
   lk_range ranges[RANGES_MAX];
 } erasure;
@@ -1601,7 +1603,8 @@ static bool may_erase(lk_doc *doc, erasure *self, const lk_range *range) {
     if (!is_plain(item) || !is_free(doc, item) || is_joined(doc, number) ||
         !may_end_beside(doc, item->left, item->right))
       return false;
-    bool is_cut = clock > item->clock || end < lk_item_end(item);
+    bool grows = self->replaces && lk_item_end(item) == doc->clients.at[self->client].clock;
+    bool is_cut = clock > item->clock || end < lk_item_end(item) || grows;
     if (is_cut &&
         (++self->cuts > CUTS_MAX || !has_room_for_cuts(doc, self->client, number, &place)))
       return false;
@@ -1642,7 +1645,7 @@ static bool prepare_erasure(lk_doc *doc, lk_reader in, bool is_v2, erasure *all)
 
 /* A text that replaces others: it comes first, as in a transaction. Who observes is told about it by one. */
 static bool apply_replace(lk_doc *doc, whose who, const keystroke *key) {
-  erasure all;
+  erasure all = { .replaces = true };
   if (key->is_value || doc->observers.count > 0 ||
       !prepare_erasure(doc, lk_reader_of(key->deletes), false, &all) ||
       !apply_insert(doc, who, key))
@@ -1655,7 +1658,7 @@ static bool apply_replace(lk_doc *doc, whose who, const keystroke *key) {
 
 /* Several ranges of a client, or one over several items. */
 static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
-  erasure all;
+  erasure all = { .replaces = false };
   lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
   if (!prepare_erasure(doc, in, is_v2, &all)) return false;
   if (doc->observers.count > 0) {

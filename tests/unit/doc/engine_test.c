@@ -1163,6 +1163,30 @@ TEST(deletions_that_find_no_memory_change_nothing) {
   close_replica(&peer);
 }
 
+/* Who replaces all that he typed: his new text goes on in the item that is to go, and which is whole before. */
+TEST(text_that_goes_on_in_what_it_replaces_changes_all_or_nothing) {
+  static const uint8_t typed[] = { 1, 1, 7, 0, 4, 1, 1, 't', 3, 'a', 'b', 'c', 0 };
+  static const uint8_t replaced[] = { 1, 1, 7, 3, 0x84, 7, 2, 1, 'd', 1, 7, 1, 0, 3 };
+  static replica self;
+  snapshot before, after;
+  FAULT_LOOP(faults, test_alloc()) {
+    open_replica(&self, 20, false);
+    CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, lk_slice_of(typed, sizeof typed), 0));
+    take_snapshot(self.doc, &before);
+    self.now = faulty_alloc(&faults);
+    lk_err err = lk_doc_apply(self.doc, LK_UPDATE_V1, lk_slice_of(replaced, sizeof replaced), 0);
+    self.now = test_alloc();
+    CHECK_DOC(self.doc);
+    take_snapshot(self.doc, &after);
+    if (err != LK_OK) check_same(&after, &before);
+    else CHECK_U64(self.doc->clients.at[0].clock, 4);
+    snapshot_free(&before);
+    snapshot_free(&after);
+    close_replica(&self);
+    if (faults.seen == 0) break;
+  }
+}
+
 /* A block of a client is known to be all deleted; then comes what is not. */
 TEST(what_is_typed_behind_a_deleted_block_can_be_deleted) {
   static replica peer, self;
