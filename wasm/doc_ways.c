@@ -36,6 +36,11 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
 /* Nobody began to type, and nobody is told of a change in a stroke. */
 void lk_typing_stop(lk_doc *doc) { (void)doc; }
 
+bool lk_replace_emit(lk_doc *doc, const lk_tx *tx) {
+  (void)doc, (void)tx;
+  return false;
+}
+
 lk_err lk_stroke_open(lk_doc *doc) {
   (void)doc;
   return LK_OK;
