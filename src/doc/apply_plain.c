@@ -341,7 +341,9 @@ static OUT_OF_LINE uint32_t find_far(lk_doc *doc, uint16_t client, uint32_t firs
                                      uint32_t clock) {
   const lk_item *items = doc->items;
   if (clock >= items[last].clock) return last;
-  if (last < first || clock < items[first].clock) return lk_client_item(doc, client, clock);
+  /* By the clock even of his last one: the block that these are to stand in may be empty still. */
+  if (last < first || clock < items[first].clock)
+    return lk_place_item(doc, client, lk_client_place(doc, client, clock));
   for (uint32_t count = last + 1 - first; count > 1;) {
     uint32_t half = count / 2;
     first += items[first + half].clock <= clock ? half : 0;

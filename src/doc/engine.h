@@ -551,6 +551,7 @@ static inline uint32_t lk_place_item(const lk_doc *doc, uint16_t client, lk_plac
 static inline uint32_t lk_client_last(const lk_doc *doc, uint16_t client) {
   const lk_client *at = &doc->clients.at[client];
   const lk_block *block = &at->blocks[at->block_count - 1];
+  LK_DEBUG_ASSERT(block->count > 0);
   return block->items[block->count - 1u];
 }
 /* Room for some items more in the last block, which may then be empty: until lk_client_trim() nobody may look for

@@ -1124,6 +1124,34 @@ TEST(ranges_are_cut_out_of_a_client_of_few_items) {
   }
 }
 
+/* Goal: structs that come together find what their author wrote last before them, also where the block of that is full.
+ * Method: an author of 1 to 130 structs, and one update: in front, behind all, and behind the first of these, which
+ * goes in by itself; then more of them, as the last ones do not go in together either. */
+TEST(structs_in_bulk_stand_behind_what_their_author_wrote_last) {
+  static replica peer, r;
+  lk_node node;
+  for (uint32_t items = 1; items <= 130; items++) {
+    open_replica(&peer, 30, false);
+    open_replica(&r, 20, false);
+    observe(&peer);
+    CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+    for (uint32_t i = 0; i < items; i++)
+      CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("a"), NULL));
+    CHECK_OK(lk_doc_begin(peer.doc, 0));
+    CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("x"), NULL));
+    CHECK_OK(lk_doc_text_insert(peer.doc, node, items + 1, LK_LIT("y"), NULL));
+    CHECK_OK(lk_doc_text_insert(peer.doc, node, 1, LK_LIT("z"), NULL));
+    for (uint32_t i = 0; i < 8; i++)
+      CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("b"), NULL));
+    lk_doc_commit(peer.doc);
+    for (uint32_t i = 0; i < peer.log.count; i++) apply_fast(&r, false, peer.log.at[i]);
+    CHECK_DOC(r.doc);
+    check_docs_say_the_same(r.doc, peer.doc);
+    close_replica(&r);
+    close_replica(&peer);
+  }
+}
+
 /* Ranges of one client that are cut out of two items, and some whole ones. */
 TEST(deletions_that_find_no_memory_change_nothing) {
   static replica peer, self;
