@@ -193,23 +193,41 @@ static void set_keep(lk_doc *doc, uint32_t item, bool keep) {
   }
 }
 
-/* Of an item that lies in the range only in part, what it is in alone: Yjs would cut it, and have both halves in
+/* From |*place|, the first item of a struct, to that of the next one; false where there is none. |*end| is where it ends. */
+static bool next_struct(const lk_doc *doc, uint16_t client, lk_place *place, uint32_t *end) {
+  do {
+    *end = lk_item_end(&doc->items[lk_place_item(doc, client, *place)]);
+    if (!lk_place_next(doc, client, place)) return false;
+  } while ((doc->items[lk_place_item(doc, client, *place)].flags & LK_ITEM_JOINED) != 0);
+  return true;
+}
+
+/* Of a struct that lies in the range only in part, what it is in alone: Yjs would cut it, and have both halves in
  * one piece again at the end, which is kept as long as one of them is. */
 static void keep_range(lk_undo *self, const lk_range *range, bool keep) {
   lk_doc *doc = self->doc;
   scope_cache cache = { .parent = LK_NONE };
   uint16_t client = (uint16_t)range->client;
+  uint32_t range_end = range->clock + range->len, end;
   lk_place place = lk_client_place(doc, client, range->clock);
-  do {
-    uint32_t number = lk_place_item(doc, client, place);
-    const lk_item *item = &doc->items[number];
-    if (item->clock >= range->clock + range->len) return;
-    if (item->kind == LK_CONTENT_GC || !is_in_scope(self, item, &cache)) continue;
-    bool whole = item->clock >= range->clock && lk_item_end(item) <= range->clock + range->len;
-    if (keep || whole) set_keep(doc, number, keep);
-    else if ((item->flags & LK_ITEM_KEEP) != 0)
-      set_keep(doc, doc->types.at[item->parent].item, keep);
-  } while (lk_place_next(doc, client, &place));
+  while ((doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0 &&
+         lk_place_prev(doc, client, &place)) {}
+  for (bool is_more = true; is_more;) {
+    lk_place at = place;
+    const lk_item *first = &doc->items[lk_place_item(doc, client, place)];
+    if (first->clock >= range_end) return;
+    is_more = next_struct(doc, client, &place, &end);
+    if (first->kind == LK_CONTENT_GC || !is_in_scope(self, first, &cache)) continue;
+    bool whole = first->clock >= range->clock && end <= range_end;
+    if (!keep && !whole) {
+      if ((first->flags & LK_ITEM_KEEP) != 0)
+        set_keep(doc, doc->types.at[first->parent].item, keep);
+      continue;
+    }
+    do set_keep(doc, lk_place_item(doc, client, at), keep);
+    while (lk_place_next(doc, client, &at) &&
+           doc->items[lk_place_item(doc, client, at)].clock < end);
+  }
 }
 
 static void let_go(lk_undo *self, lk_undo_stack *stack) {

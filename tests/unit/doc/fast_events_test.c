@@ -110,6 +110,10 @@ static void change_text(replica *self) {
 static void undo_something(replica *self) {
   bool done;
   if (self->undo == NULL) return;
+  if (draw(self, 1, 6)) {
+    CHECK_OK(lk_undo_clear(self->undo, draw(self, 1, 2), draw(self, 1, 2)));
+    return;
+  }
   lk_err err = draw(self, 1, 2) ? lk_undo_undo(self->undo, &done) : lk_undo_redo(self->undo, &done);
   CHECK(err == LK_OK || err == LK_ERR_STATE);
 }
