@@ -82,7 +82,7 @@ target_compile_options(lk_wasm_fast_documents PRIVATE ${LK_WASM_FAST})
 # is a human being (wasm/doc_ways.c).
 list(FILTER documents EXCLUDE REGEX "/(text_fast|apply_plain|encode_whole)\\.c$")
 add_library(lk_wasm_plain_documents OBJECT ${documents} wasm/doc_ways.c ${platform} wasm/memory.c)
-target_compile_options(lk_wasm_plain_documents PRIVATE ${LK_WASM_SMALL})
+target_compile_options(lk_wasm_plain_documents PRIVATE ${LK_WASM_SMALL} -DLK_PLAIN)
 
 # Histories and updates load and encode whole documents; a struct of one runs through encode_whole.c, and there what is
 # short stands in place (base/check.h, LK_QUICK).
@@ -97,7 +97,7 @@ set(LK_WASM_CLIENT ${LK_WASM_SMALL} -DLK_CLIENT -funique-internal-linkage-names)
 list(APPEND documents wasm/doc_ways.c)
 file(GLOB objects CONFIGURE_DEPENDS src/crdt/*.c)
 add_library(lk_wasm_client_replicas OBJECT ${documents} ${objects} ${platform} wasm/memory.c)
-target_compile_options(lk_wasm_client_replicas PRIVATE ${LK_WASM_CLIENT} -DLK_RANKS)
+target_compile_options(lk_wasm_client_replicas PRIVATE ${LK_WASM_CLIENT} -DLK_RANKS -DLK_PLAIN)
 
 # The client itself, but for which kinds of topics it has (peer/topic_types.c): each module says that with a file of its own.
 set(client "")

@@ -333,6 +333,13 @@ typedef struct lk_typing {
 #define LK_FAST_ALL true
 #endif
 
+/* Whether anything is made at once: not in modules that have one way for everything (wasm/doc_ways.c). */
+#ifdef LK_PLAIN
+#define LK_FAST false
+#else
+#define LK_FAST true
+#endif
+
 /* A change that text_fast.c made at once while somebody observes events. As long as they are told about it the items look as
  * they will when it is over; lk_stroke_settle() makes them what a transaction would have left. */
 typedef struct lk_stroke {
@@ -343,7 +350,18 @@ typedef struct lk_stroke {
   uint32_t right;              /* typed: what was cut off for it, or LK_NONE */
   bool deleted;
   bool head, tail; /* deleted: it began, or ended, where its item did */
+  bool
+      many; /* what was deleted stands in |gone|, side by side; what was typed behind it in the transaction */
+  bool kept;   /* what was deleted still has its text, for undo managers ... */
+  bool wanted; /* ... of which one has said that it wants it */
 } lk_stroke;
+
+/* A stretch that |stroke| deleted, with its text, and whether it began, or ended, where its item did. */
+typedef struct lk_gone {
+  uint32_t client, clock, len;
+  uint32_t content;
+  bool head, tail;
+} lk_gone;
 
 struct lk_doc {
   const lk_env *env;
@@ -395,7 +413,8 @@ struct lk_doc {
 
   lk_typing typing;
   lk_stroke stroke;
-  LK_VEC(uint32_t) gone; /* where the texts lie that |stroke| deleted, in the order of the ranges */
+  LK_VEC(lk_gone)
+  gone; /* what |stroke| deleted, where that is many: in the order in which it was */
   lk_tx *tx;             /* open, or NULL */
   lk_tx *cleanups;       /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;
@@ -745,6 +764,7 @@ static inline bool lk_typing_owes(const lk_typing *at) {
 }
 static inline void lk_typing_end(lk_doc *doc) {
   lk_typing *at = &doc->typing;
+  if (!LK_FAST) return;
   if (lk_typing_owes(at)) lk_typing_stop(doc);
   at->types_at = at->types_end = at->types_from = at->deletes_at = at->deletes_from = UINT64_MAX;
 }
@@ -756,7 +776,7 @@ bool lk_apply_fast(lk_doc *doc, lk_update_format format, lk_slice update, uint64
  * nothing changed. */
 lk_err lk_stroke_open(lk_doc *doc) LK_MUST_USE;
 static inline lk_err lk_stroke_settle(lk_doc *doc) {
-  return doc->stroke.tx == NULL ? LK_OK : lk_stroke_open(doc);
+  return !LK_FAST || doc->stroke.tx == NULL ? LK_OK : lk_stroke_open(doc);
 }
 
 /* ---- order index (order.c) ---- */
@@ -842,9 +862,11 @@ bool lk_stroke_ready(lk_doc *doc);
 /* Writes what |tx| did, all of which is done and its ranges sorted, into |emit| in V1: plain text that replaced text, or deletions
  * alone. False where somebody wants more, or it is of several clients. */
 bool lk_replace_emit(lk_doc *doc, const lk_tx *tx);
-/* Tells those who want updates of the deletions in |tx|, the first free one, which are done and cleaned up behind. */
-void lk_deletes_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local);
+/* Tells everybody of |doc->stroke|, which is many, with its deletions in |tx|, the first free one. */
+void lk_replace_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local);
 void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local);
+/* Whether an undo manager wants to keep what a transaction of |origin| deletes in |type|: undo.c. */
+bool lk_undo_keeps(const lk_doc *doc, uint32_t type, uint64_t origin);
 
 /* Cleans up what was committed, and what observers commit meanwhile. */
 void lk_cleanups_run(lk_doc *doc);

@@ -643,15 +643,47 @@ static lk_err put_stroke(lk_doc *doc, const lk_event_form *form, lk_buf *out) {
   return self.err;
 }
 
+#ifndef LK_SMALL
+/* Text that we put in place of other text, or only deleted: it lay side by side, and what was typed stands behind it. */
+static lk_err put_replacement(lk_doc *doc, const lk_event_form *form, lk_buf *out) {
+  const lk_tx *tx = doc->stroke.tx;
+  const lk_gone *gone = doc->gone.at;
+  delta self = { .doc = doc, .form = form, .out = out, .text = true };
+  size_t start = out->len;
+  put(&self, LK_SAY_BEGIN);
+  catch_up(&self, lk_list_index(doc, lk_client_item(doc, (uint16_t)gone->client, gone->clock)));
+  turn_to(&self, DELETE);
+  for (uint32_t i = 0; i < doc->gone.count; i++) self.count += gone[i].len;
+  flush(&self);
+  if (tx->touched.count > 0) {
+    const lk_touched *typed = tx->touched.at;
+    const lk_item *item = &doc->items[lk_client_last(doc, (uint16_t)typed->client)];
+    uint32_t len = typed->after - typed->before;
+    turn_to(&self, INSERT);
+    self.count = len;
+    self.plain = lk_slice_of(doc->text + item->content + item->len - len, len);
+    flush(&self);
+  }
+  put(&self, LK_SAY_END);
+  if (self.err != LK_OK) lk_buf_truncate(out, start);
+  return self.err;
+}
+#else
+#define put_replacement(doc, form, out) LK_OK
+#endif
+
 lk_err lk_event_delta_as(const lk_event *event, const lk_event_form *form, lk_buf *out) {
   lk_doc *doc = event->doc;
   if (out->err != LK_OK) return out->err;
-  if (doc->stroke.tx != NULL) {
+  if (LK_FAST && doc->stroke.tx != NULL) {
     lk_node_kind kind = lk_read_kind(doc, event->target);
-    if (kind == LK_NODE_TEXT || kind == LK_NODE_XML_TEXT) return put_stroke(doc, form, out);
-    lk_err err = lk_stroke_open(doc);
-    if (err != LK_OK) return err;
+    bool is_text = kind == LK_NODE_TEXT || kind == LK_NODE_XML_TEXT;
+    bool is_many = LK_FAST_ALL && doc->stroke.many;
+    if (is_text && !is_many) return put_stroke(doc, form, out);
+    if (is_text && event->tx->local) return put_replacement(doc, form, out);
   }
+  lk_err err = lk_stroke_settle(doc);
+  if (err != LK_OK) return err;
   if (lk_event_list_changed(event)) return put_delta(event, form, out);
   (void)lk_buf_append(out, form->mark[LK_SAY_BEGIN]);
   return lk_buf_append(out, form->mark[LK_SAY_END]);

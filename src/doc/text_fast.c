@@ -3,19 +3,22 @@
  * Nearly every change to a text is a few characters, put behind what the same user typed last or taken out of one
  * run. Such a change needs no transaction: what it will be once it is cleaned up is known beforehand. So it is made
  * at once, in tens of nanoseconds, and its update is written from what is at hand. An update that says such a thing is
- * recognised by its bytes, also where text replaces other text and nobody observes; modules in which bytes of code count
- * for more know V1 alone, and one thing at a time.
+ * recognised by its bytes, also where text replaces other text; modules in which bytes of code count for more know V1 alone,
+ * and one thing at a time.
  *
  * The next character mostly comes where the last one was. doc->typing remembers where that is, and that nothing has to be
  * looked at again: then it is a few stores, and the order index is told later, by lk_typing_end(), which
  * everybody calls who changes anything else or asks for an index.
  *
- * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, an open transaction, what an undo
- * manager may want to keep, several items at once, concurrent neighbours, memory that is not there yet. So nothing
- * here can fail half-way.
+ * Whatever is not of that kind is left to text.c and apply.c: formatted or wide text, an open transaction, concurrent
+ * neighbours, memory that is not there yet. So nothing here can fail half-way.
  *
  * Who replaces text does so in a transaction: a deletion, and characters where that was. As long as a transaction has nothing
  * but these two they are made at once as well, and doc->stroke says so. The next call within it settles that, as below.
+ *
+ * What undo managers will want to keep is known beforehand as well: they are asked. It keeps its text, and becomes one with
+ * what is kept beside it, where their texts lie side by side. Should none of them want it in the end, because an observer that
+ * is called before them saw to that, it is settled, and goes the way of all else.
  *
  * Observers of events get what a transaction would tell them (lk_stroke_tell()), while the items look already as they will
  * when it is over. Who only listens, or asks for the delta, cannot tell. Who looks closer, or changes anything, calls
@@ -44,6 +47,7 @@
 #endif
 
 #define OUT_OF_LINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* Whether there is what it takes to tell observers. */
 static bool can_tell(lk_doc *doc) { return !doc->tells_txs || lk_stroke_ready(doc); }
@@ -53,7 +57,8 @@ static bool can_tell(lk_doc *doc) { return !doc->tells_txs || lk_stroke_ready(do
 static inline bool is_observed(const lk_doc *doc) { return doc->observers.count > 0; }
 
 static bool is_open_to_it(lk_doc *doc, const lk_type *type) {
-  return !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 && can_tell(doc);
+  bool is_told = doc->tx != NULL || can_tell(doc); /* an open transaction has what that takes */
+  return !doc->cleaning && (type->flags & LK_TYPE_HAS_FORMAT) == 0 && is_told;
 }
 
 static bool reserve_gone(lk_doc *doc, lk_tx *tx, uint32_t count) {
@@ -69,8 +74,7 @@ static bool may_replace(lk_doc *doc) {
   if (!LK_FAST_ALL) return false;
   bool is_empty = (tx->changed.count | tx->touched.count | tx->ranges.count | tx->merges.count) ==
                   0;
-  return tx->depth == 1 && is_empty && tx->local && doc->event_observers == 0 &&
-         LK_VEC_RESERVE(doc, tx->changed, 1) == LK_OK &&
+  return tx->depth == 1 && is_empty && tx->local && LK_VEC_RESERVE(doc, tx->changed, 1) == LK_OK &&
          LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK && reserve_gone(doc, tx, 1);
 }
 
@@ -353,7 +357,7 @@ bool lk_replace_emit(lk_doc *doc, const lk_tx *tx) {
   const lk_range *ranges = tx->ranges.at;
   const lk_touched *typed = tx->touched.count > 0 ? tx->touched.at : NULL;
   uint32_t count = tx->ranges.count, len = typed == NULL ? 0 : typed->after - typed->before;
-  if (doc->update_observers == 0 || doc->update2_observers > 0) return false;
+  if (doc->update_observers == 0 || doc->update2_observers > 0 || !tx->local) return false;
   if (count == 0 || ranges[0].client != ranges[count - 1].client) return false;
   uint8_t *to = emit_room(doc, len + (size_t)count * 12);
   if (to != NULL) {
@@ -408,10 +412,11 @@ static void tell_ranges(lk_doc *doc, whose who, lk_tx *tx) {
   const lk_range *first = tx->ranges.at, *last = first + tx->ranges.count - 1;
   bool wanted = doc->update_observers + doc->update2_observers > 0;
   if (!wanted || first->client != last->client) {
-    lk_deletes_tell(doc, tx, who.origin, who.local);
+    doc->stroke = (lk_stroke){ .right = LK_NONE, .many = true };
+    lk_replace_tell(doc, tx, who.origin, who.local);
     return;
   }
-  lk_stroke what = { .type = LK_NONE };
+  const lk_stroke what = { .type = LK_NONE };
   emit_ranges(doc, first, tx->ranges.count, doc->update_observers == 0);
   tell(doc, who, &what);
 }
@@ -493,9 +498,10 @@ static bool is_joined(const lk_doc *doc, uint32_t item) {
 }
 
 /* What is kept for an undo manager, even for one that is gone, becomes one with what is deleted beside it, and then all
- * of it is kept: a transaction sees to that. */
-static bool may_end_beside(const lk_doc *doc, uint32_t left, uint32_t right) {
-  return !has_flag(doc, left, LK_ITEM_KEEP) && !has_flag(doc, right, LK_ITEM_KEEP | LK_ITEM_JOINED);
+ * of it is kept: a transaction sees to that, where what is deleted now is not kept as well. */
+static bool may_end_beside(const lk_doc *doc, uint32_t left, uint32_t right, bool keep) {
+  uint8_t kept = keep ? 0 : LK_ITEM_KEEP;
+  return !has_flag(doc, left, kept) && !has_flag(doc, right, (uint8_t)(kept | LK_ITEM_JOINED));
 }
 
 static inline bool is_plain(const lk_item *item) {
@@ -846,16 +852,45 @@ bool lk_list_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice an
 
 /* ---- deleting ---- */
 
-/* Whether |right| is deleted and continues |left|, so that what is deleted at their border becomes part of it. */
-static inline bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
-  if (left == LK_NONE || right == LK_NONE) return false;
-  const lk_item *l = &doc->items[left], *r = &doc->items[right], *d = &doc->items[deleted];
+/* Whether |right| goes on where |left| ends, in the same place. */
+static inline bool follows(const lk_item *l, const lk_item *r) {
   /* As one condition, and not as one jump for each. */
-  bool is_gone = (d->kind == LK_CONTENT_DELETED) &
-                 ((d->flags & (LK_ITEM_KEEP | LK_ITEM_REDONE)) == 0);
   bool is_next = (l->client == r->client) & (lk_item_end(l) == r->clock);
   bool is_own = (r->origin_client == l->client) & (r->origin_clock == r->clock - 1);
-  return is_gone & is_next & is_own & same_right(l, r);
+  return is_next & is_own & same_right(l, r);
+}
+
+/* Whether |deleted|, which is |left| or |right|, has no text any more, and the other one will be part of it when it is deleted. */
+static inline bool continues(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
+  if (left == LK_NONE || right == LK_NONE) return false;
+  const lk_item *d = &doc->items[deleted];
+  bool is_gone = (d->kind == LK_CONTENT_DELETED) &
+                 ((d->flags & (LK_ITEM_KEEP | LK_ITEM_REDONE)) == 0);
+  return is_gone & follows(&doc->items[left], &doc->items[right]);
+}
+
+/* The same for text that is kept. Two such items whose texts do not lie side by side, or of which one is not simple, are one
+ * struct as well, but that is not made here. */
+typedef enum border { APART, ONE, HARD } border;
+#define KEPT (LK_ITEM_DELETED | LK_ITEM_KEEP)
+
+static bool is_side_by_side(const lk_item *l, const lk_item *r) {
+  return l->content + l->len == r->content;
+}
+
+static border kept_border(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted) {
+  if (left == LK_NONE || right == LK_NONE) return APART;
+  const lk_item *l = &doc->items[left], *r = &doc->items[right], *d = &doc->items[deleted];
+  if (d->kind != LK_CONTENT_STRING || !lk_item_deleted(d) || (d->flags & LK_ITEM_REDONE) != 0 ||
+      !follows(l, r))
+    return APART;
+  return d->flags == KEPT && is_side_by_side(l, r) ? ONE : HARD;
+}
+
+static border border_with(const lk_doc *doc, uint32_t left, uint32_t right, uint32_t deleted,
+                          bool keep) {
+  if (keep) return kept_border(doc, left, right, deleted);
+  return continues(doc, left, right, deleted) ? ONE : APART;
 }
 
 /* The text of a deleted stretch; in a transaction it may be wanted back. */
@@ -870,19 +905,21 @@ static void shrink_units(lk_doc *doc, lk_type *type, uint32_t leaf, uint32_t len
 }
 
 /* The last |len| units of |number|, behind which |next| stands, become part of that: once more backspace. */
-static inline void delete_tail(lk_doc *doc, uint32_t number, uint32_t next, uint32_t len) {
+static ALWAYS_INLINE void delete_tail(lk_doc *doc, uint32_t number, uint32_t next, uint32_t len,
+                                      bool keep) {
   lk_item *item = &doc->items[number], *gone = &doc->items[next];
   item->len -= len;
   gone->clock -= len;
   gone->len += len;
   gone->origin_clock = gone->clock - 1;
   gone->depth -= len;
+  gone->content -= keep ? len : 0;
   /* in one leaf |number| is less deep than that */
   if (gone->leaf != item->leaf) lk_order_rise(doc, next);
 }
 
 /* The first |len| units of |number|, in front of which |last| stands. */
-static inline void delete_head(lk_doc *doc, uint32_t number, uint32_t last, uint32_t len) {
+static ALWAYS_INLINE void delete_head(lk_doc *doc, uint32_t number, uint32_t last, uint32_t len) {
   lk_item *item = &doc->items[number];
   doc->items[last].len += len;
   item->clock += len;
@@ -898,19 +935,22 @@ static void note_beside(lk_doc *doc, uint32_t number, uint32_t gone) {
   doc->typing.gone = gone;
 }
 
-/* |len| units of |number|, from |offset| on. */
+/* |len| units of |number|, from |offset| on. Where they are to be kept for undo managers they keep their text. */
 static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
-                           uint32_t len) {
+                           uint32_t len, bool keep) {
   lk_type *type = &doc->types.at[slot];
   lk_item *item = &doc->items[number];
   uint32_t text = item->content + offset;
-  if (is_joined(doc, number) || !may_end_beside(doc, item->left, item->right)) return false;
+  if (is_joined(doc, number) || !may_end_beside(doc, item->left, item->right, keep)) return false;
   bool head = offset == 0, tail = offset + len == item->len;
-  if (tail && !head && continues(doc, number, item->right, item->right)) {
+  border before = head ? border_with(doc, item->left, number, item->left, keep) : APART;
+  border behind = tail ? border_with(doc, number, item->right, item->right, keep) : APART;
+  if (before == HARD || behind == HARD) return false;
+  if (behind == ONE && !head) {
     note_beside(doc, number, item->right);
-    delete_tail(doc, number, item->right, len);
+    delete_tail(doc, number, item->right, len, keep);
     shrink_units(doc, type, item->leaf, len);
-  } else if (head && !tail && continues(doc, item->left, number, item->left)) {
+  } else if (before == ONE && !tail) {
     note_beside(doc, number, item->left);
     delete_head(doc, number, item->left, len);
     shrink_units(doc, type, item->leaf, len);
@@ -930,18 +970,28 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
       rest = split(doc, type, number, len, place);
     }
     lk_item *dead = &doc->items[gone];
-    dead->kind = LK_CONTENT_DELETED;
-    dead->flags = LK_ITEM_DELETED;
+    dead->kind = keep ? LK_CONTENT_STRING : LK_CONTENT_DELETED;
+    dead->flags = keep ? KEPT : LK_ITEM_DELETED;
     shrink_units(doc, type, dead->leaf, len);
     if (head) type->cursor = LK_NONE;
-    if (tail && continues(doc, gone, dead->right, dead->right))
-      lk_item_absorb(doc, gone, dead->right);
-    if (head && continues(doc, dead->left, gone, dead->left)) lk_item_absorb(doc, dead->left, gone);
+    if (behind == ONE) lk_item_absorb(doc, gone, dead->right);
+    if (before == ONE) lk_item_absorb(doc, dead->left, gone);
     if (!head && tail) note_beside(doc, number, doc->items[number].right);
     if (head && !tail) note_beside(doc, rest, doc->items[rest].left);
   }
-  waste(doc, text, len);
+  if (!keep) waste(doc, text, len);
   return true;
+}
+
+/* Whether what is deleted in a text by a transaction of |origin| is to be kept for undo managers. */
+static bool keeps(const lk_doc *doc, uint32_t slot, uint64_t origin) {
+  return LK_FAST_ALL && doc->after_observers > 0 && lk_undo_keeps(doc, slot, origin);
+}
+
+/* What is kept keeps what it is in: a transaction sees to that once. */
+static bool may_keep(const lk_doc *doc, uint32_t slot) {
+  uint32_t item = doc->types.at[slot].item;
+  return item == LK_NONE || has_flag(doc, item, LK_ITEM_KEEP);
 }
 
 /* After units of |number| were deleted beside what was deleted before, the next one may be, too. */
@@ -950,9 +1000,9 @@ static void deleting_begin(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t 
   const lk_item *item = &doc->items[number];
   lk_type *type = &doc->types.at[slot];
   bool back = item->right == at->gone;
+  bool kept = doc->items[at->gone].kind == LK_CONTENT_STRING;
   if (item->len == 1 || !is_plain(item)) return;
-  if (back ? !continues(doc, number, at->gone, at->gone)
-           : !continues(doc, at->gone, number, at->gone))
+  if (border_with(doc, back ? number : at->gone, back ? at->gone : number, at->gone, kept) != ONE)
     return;
   at->item = number;
   at->known = item->len;
@@ -967,15 +1017,18 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
   if (index != at->deletes_at || length != 1 || index == UINT64_MAX) return false;
   if (text.slot != at->node.slot || text.check != at->node.check) return false;
   bool observed = is_observed(doc);
-  if (observed && (doc->cleaning || doc->after_observers > 0 || !can_tell(doc))) return false;
+  if (observed && (doc->cleaning || !can_tell(doc))) return false;
+  /* where the last observer went, all of this has come to its end */
+  bool keep = observed && doc->items[at->gone].kind == LK_CONTENT_STRING;
+  if (observed && keeps(doc, text.slot, OURS.origin) != keep) return false;
   lk_item *item = &doc->items[at->item];
   lk_type *type = &doc->types.at[text.slot];
   bool back = item->right == at->gone;
   uint32_t clock = back ? lk_item_end(item) - 1 : item->clock;
   uint32_t content = back ? item->content + item->len - 1 : item->content;
-  if (back) delete_tail(doc, at->item, at->gone, 1);
+  if (back) delete_tail(doc, at->item, at->gone, 1, keep);
   else delete_head(doc, at->item, at->gone, 1);
-  waste(doc, content, 1);
+  if (!keep) waste(doc, content, 1);
   type->length--;
   at->deletes_from = UINT64_MAX - 1; /* no index: so it is owed */
   at->deletes_at = item->len == 1 ? UINT64_MAX : back ? index - 1 : index;
@@ -985,13 +1038,14 @@ bool lk_text_delete_on(lk_doc *doc, lk_node text, uint64_t index, uint64_t lengt
     what.deleted = true;
     what.head = !back;
     what.tail = back;
+    what.kept = keep;
     tell_delete(doc, OURS, &what);
   }
   return true;
 }
 
 /* |len| units of |item| from |offset| on, as they are told about. */
-static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
+static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len, bool keep) {
   return (lk_stroke){
     .type = item->parent,
     .client = item->client,
@@ -1002,22 +1056,26 @@ static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len) {
     .deleted = true,
     .head = offset == 0,
     .tail = offset + len == item->len,
+    .kept = keep,
   };
 }
 
-/* What the open transaction knows about its first deletion: those in |ranges|, and where their texts lie. */
-static void replacing_begin(lk_doc *doc, const lk_stroke *what) {
+/* What the open transaction knows about its first deletion, which stands in |gone|. */
+static void replacing_begin(lk_doc *doc, uint32_t slot, bool keep) {
   lk_tx *tx = doc->tx;
-  lk_type *type = &doc->types.at[what->type];
+  lk_type *type = &doc->types.at[slot];
   tx->collects = true;
   type->changed = type->changed_list = tx->number;
-  tx->changed.at[tx->changed.count++] = (lk_change){ what->type, LK_NONE, LK_NONE };
-  doc->stroke = *what;
-  doc->stroke.tx = tx;
+  tx->changed.at[tx->changed.count++] = (lk_change){ slot, LK_NONE, LK_NONE };
+  doc->stroke = (lk_stroke){ .tx = tx, .type = slot, .right = LK_NONE, .many = true, .kept = keep };
+}
+
+static lk_gone gone_of(const lk_stroke *what) {
+  return (lk_gone){ what->client, what->clock, what->len, what->content, what->head, what->tail };
 }
 
 static void note_gone(lk_doc *doc, lk_tx *tx, const lk_stroke *what) {
-  doc->gone.at[doc->gone.count++] = what->content;
+  doc->gone.at[doc->gone.count++] = gone_of(what);
   tx->ranges.at[tx->ranges.count++] = (lk_range){ what->client, what->clock, what->len };
 }
 
@@ -1030,47 +1088,64 @@ static uint32_t next_shown(const lk_doc *doc, const lk_type *type, uint32_t item
   return item;
 }
 
+/* Whether what is kept of |number| and the item in front of it, where that is deleted with it, or was before, can be made one as
+ * they lie. */
+static bool keeps_on(const lk_doc *doc, uint32_t number, bool is_first) {
+  uint32_t left = doc->items[number].left;
+  if (left == LK_NONE) return true;
+  const lk_item *l = &doc->items[left], *r = &doc->items[number];
+  if (lk_item_deleted(l)) return kept_border(doc, left, number, left) != HARD;
+  return is_first || !follows(l, r) || is_side_by_side(l, r);
+}
+
 /* The |len| units from unit |offset| of |number| on: how many items they are in, or 0 where that is not all plain text.
  * |*last| is the one in which they end, |*rest| how many units of it stay. What was deleted before is passed over. */
 static uint32_t count_plain(const lk_doc *doc, const lk_type *type, uint32_t number,
-                            uint32_t offset, uint32_t len, uint32_t *last, uint32_t *rest) {
+                            uint32_t offset, uint32_t len, bool keep, uint32_t *last,
+                            uint32_t *rest) {
   len += offset;
   for (uint32_t count = 1, at = number;; count++) {
     const lk_item *item = &doc->items[at];
-    if (!is_plain(item) || is_joined(doc, at) || !may_end_beside(doc, item->left, item->right))
+    if (!is_plain(item) || is_joined(doc, at) ||
+        !may_end_beside(doc, item->left, item->right, keep))
       return 0;
+    if (keep && (count > 1 || offset == 0) && !keeps_on(doc, at, count == 1)) return 0;
     if (item->len >= len) {
       *last = at;
       *rest = item->len - len;
-      return count;
+      bool is_hard = keep && *rest == 0 && kept_border(doc, at, item->right, item->right) == HARD;
+      return is_hard ? 0 : count;
     }
+    if (keep && kept_border(doc, at, item->right, item->right) == HARD) return 0;
     len -= item->len;
     at = next_shown(doc, type, item->right);
   }
 }
 
 /* |number|, which is whole. The order index is not told. Gives its length. */
-static uint32_t delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx) {
+static uint32_t delete_whole(lk_doc *doc, lk_type *type, uint32_t number, lk_tx *tx, bool keep) {
   lk_item *item = &doc->items[number];
   if (tx != NULL) {
-    lk_stroke what = deletion(item, 0, item->len);
+    lk_stroke what = deletion(item, 0, item->len, keep);
     note_gone(doc, tx, &what);
   }
-  item->kind = LK_CONTENT_DELETED;
-  item->flags = LK_ITEM_DELETED;
+  item->kind = keep ? LK_CONTENT_STRING : LK_CONTENT_DELETED;
+  item->flags = keep ? KEPT : LK_ITEM_DELETED;
   type->length -= item->len;
-  waste(doc, item->content, item->len);
+  if (!keep) waste(doc, item->content, item->len);
   return item->len;
 }
 
-static bool absorbs(const lk_doc *doc, uint32_t left, uint32_t right) {
-  return continues(doc, left, right, left) && continues(doc, left, right, right);
+static bool absorbs(const lk_doc *doc, uint32_t left, uint32_t right, bool keep) {
+  return border_with(doc, left, right, left, keep) == ONE &&
+         border_with(doc, left, right, right, keep) == ONE;
 }
 
 /* What is deleted becomes one with what is beside it; what was deleted before stays as it is among itself. So whoever goes
  * from left to right over what is deleted has an item |kept|, and behind it a |run| of those that will be part of it. */
 typedef struct erasing {
   lk_tx *tx;
+  bool keep;
   uint32_t len;  /* units that are left */
   uint32_t kept; /* or LK_NONE */
   uint32_t run;
@@ -1089,8 +1164,8 @@ static void end_run(lk_doc *doc, erasing *self, uint32_t kept) {
 static inline bool erase_next(lk_doc *doc, lk_type *type, erasing *self, uint32_t number,
                               uint32_t *went) {
   *went = lk_item_units(&doc->items[number]);
-  if (*went > 0) self->len -= delete_whole(doc, type, number, self->tx);
-  bool goes_on = (self->last_went || *went > 0) && absorbs(doc, self->last, number);
+  if (*went > 0) self->len -= delete_whole(doc, type, number, self->tx, self->keep);
+  bool goes_on = (self->last_went || *went > 0) && absorbs(doc, self->last, number, self->keep);
   self->is_over = self->len == 0 && *went == 0;
   self->last = number;
   self->last_went = *went > 0;
@@ -1143,9 +1218,10 @@ static void erase_in_leaves(lk_doc *doc, lk_type *type, erasing *self, uint32_t 
 }
 
 /* The |len| units from |first| on, which begins there and ends with an item; gives what stands behind them. */
-static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_t len, lk_tx *tx) {
+static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_t len, lk_tx *tx,
+                             bool keep) {
   uint32_t left = doc->items[first].left;
-  erasing self = { .tx = tx, .len = len, .kept = left, .last = left };
+  erasing self = { .tx = tx, .keep = keep, .len = len, .kept = left, .last = left };
   if (type->order != LK_NONE) erase_in_leaves(doc, type, &self, first);
   else erase_in_list(doc, type, &self, first);
   end_run(doc, &self, self.kept);
@@ -1154,29 +1230,36 @@ static uint32_t delete_items(lk_doc *doc, lk_type *type, uint32_t first, uint32_
 
 /* |len| units from |offset| of |number| on, which are in several items. */
 static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t offset,
-                           uint32_t index, uint32_t len) {
+                           uint32_t index, uint32_t len, bool keep) {
   lk_type *type = &doc->types.at[slot];
   lk_tx *open = doc->tx, *tx = open == NULL && doc->observers.count > 0 ? doc->tx_free : open;
   lk_place place;
   uint32_t last, rest;
-  if (doc->tells_txs || (doc->observers.count > 0 && tx == NULL)) return false;
-  uint32_t count = count_plain(doc, type, number, offset, len, &last, &rest);
+  if (doc->observers.count > 0 && tx == NULL) return false;
+  uint32_t count = count_plain(doc, type, number, offset, len, keep, &last, &rest);
   if (count == 0) return false;
   if (tx != NULL) tx->ranges.count = 0;
   if (tx != NULL && !reserve_gone(doc, tx, count)) return false;
   if (rest > 0 && !has_room(doc, type, last, &place)) return false;
   if (offset > 0 && !has_room(doc, type, number, &place)) return false;
-  lk_stroke what = deletion(&doc->items[number], offset, 0);
   if (offset > 0) number = split(doc, type, number, offset, place);
   if (rest > 0) {
     const lk_item *item = &doc->items[last];
     (void)split(doc, type, last, item->len - rest, lk_item_place(doc, last));
   }
-  type->cursor = delete_items(doc, type, number, len, tx);
+  type->cursor = delete_items(doc, type, number, len, tx, keep);
   type->cursor_at = index;
+  if (tx != NULL) {
+    doc->gone.at[0].head = offset == 0;
+    doc->gone.at[count - 1].tail = rest == 0;
+  }
   if (open != NULL) {
-    what.tail = rest == 0;
-    replacing_begin(doc, &what);
+    replacing_begin(doc, slot, keep);
+    return true;
+  }
+  if (doc->tells_txs) {
+    doc->stroke = (lk_stroke){ .type = slot, .right = LK_NONE, .many = true, .kept = keep };
+    lk_replace_tell(doc, tx, OURS.origin, true);
     return true;
   }
   lk_doc_tidy(doc);
@@ -1184,7 +1267,7 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
   return true;
 }
 #else
-#define delete_several(doc, slot, number, offset, index, len) false
+#define delete_several(doc, slot, number, offset, index, len, keep) false
 #endif
 
 bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t len) {
@@ -1193,18 +1276,20 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   doc->typing.gone = LK_NONE;
   lk_tx *tx = doc->tx;
   if (!is_open_to_it(doc, type) || !doc->gc || index >= type->length) return false;
-  if (doc->after_observers > 0) return false; /* who may want to keep it */
+  if (!LK_FAST_ALL && doc->after_observers > 0) return false; /* who may want to keep it */
   if (tx != NULL && !may_replace(doc)) return false;
+  bool keep = keeps(doc, slot, tx != NULL ? tx->origin : OURS.origin);
+  if (keep && !may_keep(doc, slot)) return false;
   uint32_t before, number = lk_list_find(doc, slot, index, &before);
   const lk_item *item = &doc->items[number];
   if (!is_plain(item)) return false;
   if (len > item->len - (index - before))
-    return delete_several(doc, slot, number, index - before, index, len);
-  lk_stroke what = deletion(item, index - before, len);
-  if (!delete_stretch(doc, slot, number, index - before, len)) return false;
+    return delete_several(doc, slot, number, index - before, index, len, keep);
+  lk_stroke what = deletion(item, index - before, len, keep);
+  if (!delete_stretch(doc, slot, number, index - before, len, keep)) return false;
   if (tx != NULL) {
     note_gone(doc, tx, &what);
-    replacing_begin(doc, &what);
+    replacing_begin(doc, slot, keep);
     return true;
   }
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);
@@ -1510,8 +1595,9 @@ static bool find_between(lk_doc *doc, const keystroke *key, uint32_t *left, uint
 }
 
 #ifndef LK_SMALL
-static bool apply_value(lk_doc *doc, whose who, const keystroke *key, uint32_t left,
-                        uint32_t right) {
+static bool apply_value(lk_doc *doc, whose who, const keystroke *key) {
+  uint32_t left, right, offset;
+  if (!find_between(doc, key, &left, &offset, &right) || offset > 0) return false;
   uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
   if (!takes_values(doc, slot)) return false;
   uint32_t made = put_value(doc, slot, key->client, left, right, key->text);
@@ -1521,36 +1607,51 @@ static bool apply_value(lk_doc *doc, whose who, const keystroke *key, uint32_t l
   return true;
 }
 #else
-#define apply_value(doc, who, key, left, right) false
+#define apply_value(doc, who, key) false
 #endif
 
-static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
+/* Its text, where that stands in |only|, or anywhere where that is LK_NONE. |*what| says what was made; what it is part of is
+ * given, or LK_NONE where nothing was. */
+static inline uint32_t make_insert(lk_doc *doc, const keystroke *key, uint32_t only,
+                                   lk_stroke *what) {
   uint32_t left, right, offset, made, cut = LK_NONE;
-  const lk_client *client = &doc->clients.at[key->client];
-  if (!can_write(doc, key->client) || key->clock != client->clock || client->id == doc->client_id)
-    return false;
-  if (!find_between(doc, key, &left, &offset, &right)) return false;
+  if (!find_between(doc, key, &left, &offset, &right)) return LK_NONE;
   uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
-  if (LK_FAST_ALL && key->is_value) return offset == 0 && apply_value(doc, who, key, left, right);
+  if (LK_FAST_ALL && only != LK_NONE && slot != only) return LK_NONE;
   if (offset == 0) {
-    if (insert_at(doc, slot, key->client, left, right, key->text, &made) == NOT_FAST) return false;
+    if (insert_at(doc, slot, key->client, left, right, key->text, &made) == NOT_FAST)
+      return LK_NONE;
   } else {
     made = insert_between(doc, slot, key->client, left, offset, LK_NONE, key->text);
-    if (made == LK_NONE) return false;
+    if (made == LK_NONE) return LK_NONE;
     cut = doc->items[made].right;
   }
   doc->types.at[slot].cursor = LK_NONE;
-  if (doc->observers.count > 0) {
-    lk_stroke what = {
-      .type = slot,
-      .client = key->client,
-      .clock = (uint32_t)key->clock,
-      .len = (uint32_t)key->text.len,
-      .right = cut,
-    };
+  *what = (lk_stroke){
+    .type = slot,
+    .client = key->client,
+    .clock = (uint32_t)key->clock,
+    .len = (uint32_t)key->text.len,
+    .right = cut,
+  };
+  return made;
+}
+
+/* Whether its author may write it now. */
+static bool is_next(const lk_doc *doc, const keystroke *key) {
+  const lk_client *client = &doc->clients.at[key->client];
+  return can_write(doc, key->client) && key->clock == client->clock && client->id != doc->client_id;
+}
+
+static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
+  lk_stroke what;
+  if (!is_next(doc, key)) return false;
+  if (LK_FAST_ALL && key->is_value) return apply_value(doc, who, key);
+  uint32_t made = make_insert(doc, key, LK_NONE, &what);
+  if (made == LK_NONE) return false;
+  if (doc->observers.count > 0)
     tell_insert(doc, who, &what, key->text, key->origin_client, (uint32_t)key->origin_clock,
                 doc->items[made].right);
-  }
   return true;
 }
 
@@ -1566,6 +1667,8 @@ typedef struct erasure {
   bool
       replaces; /* text comes first, and may go on in the last item of its client, which is cut from it then */
   uint32_t count, cuts;
+  uint32_t pieces; /* of items */
+  uint32_t type;   /* in which all of it stands, or LK_NONE */
   lk_range ranges[RANGES_MAX];
 } erasure;
 
@@ -1601,77 +1704,99 @@ static bool may_erase(lk_doc *doc, erasure *self, const lk_range *range) {
     uint32_t number = lk_place_item(doc, self->client, place);
     const lk_item *item = &doc->items[number];
     if (!is_plain(item) || !is_free(doc, item) || is_joined(doc, number) ||
-        !may_end_beside(doc, item->left, item->right))
+        !may_end_beside(doc, item->left, item->right, false))
       return false;
     bool grows = self->replaces && lk_item_end(item) == doc->clients.at[self->client].clock;
     bool is_cut = clock > item->clock || end < lk_item_end(item) || grows;
     if (is_cut &&
         (++self->cuts > CUTS_MAX || !has_room_for_cuts(doc, self->client, number, &place)))
       return false;
+    if (self->pieces++ == 0) self->type = item->parent;
+    else if (self->type != item->parent) self->type = LK_NONE;
     clock = lk_item_end(item);
     if (clock < end && !lk_place_next(doc, self->client, &place)) LK_UNREACHABLE();
   }
   return true;
 }
 
+/* Notes it in |gone|, where it is to be told about as events. */
 static void erase(lk_doc *doc, const lk_range *range) {
   for (uint32_t clock = range->clock, end = clock + range->len; clock < end;) {
     uint32_t number = lk_client_item(doc, (uint16_t)range->client, clock);
     const lk_item *item = &doc->items[number];
     uint32_t slot = item->parent, offset = clock - item->clock;
     uint32_t len = lk_min_u32(end, lk_item_end(item)) - clock;
-    bool is_done = delete_stretch(doc, slot, number, offset, len);
+    if (doc->tells_txs) {
+      lk_stroke what = deletion(item, offset, len, false);
+      doc->gone.at[doc->gone.count++] = gone_of(&what);
+    }
+    bool is_done = delete_stretch(doc, slot, number, offset, len, false);
     LK_ASSERT(is_done);
     doc->types.at[slot].cursor = LK_NONE;
     clock += len;
   }
 }
 
-/* Reads the ranges of a client, and sees to it that all of them may be erased. */
+/* Reads the ranges of a client, and sees to it that all of them may be erased, and told about. */
 static bool prepare_erasure(lk_doc *doc, lk_reader in, bool is_v2, erasure *all) {
   uint64_t id, count;
-  all->cuts = 0;
+  lk_tx *tx = doc->tx_free;
   if (!read_uint(&in, &id) || !read_uint(&in, &count) || count == 0 || count > RANGES_MAX)
     return false;
   all->client = lk_client_find(doc, id);
-  if (all->client == LK_NO_CLIENT || doc->tells_txs || !doc->gc) return false;
+  if (all->client == LK_NO_CLIENT || !doc->gc) return false;
   if (!read_ranges(&in, (uint32_t)count, is_v2, doc->clients.at[all->client].clock, all))
     return false;
   if (lk_items_reserve(doc, CUT_ITEMS) != LK_OK) return false; /* first: indexes go by it */
   for (uint32_t i = 0; i < all->count; i++)
     if (!may_erase(doc, all, &all->ranges[i])) return false;
-  return true;
+  if (doc->observers.count == 0) return true;
+  if (tx == NULL || (doc->tells_txs && all->type == LK_NONE)) return false;
+  return LK_VEC_RESERVE(doc, tx->ranges, all->count) == LK_OK &&
+         LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK &&
+         (!doc->tells_txs || reserve_gone(doc, tx, all->pieces));
 }
 
-/* A text that replaces others: it comes first, as in a transaction. Who observes is told about it by one. */
+static void erase_all(lk_doc *doc, const erasure *all) {
+  lk_tx *tx = doc->tx_free;
+  for (uint32_t i = 0; i < all->count; i++) erase(doc, &all->ranges[i]);
+  lk_typing_end(doc);
+  if (doc->observers.count == 0) return;
+  memcpy(tx->ranges.at, all->ranges, all->count * sizeof *all->ranges);
+  tx->ranges.count = all->count;
+}
+
+/* A text that replaces others: it comes first, as in a transaction. */
 static bool apply_replace(lk_doc *doc, whose who, const keystroke *key) {
   erasure all = { .replaces = true };
-  if (key->is_value || doc->observers.count > 0 ||
+  lk_stroke what;
+  if (key->is_value || !is_next(doc, key) ||
       !prepare_erasure(doc, lk_reader_of(key->deletes), false, &all) ||
-      !apply_insert(doc, who, key))
+      make_insert(doc, key, doc->tells_txs ? all.type : LK_NONE, &what) == LK_NONE)
     return false;
-  for (uint32_t i = 0; i < all.count; i++) erase(doc, &all.ranges[i]);
-  lk_typing_end(doc);
-  lk_doc_tidy(doc);
+  erase_all(doc, &all);
+  if (doc->observers.count == 0) {
+    lk_doc_tidy(doc);
+    return true;
+  }
+  doc->stroke = what;
+  doc->stroke.many = true;
+  lk_replace_tell(doc, doc->tx_free, who.origin, who.local);
   return true;
 }
 
 /* Several ranges of a client, or one over several items. */
 static bool apply_deletes(lk_doc *doc, whose who, lk_reader in, bool is_v2) {
   erasure all = { .replaces = false };
-  lk_tx *tx = doc->observers.count > 0 ? doc->tx_free : NULL;
   if (!prepare_erasure(doc, in, is_v2, &all)) return false;
-  if (doc->observers.count > 0) {
-    if (tx == NULL) return false;
-    tx->ranges.count = 0;
-    if (LK_VEC_RESERVE(doc, tx->ranges, all.count) != LK_OK) return false;
-    memcpy(tx->ranges.at, all.ranges, all.count * sizeof *all.ranges);
-    tx->ranges.count = all.count;
+  erase_all(doc, &all);
+  if (!doc->tells_txs) {
+    lk_doc_tidy(doc);
+    if (doc->observers.count > 0) tell_ranges(doc, who, doc->tx_free);
+    return true;
   }
-  for (uint32_t i = 0; i < all.count; i++) erase(doc, &all.ranges[i]);
-  lk_typing_end(doc);
-  lk_doc_tidy(doc);
-  if (tx != NULL) tell_ranges(doc, who, tx);
+  doc->stroke = (lk_stroke){ .type = all.type, .right = LK_NONE, .many = true };
+  lk_replace_tell(doc, doc->tx_free, who.origin, who.local);
   return true;
 }
 #else
@@ -1694,8 +1819,8 @@ static bool apply_delete(lk_doc *doc, whose who, lk_reader *in, bool is_v2) {
   uint32_t offset = (uint32_t)clock - item->clock, slot = item->parent;
   if (!is_plain(item) || !is_free(doc, item) || len > item->len - offset || !doc->gc) return false;
   lk_stroke what;
-  if (doc->observers.count > 0) what = deletion(item, offset, (uint32_t)len);
-  if (!delete_stretch(doc, slot, number, offset, (uint32_t)len)) return false;
+  if (doc->observers.count > 0) what = deletion(item, offset, (uint32_t)len, false);
+  if (!delete_stretch(doc, slot, number, offset, (uint32_t)len, false)) return false;
   lk_typing_end(doc);
   doc->types.at[slot].cursor = LK_NONE;
   if (doc->observers.count > 0) tell_delete(doc, who, &what);
@@ -1759,68 +1884,58 @@ static void note_cut(lk_doc *doc, lk_tx *tx, uint32_t item) {
   tx->merges.at[tx->merges.count++] = (lk_merge_try){ at->client, at->clock, item };
 }
 
-/* Its text is still where it was. */
-static void show_deleted(lk_doc *doc, uint32_t content, uint32_t number) {
+/* Its text is still where it was. Undo managers that come now are asked whether they want to keep it. */
+static void show_deleted(lk_doc *doc, const lk_gone *gone, const lk_stroke *what) {
+  uint32_t number = lk_client_item(doc, (uint16_t)gone->client, gone->clock);
   lk_item *item = &doc->items[number];
   item->kind = LK_CONTENT_STRING;
-  item->content = content;
-  if (doc->text_len == content) doc->text_len += item->len;
+  item->content = gone->content;
+  item->flags = LK_FAST_ALL && what->wanted ? KEPT : LK_ITEM_DELETED;
+  if (LK_FAST_ALL && what->kept) return;
+  if (doc->text_len == gone->content) doc->text_len += item->len;
   else doc->text_waste -= item->len;
 }
 
-/* All that the open transaction deleted. */
-static lk_err cut_out_gone(lk_doc *doc, const lk_tx *tx) {
+static void note_cuts(lk_doc *doc, lk_tx *tx, const lk_gone *gone) {
+  if (!gone->head) note_cut(doc, tx, lk_client_item(doc, (uint16_t)gone->client, gone->clock));
+  if (!gone->tail)
+    note_cut(doc, tx, lk_client_item(doc, (uint16_t)gone->client, gone->clock + gone->len));
+}
+
+static lk_err cut_out_gone(lk_doc *doc, const lk_gone *gone, uint32_t count) {
   lk_err err = LK_OK;
   uint32_t item;
-  for (uint32_t i = 0; err == LK_OK && i < tx->ranges.count; i++) {
-    const lk_range *range = &tx->ranges.at[i];
-    lk_stroke what = { .client = range->client, .clock = range->clock, .len = range->len };
+  for (uint32_t i = 0; err == LK_OK && i < count; i++) {
+    lk_stroke what = { .client = gone[i].client, .clock = gone[i].clock, .len = gone[i].len };
     err = cut_out(doc, &what, &item);
   }
   return err;
 }
 
-static uint32_t show_gone(lk_doc *doc, const lk_range *range, uint32_t content) {
-  uint32_t item = lk_client_item(doc, (uint16_t)range->client, range->clock);
-  show_deleted(doc, content, item);
-  return item;
-}
-
-/* What was cut off behind the last one. */
-static uint32_t behind_last(lk_doc *doc, const lk_tx *tx) {
-  const lk_range *last = &tx->ranges.at[tx->ranges.count - 1];
-  return lk_client_item(doc, (uint16_t)last->client, last->clock + last->len);
-}
-
 lk_err lk_stroke_open(lk_doc *doc) {
   lk_stroke *what = &doc->stroke;
   lk_tx *tx = what->tx, *open = doc->tx;
-  uint32_t item;
+  lk_gone one = gone_of(what);
+  bool many = LK_FAST_ALL && what->many;
+  const lk_gone *gone = many ? doc->gone.at : &one;
+  uint32_t count = many ? doc->gone.count : 1, item;
   lk_typing_end(doc);
-  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2);
+  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2 * count);
   if (err != LK_OK) return err;
   doc->tx = tx;
   lk_mark mark;
   lk_doc_mark(doc, &mark);
-  bool within = LK_FAST_ALL && open != NULL;
-  err = within ? cut_out_gone(doc, tx) : cut_out(doc, what, &item);
+  if (many) err = cut_out_gone(doc, gone, count);
+  if (err == LK_OK && what->len > 0) err = cut_out(doc, what, &item);
   if (err != LK_OK) lk_doc_rollback(doc, &mark);
   doc->journal.count = 0;
   doc->tx = open;
   if (err != LK_OK) return err;
   tx->merges.count = 0;
   if (what->right != LK_NONE) note_cut(doc, tx, what->right);
-  if (within) {
-    for (uint32_t i = 0; i < tx->ranges.count; i++) {
-      item = show_gone(doc, &tx->ranges.at[i], doc->gone.at[i]);
-      if (i == 0 && !what->head) note_cut(doc, tx, item);
-    }
-    if (!what->tail) note_cut(doc, tx, behind_last(doc, tx));
-  } else if (what->deleted) {
-    show_deleted(doc, what->content, item);
-    if (!what->head) note_cut(doc, tx, item);
-    if (!what->tail)
-      note_cut(doc, tx, lk_client_item(doc, (uint16_t)what->client, what->clock + what->len));
+  for (uint32_t i = many || what->deleted ? count : 0; i > 0; i--) {
+    show_deleted(doc, &gone[i - 1], what); /* the text that went last, first */
+    note_cuts(doc, tx, &gone[i - 1]);
   }
   what->tx = NULL;
   return LK_OK;

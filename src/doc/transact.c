@@ -407,6 +407,47 @@ static void tell_updates(lk_doc *doc, lk_tx *tx) {
   lk_doc_tidy(doc);
 }
 
+/* Of updates, where they are not written yet. */
+static void emit_updates(lk_doc *doc, lk_tx *tx, bool written) {
+  if (written) lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, tx->origin, tx->local);
+  else if (doc->update_observers > 0) emit_update(doc, tx, LK_UPDATE_V1);
+  if (doc->update2_observers > 0) emit_update(doc, tx, LK_UPDATE_V2);
+}
+
+/* To observers of events, and then to all others, what |stroke| says, which is |tx|. Where they looked closer, or changed
+ * something, or what was kept is wanted by nobody, it has become a transaction like any other. */
+static void tell_events(lk_doc *doc, lk_tx *tx, bool written) {
+  lk_stroke *stroke = &doc->stroke;
+  doc->cleaning = true;
+  doc->cleanups = tx;
+  stroke->tx = tx;
+  lk_events_call(doc, tx);
+  bool as_it_was = stroke->tx != NULL;
+  if (as_it_was && stroke->kept && !stroke->wanted) as_it_was = lk_stroke_open(doc) != LK_OK;
+  stroke->tx = NULL;
+  if (as_it_was) {
+    bool is_many = LK_FAST_ALL && stroke->many;
+    emit_updates(doc, tx, is_many ? lk_replace_emit(doc, tx) : written);
+  } else {
+    finish(doc, tx, true);
+  }
+  retire(doc);
+  if (doc->cleanups != NULL) lk_cleanups_run(doc);
+  doc->cleaning = false;
+}
+
+#ifndef LK_SMALL
+/* The same for many deletions, and what was typed instead. */
+static void tell_many(lk_doc *doc, lk_tx *tx) {
+  note_range_clients(doc, tx);
+  lk_ranges_sort(tx->ranges.at, &tx->ranges.count, true);
+  tell_events(doc, tx, false);
+  lk_doc_tidy(doc);
+}
+#else
+#define tell_many(doc, tx) ((void)0)
+#endif
+
 static void clean_up(lk_doc *doc, lk_tx *tx) {
   if (!wants_ranges(doc, tx)) tx->ranges.count = 0;
   note_range_clients(doc, tx);
@@ -425,6 +466,10 @@ void lk_doc_commit(lk_doc *doc) {
   if (--tx->depth > 0) return;
   doc->tx = NULL;
   if (LK_FAST_ALL && doc->stroke.tx == tx) {
+    if (doc->event_observers > 0) {
+      tell_many(doc, tx);
+      return;
+    }
     doc->stroke.tx = NULL;
     tell_updates(doc, tx);
     return;
@@ -456,56 +501,54 @@ bool lk_stroke_ready(lk_doc *doc) {
 }
 
 /* What a transaction would know about it. */
+
+static void note_changed(lk_doc *doc, lk_tx *tx, uint32_t slot) {
+  lk_type *type = &doc->types.at[slot];
+  type->changed = type->changed_list = tx->number;
+  tx->changed.at[tx->changed.count++] = (lk_change){ slot, LK_NONE, LK_NONE };
+}
+
+static void note_typed(lk_doc *doc, lk_tx *tx, const lk_stroke *stroke) {
+  lk_client *client = &doc->clients.at[stroke->client];
+  client->touched = tx->number;
+  client->before = stroke->clock;
+  tx->touched.at[tx->touched.count++] = (lk_touched){ stroke->client, stroke->clock,
+                                                      stroke->clock + stroke->len };
+}
+
 static lk_tx *stroke_tx(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local) {
   lk_tx *tx = doc->tx_free;
-  lk_type *type = &doc->types.at[stroke->type];
-  lk_client *client = &doc->clients.at[stroke->client];
   doc->tx_free = tx->next;
   tx_reset(doc, tx, origin, local);
   tx->collects = stroke->deleted;
-  type->changed = type->changed_list = tx->number;
-  tx->changed.at[tx->changed.count++] = (lk_change){ stroke->type, LK_NONE, LK_NONE };
-  if (stroke->deleted) {
+  note_changed(doc, tx, stroke->type);
+  if (stroke->deleted)
     tx->ranges.at[tx->ranges.count++] = (lk_range){ stroke->client, stroke->clock, stroke->len };
-  } else {
-    client->touched = tx->number;
-    client->before = stroke->clock;
-    tx->touched.at[tx->touched.count++] = (lk_touched){ stroke->client, stroke->clock,
-                                                        stroke->clock + stroke->len };
-  }
+  else note_typed(doc, tx, stroke);
   return tx;
 }
 
-/* Where observers looked closer, or changed something, it has become a transaction like any other. */
 void lk_stroke_tell(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local) {
   lk_tx *tx = stroke_tx(doc, stroke, origin, local);
-  bool written = doc->update_observers > 0;
-  doc->cleaning = true;
-  doc->cleanups = tx;
   doc->stroke = *stroke;
-  doc->stroke.tx = tx;
-  lk_events_call(doc, tx);
-  bool as_it_was = doc->stroke.tx != NULL;
-  doc->stroke.tx = NULL;
-  if (as_it_was) {
-    if (written) lk_emit_update(doc, LK_OBSERVE_UPDATE_V1, origin, local);
-    else if (doc->update_observers > 0) emit_update(doc, tx, LK_UPDATE_V1);
-    if (doc->update2_observers > 0) emit_update(doc, tx, LK_UPDATE_V2);
-  } else {
-    finish(doc, tx, true);
-  }
-  retire(doc);
-  if (doc->cleanups != NULL) lk_cleanups_run(doc);
-  doc->cleaning = false;
+  tell_events(doc, tx, doc->update_observers > 0);
 }
 
 #ifndef LK_SMALL
-void lk_deletes_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local) {
+void lk_replace_tell(lk_doc *doc, lk_tx *tx, uint64_t origin, bool local) {
+  const lk_stroke *what = &doc->stroke;
   uint32_t count = tx->ranges.count;
   doc->tx_free = tx->next;
   tx_reset(doc, tx, origin, local);
   tx->ranges.count = count;
-  tell_updates(doc, tx);
+  if (what->len > 0) note_typed(doc, tx, what);
+  if (doc->event_observers == 0) {
+    tell_updates(doc, tx);
+    return;
+  }
+  tx->collects = true;
+  note_changed(doc, tx, what->type);
+  tell_many(doc, tx);
 }
 #endif
 

@@ -231,6 +231,7 @@ static void keep_range(lk_undo *self, const lk_range *range, bool keep) {
 }
 
 static void let_go(lk_undo *self, lk_undo_stack *stack) {
+  if (stack->deleted.count > 0) lk_typing_end(self->doc); /* nothing goes on in what was kept */
   for (uint32_t i = 0; i < stack->deleted.count; i++)
     keep_range(self, &stack->deleted.at[i], false);
   stack_cut(stack, 0);
@@ -311,17 +312,34 @@ static void remember(lk_undo *self, const lk_tx *tx) {
   if (self->undoing) self->last_change = 0;
   else if (!self->redoing) let_go(self, &self->redo);
   uint64_t now = self->now_ms == NULL ? 0 : self->now_ms(self->now_ctx);
-  lk_err err = tx->ranges.count > 0 ? lk_stroke_settle(doc) : LK_OK; /* that can be kept */
+  bool is_kept = LK_FAST_ALL && doc->stroke.tx == tx && doc->stroke.kept;
+  if (is_kept) {
+    doc->stroke.wanted = true;
+    set_keep(doc, doc->types.at[doc->stroke.type].item, true); /* of which something was let go */
+  }
+  bool keeps = tx->ranges.count > 0 && !is_kept;
+  lk_err err = keeps ? lk_stroke_settle(doc) : LK_OK; /* that can be kept */
   if (err != LK_OK) return;
   err = LK_VEC_RESERVE(doc, stack->deleted, tx->ranges.count);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, stack->inserted, tx->touched.count);
   if (err == LK_OK && !joins_last(self, stack, now)) err = push_entry(self, stack);
   if (!self->undoing && !self->redoing) self->last_change = now;
-  for (uint32_t i = 0; i < tx->ranges.count; i++) keep_range(self, &tx->ranges.at[i], true);
+  for (uint32_t i = 0; keeps && i < tx->ranges.count; i++)
+    keep_range(self, &tx->ranges.at[i], true);
   if (err != LK_OK) return;
   append_inserted(stack, tx);
   append_deleted(stack, tx);
   call_fn(self, stack, stack->entries.count - 1, self->undoing);
+}
+
+bool lk_undo_keeps(const lk_doc *doc, uint32_t type, uint64_t origin) {
+  for (uint32_t i = 0; i < doc->observers.count; i++) {
+    const lk_observer *observer = &doc->observers.at[i];
+    if (observer->what != LK_OBSERVE_AFTER || observer->id == 0) continue;
+    const lk_undo *self = observer->ctx;
+    if (has_origin(self, origin) && type_in_scope(self, type)) return true;
+  }
+  return false;
 }
 
 static void see(void *ctx, lk_doc *doc, lk_tx *tx) {
@@ -566,6 +584,8 @@ void lk_undo_stop_capturing(lk_undo *self) { self->last_change = 0; }
 uint64_t lk_undo_origin(const lk_undo *self) { return self->origin; }
 
 lk_err lk_undo_clear(lk_undo *self, bool undo_stack, bool redo_stack) {
+  lk_err err = lk_stroke_settle(self->doc); /* what was just kept can be let go, too */
+  if (err != LK_OK) return err;
   if (undo_stack) let_go(self, &self->undo);
   if (redo_stack) let_go(self, &self->redo);
   return LK_OK;

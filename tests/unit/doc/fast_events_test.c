@@ -114,6 +114,11 @@ static void undo_something(replica *self) {
     CHECK_OK(lk_undo_clear(self->undo, draw(self, 1, 2), draw(self, 1, 2)));
     return;
   }
+  if (draw(self, 1, 6)) {
+    if (draw(self, 1, 2)) lk_undo_remove_origin(self->undo, 0);
+    else CHECK_OK(lk_undo_add_origin(self->undo, 0));
+    return;
+  }
   lk_err err = draw(self, 1, 2) ? lk_undo_undo(self->undo, &done) : lk_undo_redo(self->undo, &done);
   CHECK(err == LK_OK || err == LK_ERR_STATE);
 }
@@ -393,11 +398,49 @@ static void type_here(lk_gen *g, twins *t, uint32_t *at) {
   }
 }
 
+/* Text in place of other text, in one transaction; or only one of them, or more behind it. */
+static void replace_here(lk_gen *g, twins *t, uint32_t *at) {
+  static const uint64_t origins[] = { 0, 9, 7 };
+  if (!is_text(&t->self[0])) return;
+  uint32_t units = (uint32_t)lk_doc_node_length(t->self[0].doc, t->self[0].text);
+  uint64_t origin = origins[gen_below(g, 3)];
+  keystroke gone = draw_stroke(g, units, at), more = gone;
+  gone.deletes = true;
+  gone.length = lk_min_u32(units - gone.at, gen_below(g, 12));
+  more.deletes = false;
+  bool types = gen_chance(g, 4, 5), goes_on = gen_chance(g, 1, 4);
+  for (int i = 0; i < 2; i++) {
+    replica *self = &t->self[i];
+    self->deeds_left = DEEDS_MAX;
+    for (int n = 0; n <= i; n++) CHECK_OK(lk_doc_begin(self->doc, origin));
+    do_stroke(self->doc, self->text, &gone);
+    if (types) do_stroke(self->doc, self->text, &more);
+    if (goes_on) do_stroke(self->doc, self->text, &more);
+    for (int n = 0; n <= i; n++) lk_doc_commit(self->doc);
+  }
+}
+
 static void type_there(lk_gen *g, twins *t, uint32_t *at) {
   keystroke key = draw_stroke(g, (uint32_t)lk_doc_node_length(t->peer, t->peer_text), at);
   do_stroke(t->peer, t->peer_text, &key);
   if (key.deletes && key.length == 0) return;
   bool is_v2 = gen_bool(g);
+  for (int i = 0; i < 2; i++) apply_to(&t->self[i], i == 1, is_v2, lk_buf_slice(&t->update));
+}
+
+/* As long a stretch, or as many, as comes together. */
+static void replace_there(lk_gen *g, twins *t, uint32_t *at) {
+  bool is_v2 = gen_bool(g);
+  lk_buf_truncate(&t->update, 0);
+  CHECK_OK(lk_doc_begin(t->peer, 0));
+  for (uint32_t n = 1 + gen_below(g, 3); n > 0; n--) {
+    uint32_t units = (uint32_t)lk_doc_node_length(t->peer, t->peer_text);
+    keystroke key = draw_stroke(g, units, at);
+    if (key.deletes) key.length = lk_min_u32(units - key.at, gen_below(g, 12));
+    do_stroke(t->peer, t->peer_text, &key);
+  }
+  lk_doc_commit(t->peer);
+  if (t->update.len == 0) return;
   for (int i = 0; i < 2; i++) apply_to(&t->self[i], i == 1, is_v2, lk_buf_slice(&t->update));
 }
 
@@ -441,7 +484,7 @@ PROPERTY_SLOW(keystrokes_are_told_about_as_transactions_are, 4) {
   for (uint32_t turns = gen_below(g, 200); turns > 0; turns--) {
     uint64_t passed = gen_chance(g, 1, 6) ? 600 : gen_below(g, 100);
     for (int i = 0; i < 2; i++) t.self[i].now += passed;
-    switch (gen_below(g, 8)) {
+    switch (gen_below(g, 12)) {
     case 0: catch_up(&t); break;
     case 1:
       for (int i = 0; i < 2; i++) {
@@ -453,6 +496,10 @@ PROPERTY_SLOW(keystrokes_are_told_about_as_transactions_are, 4) {
     case 2:
     case 3:
     case 4: type_there(g, &t, &there); break;
+    case 5:
+    case 6: replace_here(g, &t, &here); break;
+    case 7:
+    case 8: replace_there(g, &t, &there); break;
     default: type_here(g, &t, &here);
     }
     if (!compare(&t)) break;
