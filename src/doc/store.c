@@ -292,7 +292,9 @@ lk_place lk_item_place(lk_doc *doc, uint32_t number) {
   if (place.block >= client->block_count || !has_clock(client, place.block, item->clock))
     place.block = block_search(client, item->clock);
   const lk_block *block = &client->blocks[place.block];
-  place.at = lk_words_find(block->items, block->cap & ~3u, number);
+  /* Nearly all blocks have room for that many, and a loop that is known to be so long is none. */
+  if (block->cap == LK_BLOCK_MAX) place.at = lk_words_find(block->items, LK_BLOCK_MAX, number);
+  else place.at = lk_words_find(block->items, block->cap & ~3u, number);
   if (place.at < block->count && block->items[place.at] == number) {
     client->hint_block = place.block;
     client->hint_at = place.at;

@@ -973,7 +973,6 @@ static bool delete_stretch(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     dead->kind = keep ? LK_CONTENT_STRING : LK_CONTENT_DELETED;
     dead->flags = keep ? KEPT : LK_ITEM_DELETED;
     shrink_units(doc, type, dead->leaf, len);
-    if (head) type->cursor = LK_NONE;
     if (behind == ONE) lk_item_absorb(doc, gone, dead->right);
     if (before == ONE) lk_item_absorb(doc, dead->left, gone);
     if (!head && tail) note_beside(doc, number, doc->items[number].right);
@@ -1076,7 +1075,11 @@ static lk_gone gone_of(const lk_stroke *what) {
 
 static void note_gone(lk_doc *doc, lk_tx *tx, const lk_stroke *what) {
   doc->gone.at[doc->gone.count++] = gone_of(what);
-  tx->ranges.at[tx->ranges.count++] = (lk_range){ what->client, what->clock, what->len };
+  lk_range *last = tx->ranges.count > 0 ? &tx->ranges.at[tx->ranges.count - 1] : NULL;
+  bool goes_on = last != NULL && last->client == what->client &&
+                 last->clock + last->len == what->clock;
+  if (goes_on) last->len += what->len;
+  else tx->ranges.at[tx->ranges.count++] = (lk_range){ what->client, what->clock, what->len };
 }
 
 #ifndef LK_SMALL

@@ -1124,6 +1124,32 @@ TEST(ranges_are_cut_out_of_a_client_of_few_items) {
   }
 }
 
+#define CLOCKS_MAX 100000
+
+/* Goal: ranges in any order are put in order, and made one where they touch.
+ * Method: as many as are sorted in each way, of one client or three; each clock is marked. */
+PROPERTY(ranges_are_put_in_order) {
+  static const uint32_t sizes[] = { 3, 34, 60, 500, 1026, 1100 };
+  static uint8_t marks[3][CLOCKS_MAX + 8];
+  static lk_range ranges[1100];
+  uint32_t size = sizes[gen_below(g, 6)], count = size - gen_below(g, 3), kept = count;
+  uint32_t most = gen_bool(g) ? CLOCKS_MAX : 2 * size, clients = gen_bool(g) ? 1 : 3, wrong = 0;
+  memset(marks, 0, sizeof marks);
+  for (uint32_t i = 0; i < count; i++) {
+    ranges[i] = (lk_range){ gen_below(g, clients), gen_below(g, most), 1 + gen_below(g, 4) };
+    memset(marks[ranges[i].client] + ranges[i].clock, 1, ranges[i].len);
+  }
+  lk_ranges_sort(ranges, &kept, true);
+  for (uint32_t i = 0; i < kept; i++) {
+    const lk_range *at = &ranges[i], *next = at + 1;
+    for (uint32_t n = 0; n < at->len; n++) wrong += marks[at->client][at->clock + n]++ != 1;
+    bool is_last = i + 1 == kept || at->client < next->client;
+    CHECK(is_last || (at->client == next->client && at->clock + at->len < next->clock));
+  }
+  for (uint32_t i = 0; i < sizeof marks; i++) wrong += ((const uint8_t *)marks)[i] == 1;
+  CHECK(wrong == 0);
+}
+
 /* Goal: structs that come together find what their author wrote last before them, also where the block of that is full.
  * Method: an author of 1 to 130 structs, and one update: in front, behind all, and behind the first of these, which
  * goes in by itself; then more of them, as the last ones do not go in together either. */
