@@ -1613,11 +1613,12 @@ static bool apply_value(lk_doc *doc, whose who, const keystroke *key) {
 #define apply_value(doc, who, key) false
 #endif
 
-/* Its text, where that stands in |only|, or anywhere where that is LK_NONE. |*what| says what was made; what it is part of is
- * given, or LK_NONE where nothing was. */
+/* Its text, where that stands in |only|, or anywhere where that is LK_NONE. Gives the item that it is in, or LK_NONE where it is
+ * not as simple; |*cut| is what was cut off for it, or LK_NONE. */
 static inline uint32_t make_insert(lk_doc *doc, const keystroke *key, uint32_t only,
-                                   lk_stroke *what) {
-  uint32_t left, right, offset, made, cut = LK_NONE;
+                                   uint32_t *cut) {
+  uint32_t left, right, offset, made;
+  *cut = LK_NONE;
   if (!find_between(doc, key, &left, &offset, &right)) return LK_NONE;
   uint32_t slot = doc->items[left != LK_NONE ? left : right].parent;
   if (LK_FAST_ALL && only != LK_NONE && slot != only) return LK_NONE;
@@ -1627,17 +1628,21 @@ static inline uint32_t make_insert(lk_doc *doc, const keystroke *key, uint32_t o
   } else {
     made = insert_between(doc, slot, key->client, left, offset, LK_NONE, key->text);
     if (made == LK_NONE) return LK_NONE;
-    cut = doc->items[made].right;
+    *cut = doc->items[made].right;
   }
   doc->types.at[slot].cursor = LK_NONE;
-  *what = (lk_stroke){
-    .type = slot,
+  return made;
+}
+
+/* As it is told about. */
+static lk_stroke insertion(const lk_doc *doc, const keystroke *key, uint32_t made, uint32_t cut) {
+  return (lk_stroke){
+    .type = doc->items[made].parent,
     .client = key->client,
     .clock = (uint32_t)key->clock,
     .len = (uint32_t)key->text.len,
     .right = cut,
   };
-  return made;
 }
 
 /* Whether its author may write it now. */
@@ -1647,14 +1652,16 @@ static bool is_next(const lk_doc *doc, const keystroke *key) {
 }
 
 static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
-  lk_stroke what;
+  uint32_t cut;
   if (!is_next(doc, key)) return false;
   if (LK_FAST_ALL && key->is_value) return apply_value(doc, who, key);
-  uint32_t made = make_insert(doc, key, LK_NONE, &what);
+  uint32_t made = make_insert(doc, key, LK_NONE, &cut);
   if (made == LK_NONE) return false;
-  if (doc->observers.count > 0)
+  if (doc->observers.count > 0) {
+    lk_stroke what = insertion(doc, key, made, cut);
     tell_insert(doc, who, &what, key->text, key->origin_client, (uint32_t)key->origin_clock,
                 doc->items[made].right);
+  }
   return true;
 }
 
@@ -1772,11 +1779,12 @@ static void erase_all(lk_doc *doc, const erasure *all) {
 /* A text that replaces others: it comes first, as in a transaction. */
 static bool apply_replace(lk_doc *doc, whose who, const keystroke *key) {
   erasure all = { .replaces = true };
-  lk_stroke what;
+  uint32_t made, cut;
   if (key->is_value || !is_next(doc, key) ||
       !prepare_erasure(doc, lk_reader_of(key->deletes), false, &all) ||
-      make_insert(doc, key, doc->tells_txs ? all.type : LK_NONE, &what) == LK_NONE)
+      (made = make_insert(doc, key, doc->tells_txs ? all.type : LK_NONE, &cut)) == LK_NONE)
     return false;
+  lk_stroke what = insertion(doc, key, made, cut);
   erase_all(doc, &all);
   if (doc->observers.count == 0) {
     lk_doc_tidy(doc);
