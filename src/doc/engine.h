@@ -413,8 +413,8 @@ struct lk_doc {
 
   lk_typing typing;
   lk_stroke stroke;
-  LK_VEC(lk_gone)
-  gone; /* what |stroke| deleted, where that is many: in the order in which it was */
+  LK_VEC(lk_gone) gone;    /* what |stroke| deleted, where that is many, in the order of that */
+  LK_VEC(lk_range) erased; /* what an update deletes that text_fast.c takes in */
   lk_tx *tx;             /* open, or NULL */
   lk_tx *cleanups;       /* committed, their clean-up is under way or waits; in order */
   lk_tx *tx_free;

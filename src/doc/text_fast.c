@@ -1667,7 +1667,7 @@ static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
 
 #ifndef LK_SMALL
 
-#define RANGES_MAX 32
+#define RANGES_MAX 1024
 #define CUTS_MAX                                                                                   \
   2 /* items of which a part stays: more memory than for these is not asked for beforehand */
 
@@ -1679,7 +1679,7 @@ typedef struct erasure {
   uint32_t count, cuts;
   uint32_t pieces; /* of items */
   uint32_t type;   /* in which all of it stands, or LK_NONE */
-  lk_range ranges[RANGES_MAX];
+  lk_range *ranges;
 } erasure;
 
 /* In V2 a clock counts from where the last range ended, and a length is less one. */
@@ -1751,8 +1751,12 @@ static void erase(lk_doc *doc, const lk_range *range) {
 static bool prepare_erasure(lk_doc *doc, lk_reader in, bool is_v2, erasure *all) {
   uint64_t id, count;
   lk_tx *tx = doc->tx_free;
-  if (!read_uint(&in, &id) || !read_uint(&in, &count) || count == 0 || count > RANGES_MAX)
+  if (!read_uint(&in, &id) || !read_uint(&in, &count) || count == 0 ||
+      count > lk_min_size(RANGES_MAX, lk_reader_left(&in) / 2))
     return false;
+  doc->erased.count = 0;
+  if (LK_VEC_RESERVE(doc, doc->erased, (uint32_t)count) != LK_OK) return false;
+  all->ranges = doc->erased.at;
   all->client = lk_client_find(doc, id);
   if (all->client == LK_NO_CLIENT || !doc->gc) return false;
   if (!read_ranges(&in, (uint32_t)count, is_v2, doc->clients.at[all->client].clock, all))

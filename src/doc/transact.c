@@ -95,6 +95,7 @@ static const struct {
   VEC(held),
 #ifndef LK_SMALL /* as LK_FAST_ALL */
   VEC(gone),
+  VEC(erased),
 #endif
   VEC(later),
   VEC(journal),

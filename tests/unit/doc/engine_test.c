@@ -1124,6 +1124,49 @@ TEST(ranges_are_cut_out_of_a_client_of_few_items) {
   }
 }
 
+/* Goal: an update that deletes many stretches, alone or for a text in their place, is taken in as by a transaction, also where there
+ * are more than are taken in at once.
+ * Method: a text that was put together out of order, of which more or less goes; a peer that is kept from the fast way. */
+PROPERTY_SLOW(many_stretches_are_taken_in_the_same_way_fast_and_slow, 8) {
+  static replica peer, fast, slow;
+  lk_node node;
+  lk_buf base, out[2];
+  open_replica(&peer, 30, false);
+  CHECK_OK(lk_doc_root(peer.doc, LK_LIT("t"), LK_NODE_TEXT, &node));
+  CHECK_OK(lk_doc_text_insert(peer.doc, node, 0, LK_LIT("0123456789"), NULL));
+  for (uint32_t n = gen_chance(g, 1, 4) ? 2500 : gen_below(g, 300); n > 0; n--) {
+    uint32_t units = (uint32_t)lk_doc_node_length(peer.doc, node);
+    CHECK_OK(lk_doc_text_insert(peer.doc, node, gen_below(g, units + 1), LK_LIT("ab"), NULL));
+  }
+  lk_buf_init(&base, test_alloc(), 1 << 24);
+  CHECK_OK(lk_doc_encode(peer.doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &base));
+  open_replica(&fast, 20, false);
+  open_replica(&slow, 21, false);
+  apply_fast(&fast, false, lk_buf_slice(&base));
+  apply_slowly(&slow, lk_buf_slice(&base));
+  observe(&peer);
+  uint32_t all = (uint32_t)lk_doc_node_length(peer.doc, node), at = gen_below(g, all);
+  uint32_t length = 1 + gen_below(g, all - at);
+  CHECK_OK(lk_doc_begin(peer.doc, 0));
+  CHECK_OK(lk_doc_text_delete(peer.doc, node, at, length));
+  if (gen_bool(g)) CHECK_OK(lk_doc_text_insert(peer.doc, node, at, LK_LIT("new"), NULL));
+  lk_doc_commit(peer.doc);
+  apply_fast(&fast, gen_bool(g), peer.log.at[0]);
+  apply_slowly(&slow, peer.log.at[0]);
+  CHECK_DOC(fast.doc);
+  check_docs_say_the_same(fast.doc, slow.doc);
+  for (int i = 0; i < 2; i++) {
+    lk_buf_init(&out[i], test_alloc(), 1 << 24);
+    CHECK_OK(lk_doc_encode(i == 0 ? fast.doc : slow.doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &out[i]));
+  }
+  CHECK_SLICE(lk_buf_slice(&out[0]), lk_buf_slice(&out[1]));
+  for (int i = 0; i < 2; i++) lk_buf_deinit(&out[i]);
+  lk_buf_deinit(&base);
+  close_replica(&slow);
+  close_replica(&fast);
+  close_replica(&peer);
+}
+
 #define CLOCKS_MAX 100000
 
 /* Goal: ranges in any order are put in order, and made one where they touch.
