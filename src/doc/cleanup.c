@@ -117,15 +117,16 @@ static void collect_item(lk_doc *doc, uint32_t number) {
   if (node != LK_NONE) collect_node(doc, node);
 }
 
+/* A struct goes as a whole, also what of it another transaction deleted meanwhile: it is kept as a whole, too. */
 void lk_tx_collect(lk_doc *doc, lk_tx *tx) {
   for (uint32_t i = 0; i < tx->ranges.count; i++) {
     const lk_range *range = &tx->ranges.at[i];
     uint16_t client = (uint16_t)range->client;
-    lk_place place = lk_client_place(doc, client, range->clock);
+    lk_place place = lk_struct_place(doc, client, range->clock);
     do {
       uint32_t number = lk_place_item(doc, client, place);
       const lk_item *item = &doc->items[number];
-      if (item->clock >= range->clock + range->len) break;
+      if (item->clock >= range->clock + range->len && (item->flags & LK_ITEM_JOINED) == 0) break;
       if (item->kind == LK_CONTENT_GC || item->kind == LK_CONTENT_DELETED) continue;
       if (lk_item_deleted(item) && (item->flags & LK_ITEM_KEEP) == 0) collect_item(doc, number);
     } while (lk_place_next(doc, client, &place));
@@ -539,10 +540,7 @@ static lk_err unite_text(lk_doc *doc, uint16_t client, lk_place place, uint32_t 
  * together at once: there may be thousands. */
 lk_err lk_item_unite(lk_doc *doc, uint32_t *number) {
   uint16_t client = doc->items[*number].client;
-  lk_place place = lk_client_place(doc, client, doc->items[*number].clock);
-  while ((doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0) {
-    if (!lk_place_prev(doc, client, &place)) LK_UNREACHABLE();
-  }
+  lk_place place = lk_struct_place(doc, client, doc->items[*number].clock);
   *number = lk_place_item(doc, client, place);
   lk_place next = place;
   if (next_joined(doc, client, &next) == LK_NONE) return LK_OK;

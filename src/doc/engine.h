@@ -561,6 +561,8 @@ typedef struct lk_place {
   uint32_t block, at;
 } lk_place;
 lk_place lk_client_place(lk_doc *doc, uint16_t client, uint32_t clock);
+/* That of the first item of the struct which that one is part of. */
+lk_place lk_struct_place(lk_doc *doc, uint16_t client, uint32_t clock);
 lk_place lk_item_place(lk_doc *doc, uint32_t item);
 uint32_t lk_client_item(lk_doc *doc, uint16_t client, uint32_t clock);
 static inline uint32_t lk_place_item(const lk_doc *doc, uint16_t client, lk_place place) {

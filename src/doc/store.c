@@ -283,6 +283,14 @@ found:
   return place;
 }
 
+lk_place lk_struct_place(lk_doc *doc, uint16_t number, uint32_t clock) {
+  lk_place place = lk_client_place(doc, number, clock);
+  while ((doc->items[lk_place_item(doc, number, place)].flags & LK_ITEM_JOINED) != 0) {
+    if (!lk_place_prev(doc, number, &place)) LK_UNREACHABLE();
+  }
+  return place;
+}
+
 /* Its block is known by its clock, its place there by its number, without looking at any other item. */
 lk_place lk_item_place(lk_doc *doc, uint32_t number) {
   const lk_item *item = &doc->items[number];

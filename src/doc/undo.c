@@ -209,9 +209,7 @@ static void keep_range(lk_undo *self, const lk_range *range, bool keep) {
   scope_cache cache = { .parent = LK_NONE };
   uint16_t client = (uint16_t)range->client;
   uint32_t range_end = range->clock + range->len, end;
-  lk_place place = lk_client_place(doc, client, range->clock);
-  while ((doc->items[lk_place_item(doc, client, place)].flags & LK_ITEM_JOINED) != 0 &&
-         lk_place_prev(doc, client, &place)) {}
+  lk_place place = lk_struct_place(doc, client, range->clock);
   for (bool is_more = true; is_more;) {
     lk_place at = place;
     const lk_item *first = &doc->items[lk_place_item(doc, client, place)];

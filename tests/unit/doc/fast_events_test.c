@@ -507,6 +507,45 @@ PROPERTY_SLOW(keystrokes_are_told_about_as_transactions_are, 4) {
   close_twins(&t);
 }
 
+/* ---- structs in several items ---- */
+
+static void set_thrice(void *ctx, lk_doc *doc, const lk_event *event) {
+  lk_node map;
+  (void)ctx, (void)event;
+  CHECK_OK(lk_doc_root(doc, LK_LIT("map"), LK_NODE_MAP, &map));
+  for (uint32_t i = 0; i < 3; i++) {
+    lk_value value = { .kind = LK_VALUE_NUMBER, .number = i };
+    CHECK_OK(lk_doc_begin(doc, i == 2 ? 0 : 9));
+    CHECK_OK(lk_doc_map_set(doc, map, LK_LIT("k"), &value));
+    lk_doc_commit(doc);
+  }
+}
+
+/* Goal: a struct of two items, which two transactions deleted while a third was being told about, is collected as one.
+ * Method: the manager wants what the second of them deleted, and comes too late for it: as in Yjs. */
+TEST(a_struct_in_two_items_is_collected_as_one) {
+  lk_env env = LK_ENV_INIT(test_alloc(), NULL);
+  lk_doc_options how = LK_DOC_OPTIONS_INIT;
+  lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+  lk_doc *doc;
+  lk_node text;
+  lk_undo *undo;
+  bool done;
+  how.client = 20;
+  CHECK_OK(lk_doc_open(&env, &how, &doc));
+  CHECK_OK(lk_doc_root(doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_undo_open(doc, NULL, 0, &options, &undo));
+  uint32_t id;
+  CHECK_OK(lk_doc_observe(doc, text, set_thrice, NULL, &id));
+  CHECK_OK(lk_doc_text_insert(doc, text, 0, LK_LIT("a"), NULL));
+  CHECK_DOC(doc);
+  lk_doc_off(doc, id);
+  CHECK_OK(lk_undo_undo(undo, &done));
+  CHECK_DOC(doc);
+  lk_undo_close(undo);
+  lk_doc_close(doc);
+}
+
 /* ---- without memory ---- */
 
 /* An observer that marks the end of the text whenever it changes, as long as there is memory for it. */
