@@ -352,6 +352,7 @@ typedef struct lk_stroke {
   bool head, tail; /* deleted: it began, or ended, where its item did */
   bool
       many; /* what was deleted stands in |gone|, side by side; what was typed behind it in the transaction */
+  uint32_t index; /* many, in an open transaction: where that was in its text */
   bool kept;   /* what was deleted still has its text, for undo managers ... */
   bool wanted; /* ... of which one has said that it wants it */
 } lk_stroke;

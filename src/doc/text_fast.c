@@ -78,9 +78,11 @@ static bool may_replace(lk_doc *doc) {
          LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK && reserve_gone(doc, tx, 1);
 }
 
-/* Whether that is what the open transaction did, and all of it. */
-static bool replaces(const lk_doc *doc) {
-  return LK_FAST_ALL && doc->stroke.tx == doc->tx && doc->tx->touched.count == 0;
+/* Whether that is what the open transaction did, and all of it, and what comes at |index| stands in its place. */
+static bool replaces(const lk_doc *doc, uint32_t slot, uint32_t index) {
+  const lk_stroke *stroke = &doc->stroke;
+  bool is_there = stroke->type == slot && stroke->index == index;
+  return LK_FAST_ALL && stroke->tx == doc->tx && is_there && doc->tx->touched.count == 0;
 }
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
@@ -777,7 +779,7 @@ bool lk_text_insert_fast(lk_doc *doc, uint32_t slot, uint32_t index, lk_slice te
   lk_typing_end(doc);
   lk_tx *tx = doc->tx; /* which has a deletion by now */
   if (!is_open_to_it(doc, type) || text.len > TYPED_MAX || !is_ascii(text)) return false;
-  if (tx != NULL && !replaces(doc)) return false;
+  if (tx != NULL && !replaces(doc, slot, index)) return false;
   if (doc->client == LK_NO_CLIENT || !can_write(doc, doc->client)) return false;
   uint32_t left, right = LK_NONE, before = index, made, clock = doc->clients.at[doc->client].clock;
   uint32_t cut = LK_NONE;
@@ -1060,13 +1062,14 @@ static lk_stroke deletion(const lk_item *item, uint32_t offset, uint32_t len, bo
 }
 
 /* What the open transaction knows about its first deletion, which stands in |gone|. */
-static void replacing_begin(lk_doc *doc, uint32_t slot, bool keep) {
+static void replacing_begin(lk_doc *doc, uint32_t slot, uint32_t index, bool keep) {
   lk_tx *tx = doc->tx;
   lk_type *type = &doc->types.at[slot];
   tx->collects = true;
   type->changed = type->changed_list = tx->number;
   tx->changed.at[tx->changed.count++] = (lk_change){ slot, LK_NONE, LK_NONE };
   doc->stroke = (lk_stroke){ .tx = tx, .type = slot, .right = LK_NONE, .many = true, .kept = keep };
+  doc->stroke.index = index;
 }
 
 static lk_gone gone_of(const lk_stroke *what) {
@@ -1257,7 +1260,7 @@ static bool delete_several(lk_doc *doc, uint32_t slot, uint32_t number, uint32_t
     doc->gone.at[count - 1].tail = rest == 0;
   }
   if (open != NULL) {
-    replacing_begin(doc, slot, keep);
+    replacing_begin(doc, slot, index, keep);
     return true;
   }
   if (doc->tells_txs) {
@@ -1292,7 +1295,7 @@ bool lk_text_delete_fast(lk_doc *doc, uint32_t slot, uint32_t index, uint32_t le
   if (!delete_stretch(doc, slot, number, index - before, len, keep)) return false;
   if (tx != NULL) {
     note_gone(doc, tx, &what);
-    replacing_begin(doc, slot, keep);
+    replacing_begin(doc, slot, index, keep);
     return true;
   }
   if (doc->typing.gone != LK_NONE) deleting_begin(doc, slot, index, doc->typing.beside);

@@ -614,3 +614,74 @@ TEST(a_keystroke_stays_whole_where_an_observer_gets_no_memory) {
     lk_doc_close(m.doc);
   }
 }
+
+/* ---- what replaces, in its corners ---- */
+
+typedef struct corner {
+  lk_env env;
+  lk_doc *doc;
+  lk_node map, text, other;
+  lk_buf heard;
+} corner;
+
+static void hear_delta(void *ctx, lk_doc *doc, const lk_event *event) {
+  corner *self = ctx;
+  (void)doc;
+  lk_buf_append(&self->heard, LK_LIT(" delta "));
+  CHECK_OK(lk_event_delta(event, &self->heard));
+}
+
+/* Both texts say "acdefgh", and have had a "b". */
+static void open_corner(corner *self, uint64_t client, bool nested) {
+  lk_doc_options options = LK_DOC_OPTIONS_INIT;
+  options.client = client;
+  *self = (corner){ .env = LK_ENV_INIT(test_alloc(), NULL) };
+  lk_buf_init(&self->heard, test_alloc(), 1 << 20);
+  CHECK_OK(lk_doc_open(&self->env, &options, &self->doc));
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("map"), LK_NODE_MAP, &self->map));
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("t"), LK_NODE_TEXT, &self->text));
+  CHECK_OK(lk_doc_root(self->doc, LK_LIT("u"), LK_NODE_TEXT, &self->other));
+  if (nested)
+    CHECK_OK(lk_doc_map_set_node(self->doc, self->map, LK_LIT("in"), LK_NODE_TEXT, LK_SLICE_EMPTY,
+                                 &self->text));
+  const lk_node texts[] = { self->text, self->other };
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(lk_doc_text_insert(self->doc, texts[i], 0, LK_LIT("abcdefgh"), NULL));
+    CHECK_OK(lk_doc_text_delete(self->doc, texts[i], 1, 1));
+  }
+}
+
+static void close_corner(corner *self) {
+  CHECK_DOC(self->doc);
+  lk_doc_close(self->doc);
+  lk_buf_deinit(&self->heard);
+}
+
+/* The second twin goes the slow way. */
+static void begin_corner(corner *self, int twin) {
+  for (int n = 0; n <= 2 * twin; n++) CHECK_OK(lk_doc_begin(self->doc, 0));
+}
+static void end_corner(corner *self, int twin) {
+  for (int n = 0; n <= 2 * twin; n++) lk_doc_commit(self->doc);
+}
+
+/* Goal: text that comes behind what was deleted long ago is told about where it stands.
+ * Method: a transaction that deletes, and types elsewhere in that text, and in another one. */
+TEST(text_that_comes_elsewhere_than_what_was_deleted_is_told_about_there) {
+  corner twins[2];
+  for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+    for (int i = 0; i < 2; i++) {
+      corner *self = &twins[i];
+      open_corner(self, 7, false);
+      CHECK_OK(lk_doc_observe(self->doc, self->text, hear_delta, self, NULL));
+      CHECK_OK(lk_doc_observe(self->doc, self->other, hear_delta, self, NULL));
+      begin_corner(self, i);
+      CHECK_OK(lk_doc_text_delete(self->doc, self->text, 4, 1));
+      CHECK_OK(lk_doc_text_insert(self->doc, elsewhere ? self->other : self->text, 1, LK_LIT("X"),
+                                  NULL));
+      end_corner(self, i);
+    }
+    CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
+    for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+  }
+}
