@@ -504,7 +504,7 @@ void lk_doc_commit(lk_doc *doc) {
   if (--tx->depth > 0) return;
   doc->tx = NULL;
   if (LK_FAST_ALL && doc->stroke.tx == tx) {
-    if (doc->event_observers > 0) {
+    if (doc->event_observers > 0 || doc->stroke.kept) { /* by whom, that may have gone */
       tell_many(doc, tx);
       return;
     }

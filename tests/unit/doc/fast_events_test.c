@@ -685,3 +685,22 @@ TEST(text_that_comes_elsewhere_than_what_was_deleted_is_told_about_there) {
     for (int i = 0; i < 2; i++) close_corner(&twins[i]);
   }
 }
+
+/* Goal: what an undo manager would have kept is collected where that is gone when the transaction ends. */
+TEST(what_is_deleted_is_not_kept_for_an_undo_manager_that_is_closed_before_the_transaction_ends) {
+  corner twins[2];
+  for (int i = 0; i < 2; i++) {
+    corner *self = &twins[i];
+    lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+    lk_undo *undo;
+    open_corner(self, 7, false);
+    CHECK_OK(lk_undo_open(self->doc, &self->text, 1, &options, &undo));
+    begin_corner(self, i);
+    CHECK_OK(lk_doc_text_delete(self->doc, self->text, 4, 1));
+    lk_undo_close(undo);
+    end_corner(self, i);
+    CHECK_OK(lk_doc_encode(self->doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &self->heard));
+  }
+  CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
+  for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+}
