@@ -307,16 +307,14 @@ static bool joins_last(const lk_undo *self, const lk_undo_stack *stack, uint64_t
 static void remember(lk_undo *self, const lk_tx *tx) {
   lk_doc *doc = self->doc;
   lk_undo_stack *stack = self->undoing ? &self->redo : &self->undo;
+  bool is_kept = LK_FAST_ALL && doc->stroke.tx == tx && doc->stroke.kept;
+  if (self->redo.deleted.count > 0) is_kept = false; /* what goes may be one with it by now */
+  bool keeps = tx->ranges.count > 0 && !is_kept;
+  lk_err err = keeps ? lk_stroke_settle(doc) : LK_OK; /* that can be kept */
+  if (is_kept) doc->stroke.wanted = true;
   if (self->undoing) self->last_change = 0;
   else if (!self->redoing) let_go(self, &self->redo);
   uint64_t now = self->now_ms == NULL ? 0 : self->now_ms(self->now_ctx);
-  bool is_kept = LK_FAST_ALL && doc->stroke.tx == tx && doc->stroke.kept;
-  if (is_kept) {
-    doc->stroke.wanted = true;
-    set_keep(doc, doc->types.at[doc->stroke.type].item, true); /* of which something was let go */
-  }
-  bool keeps = tx->ranges.count > 0 && !is_kept;
-  lk_err err = keeps ? lk_stroke_settle(doc) : LK_OK; /* that can be kept */
   if (err != LK_OK) return;
   err = LK_VEC_RESERVE(doc, stack->deleted, tx->ranges.count);
   if (err == LK_OK) err = LK_VEC_RESERVE(doc, stack->inserted, tx->touched.count);

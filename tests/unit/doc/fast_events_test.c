@@ -704,3 +704,31 @@ TEST(what_is_deleted_is_not_kept_for_an_undo_manager_that_is_closed_before_the_t
   CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
   for (int i = 0; i < 2; i++) close_corner(&twins[i]);
 }
+
+/* Goal: what keeps the node of a text is what Yjs lets keep it, where two undo managers watch.
+ * Method: the second one lets go of what it would have made again when it sees the deletion that the first one keeps; then
+ * the node goes, which shows what was kept. */
+TEST(an_undo_manager_that_lets_go_sees_a_transaction_like_any_other) {
+  corner twins[2];
+  for (int i = 0; i < 2; i++) {
+    corner *self = &twins[i];
+    lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+    lk_undo *undos[2];
+    open_corner(self, 7, true);
+    options.capture_ms = 0;
+    for (int n = 0; n < 2; n++)
+      CHECK_OK(lk_undo_open(self->doc, &self->text, 1, &options, &undos[n]));
+    CHECK_OK(lk_doc_text_insert(self->doc, self->text, 0, LK_LIT("xyz"), NULL));
+    CHECK_OK(lk_undo_undo(undos[1], NULL));
+    begin_corner(self, i);
+    CHECK_OK(lk_doc_text_delete(self->doc, self->text, 0, 1));
+    end_corner(self, i);
+    CHECK_OK(lk_doc_begin(self->doc, 8));
+    CHECK_OK(lk_doc_map_delete(self->doc, self->map, LK_LIT("in")));
+    lk_doc_commit(self->doc);
+    CHECK_OK(lk_doc_encode(self->doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &self->heard));
+    for (int n = 0; n < 2; n++) lk_undo_close(undos[n]);
+  }
+  CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
+  for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+}
