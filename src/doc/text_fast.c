@@ -1680,7 +1680,7 @@ typedef struct erasure {
   bool
       replaces; /* text comes first, and may go on in the last item of its client, which is cut from it then */
   uint32_t count, cuts;
-  uint32_t pieces; /* of items */
+  uint32_t pieces; /* of items: one more where text comes within one of them */
   uint32_t type;   /* in which all of it stands, or LK_NONE */
   lk_range *ranges;
 } erasure;
@@ -1771,7 +1771,7 @@ static bool prepare_erasure(lk_doc *doc, lk_reader in, bool is_v2, erasure *all)
   if (tx == NULL || (doc->tells_txs && all->type == LK_NONE)) return false;
   return LK_VEC_RESERVE(doc, tx->ranges, all->count) == LK_OK &&
          LK_VEC_RESERVE(doc, tx->touched, 1) == LK_OK &&
-         (!doc->tells_txs || reserve_gone(doc, tx, all->pieces));
+         (!doc->tells_txs || reserve_gone(doc, tx, all->pieces + all->replaces));
 }
 
 static void erase_all(lk_doc *doc, const erasure *all) {
@@ -1938,7 +1938,7 @@ lk_err lk_stroke_open(lk_doc *doc) {
   const lk_gone *gone = many ? doc->gone.at : &one;
   uint32_t count = many ? doc->gone.count : 1, item;
   lk_typing_end(doc);
-  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2 * count);
+  lk_err err = LK_VEC_RESERVE(doc, tx->merges, 2 * count + 1);
   if (err != LK_OK) return err;
   doc->tx = tx;
   lk_mark mark;

@@ -732,3 +732,41 @@ TEST(an_undo_manager_that_lets_go_sees_a_transaction_like_any_other) {
   CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
   for (int i = 0; i < 2; i++) close_corner(&twins[i]);
 }
+
+static void hear_bytes(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
+  corner *self = ctx;
+  (void)doc, (void)origin, (void)local;
+  lk_buf_truncate(&self->heard, 0);
+  lk_buf_append(&self->heard, update);
+}
+
+/* Goal: an item within which text comes is deleted in two pieces, and both are noted.
+ * Method: a peer whose items, of which there are more and more, are deleted by the update that types within the first. */
+TEST(text_comes_within_what_its_update_deletes) {
+  corner peer, self;
+  for (uint32_t items = 1; items <= 20; items++) {
+    open_corner(&peer, 9, false);
+    open_corner(&self, 7, false);
+    CHECK_OK(lk_doc_on_update(peer.doc, LK_UPDATE_V1, hear_bytes, &peer, NULL));
+    CHECK_OK(lk_doc_root(peer.doc, LK_LIT("v"), LK_NODE_TEXT, &peer.text));
+    CHECK_OK(lk_doc_root(self.doc, LK_LIT("v"), LK_NODE_TEXT, &self.text));
+    CHECK_OK(lk_doc_encode(peer.doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &peer.heard));
+    CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, lk_buf_slice(&peer.heard), 3));
+    CHECK_OK(lk_doc_observe(self.doc, self.text, hear_delta, &self, NULL));
+    for (uint32_t i = 0; i < items; i++) {
+      CHECK_OK(lk_doc_text_insert(peer.doc, peer.text, 0, LK_LIT("abcd"), NULL));
+      CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, lk_buf_slice(&peer.heard), 3));
+    }
+    CHECK_OK(lk_doc_begin(peer.doc, 0));
+    CHECK_OK(lk_doc_text_insert(peer.doc, peer.text, 2, LK_LIT("X"), NULL));
+    CHECK_OK(lk_doc_text_delete(peer.doc, peer.text, 3, 4 * items - 2));
+    CHECK_OK(lk_doc_text_delete(peer.doc, peer.text, 0, 2));
+    lk_doc_commit(peer.doc);
+    CHECK_OK(lk_doc_apply(self.doc, LK_UPDATE_V1, lk_buf_slice(&peer.heard), 3));
+    lk_buf_truncate(&self.heard, 0);
+    CHECK_OK(lk_doc_text_string(self.doc, self.text, &self.heard));
+    CHECK_SLICE(lk_buf_slice(&self.heard), LK_LIT("X"));
+    close_corner(&peer);
+    close_corner(&self);
+  }
+}
