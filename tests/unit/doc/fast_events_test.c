@@ -770,3 +770,38 @@ TEST(text_comes_within_what_its_update_deletes) {
     close_corner(&self);
   }
 }
+
+/* ---- a struct that is collected ---- */
+
+static void set_key(corner *self, uint64_t origin, double number) {
+  CHECK_OK(lk_doc_begin(self->doc, origin));
+  CHECK_OK(lk_doc_map_set(self->doc, self->map, LK_LIT("k"),
+                          &(lk_value){ .kind = LK_VALUE_NUMBER, .number = number }));
+  lk_doc_commit(self->doc);
+}
+
+static void set_twice(void *ctx, lk_doc *doc, const lk_event *event) {
+  corner *self = ctx;
+  (void)doc, (void)event;
+  if (self->heard.len > 0) return;
+  lk_buf_append(&self->heard, LK_LIT("done"));
+  set_key(self, 9, 1);
+  set_key(self, 0, 2);
+}
+
+/* Goal: what became one struct before it is collected is collected as one.
+ * Method: an observer replaces a value, and again; the clean-up of the first change makes the two that went one struct, of
+ * which the second change deleted a part and the third, which an undo manager watches, the other. */
+TEST(a_struct_is_collected_as_a_whole) {
+  corner self;
+  lk_undo_options options = LK_UNDO_OPTIONS_INIT;
+  lk_undo *undo;
+  open_corner(&self, 7, false);
+  CHECK_OK(lk_undo_open(self.doc, &self.map, 1, &options, &undo));
+  set_key(&self, 9, 5);
+  CHECK_OK(lk_doc_observe(self.doc, self.map, set_twice, &self, NULL));
+  set_key(&self, 9, 0);
+  CHECK_DOC(self.doc);
+  lk_undo_close(undo);
+  close_corner(&self);
+}
