@@ -350,11 +350,10 @@ typedef struct lk_stroke {
   uint32_t right;              /* typed: what was cut off for it, or LK_NONE */
   bool deleted;
   bool head, tail; /* deleted: it began, or ended, where its item did */
-  bool
-      many; /* what was deleted stands in |gone|, side by side; what was typed behind it in the transaction */
-  uint32_t index; /* many, in an open transaction: where that was in its text */
-  bool kept;   /* what was deleted still has its text, for undo managers ... */
-  bool wanted; /* ... of which one has said that it wants it */
+  bool many;       /* what was deleted stands in |gone|, and what was typed came instead of that */
+  bool kept;       /* what was deleted still has its text, for undo managers ... */
+  bool wanted;     /* ... of which one has said that it wants it */
+  uint32_t index;  /* many, as long as the transaction is open: where that was in its text */
 } lk_stroke;
 
 /* A stretch that |stroke| deleted, with its text, and whether it began, or ended, where its item did. */

@@ -1671,14 +1671,14 @@ static bool apply_insert(lk_doc *doc, whose who, const keystroke *key) {
 #ifndef LK_SMALL
 
 #define RANGES_MAX 1024
-#define CUTS_MAX                                                                                   \
-  2 /* items of which a part stays: more memory than for these is not asked for beforehand */
+/* Items of which a part stays: more memory than for these is not asked for beforehand. */
+#define CUTS_MAX 2
 
-/* What is deleted of one client: ranges that ascend, each of whole items or of stretches of them. */
+/* What is deleted of one client: ranges that ascend, each of whole items or of stretches of them. Where it |replaces| text comes
+ * first, and may go on in the last item of its client, which is cut from it then. */
 typedef struct erasure {
   uint16_t client;
-  bool
-      replaces; /* text comes first, and may go on in the last item of its client, which is cut from it then */
+  bool replaces;
   uint32_t count, cuts;
   uint32_t pieces; /* of items: one more where text comes within one of them */
   uint32_t type;   /* in which all of it stands, or LK_NONE */

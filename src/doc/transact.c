@@ -538,8 +538,6 @@ bool lk_stroke_ready(lk_doc *doc) {
          LK_VEC_RESERVE(doc, tx->ranges, 1) == LK_OK;
 }
 
-/* What a transaction would know about it. */
-
 static void note_changed(lk_doc *doc, lk_tx *tx, uint32_t slot) {
   lk_type *type = &doc->types.at[slot];
   type->changed = type->changed_list = tx->number;
@@ -554,6 +552,7 @@ static void note_typed(lk_doc *doc, lk_tx *tx, const lk_stroke *stroke) {
                                                       stroke->clock + stroke->len };
 }
 
+/* What a transaction would know about it. */
 static lk_tx *stroke_tx(lk_doc *doc, const lk_stroke *stroke, uint64_t origin, bool local) {
   lk_tx *tx = doc->tx_free;
   doc->tx_free = tx->next;
