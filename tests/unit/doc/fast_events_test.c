@@ -668,10 +668,10 @@ static void end_corner(corner *self, int twin) {
 /* Goal: text that comes behind what was deleted long ago is told about where it stands.
  * Method: a transaction that deletes, and types elsewhere in that text, and in another one. */
 TEST(text_that_comes_elsewhere_than_what_was_deleted_is_told_about_there) {
-  corner twins[2];
+  corner both[2];
   for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
     for (int i = 0; i < 2; i++) {
-      corner *self = &twins[i];
+      corner *self = &both[i];
       open_corner(self, 7, false);
       CHECK_OK(lk_doc_observe(self->doc, self->text, hear_delta, self, NULL));
       CHECK_OK(lk_doc_observe(self->doc, self->other, hear_delta, self, NULL));
@@ -681,16 +681,16 @@ TEST(text_that_comes_elsewhere_than_what_was_deleted_is_told_about_there) {
                                   NULL));
       end_corner(self, i);
     }
-    CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
-    for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+    CHECK_SLICE(lk_buf_slice(&both[0].heard), lk_buf_slice(&both[1].heard));
+    for (int i = 0; i < 2; i++) close_corner(&both[i]);
   }
 }
 
 /* Goal: what an undo manager would have kept is collected where that is gone when the transaction ends. */
 TEST(what_is_deleted_is_not_kept_for_an_undo_manager_that_is_closed_before_the_transaction_ends) {
-  corner twins[2];
+  corner both[2];
   for (int i = 0; i < 2; i++) {
-    corner *self = &twins[i];
+    corner *self = &both[i];
     lk_undo_options options = LK_UNDO_OPTIONS_INIT;
     lk_undo *undo;
     open_corner(self, 7, false);
@@ -701,17 +701,17 @@ TEST(what_is_deleted_is_not_kept_for_an_undo_manager_that_is_closed_before_the_t
     end_corner(self, i);
     CHECK_OK(lk_doc_encode(self->doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &self->heard));
   }
-  CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
-  for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+  CHECK_SLICE(lk_buf_slice(&both[0].heard), lk_buf_slice(&both[1].heard));
+  for (int i = 0; i < 2; i++) close_corner(&both[i]);
 }
 
 /* Goal: what keeps the node of a text is what Yjs lets keep it, where two undo managers watch.
  * Method: the second one lets go of what it would have made again when it sees the deletion that the first one keeps; then
  * the node goes, which shows what was kept. */
 TEST(an_undo_manager_that_lets_go_sees_a_transaction_like_any_other) {
-  corner twins[2];
+  corner both[2];
   for (int i = 0; i < 2; i++) {
-    corner *self = &twins[i];
+    corner *self = &both[i];
     lk_undo_options options = LK_UNDO_OPTIONS_INIT;
     lk_undo *undos[2];
     open_corner(self, 7, true);
@@ -729,8 +729,8 @@ TEST(an_undo_manager_that_lets_go_sees_a_transaction_like_any_other) {
     CHECK_OK(lk_doc_encode(self->doc, LK_UPDATE_V1, LK_SLICE_EMPTY, &self->heard));
     for (int n = 0; n < 2; n++) lk_undo_close(undos[n]);
   }
-  CHECK_SLICE(lk_buf_slice(&twins[0].heard), lk_buf_slice(&twins[1].heard));
-  for (int i = 0; i < 2; i++) close_corner(&twins[i]);
+  CHECK_SLICE(lk_buf_slice(&both[0].heard), lk_buf_slice(&both[1].heard));
+  for (int i = 0; i < 2; i++) close_corner(&both[i]);
 }
 
 static void hear_bytes(void *ctx, lk_doc *doc, lk_slice update, uint64_t origin, bool local) {
