@@ -53,6 +53,7 @@ set_source_files_properties(platform/wasm/mem.c PROPERTIES COMPILE_OPTIONS -fno-
 #
 #   -Oz -flto       a fifth: all is seen at once, and what is called once is put where it is called
 #   LK_SMALL        few bytes instead of the last nanosecond: base/check.h, update_reader.c
+#   LK_PLAIN        nothing asks for the short ways that wasm/doc_ways.c stands for: doc/engine.h
 #   experimental-mv small structs, such as slices, are passed and returned as values, not through memory:
 #                   also what made -Oz as fast as -O2 was without it
 #   -disable-lsr    loops count one variable, not one for each address in them; likewise the other three: what

@@ -56,7 +56,8 @@ LK_API size_t lk_undo_undo_count(const lk_undo *self);
 LK_API size_t lk_undo_redo_count(const lk_undo *self);
 /* The next change is not put together with the last one. */
 LK_API void lk_undo_stop_capturing(lk_undo *self);
-/* Forgets, and lets go of what was kept. */
+/* Forgets, and lets go of what was kept. LK_ERR_NOMEM, LK_ERR_LIMIT: only while a change is being told about; nothing is
+ * forgotten then. */
 LK_API lk_err lk_undo_clear(lk_undo *self, bool undo_stack, bool redo_stack) LK_MUST_USE;
 
 /* The origin of the transactions that undo and redo make. */
