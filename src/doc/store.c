@@ -970,7 +970,8 @@ void lk_doc_rollback(lk_doc *doc, const lk_mark *mark) {
   }
   doc->item_count = mark->items;
   doc->roots.count = mark->roots;
-  doc->types.count = mark->types;
+  for (; doc->types.count > mark->types; doc->types.count--)
+    lk_order_drop(doc, doc->types.count - 1);
   while (doc->names.count > mark->names) {
     uint32_t last = doc->names.count - 1;
     index_drop(&doc->name_index, name_hash(doc, last), last);

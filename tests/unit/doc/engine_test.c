@@ -356,6 +356,30 @@ static void take_any_update(void *ctx, lk_doc *doc, lk_slice update, uint64_t or
   log_update(ctx, update);
 }
 
+/* With ids of one to five bytes each, one of which may be made of the bytes of another's clocks. */
+static void session_open_with_ids(lk_gen *g, session *self) {
+  for (uint32_t i = 0; i < REPLICAS; i++) {
+    uint64_t id = 1 + i + ((uint64_t)gen_below(g, 3) << (7 * gen_range(g, 1, 4)));
+    open_replica(&self->r[i], id, false);
+    make_roots(self->r[i].doc);
+    observe(&self->r[i]);
+  }
+}
+
+/* Most of what all of them said, put together: what others need is not always there. */
+static void merge_with_gaps(lk_gen *g, const session *self, lk_buf *out) {
+  static lk_slice some[REPLICAS * UPDATES_MAX];
+  uint32_t count = 0, every = gen_range(g, 2, 200);
+  for (uint32_t i = 0; i < REPLICAS; i++) {
+    const update_log *log = &self->r[i].log;
+    for (uint32_t u = 0; u < log->count; u++) {
+      if (u == 0 || gen_below(g, every) != 0) some[count++] = log->at[u];
+    }
+  }
+  lk_buf_truncate(out, 0);
+  CHECK_OK(lk_update_merge(&self->r[0].env, LK_UPDATE_V1, some, count, out));
+}
+
 /* V1 goes in by apply_plain.c, V2 struct by struct; |base| is there before. */
 static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   static replica quick, slow;
@@ -400,7 +424,7 @@ PROPERTY_SLOW(structs_in_bulk_without_memory_leave_no_trace, 48) {
   bool first = true;
   lk_buf state;
   lk_buf_init(&state, test_alloc(), 1 << 26);
-  session_open(&s, false);
+  session_open_with_ids(g, &s);
   for (uint32_t turns = gen_range(g, 20, 160); turns > 0; turns--) {
     uint32_t writer = gen_below(g, REPLICAS);
     write_on(g, &s.r[writer], &at[writer]);
@@ -434,6 +458,38 @@ PROPERTY_SLOW(structs_in_bulk_without_memory_leave_no_trace, 48) {
   snapshot_free(&want);
   session_close(&s);
   lk_buf_deinit(&state);
+}
+
+/* Somebody else's character belongs behind a hundred that were put in front of each other: that takes an index, of a text that
+ * nobody has any more where the update ends too early. */
+TEST(an_update_that_is_refused_leaves_no_index_behind) {
+  static replica authors[2], r;
+  static lk_slice updates[101];
+  uint32_t count = 0;
+  lk_buf all;
+  lk_node text;
+  lk_buf_init(&all, test_alloc(), 1 << 16);
+  for (uint32_t i = 0; i < 2; i++) {
+    open_replica(&authors[i], 1 + i, false);
+    observe(&authors[i]);
+    CHECK_OK(lk_doc_root(authors[i].doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+    for (uint32_t k = 0; k < (i == 0 ? 1 : 100); k++) {
+      CHECK_OK(lk_doc_text_insert(authors[i].doc, text, 0, LK_LIT("a"), NULL));
+      updates[count++] = authors[i].log.at[k];
+    }
+  }
+  CHECK_OK(lk_update_merge(&authors[0].env, LK_UPDATE_V1, updates, count, &all));
+  open_replica(&r, 77, false);
+  for (size_t len = all.len - 20; len < all.len; len++) {
+    CHECK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_slice_first(lk_buf_slice(&all), len), 0) != LK_OK);
+    CHECK_DOC(r.doc);
+  }
+  CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, lk_buf_slice(&all), 0));
+  CHECK(r.doc->types.at[text.slot].order != LK_NONE);
+  CHECK_DOC(r.doc);
+  close_replica(&r);
+  for (uint32_t i = 0; i < 2; i++) close_replica(&authors[i]);
+  lk_buf_deinit(&all);
 }
 
 /* "a", and twenty stretches of 100 deleted clocks behind it. */
@@ -527,7 +583,7 @@ PROPERTY_SLOW(structs_in_bulk_go_in_as_they_do_one_by_one, 24) {
   lk_buf_init(&some, test_alloc(), 1 << 26);
   lk_buf_init(&state, test_alloc(), 1 << 26);
   lk_buf_init(&raw, test_alloc(), 1 << 26);
-  session_open(&s, false);
+  session_open_with_ids(g, &s);
   s.r[0].doc->gc = gen_bool(g); /* a history in which some deletions are kept and some are not */
   for (uint32_t turns = gen_range(g, 10, 900), turn = 0; turn < turns; turn++) {
     uint32_t writer = gen_below(g, writers);
@@ -546,6 +602,9 @@ PROPERTY_SLOW(structs_in_bulk_go_in_as_they_do_one_by_one, 24) {
   }
   check_ways_agree(g, LK_LIT("\0\0"), lk_buf_slice(&state));
   check_ways_agree(g, lk_buf_slice(&some), lk_buf_slice(&state));
+  merge_with_gaps(g, &s, &raw);
+  check_ways_agree(g, LK_LIT("\0\0"), lk_buf_slice(&raw));
+  check_ways_agree(g, lk_buf_slice(&some), lk_buf_slice(&raw));
   session_close(&s);
   lk_buf_deinit(&some);
   lk_buf_deinit(&state);
