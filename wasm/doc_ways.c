@@ -81,9 +81,8 @@ uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *ran
   return 0;
 }
 
-lk_err lk_take_plain_loose(lk_applying *self, uint32_t number, bool *taken) {
-  (void)self, (void)number;
-  *taken = false;
+lk_err lk_take_plain_loose(lk_applying *self, lk_section *section, uint32_t until) {
+  (void)self, (void)section, (void)until;
   return LK_OK;
 }
 

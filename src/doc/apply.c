@@ -563,16 +563,19 @@ static lk_err give_up_stack(lk_applying *self) {
   return LK_OK;
 }
 
-/* Integrates |head|, or puts it on the stack and gives what must come before it; LK_NONE where that is to be taken from
- * elsewhere. */
+/* Integrates |head|, and what follows it as long as that is wanted and plain, or puts it on the stack and gives what must come
+ * before it; LK_NONE where that is to be taken from elsewhere. */
 static lk_err take(lk_applying *self, uint32_t head, uint32_t *before) {
   lk_doc *doc = self->doc;
   const lk_item *item = &doc->items[head];
   uint32_t state = doc->clients.at[item->client].clock, client, clock;
+  lk_section *own = &self->sections.at[doc->clients.at[item->client].section];
   lk_err err;
-  bool taken;
   *before = LK_NONE;
-  if ((err = lk_take_plain_loose(self, head, &taken)) != LK_OK || taken) return err;
+  uint32_t next = own->next--;
+  LK_DEBUG_ASSERT(doc->incoming.at[own->next] == head);
+  if ((err = lk_take_plain_loose(self, own, own->until)) != LK_OK || own->next >= next) return err;
+  own->next = next;
   self->known = LK_TYPE_UNKNOWN;
   if (state < item->clock) {
     if ((err = lk_numbers_push(doc, &doc->stack, head)) != LK_OK) return err;
@@ -583,6 +586,7 @@ static lk_err take(lk_applying *self, uint32_t head, uint32_t *before) {
     uint32_t number = doc->clients.at[client].section;
     lk_section *other = number == LK_NONE ? NULL : &self->sections.at[number];
     if (other == NULL || other->next == other->end) return give_up_stack(self);
+    other->until = clock;
     *before = doc->incoming.at[other->next++];
     return LK_OK;
   }
@@ -610,6 +614,7 @@ static lk_err integrate_all(lk_applying *self) {
     lk_section *current = &self->sections.at[i];
     for (;;) {
       uint32_t head;
+      if (doc->stack.count == 0) current->until = UINT32_MAX;
       if (doc->stack.count > 0) head = doc->stack.at[--doc->stack.count];
       else if (current->next < current->end) head = doc->incoming.at[current->next++];
       else break;

@@ -25,6 +25,7 @@ typedef struct lk_section {
   uint64_t id;
   uint16_t client;
   uint32_t next, end;    /* in |incoming| */
+  uint32_t until;        /* the clock of it that is waited for */
   uint32_t first_delete; /* in the transaction's |ranges|: none of its own stands before it */
   lk_clock_map map;
 } lk_section;
@@ -59,8 +60,8 @@ bool lk_deletes_are_plain(const lk_applying *self);
  * |*range| is where in the transaction's ranges to look first, and where it ended. */
 uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *range);
 
-/* Integrates a loose item, the next one of its client, if it is a plain one; otherwise |*taken| is false, and nothing
- * happened. */
-lk_err lk_take_plain_loose(lk_applying *self, uint32_t number, bool *taken) LK_MUST_USE;
+/* Integrates the loose items that come next in |section|, as long as they are plain and all that they refer to is there, until
+ * its client's clock has passed |until|. */
+lk_err lk_take_plain_loose(lk_applying *self, lk_section *section, uint32_t until) LK_MUST_USE;
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Nearly every struct of a text is a run of characters, or of deleted ones, that somebody put between two neighbours who
  * still stand side by side. A document that is loaded has thousands of them in a row, in V1, which are read here by their
- * bytes and put into the pool and the list at once, some twenty nanoseconds each. In what comes first:
+ * bytes and put into the pool and the list at once, some fifteen nanoseconds each. In what comes first:
  *
  *   reading   most structs are alike but for their numbers: that is asked once, with words. Text is copied by words, and
  *             looked at later
@@ -12,6 +12,10 @@
  *
  * What costs most is not instructions but branches that nobody can predict. Text or deleted, behind the client's last item or
  * elsewhere, part of the last deleted stretch or a new one: each is as likely as not, and none of them is a branch here.
+ *
+ * What several wrote at the same time refers to each other. Then all is read first and put aside, and linked in the order in
+ * which Yjs takes it, as far as one author's structs have what they refer to; what the next one lacks is linked before it, as
+ * far as it is needed.
  *
  * As soon as a struct is anything else, the run ends in front of it and apply.c does what is to be done, be it an error.
  * So nothing is decided here but that a struct is plain. In what order and with what outcome structs are taken in is the
@@ -238,24 +242,47 @@ static OUT_OF_LINE head read_other_head(lk_applying *self, const lk_id_bytes *ow
   return out;
 }
 
-/* Three bytes. */
-static ALWAYS_INLINE uint32_t clock_of(uint32_t word) {
-  return (word & 0x7F) | (word >> 1 & 0x3F80) | (word >> 2 & 0x1FC000);
+static ALWAYS_INLINE uint32_t clock_of(uint32_t word, uint32_t width) {
+  uint32_t two = (word & 0x7F) | (word >> 1 & 0x3F80);
+  return width == 2 ? two : two | (word >> 2 & 0x1FC000);
 }
 
-/* Most structs stand between two of their own client, with clocks of three bytes and a length of one: whether one is like
- * that is asked once. */
-static ALWAYS_INLINE head read_head(lk_applying *self, const lk_id_bytes *own, const uint8_t *at) {
-  const uint8_t *first = at + 1 + own->len, *second = first + 3 + own->len;
+/* Most structs stand between two of their own client, with clocks of |width| bytes, which is two or three, and a length of
+ * one: whether one is like that is asked once. Where they are |mixed|, each neighbour may as well be of the client that was met
+ * last beside their own one, whose id is as long: which of the two nobody can predict. */
+static ALWAYS_INLINE bool read_usual_head(const lk_applying *self, const lk_id_bytes *own,
+                                          const uint8_t *at, uint32_t width, bool mixed,
+                                          head *out) {
+  const lk_id_bytes *other = &self->other;
+  const uint8_t *first = at + 1 + own->len, *second = first + width + own->len;
   uint32_t origin = lk_load_le32(first), right = lk_load_le32(second);
-  uint32_t kind = (uint32_t)*at ^ (LK_INFO_ORIGIN | LK_INFO_RIGHT), len = second[3];
-  uint64_t ids = (lk_load_le64(at + 1) ^ own->word) | (lk_load_le64(first + 3) ^ own->word);
-  uint32_t widths = ((origin ^ 0x8080) | (right ^ 0x8080)) & 0x808080;
-  if (UNLIKELY((ids & own->mask) != 0 || widths != 0 || len - 1 >= 0x7F || kind >= 64 ||
+  uint32_t usual = width == 3 ? 0x8080 : 0x80, ends = usual << 8 | 0x80;
+  uint32_t widths = ((origin ^ usual) | (right ^ usual)) & ends;
+  uint32_t kind = (uint32_t)*at ^ (LK_INFO_ORIGIN | LK_INFO_RIGHT), len = second[width];
+  uint64_t one = lk_load_le64(at + 1) & own->mask, two = lk_load_le64(first + width) & own->mask;
+  bool one_is_own = one == own->word, two_is_own = two == own->word;
+  bool are_known = mixed ? (one_is_own | (one == other->word)) &
+                               (two_is_own | (two == other->word)) & (other->mask == own->mask)
+                         : ((one ^ own->word) | (two ^ own->word)) == 0;
+  if (UNLIKELY(!are_known || widths != 0 || len - 1 >= 0x7F || kind >= 64 ||
                (KINDS_PLAIN >> kind & 1) == 0))
-    return read_other_head(self, own, at);
-  return (head){ second + 4,  clock_of(origin), clock_of(right), len,
-                 own->client, own->client,      (uint8_t)kind };
+    return false;
+  *out = (head){ second + width + 1,
+                 clock_of(origin, width),
+                 clock_of(right, width),
+                 len,
+                 !mixed || one_is_own ? own->client : other->client,
+                 !mixed || two_is_own ? own->client : other->client,
+                 (uint8_t)kind };
+  return true;
+}
+
+static ALWAYS_INLINE head read_head(lk_applying *self, const lk_id_bytes *own, const uint8_t *at,
+                                    bool mixed) {
+  head out;
+  if (LIKELY(read_usual_head(self, own, at, 3, mixed, &out))) return out;
+  if (LK_FAST_ALL && read_usual_head(self, own, at, 2, mixed, &out)) return out;
+  return read_other_head(self, own, at);
 }
 
 /* Text that is not all ASCII goes in with all its checks, and room for the |rest| of the update is left behind it. */
@@ -296,8 +323,9 @@ static cursor cursor_at(const lk_applying *self, uint32_t pos, uint32_t clock) {
 /* Reads into |item| what is known of it before it has a place, and gives it; |*in| is then behind it. |at| is NULL where it
  * is not plain, and |*in| of no use any more. What is not read |careful|ly is taken to be ASCII. */
 static ALWAYS_INLINE head read_struct(lk_applying *self, const lk_id_bytes *own, cursor *in,
-                                      bool careful, lk_item *item) {
-  head h = read_head(self, own, in->at), none = { .at = NULL };
+                                      bool careful, bool mixed, lk_item *item) {
+  head h = read_head(self, own, in->at, mixed);
+  head none = { .at = NULL };
   uint32_t bytes = h.len & SHOWN_MASK(h.kind);
   if (UNLIKELY(h.at == NULL) || (ptrdiff_t)bytes > in->end - h.at) return none;
   item->origin_client = h.origin_client;
@@ -369,12 +397,6 @@ static ALWAYS_INLINE bool same_right(const lk_item *a, const lk_item *b) {
          ((a->right_client == LK_NO_CLIENT) | (a->right_clock == b->right_clock));
 }
 
-/* Whether |item|, the next one of its client, goes on where |last| ends. */
-static ALWAYS_INLINE bool may_be_one(const lk_item *last, const lk_item *item) {
-  return item->origin_clock + 1 == item->clock && item->origin_client == item->client &&
-         last->client == item->client && last->kind == item->kind && same_right(last, item);
-}
-
 /* The last of the transaction's ranges, which may grow. */
 typedef struct growing {
   lk_range *next; /* behind it */
@@ -422,7 +444,7 @@ static uint32_t link_chunk(lk_applying *self, lk_section *section, const lk_id_b
     const uint32_t clock = in.clock;
     io->at = in.at;
     io->text_len = in.text_len;
-    const head h = read_struct(self, &own, &in, careful, item);
+    const head h = read_struct(self, &own, &in, careful, false, item);
     if (UNLIKELY(h.at == NULL)) break;
     const uint32_t origin_clock = h.origin_clock;
     uint32_t left;
@@ -521,12 +543,10 @@ static lk_err room_for_chunk(lk_doc *doc, uint16_t client, uint32_t structs) {
 
 /* Whether the text was ASCII is asked behind up to 64 structs, once. When it was not, they are read again, and from then on
  * each is asked. */
-static bool has_read_rightly(lk_applying *self, const cursor *in, uint32_t count,
-                             const chunk *before) {
+static bool has_read_rightly(lk_applying *self, const cursor *in) {
   const lk_doc *doc = self->doc;
   if (self->careful || is_ascii(doc->text + doc->text_len, in->text_len - doc->text_len))
     return true;
-  drop_chunk(self->doc, count, before);
   self->careful = true;
   return false;
 }
@@ -550,7 +570,10 @@ static lk_err run_direct(lk_applying *self, lk_section *section, const lk_id_byt
     if (before.ranges > 0) before.last_range_len = tx->ranges.at[before.ranges - 1].len;
     cursor in = cursor_at(self, *pos, client->clock);
     uint32_t count = link_chunk(self, section, own, last, most, &in);
-    if (count > 0 && !has_read_rightly(self, &in, count, &before)) continue;
+    if (count > 0 && !has_read_rightly(self, &in)) {
+      drop_chunk(doc, count, &before);
+      continue;
+    }
     if (count > 0) {
       last = doc->item_count + count - 1;
       keep_chunk(doc, own->client, count);
@@ -568,35 +591,65 @@ static lk_err run_direct(lk_applying *self, lk_section *section, const lk_id_byt
 /* ---- a run, put aside ---- */
 
 /* Whether it refers to what its own client wrote later. */
-static bool is_backward(const lk_item *item) {
-  return (item->origin_client == item->client && item->origin_clock >= item->clock) ||
-         (item->right_client == item->client && item->right_clock >= item->clock);
+static ALWAYS_INLINE bool is_backward(const lk_item *item) {
+  bool origin_is = (item->origin_client == item->client) & (item->origin_clock >= item->clock);
+  bool right_is = (item->right_client == item->client) & (item->right_clock >= item->clock);
+  return origin_is | right_is;
 }
 
-/* For later: all that is known of them is what was read. */
+/* Reads up to |most| structs into items behind the pool's last one, for later; gives how many. All that is known of them
+ * is what was read. */
+static uint32_t read_chunk(lk_applying *self, const lk_section *section, const lk_id_bytes *own_id,
+                           uint32_t most, cursor *io) {
+  const lk_doc *doc = self->doc;
+  lk_item *const items = doc->items;
+  const lk_clock_map map = section->map;
+  uint32_t *const incoming = doc->incoming.at + doc->incoming.count;
+  cursor in = *io;
+  const lk_id_bytes own = *own_id;
+  const bool careful = self->careful;
+  const uint32_t first = doc->item_count, end = first + most;
+  uint32_t number = first;
+  for (; number < end; number++) {
+    lk_item *item = &items[number];
+    io->at = in.at;
+    io->text_len = in.text_len;
+    io->clock = in.clock;
+    if (read_struct(self, &own, &in, careful, true, item).at == NULL || is_backward(item)) break;
+    item->left = item->right = item->parent = item->leaf = LK_NONE;
+    item->flags = (item->flags & LK_ITEM_WIDE) | LK_ITEM_LOOSE;
+    incoming[number - first] = number;
+    map_note(&map, number, in.clock);
+  }
+  if (number == end) *io = in;
+  return number - first;
+}
+
 static lk_err run_loose(lk_applying *self, lk_section *section, const lk_id_bytes *own,
                         uint32_t *pos, uint32_t *taken) {
   lk_doc *doc = self->doc;
-  cursor in = cursor_at(self, *pos, (uint32_t)self->in.clock);
-  in.clock_max = doc->limits.doc_clock;
-  uint32_t most = (uint32_t)lk_min_u64(doc->item_cap - doc->item_count, self->in.structs_left);
-  lk_err err = LK_OK;
-  for (; *taken < most; ++*taken) {
-    uint32_t number = doc->item_count;
-    lk_item *item = &doc->items[number];
-    if ((err = LK_VEC_RESERVE_HERE(doc, doc->incoming, 1)) != LK_OK) break;
-    if (read_struct(self, own, &in, true, item).at == NULL || is_backward(item)) break;
-    if ((err = note(doc, LK_STEP_NEW, number, 1)) != LK_OK) break;
-    item->left = item->right = item->parent = item->leaf = LK_NONE;
-    item->flags = (item->flags & LK_ITEM_WIDE) | LK_ITEM_LOOSE;
-    doc->incoming.at[doc->incoming.count++] = number;
-    map_note(&section->map, number, in.clock);
-    doc->item_count++;
-    doc->item_live++;
-    doc->text_len = in.text_len;
-    self->in.clock = in.clock;
+  lk_err err = lk_journal(doc, LK_STEP_NEW, doc->item_count, UINT32_MAX, 0); /* of none yet */
+  if (err != LK_OK) return err;
+  while ((err = LK_VEC_RESERVE_HERE(doc, doc->incoming, CHUNK_MAX)) == LK_OK) {
+    uint32_t most = lk_min_u32(doc->item_cap - doc->item_count, CHUNK_MAX);
+    most = (uint32_t)lk_min_u64(most, self->in.structs_left - *taken);
+    cursor in = cursor_at(self, *pos, (uint32_t)self->in.clock);
+    in.clock_max = doc->limits.doc_clock;
+    uint32_t count = read_chunk(self, section, own, most, &in);
+    if (count > 0 && !has_read_rightly(self, &in)) continue;
+    if (count > 0) {
+      doc->incoming.count += count;
+      doc->item_count += count;
+      doc->item_live += count;
+      doc->journal.at[doc->journal.count - 1].b += count;
+      doc->text_len = in.text_len;
+      self->in.clock = in.clock;
+    }
     *pos = (uint32_t)(in.at - self->in.in.bytes.ptr);
+    *taken += count;
+    if (count < most || most == 0) break;
   }
+  if (*taken == 0) doc->journal.count--;
   return err;
 }
 
@@ -664,18 +717,25 @@ bool lk_deletes_are_plain(const lk_applying *self) {
   return at == end;
 }
 
+/* Authors who wrote at the same time deleted in turns. So many ranges of others are passed over for each of its own. */
+#define FOREIGN_EACH 16
+
 uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *range) {
   const lk_tx *tx = self->doc->tx;
   lk_update_reader *in = &self->in;
   const uint8_t *at = in->in.bytes.ptr + in->in.pos, *end = in->in.bytes.ptr + in->in.bytes.len;
   uint32_t skipped = 0, r = *range;
+  uint64_t foreign = FOREIGN_EACH * in->ranges_left;
   for (; skipped < in->ranges_left && end - at >= 8; skipped++) {
     const uint8_t *next = at;
     uint32_t clock, len;
     if (!read_clock(&next, &clock) || !read_len(&next, &len)) break;
-    while (r < tx->ranges.count && tx->ranges.at[r].client == client &&
-           (uint64_t)tx->ranges.at[r].clock + tx->ranges.at[r].len <= clock)
-      r++;
+    for (; r < tx->ranges.count; r++) {
+      const lk_range *passed = &tx->ranges.at[r];
+      bool is_foreign = passed->client != client;
+      if (is_foreign ? foreign == 0 : (uint64_t)passed->clock + passed->len > clock) break;
+      foreign -= is_foreign;
+    }
     if (r >= tx->ranges.count) break;
     const lk_range *known = &tx->ranges.at[r];
     if (known->client != client || known->clock > clock) break;
@@ -688,100 +748,135 @@ uint32_t lk_skip_known_deletes(lk_applying *self, uint16_t client, uint32_t *ran
   return skipped;
 }
 
-/* ---- one by one ---- */
+/* ---- what was put aside ---- */
 
-/* What stands right of |left| if a plain struct with such origins may be put between the two. */
-static inline bool neighbours(lk_applying *self, const lk_item *item, uint32_t left,
-                              uint32_t *right) {
-  const lk_doc *doc = self->doc;
-  const lk_item *l = &doc->items[left];
-  if (l->kind == LK_CONTENT_GC || (l->flags & LK_ITEM_SUB) != 0) return false;
-  if (lk_item_end(l) - 1 != item->origin_clock || l->depth > UINT32_MAX / 2) return false;
-  if (l->parent != self->known) {
-    if (!is_open(doc, l->parent)) return false;
-    self->known = l->parent;
-  }
-  *right = l->right;
-  if (*right == LK_NONE) return item->right_client == LK_NO_CLIENT;
-  const lk_item *r = &doc->items[*right];
-  return r->client == item->right_client && r->clock == item->right_clock &&
-         (r->flags & LK_ITEM_JOINED) == 0;
+/* The maps of a section and of the one that it refers to. */
+typedef struct maps {
+  lk_clock_map own, other;
+  uint32_t other_client; /* LK_NO_CLIENT for none yet */
+} maps;
+
+static OUT_OF_LINE void maps_turn(const lk_applying *self, maps *at, uint32_t client) {
+  uint32_t section = self->doc->clients.at[client].section;
+  at->other_client = client;
+  at->other = (lk_clock_map){ .at = NULL };
+  if (section != LK_NONE) at->other = self->sections.at[section].map;
 }
 
-static inline void link(lk_doc *doc, uint32_t number, uint32_t left, uint32_t right) {
-  lk_item *item = &doc->items[number], *l = &doc->items[left];
-  lk_type *parent = &doc->types.at[l->parent];
-  item->left = left;
-  item->right = right;
-  item->parent = l->parent;
-  item->depth = l->depth + l->len;
-  l->right = number;
-  if (right != LK_NONE) doc->items[right].left = number;
-  else parent->end = number;
-  parent->length += item->kind == LK_CONTENT_STRING ? item->len : 0;
-  parent->cursor = LK_NONE;
-}
-
-/* Its place by clock, and what was deleted; memory is asked for first. */
-static inline lk_err append(lk_doc *doc, uint32_t number) {
+/* Whether |number| ends with that. */
+static ALWAYS_INLINE bool ends_with(const lk_doc *doc, uint32_t number, uint32_t client,
+                                    uint32_t clock) {
+  if (UNLIKELY(number >= doc->item_count)) return false;
   const lk_item *item = &doc->items[number];
-  lk_client *client = &doc->clients.at[item->client];
-  lk_block *block = &client->blocks[client->block_count - 1];
-  lk_tx *tx = doc->tx;
-  bool deleted = item->kind == LK_CONTENT_DELETED;
-  lk_err err = deleted ? LK_VEC_RESERVE_HERE(doc, tx->ranges, 1) : LK_OK;
-  if (err != LK_OK) return err;
-  if (block->count == block->cap) {
-    if ((err = lk_client_append(doc, item->client, number)) != LK_OK) return err;
-  } else {
-    block->items[block->count++] = number;
-    block->dead = false;
-  }
-  client->clock += item->len;
-  doc->units += item->len;
-  if (deleted) {
-    growing range = growing_note(growing_range(tx, item->client), item->client, item->clock,
-                                 item->len, 1);
-    tx->ranges.count = (uint32_t)(range.next - tx->ranges.at);
-  }
-  return LK_OK;
+  return lk_item_end(item) - 1 == clock && item->client == client && item->kind != LK_CONTENT_FREE;
 }
 
-/* Whether what it refers to was integrated. */
-static inline bool is_here(const lk_doc *doc, const lk_item *item) {
-  if (item->origin_clock >= doc->clients.at[item->origin_client].clock) return false;
-  return item->right_client == LK_NO_CLIENT ||
-         item->right_clock < doc->clients.at[item->right_client].clock;
-}
-
-lk_err lk_take_plain_loose(lk_applying *self, uint32_t number, bool *taken) {
+/* Links up to |most| loose items of |section| from its next one on, behind |last| of its client, as long as they are plain and
+ * all that they refer to is there, until the client's clock has passed |until|; gives how many. */
+static uint32_t link_loose(lk_applying *self, const lk_section *section, uint32_t last,
+                           uint32_t most, uint32_t until) {
   lk_doc *doc = self->doc;
-  lk_item *item = &doc->items[number];
-  const lk_client *client = &doc->clients.at[item->client];
-  uint32_t left, right;
-  *taken = false;
-  if (item->kind != LK_CONTENT_STRING && item->kind != LK_CONTENT_DELETED) return LK_OK;
-  if (item->origin_client == LK_NO_CLIENT || item->parent != LK_NONE) return LK_OK;
-  if (client->clock != item->clock || client->touched != doc->tx->number || !is_here(doc, item))
-    return LK_OK;
-  left = find(self, item->origin_client, item->origin_clock);
-  if (!neighbours(self, item, left, &right)) return LK_OK;
-  uint32_t most = doc->limits.doc_units_count;
-  if (item->len > most - lk_min_u32(doc->units, most)) return LK_OK;
-  const lk_block *block = &client->blocks[client->block_count - 1];
-  if (may_be_one(&doc->items[block->items[block->count - 1u]], item)) return LK_OK;
-  lk_err err = note(doc, LK_STEP_LINKED, number, 1);
-  if (err != LK_OK) return err;
-  if ((err = append(doc, number)) != LK_OK) {
-    lk_journal_entry *top = &doc->journal.at[doc->journal.count - 1];
-    if (top->b > 0) top->b--;
-    else doc->journal.count--;
-    return err;
+  lk_item *const items = doc->items;
+  lk_tx *tx = doc->tx;
+  const uint16_t own = section->client;
+  const uint32_t *const numbers = doc->incoming.at + section->next;
+  const uint32_t first = numbers[0], end = first + most;
+  uint32_t number = first, known = self->known, shown = 0;
+  uint32_t clock = doc->clients.at[own].clock;
+  const uint32_t clock_max = clock + doc->limits.doc_units_count -
+                             lk_min_u32(doc->units, doc->limits.doc_units_count);
+  maps map = { .own = section->map, .other_client = LK_NO_CLIENT };
+  lk_merge_try *merge = tx->merges.at + tx->merges.count;
+  growing range = growing_range(tx, own);
+  for (; number < end && clock <= until; last = number++) {
+    lk_item *item = &items[number];
+    const uint32_t origin_clock = item->origin_clock, origin = item->origin_client;
+    uint32_t left;
+    if (UNLIKELY(numbers[number - first] != number || item->clock != clock ||
+                 (KINDS_PLAIN >> item->kind & 1) == 0 || origin == LK_NO_CLIENT ||
+                 item->len > clock_max - clock))
+      break;
+    if (origin == own) {
+      left = map_guess(&map.own, origin_clock);
+      if (UNLIKELY(!ends_with(doc, left, own, origin_clock))) {
+        left = find_far(doc, own, first, last, origin_clock);
+      }
+    } else {
+      if (UNLIKELY(origin != map.other_client)) maps_turn(self, &map, origin);
+      left = map_guess(&map.other, origin_clock);
+      if (!ends_with(doc, left, origin, origin_clock)) {
+        if (origin_clock >= doc->clients.at[origin].clock) break;
+        left = find(self, (uint16_t)origin, origin_clock);
+      }
+    }
+    lk_item *const l = &items[left];
+    const uint32_t left_len = l->len, right = l->right;
+    if (l->clock + left_len != origin_clock + 1) break;
+    if ((l->flags & (LK_ITEM_SUB | LK_ITEM_LOOSE)) != 0) break;
+    if (UNLIKELY(l->parent != known)) {
+      if (l->parent == LK_NONE || !is_open(doc, l->parent)) break;
+      if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
+      shown = 0;
+      known = l->parent;
+    }
+    if (UNLIKELY(right == LK_NONE)) {
+      if (item->right_client != LK_NO_CLIENT) break;
+      doc->types.at[known].end = number;
+    } else {
+      lk_item *r = &items[right];
+      if (r->clock != item->right_clock || r->client != item->right_client) break;
+      if ((r->flags & LK_ITEM_JOINED) != 0) break;
+      r->left = number;
+    }
+    item->left = left;
+    item->right = right;
+    item->parent = known;
+    item->depth = l->depth + left_len;
+    item->leaf = LK_NONE;
+    item->flags = (item->flags & LK_ITEM_WIDE) | (item->kind & LK_ITEM_DELETED);
+    l->right = number;
+    *merge = (lk_merge_try){ own, clock, number };
+    merge += (origin == own) & (origin_clock + 1 == clock) & (items[last].kind == item->kind) &
+             same_right(&items[last], item);
+    range = growing_note(range, own, clock, item->len, item->kind & LK_CONTENT_DELETED);
+    shown += item->len & SHOWN_MASK(item->kind);
+    clock += item->len;
   }
-  item->flags &= (uint8_t)~LK_ITEM_LOOSE;
-  if (item->kind == LK_CONTENT_DELETED) item->flags |= LK_ITEM_DELETED;
-  item->leaf = LK_NONE;
-  link(doc, number, left, right);
-  *taken = true;
-  return LK_OK;
+  tx->merges.count = (uint32_t)(merge - tx->merges.at);
+  tx->ranges.count = (uint32_t)(range.next - tx->ranges.at);
+  if (known != LK_TYPE_UNKNOWN) {
+    doc->types.at[known].length += shown;
+    doc->types.at[known].cursor = LK_NONE;
+  }
+  self->known = known;
+  return number - first;
+}
+
+lk_err lk_take_plain_loose(lk_applying *self, lk_section *section, uint32_t until) {
+  lk_doc *doc = self->doc;
+  lk_client *client = &doc->clients.at[section->client];
+  if (client->touched != doc->tx->number || client->block_count == 0) return LK_OK;
+  lk_err err = LK_OK;
+  while (section->next < section->end && client->clock <= until) {
+    uint32_t left = section->end - section->next, last = lk_client_last(doc, section->client);
+    if ((err = room_for_chunk(doc, section->client, left)) != LK_OK) break;
+    if ((err = LK_VEC_RESERVE_HERE(doc, doc->journal, 1)) != LK_OK) break;
+    lk_block *block = &client->blocks[client->block_count - 1];
+    uint32_t *to = block->items + block->count, first = doc->incoming.at[section->next];
+    uint32_t most = lk_min_u32(left, (uint32_t)(block->cap - block->count));
+    uint32_t count = link_loose(self, section, last, most, until);
+    if (count == 0) break;
+    for (uint32_t n = 0; n < count; n++) to[n] = first + n;
+    block->count = (uint16_t)(block->count + count);
+    block->dead = false;
+    uint32_t clock = lk_item_end(&doc->items[first + count - 1]);
+    doc->units += clock - client->clock;
+    client->clock = clock;
+    section->next += count;
+    err = note(doc, LK_STEP_LINKED, first, count);
+    LK_ASSERT(err == LK_OK); /* there is room */
+    if (count < most) break;
+  }
+  lk_client_trim(doc, section->client);
+  return err;
 }
