@@ -153,10 +153,27 @@ u32 lk_wasm_doc_ask(u32 doc, u32 slot, u32 check, u32 what) {
 
 /* ---- reading ---- */
 
+/* What text comes as, on the board. */
+#define TEXT_UTF8 0u
+#define TEXT_ASCII 1u
+#define TEXT_UTF16 2u
+/* Of which there is room for each one's two bytes. */
+#define UNITS_MAX (LK_WASM_DOC_BYTES_MAX / 2 - 64)
+
 static lk_err append_text(const lk_doc *self, lk_node node, lk_buf *out) {
   uint32_t type;
   lk_err err = lk_node_resolve(self, node, 1u << LK_NODE_TEXT | 1u << LK_NODE_XML_TEXT, &type);
-  return err == LK_OK ? lk_read_text(self, type, out) : err;
+  if (err != LK_OK) return err;
+#ifndef LK_SMALL
+  if (lk_doc_node_length(self, node) <= UNITS_MAX) {
+    bool wide;
+    err = lk_read_text_units(self, type, out, &wide);
+    lk_wasm_doc_board.count = wide ? TEXT_UTF16 : TEXT_ASCII;
+    return err;
+  }
+#endif
+  lk_wasm_doc_board.count = TEXT_UTF8;
+  return lk_read_text(self, type, out);
 }
 
 static lk_err append_roots(const lk_doc *self, lk_buf *out) {

@@ -297,15 +297,21 @@ bool lk_doc_map_next(const lk_doc *self, lk_node node, uint32_t *cursor, lk_slic
 
 #define COPY_LEN 32
 
+/* |len| bytes, as so many units. */
+static inline void widen(uint8_t *to, const uint8_t *from, uint32_t len) {
+  for (uint32_t i = 0; i < len; i++) lk_store_le16(to + 2 * (size_t)i, from[i]);
+}
+
 /* Appends what the items from |i| on show, and gives the first that it leaves to the caller: one that is not ASCII, or long,
  * or stands where there is no room to copy that many bytes. Nobody can predict which items are deleted: those are copied,
- * too, and what comes next is copied over them. */
-static uint32_t append_plain(const lk_doc *doc, uint32_t i, lk_buf *out) {
+ * too, and what comes next is copied over them. As |size| bytes for each unit, one or two. */
+static inline __attribute__((always_inline)) uint32_t append_plain(const lk_doc *doc, uint32_t i,
+                                                                   uint32_t size, lk_buf *out) {
   const lk_item *const items = doc->items;
   const uint8_t *const text = doc->text;
   uint8_t *to = out->ptr + out->len;
-  if (out->cap < COPY_LEN || doc->text_cap < COPY_LEN) return i;
-  const uint8_t *const last = out->ptr + out->cap - COPY_LEN;
+  if (out->cap < COPY_LEN * size || doc->text_cap < COPY_LEN) return i;
+  const uint8_t *const last = out->ptr + out->cap - COPY_LEN * size;
   const uint32_t most = doc->text_cap - COPY_LEN;
   while (i != LK_NONE && to <= last) {
     const lk_item *item = &items[i];
@@ -313,9 +319,13 @@ static uint32_t append_plain(const lk_doc *doc, uint32_t i, lk_buf *out) {
     uint32_t shown = (uint32_t)(other == 0) * UINT32_MAX, len = item->len & shown;
     uint32_t from = item->content & shown;
     if (len > COPY_LEN || from > most || (item->flags & shown & LK_ITEM_WIDE) != 0) break;
-    memcpy(to, text + from, COPY_LEN / 2);
-    memcpy(to + COPY_LEN / 2, text + from + COPY_LEN / 2, COPY_LEN / 2);
-    to += len;
+    if (size == 1) {
+      memcpy(to, text + from, COPY_LEN / 2);
+      memcpy(to + COPY_LEN / 2, text + from + COPY_LEN / 2, COPY_LEN / 2);
+    } else {
+      widen(to, text + from, COPY_LEN);
+    }
+    to += (size_t)len * size;
     i = item->right;
   }
   out->len = (size_t)(to - out->ptr);
@@ -335,7 +345,7 @@ lk_err lk_read_text(const lk_doc *doc, uint32_t type, lk_buf *out) {
   if (out->err != LK_OK) return out->err;
   reserve_text(lk_type_at(doc, type)->length, out);
   for (uint32_t i = lk_type_at(doc, type)->start; i != LK_NONE && out->err == LK_OK;) {
-    if (high == 0) i = append_plain(doc, i, out);
+    if (high == 0) i = append_plain(doc, i, 1, out);
     if (i == LK_NONE) break;
     const lk_item *item = lk_item_at(doc, i);
     i = item->right;
@@ -347,6 +357,85 @@ lk_err lk_read_text(const lk_doc *doc, uint32_t type, lk_buf *out) {
   if (err != LK_OK) lk_buf_truncate(out, start);
   return err;
 }
+
+#ifndef LK_SMALL
+/* Those of |count| units that are half a pair without the other one become U+FFFD, as in UTF-8. */
+static void make_well_formed(uint8_t *units, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint16_t unit = lk_load_le16(units + 2 * i);
+    if (lk_utf_is_high_surrogate(unit) && i + 1 < count &&
+        lk_utf_is_low_surrogate(lk_load_le16(units + 2 * (i + 1))))
+      i++;
+    else if (lk_utf_is_high_surrogate(unit) || lk_utf_is_low_surrogate(unit))
+      lk_store_le16(units + 2 * i, LK_UTF_REPLACEMENT);
+  }
+}
+
+/* Appends the units of |item|; whether there is half a pair among them. */
+static bool append_wide(const lk_doc *doc, const lk_item *item, lk_buf *out) {
+  const uint8_t *from = doc->text + item->content;
+  size_t bytes = 2 * (size_t)item->len;
+  bool has_halves = false;
+  uint8_t *to = out->ptr + out->len;
+  if (bytes > out->cap - out->len) {
+    if (lk_buf_reserve(out, bytes) != LK_OK) return false;
+    to = out->ptr + out->len;
+  }
+  if ((item->flags & LK_ITEM_WIDE) == 0) {
+    widen(to, from, item->len);
+  } else {
+    memcpy(to, from, bytes);
+    for (uint32_t i = 0; i < item->len; i++)
+      has_halves |= (lk_load_le16(from + 2 * (size_t)i) & 0xF800) == 0xD800;
+  }
+  out->len += bytes;
+  return has_halves;
+}
+
+/* The text from |i| on, in UTF-16. */
+static void read_wide(const lk_doc *doc, uint32_t i, lk_buf *out) {
+  size_t start = out->len;
+  bool has_halves = false;
+  while (i != LK_NONE && out->err == LK_OK) {
+    i = append_plain(doc, i, 2, out);
+    if (i == LK_NONE) break;
+    const lk_item *item = lk_item_at(doc, i);
+    i = item->right;
+    if (item->kind == LK_CONTENT_STRING && !lk_item_deleted(item))
+      has_halves |= append_wide(doc, item, out);
+  }
+  if (has_halves && out->err == LK_OK) make_well_formed(out->ptr + start, (out->len - start) / 2);
+}
+
+lk_err lk_read_text_units(const lk_doc *doc, uint32_t type, lk_buf *out, bool *wide) {
+  size_t start = out->len;
+  uint32_t i = lk_type_at(doc, type)->start;
+  *wide = false;
+  if (out->err != LK_OK) return out->err;
+  reserve_text(lk_type_at(doc, type)->length, out);
+  while (i != LK_NONE && out->err == LK_OK) {
+    i = append_plain(doc, i, 1, out);
+    if (i == LK_NONE) break;
+    const lk_item *item = lk_item_at(doc, i);
+    bool shown = item->kind == LK_CONTENT_STRING && !lk_item_deleted(item);
+    if (shown && (*wide = (item->flags & LK_ITEM_WIDE) != 0)) break;
+    if (shown) (void)lk_buf_append(out, lk_slice_of(doc->text + item->content, item->len));
+    i = item->right;
+  }
+  if (*wide && out->err == LK_OK) {
+    size_t units = out->len - start, more = lk_type_at(doc, type)->length - units + COPY_LEN;
+    if (lk_buf_reserve(out, units + 2 * more) == LK_OK) {
+      uint8_t *text = out->ptr + start;
+      for (size_t u = units; u-- > 0;) lk_store_le16(text + 2 * u, text[u]);
+      out->len += units;
+      read_wide(doc, i, out);
+    }
+  }
+  lk_err err = out->err;
+  if (err != LK_OK) lk_buf_truncate(out, start);
+  return err;
+}
+#endif
 
 static lk_err read_xml(const lk_doc *doc, uint32_t type, lk_buf *out) {
   lk_formats formats;

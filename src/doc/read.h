@@ -46,6 +46,10 @@ bool lk_read_is_index(lk_slice key, uint32_t *out);
 /* Pushes the live entries of |type| in the order in which a JavaScript object has its keys. */
 lk_err lk_read_push_entries(const lk_doc *doc, uint32_t type, lk_refs *out) LK_MUST_USE;
 
+/* The text as a byte for each unit where it is all ASCII, else in UTF-16 (|*wide|), little endian. Half a pair becomes
+ * U+FFFD, as in UTF-8. */
+lk_err lk_read_text_units(const lk_doc *doc, uint32_t type, lk_buf *out, bool *wide) LK_MUST_USE;
+
 /* ---- formatting in force ---- */
 
 typedef struct lk_format {

@@ -7,7 +7,9 @@
 #include "check.h"
 #include "craft.h"
 #include "codec/varint.h"
+#include "codec/utf.h"
 #include "doc/engine.h"
+#include "doc/read.h"
 #include "doc/undo.h"
 #include "harness/test.h"
 #include "laniakea/doc_events.h"
@@ -380,6 +382,35 @@ static void merge_with_gaps(lk_gen *g, const session *self, lk_buf *out) {
   CHECK_OK(lk_update_merge(&self->r[0].env, LK_UPDATE_V1, some, count, out));
 }
 
+/* What the text says in units is what it says in UTF-8. */
+static void check_units(lk_doc *doc) {
+  lk_buf utf8, units, want;
+  lk_node text;
+  bool wide, is_ascii = true;
+  lk_buf_init(&utf8, test_alloc(), 1 << 26);
+  lk_buf_init(&units, test_alloc(), 1 << 26);
+  lk_buf_init(&want, test_alloc(), 1 << 26);
+  CHECK_OK(lk_doc_root(doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_read_text(doc, text.slot, &utf8));
+  CHECK_OK(lk_read_text_units(doc, text.slot, &units, &wide));
+  for (lk_slice rest = lk_buf_slice(&utf8); rest.len > 0;) {
+    uint32_t point;
+    CHECK_OK(lk_utf8_decode(&rest, &point));
+    is_ascii &= point < 0x80;
+    bool is_pair = point >= 0x10000;
+    uint8_t pair[4];
+    lk_store_le16(pair, is_pair ? lk_utf_high_of(point) : (uint16_t)point);
+    lk_store_le16(pair + 2, is_pair ? lk_utf_low_of(point) : 0);
+    lk_buf_append(&want, lk_slice_of(pair, is_pair ? 4 : 2));
+  }
+  if (is_ascii && !wide) CHECK_SLICE(lk_buf_slice(&units), lk_buf_slice(&utf8));
+  else CHECK_SLICE(lk_buf_slice(&units), lk_buf_slice(&want));
+  CHECK(wide || is_ascii);
+  lk_buf_deinit(&utf8);
+  lk_buf_deinit(&units);
+  lk_buf_deinit(&want);
+}
+
 /* V1 goes in by apply_plain.c, V2 struct by struct; |base| is there before. */
 static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   static replica quick, slow;
@@ -408,6 +439,7 @@ static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   CHECK_DOC(quick.doc);
   CHECK_DOC(slow.doc);
   check_docs_say_the_same(quick.doc, slow.doc);
+  check_units(quick.doc);
   snapshot_free(&before);
   snapshot_free(&after);
   close_replica(&quick);

@@ -140,6 +140,16 @@ TEST(text_with_embeds_needs_no_more_room_than_the_text) {
   lk_doc_close(doc);
 }
 
+static lk_err in_units(const lk_doc *doc, lk_node node, lk_buf *out) {
+  bool wide;
+  lk_buf units = new_buf(); /* it wants more room than it takes in the end */
+  lk_err err = lk_read_text_units(doc, node.slot, &units, &wide);
+  if (err == LK_OK) err = lk_buf_append(out, lk_buf_slice(&units));
+  if (err == LK_ERR_LIMIT) lk_buf_truncate(out, out->len);
+  lk_buf_deinit(&units);
+  return err;
+}
+
 /* V2 counts its strings in UTF-16, so that a pair may be the end of one item and the beginning of another's. */
 TEST(a_pair_that_lies_in_two_items_is_one_character) {
   static const uint8_t update[] = {
@@ -153,8 +163,17 @@ TEST(a_pair_that_lies_in_two_items_is_one_character) {
   CHECK_OK(lk_doc_apply(doc, LK_UPDATE_V2, lk_slice_of(update, sizeof update), 0));
   check_reads(doc, text, lk_doc_text_string, LK_LIT("\xF0\x9F\x91\x8D"));
   check_reads(doc, text, lk_doc_text_delta, LK_LIT("[{\"insert\":\"\xF0\x9F\x91\x8D\"}]"));
+  check_reads(doc, text, in_units, LK_LIT("\x3D\xD8\x4D\xDC"));
+  CHECK_OK(lk_doc_text_insert(doc, text, 2, LK_LIT("forty characters, more than some words hold"),
+                              NULL));
+  CHECK_OK(lk_doc_text_delete(doc, text, 7, 38));
+  check_reads(doc, text, in_units,
+              LK_LIT("\x3D\xD8\x4D\xDC"
+                     "f\0o\0r\0t\0y\0"));
+  CHECK_OK(lk_doc_text_delete(doc, text, 2, 5));
   CHECK_OK(lk_doc_text_delete(doc, text, 1, 1));
   check_reads(doc, text, lk_doc_text_string, LK_LIT("\xEF\xBF\xBD"));
+  check_reads(doc, text, in_units, LK_LIT("\xFD\xFF"));
   lk_doc_close(doc);
 }
 

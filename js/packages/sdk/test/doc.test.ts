@@ -2,7 +2,9 @@
 // the same calls stands here as literals; doc_yjs.test.ts asks Yjs itself where it is installed.
 import { afterEach, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { createDocs, createUpdates, LaniakeaError, loadCore, Subdocument, type Content, type Doc, type DocEvent, type DocOptions, type Docs, type TextNode, type Value } from '@laniakea/sdk'
 
@@ -960,13 +962,28 @@ test('both modules of documents say the same bytes', async () => {
     const again = docs.open()
     again.apply(own.encode())
     assert.equal(again.getText('t').toString(), text.toString())
-    said.push(Buffer.from(own.encode()).toString('base64'), Buffer.from(own.encode(undefined, 2)).toString('base64'))
+    said.push(text.toString(), Buffer.from(own.encode()).toString('base64'), Buffer.from(own.encode(undefined, 2)).toString('base64'))
     streams.push(said)
   }
   const [small, fast] = streams as [string[], string[]]
   assert.ok(small.length > 2000)
   assert.equal(small.length, fast.length)
   for (const [i, update] of small.entries()) assert.equal(update, fast[i], `update ${i}`)
+})
+
+test('a text is the same where there is no Buffer', async () => {
+  const program = `
+    delete globalThis.Buffer
+    const { createDocs } = await import('@laniakea/sdk')
+    const doc = (await createDocs()).open({ client: 1 })
+    const text = doc.getText('t')
+    for (const piece of ['plain', 'é', '😀', 'x'.repeat(100)]) {
+      text.insert(0, piece)
+      if (text.toString() !== doc.toJSON().t) throw new Error(text.toString())
+    }
+    console.log(escape(text.toString().slice(100)))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname })
+  assert.equal(unescape(stdout.trim()), '😀éplain')
 })
 
 /* Goal: no call follows one that trapped.

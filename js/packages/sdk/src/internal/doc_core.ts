@@ -68,6 +68,17 @@ class SharedBytes {
 const encoder: TextEncoder = new TextEncoder()
 /** A byte order mark is text like any other. */
 const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const wideDecoder: TextDecoder = new TextDecoder('utf-16le', { ignoreBOM: true })
+
+/** What text comes as, by the board. */
+const TEXT_ASCII = 1
+const TEXT_UTF16 = 2
+
+/** Node's and Bun's Buffer, which makes strings of bytes in a fifth of the time of a TextDecoder. */
+interface StringOfBytes {
+  from(buffer: ArrayBuffer, at: number, length: number): { toString(encoding: 'latin1' | 'utf16le'): string }
+}
+const { Buffer: nativeBytes } = globalThis as { readonly Buffer?: StringOfBytes }
 
 /** Who is told of events: the document whose call is under way. */
 export interface Teller {
@@ -204,6 +215,18 @@ export class DocCore {
 
   text(): string {
     return decoder.decode(this.result())
+  }
+
+  /** A text, in the form that the board names: the core has all of it in units, and only the host knows what a string is
+   * made of. */
+  unitText(): string {
+    const bytes = this.result()
+    const form = this.board[COUNT]
+    const isWide = form === TEXT_UTF16
+    if (nativeBytes && (isWide || form === TEXT_ASCII)) {
+      return nativeBytes.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(isWide ? 'utf16le' : 'latin1')
+    }
+    return (isWide ? wideDecoder : decoder).decode(bytes)
   }
 
   // ---- numbers, which the module leaves to us ----

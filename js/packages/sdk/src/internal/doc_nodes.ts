@@ -314,7 +314,7 @@ class TextHandle extends AttributedHandle {
   }
 
   override toString(): string {
-    return this.kind === 'text' ? this.ask(docRead.text).text() : (this.tree() as string)
+    return this.kind === 'text' ? this.ask(docRead.text).unitText() : (this.tree() as string)
   }
 
   #insert(index: number, text: string, attributes: Attributes | undefined): void {
