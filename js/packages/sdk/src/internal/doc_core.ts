@@ -48,12 +48,15 @@ const SHARED_MOST = 1024
 /** Short copies, one behind another in buffers that nobody writes to again. Such a buffer lives as long as any view of it. */
 class SharedBytes {
   #bytes: Bytes = new Uint8Array()
+  /** Theirs: asking the view for it takes longer than making another view. */
+  #buffer: ArrayBuffer = this.#bytes.buffer
   #used = 0
 
   copyOf(from: Bytes, at: number, length: number): Bytes {
     if (length > SHARED_MOST) return from.slice(at, at + length)
     if (this.#used + length > this.#bytes.length) {
-      this.#bytes = new Uint8Array(SHARED)
+      this.#buffer = new ArrayBuffer(SHARED)
+      this.#bytes = new Uint8Array(this.#buffer)
       this.#used = 0
     }
     const bytes = this.#bytes
@@ -61,7 +64,7 @@ class SharedBytes {
     if (length > SHORT) bytes.set(from.subarray(at, at + length), begin)
     else for (let i = 0; i < length; i++) bytes[begin + i] = from[at + i] as number
     this.#used = begin + length
-    return new Uint8Array(bytes.buffer, begin, length)
+    return new Uint8Array(this.#buffer, begin, length)
   }
 }
 
