@@ -169,9 +169,12 @@ lk_err lk_node_resolve(const lk_doc *doc, lk_node node, uint32_t kinds, uint32_t
 
 /* ---- ranges ---- */
 
+static uint64_t range_key(const lk_range *range) {
+  return (uint64_t)range->client << 32 | range->clock;
+}
+
 static bool range_below(const lk_range *a, const lk_range *b) {
-  uint64_t x = (uint64_t)a->client << 32 | a->clock, y = (uint64_t)b->client << 32 | b->clock;
-  return x < y;
+  return range_key(a) < range_key(b);
 }
 
 static bool sorts_before(const void *ctx, const void *a, const void *b) {
@@ -192,39 +195,47 @@ static void sort_few(lk_range *ranges, uint32_t count) {
   }
 }
 
-/* By a byte of their clocks, and otherwise as they are. */
+/* By a byte of their keys, and otherwise as they are. */
 static void sort_by_byte(const lk_range *from, lk_range *to, uint32_t count, uint32_t shift) {
   uint32_t places[256] = { 0 };
-  for (uint32_t i = 0; i < count; i++) places[from[i].clock >> shift & 255]++;
+  for (uint32_t i = 0; i < count; i++) places[range_key(&from[i]) >> shift & 255]++;
   for (uint32_t i = 0, sum = 0; i < 256; i++) {
     uint32_t here = places[i];
     places[i] = sum;
     sum += here;
   }
-  for (uint32_t i = 0; i < count; i++) to[places[from[i].clock >> shift & 255]++] = from[i];
+  for (uint32_t i = 0; i < count; i++) to[places[range_key(&from[i]) >> shift & 255]++] = from[i];
 }
 
-/* A long deletion in a text of one author: which of two clocks is below the other is anybody's guess, so they are not compared.
- * False where there are more of them, or of several authors. */
+/* A long deletion, or what several authors deleted in turns: which of two is below the other is anybody's guess, so they are not
+ * compared. False where there are more of them. */
 static bool sort_some(lk_range *ranges, uint32_t count) {
   lk_range others[RANGES_SOME];
-  uint32_t clients = 0, clocks = 0;
+  lk_range *from = ranges, *to = others;
+  uint64_t differ = 0;
   if (count > RANGES_SOME) return false;
-  for (uint32_t i = 0; i < count; i++) {
-    clients |= ranges[i].client ^ ranges[0].client;
-    clocks |= ranges[i].clock;
+  for (uint32_t i = 1; i < count; i++) differ |= range_key(&ranges[i]) ^ range_key(&ranges[0]);
+  for (uint32_t shift = 0; shift < 64; shift += 8) {
+    if ((differ >> shift & 255) == 0) continue;
+    sort_by_byte(from, to, count, shift);
+    lk_range *sorted = to;
+    to = from;
+    from = sorted;
   }
-  if (clients != 0) return false;
-  for (uint32_t shift = 0; shift < 32 && clocks >> shift != 0; shift += 16) {
-    sort_by_byte(ranges, others, count, shift);
-    sort_by_byte(others, ranges, count, shift + 8);
-  }
+  if (from != ranges) memcpy(ranges, from, count * sizeof *ranges);
   return true;
+}
+
+/* What was loaded is in order, if one author wrote it. */
+static bool is_sorted(const lk_range *ranges, uint32_t count) {
+  uint32_t i = 1;
+  while (i < count && !range_below(&ranges[i], &ranges[i - 1])) i++;
+  return i >= count;
 }
 
 /* Most are few, or some. */
 static bool sort_fast(lk_range *ranges, uint32_t count) {
-  if (count > RANGES_FEW) return sort_some(ranges, count);
+  if (count > RANGES_FEW) return is_sorted(ranges, count) || sort_some(ranges, count);
   sort_few(ranges, count);
   return true;
 }

@@ -1261,27 +1261,34 @@ PROPERTY_SLOW(many_stretches_are_taken_in_the_same_way_fast_and_slow, 8) {
 #define CLOCKS_MAX 100000
 
 /* Goal: ranges in any order are put in order, and made one where they touch.
- * Method: as many as are sorted in each way, of one client or three; each clock is marked. */
+ * Method: as many as are sorted in each way, of one client or three, with numbers of one byte or two; each clock is
+ * marked. What is in order stays as it is. */
 PROPERTY(ranges_are_put_in_order) {
   static const uint32_t sizes[] = { 3, 34, 60, 500, 1026, 1100 };
   static uint8_t marks[3][CLOCKS_MAX + 8];
-  static lk_range ranges[1100];
+  static lk_range ranges[1100], sorted[1100];
   uint32_t size = sizes[gen_below(g, 6)], count = size - gen_below(g, 3), kept = count;
   uint32_t most = gen_bool(g) ? CLOCKS_MAX : 2 * size, clients = gen_bool(g) ? 1 : 3, wrong = 0;
+  uint32_t apart = gen_bool(g) ? 1 : 255, again;
   memset(marks, 0, sizeof marks);
   for (uint32_t i = 0; i < count; i++) {
-    ranges[i] = (lk_range){ gen_below(g, clients), gen_below(g, most), 1 + gen_below(g, 4) };
-    memset(marks[ranges[i].client] + ranges[i].clock, 1, ranges[i].len);
+    ranges[i] = (lk_range){ apart * gen_below(g, clients), gen_below(g, most),
+                            1 + gen_below(g, 4) };
+    memset(marks[ranges[i].client / apart] + ranges[i].clock, 1, ranges[i].len);
   }
   lk_ranges_sort(ranges, &kept, true);
   for (uint32_t i = 0; i < kept; i++) {
     const lk_range *at = &ranges[i], *next = at + 1;
-    for (uint32_t n = 0; n < at->len; n++) wrong += marks[at->client][at->clock + n]++ != 1;
+    for (uint32_t n = 0; n < at->len; n++) wrong += marks[at->client / apart][at->clock + n]++ != 1;
     bool is_last = i + 1 == kept || at->client < next->client;
     CHECK(is_last || (at->client == next->client && at->clock + at->len < next->clock));
   }
   for (uint32_t i = 0; i < sizeof marks; i++) wrong += ((const uint8_t *)marks)[i] == 1;
   CHECK(wrong == 0);
+  again = kept;
+  memcpy(sorted, ranges, sizeof ranges);
+  lk_ranges_sort(ranges, &again, true);
+  CHECK(again == kept && memcmp(sorted, ranges, kept * sizeof *ranges) == 0);
 }
 
 /* Goal: structs that come together find what their author wrote last before them, also where the block of that is full.
