@@ -655,9 +655,10 @@ TEST(a_supervisor_is_as_before_after_every_failed_allocation) {
 
 /* The model is a process that blocks, as OTP's is: start and shutdown return when they are done, and whoever dies
  * meanwhile leaves a letter in the mailbox. What the world does is drawn beforehand for the first, the second ... order
- * that a supervisor gives, so that machine and model meet the same world as long as they give the same orders. */
+ * that a supervisor gives, so that machine and model meet the same world as long as they give the same orders. Behind those that
+ * were drawn everybody does as told: else whoever is deaf for longer than a period could be restarted without end. */
 
-enum { KIDS = 7, ORDERS = 256, LETTERS = 64 };
+enum { KIDS = 7, ORDERS = 256, LETTERS = 64, CALM = 2 * KIDS * LETTERS };
 
 typedef struct deed {
   uint8_t outcome; /* of a start: 0 fails, 1 ignored, else done; of a stop: 0 deaf, else done */
@@ -670,15 +671,17 @@ typedef struct world {
   deed deeds[ORDERS];
   uint32_t orders;
   uint64_t now;
-  char trace[2 * ORDERS + 64];
+  char trace[2 * (ORDERS + CALM) + 64];
   size_t trace_len;
 } world;
 
 static const deed *next_deed(world *w, char what, uint32_t id) {
-  CHECK(w->orders < ORDERS);
+  static const deed done = { .outcome = UINT8_MAX, .victim = UINT8_MAX };
+  CHECK(w->orders < ORDERS + CALM);
   w->trace[w->trace_len++] = what;
   w->trace[w->trace_len++] = (char)('0' + id);
-  return &w->deeds[w->orders++];
+  uint32_t number = w->orders++;
+  return number < ORDERS ? &w->deeds[number] : &done;
 }
 
 typedef struct kid {
@@ -701,7 +704,7 @@ typedef struct model {
   uint32_t count;
   letter mail[LETTERS];
   uint32_t mail_count;
-  uint64_t restarted[ORDERS];
+  uint64_t restarted[ORDERS + CALM];
   uint32_t restarted_count;
   bool over;
 } model;
