@@ -625,9 +625,10 @@ function freeDocument(core: DocCore, handle: number): void {
 }
 
 function openDocument(core: DocCore, { client, keepDeleted = false }: DocOptions): Document {
-  const id = client ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
+  // Of one draw, which takes longer than what is done with it.
+  const [seed = 0n, seed2 = 0n, random = 0n] = crypto.getRandomValues(new BigUint64Array(3))
+  const id = client ?? Number(BigInt.asUintN(32, random))
   if (!Number.isSafeInteger(id) || id < 0) throw new LaniakeaError('LK_ERR_RANGE', 'a client is an integer from 0 to 2^53 - 1')
-  const [seed = 0n, seed2 = 0n] = crypto.getRandomValues(new BigUint64Array(2))
   const result = core.call((exports) => exports.doc_new(BigInt(id), seed, seed2, keepDeleted ? 1 : 0))
   if (result !== 0) throw core.error(result, 0)
   return new Document(core, core.exports.out_ptr())
