@@ -366,6 +366,14 @@ static lk_err read_all(lk_slice bytes, bool keyed, size_t count, uint8_t *out) {
   return err;
 }
 
+/* |count| doubles; there are as many. */
+static void read_numbers(lk_slice bytes, size_t count, lk_value *out) {
+  for (size_t i = 0; i < count; i++) {
+    out[i].kind = LK_VALUE_NUMBER;
+    memcpy(&out[i].number, bytes.ptr + i * sizeof(double), sizeof(double));
+  }
+}
+
 #define NO_NODE ((lk_node){ UINT32_MAX, 0 })
 
 typedef struct change {
@@ -430,12 +438,17 @@ u32 lk_wasm_doc_change(u32 doc, u32 slot, u32 check, u32 what, u32 at, u32 size,
   lk_slice first = lk_wasm_take(&rest, first_len);
   change with = { lk_wasm_node(slot, check), what, at,     size, first, &one,
                   given ? count : 0,         NULL, NO_NODE };
-  if (with.count > rest_len / 4) return LK_ERR_TRUNCATED; /* each has a length */
+  bool numbers = (what == LK_WASM_CHANGE_LIST_INSERT || what == LK_WASM_CHANGE_LIST_PUSH) &&
+                 size != 0;
+  if (with.count > rest_len / (numbers ? sizeof(double) : 4))
+    return LK_ERR_TRUNCATED; /* each has a length */
   if (with.count > 1) with.items = lk_alloc_array(env.alloc, with.count, sizeof one);
   if (with.items == NULL) return LK_ERR_NOMEM;
   lk_attributes attributes = { &with.items->attribute, with.count };
   if (given) with.attributes = &attributes;
-  lk_err err = read_all(rest, of_text, with.count, (uint8_t *)with.items);
+  lk_err err = LK_OK;
+  if (numbers) read_numbers(rest, with.count, &with.items->value);
+  else err = read_all(rest, of_text, with.count, (uint8_t *)with.items);
   if (err == LK_OK) err = of_text ? change_text(self, &with) : change_other(self, &with);
   if (with.items != &one) lk_free_array(env.alloc, with.items, with.count, sizeof one);
   if (err == LK_OK && with.made.slot != UINT32_MAX) lk_wasm_show_node(self, with.made);

@@ -127,6 +127,30 @@ test('values come back as what they were', async () => {
 
 /* Goal: what formats and embeds hold is JSON in updates of the first version, whose numbers the module has us print and read.
  * Method: the ends of all doubles, there and back, and the bytes between. */
+/* Goal: nobody can see that many numbers take a way of their own.
+ * Method: in both modules, at once and in handfuls too small for it, from one text to the same text of bytes. */
+test('many numbers at once are those of a few at a time', async () => {
+  const numbers = [0, -0, 1, -1, 63, 64, -64, 8191, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), 2 ** 32, 2 ** 53, 0.5, 0.1, -1e300, NaN, Infinity, -Infinity, 5e-324]
+  for (const name of ['laniakea-doc.wasm', 'laniakea-doc-fast.wasm']) {
+    const bytes = readFileSync(new URL(import.meta.resolve(`@laniakea/sdk/${name}`)))
+    const docs = await createDocs({ core: await loadCore({ bytes: new Uint8Array(bytes) }) })
+    const [once, pieces] = [docs.open({ client: 1 }), docs.open({ client: 1 })]
+    const list = once.getArray('l')
+    list.push(numbers)
+    for (let at = 0; at < numbers.length; at += 5) pieces.getArray('l').push(numbers.slice(at, at + 5))
+    assert.deepEqual(list.toArray(), numbers)
+    assert.equal(hex(once.encode()), hex(pieces.encode()))
+    list.insert(1, [...numbers, 'text', null])
+    assert.deepEqual(list.toArray().slice(1, 23), [...numbers, 'text', null])
+    const before = hex(once.encode())
+    for (const wrong of [undefined, 1n, () => 1]) assert.throws(() => list.insert(0, [...numbers, wrong as never]), LaniakeaError)
+    assert.throws(() => list.insert(1000, numbers), hasCode('LK_ERR_RANGE'))
+    assert.throws(() => docs.open().getText('t').insert(0, numbers as never), hasCode('LK_ERR_TYPE'))
+    assert.equal(hex(once.encode()), before)
+    docs.close()
+  }
+})
+
 test('numbers go through JSON as JavaScript prints and reads them', async () => {
   const docs = await open()
   const numbers = [0.1, -1.5, 1e21, 1e-7, 5e-324, 2.2250738585072014e-308, Number.MAX_VALUE, 2 ** 53 + 2, 123456789.125, 1 / 3]

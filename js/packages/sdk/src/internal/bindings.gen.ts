@@ -156,9 +156,9 @@ export const docChange = {
   textFormat: 3,
   /** first: JSON; sanitized where |size| is not 0 */
   textDelta: 4,
-  /** values */
+  /** values; doubles where |size| is not 0 */
   listInsert: 5,
-  /** values */
+  /** values; doubles where |size| is not 0 */
   listPush: 6,
   /** a node of the kind |size|; first: its name */
   listNode: 7,

@@ -199,6 +199,18 @@ export class Writer {
     this.#endRecord(begin)
   }
 
+  /** All of them, as doubles; false where there is something else among them, and what was written is of no use. */
+  numbers(values: readonly unknown[]): boolean {
+    this.#reserve(8 * values.length)
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]
+      if (typeof value !== 'number') return false
+      this.#view.setFloat64(this.length + 8 * i, value, true)
+    }
+    this.length += 8 * values.length
+    return true
+  }
+
   /** Keys and values in that way; how many. */
   records(object: object): number {
     const entries = Object.entries(object)

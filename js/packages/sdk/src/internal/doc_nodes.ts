@@ -41,6 +41,8 @@ const TREE_DELTA = 1
 const TREE_ELEMENTS = 2
 const TREE_ENTRIES = 3
 
+/** Of values that may be numbers, all of them. */
+const MANY = 8
 /** What docRead.ids says. */
 const HAS_UNIT = 1
 const HAS_NODE = 2
@@ -202,6 +204,8 @@ export class NodeHandle extends Placed {
   protected insertElements(what: number, at: number, values: readonly unknown[]): void {
     const { core } = this.doc
     const writer = core.writer.reset()
+    if (values.length >= MANY && writer.numbers(values)) return this.change(what, at, 1, 0, values.length, core.putWriter(writer))
+    writer.reset()
     for (const value of values) {
       writer.record(value)
       if (value === undefined || typeof value === 'bigint') throw new LaniakeaError('LK_ERR_INVALID', `a list has no place for ${typeof value}`)
