@@ -584,6 +584,7 @@ static lk_err run_direct(lk_applying *self, lk_section *section, const lk_id_byt
     if (count < most || most == 0) break;
   }
   lk_client_trim(doc, own->client);
+  self->known = LK_TYPE_UNKNOWN; /* what comes next may make an index */
   if (*taken == 0) doc->journal.count--;
   return err;
 }
@@ -818,6 +819,7 @@ static uint32_t link_loose(lk_applying *self, const lk_section *section, uint32_
       if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
       shown = 0;
       known = l->parent;
+      doc->types.at[known].cursor = LK_NONE;
     }
     if (UNLIKELY(right == LK_NONE)) {
       if (item->right_client != LK_NO_CLIENT) break;
@@ -844,10 +846,7 @@ static uint32_t link_loose(lk_applying *self, const lk_section *section, uint32_
   }
   tx->merges.count = (uint32_t)(merge - tx->merges.at);
   tx->ranges.count = (uint32_t)(range.next - tx->ranges.at);
-  if (known != LK_TYPE_UNKNOWN) {
-    doc->types.at[known].length += shown;
-    doc->types.at[known].cursor = LK_NONE;
-  }
+  if (known != LK_TYPE_UNKNOWN) doc->types.at[known].length += shown;
   self->known = known;
   return number - first;
 }

@@ -334,10 +334,11 @@ PROPERTY_SLOW(replicas_stay_whole_and_become_one, 4) {
 
 /* ---- in bulk ---- */
 
-/* A writer who goes on where he is, most of the time. */
+/* A writer who goes on where he is, most of the time, and sometimes in another text. */
 static void write_on(lk_gen *g, replica *self, uint32_t *at) {
   lk_node text;
-  CHECK_OK(lk_doc_root(self->doc, LK_LIT("t"), LK_NODE_TEXT, &text));
+  lk_slice name = gen_below(g, 5) == 0 ? LK_LIT("u") : LK_LIT("t");
+  CHECK_OK(lk_doc_root(self->doc, name, LK_NODE_TEXT, &text));
   uint32_t units = self->doc->types.at[text.slot].length;
   if (gen_below(g, 8) == 0 || *at > units) *at = gen_below(g, units + 1);
   if (gen_below(g, 4) == 0) {
@@ -411,6 +412,19 @@ static void check_units(lk_doc *doc) {
   lk_buf_deinit(&want);
 }
 
+/* Somebody is in the middle of typing, in each text. */
+static void type_in_both(lk_gen *g, lk_doc *one, lk_doc *other) {
+  lk_node text;
+  for (uint32_t i = 0; i < 2; i++) {
+    lk_slice name = i == 0 ? LK_LIT("t") : LK_LIT("u");
+    CHECK_OK(lk_doc_root(one, name, LK_NODE_TEXT, &text));
+    uint32_t at = gen_below(g, one->types.at[text.slot].length + 1);
+    CHECK_OK(lk_doc_text_insert(one, text, at, LK_LIT("typed"), NULL));
+    CHECK_OK(lk_doc_root(other, name, LK_NODE_TEXT, &text));
+    CHECK_OK(lk_doc_text_insert(other, text, at, LK_LIT("typed"), NULL));
+  }
+}
+
 /* V1 goes in by apply_plain.c, V2 struct by struct; |base| is there before. */
 static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   static replica quick, slow;
@@ -421,6 +435,7 @@ static void check_ways_agree(lk_gen *g, lk_slice base, lk_slice v1) {
   open_replica(&slow, 77, false);
   CHECK_OK(lk_doc_apply(quick.doc, LK_UPDATE_V1, base, 0));
   CHECK_OK(lk_doc_apply(slow.doc, LK_UPDATE_V1, base, 0));
+  if (gen_bool(g)) type_in_both(g, quick.doc, slow.doc);
   take_snapshot(quick.doc, &before);
   lk_slice cut = lk_slice_first(v1, gen_below(g, (uint32_t)v1.len));
   CHECK(lk_doc_apply(quick.doc, LK_UPDATE_V1, cut, 0) != LK_OK);
@@ -522,6 +537,89 @@ TEST(an_update_that_is_refused_leaves_no_index_behind) {
   close_replica(&r);
   for (uint32_t i = 0; i < 2; i++) close_replica(&authors[i]);
   lk_buf_deinit(&all);
+}
+
+/* ---- what was put aside ---- */
+
+static void craft_in_root(craft *self, const char *root, const char *text) {
+  lk_struct view = craft_view(CRAFT_NONE, CRAFT_NONE, LK_CONTENT_STRING, strlen(text));
+  view.parent_name = lk_slice_cstr(root);
+  view.text.text = lk_slice_cstr(text);
+  craft_put(self, &view);
+}
+
+static void apply_crafted(lk_doc *doc, craft *update) {
+  CHECK_OK(lk_doc_apply(doc, LK_UPDATE_V1, craft_end(update), 0));
+  craft_free(update);
+}
+
+/* Goal: whoever types in one text stays where he is when an update changes that and another one.
+ * Method: two authors, of whom one refers to the other from the second struct on; in front of the cursor, then elsewhere. */
+TEST(cursors_of_all_texts_are_told_of_what_was_put_aside) {
+  craft update;
+  static replica r;
+  lk_node t, u;
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1 << 10);
+  open_replica(&r, 9, false);
+  CHECK_OK(lk_doc_root(r.doc, LK_LIT("t"), LK_NODE_TEXT, &t));
+  CHECK_OK(lk_doc_root(r.doc, LK_LIT("u"), LK_NODE_TEXT, &u));
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 20, 0);
+  craft_in_root(&update, "t", "a");
+  craft_in_root(&update, "u", "b");
+  apply_crafted(r.doc, &update);
+  CHECK_OK(lk_doc_text_insert(r.doc, t, 1, LK_LIT("hello"), NULL));
+  CHECK_OK(lk_doc_text_insert(r.doc, t, 3, LK_LIT("-"), NULL));
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 20, 2);
+  craft_text(&update, AT(9, 5), AT(9, 2), "+");
+  craft_text(&update, AT(5, 0), CRAFT_NONE, "y"); /* which waits */
+  craft_text(&update, AT(20, 0), AT(9, 0), "FRONT");
+  craft_text(&update, AT(20, 3), CRAFT_NONE, "z");
+  craft_client(&update, 5, 0);
+  craft_text(&update, AT(20, 1), CRAFT_NONE, "5");
+  apply_crafted(r.doc, &update);
+  CHECK_DOC(r.doc);
+  CHECK_OK(lk_doc_text_insert(r.doc, t, 6, LK_LIT("*"), NULL));
+  CHECK_OK(lk_doc_text_string(r.doc, t, &out));
+  CHECK_TEXT(lk_buf_slice(&out), "aFRONT*he-+llo");
+  lk_buf_deinit(&out);
+  close_replica(&r);
+}
+
+/* Goal: a list that has an index since the last struct that went straight in is not added to without it.
+ * Method: in the middle of a transaction, the end of one author's section makes the index, and the next one goes on there. */
+TEST(what_was_put_aside_goes_into_the_index_that_was_just_made) {
+  craft update;
+  static replica r;
+  lk_node text;
+  open_replica(&r, 9, false);
+  CHECK_OK(lk_doc_root(r.doc, LK_LIT("r"), LK_NODE_TEXT, &text));
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 1, 0);
+  craft_text(&update, CRAFT_NONE, CRAFT_NONE, "b");
+  for (uint32_t i = 1; i < 100; i++) craft_text(&update, CRAFT_NONE, AT(1, i - 1), "b");
+  apply_crafted(r.doc, &update);
+  CHECK_OK(lk_doc_begin(r.doc, 0));
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 30, 0);
+  craft_text(&update, AT(1, 0), CRAFT_NONE, "c");
+  apply_crafted(r.doc, &update);
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 20, 0);
+  craft_text(&update, AT(30, 0), CRAFT_NONE, "x");
+  craft_text(&update, AT(20, 0), CRAFT_NONE, "y");
+  craft_text(&update, CRAFT_NONE, CRAFT_NONE, "0123456789012345678901234567890123456789");
+  craft_client(&update, 30, 1);
+  craft_text(&update, AT(20, 41), CRAFT_NONE, "z");
+  apply_crafted(r.doc, &update);
+  CHECK(r.doc->types.at[text.slot].order != LK_NONE);
+  lk_doc_commit(r.doc);
+  CHECK_DOC(r.doc);
+  CHECK_OK(lk_doc_text_insert(r.doc, text, 144, LK_LIT("!"), NULL));
+  CHECK_DOC(r.doc);
+  close_replica(&r);
 }
 
 /* "a", and twenty stretches of 100 deleted clocks behind it. */
