@@ -811,11 +811,7 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   err = apply(&self, format, update);
   for (uint32_t i = 0; i < self.sections.count; i++)
     doc->clients.at[self.sections.at[i].client].section = LK_NONE;
-  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++) {
-    lk_item_waste(doc, &doc->items[doc->dropped.at[i]]);
-    lk_item_free(doc, doc->dropped.at[i]);
-  }
-  doc->incoming.count = doc->stack.count = doc->dropped.count = doc->woken.count = 0;
+  doc->incoming.count = doc->stack.count = doc->woken.count = 0;
   doc->steps_max = UINT64_MAX;
   if (self.sections.cap > SECTIONS_KEPT) LK_VEC_FREE(doc, self.sections);
   doc->sections = self.sections.at;
@@ -823,6 +819,11 @@ static lk_err take_in(lk_doc *doc, lk_update_format format, lk_slice update, uin
   lk_arena_deinit(&self.scratch);
   if (err != LK_OK) doc->tx->local = local;
   err = lk_call_end(doc, &call, err);
+  for (uint32_t i = 0; err == LK_OK && i < doc->dropped.count; i++) {
+    lk_item_waste(doc, &doc->items[doc->dropped.at[i]]);
+    lk_item_free(doc, doc->dropped.at[i]);
+  }
+  doc->dropped.count = 0;
   doc->saved.count = doc->saved_ranges.count = 0;
   doc->taken_structs = doc->taken_waits = 0;
   shrink_after(doc, update.len);

@@ -622,6 +622,44 @@ TEST(what_was_put_aside_goes_into_the_index_that_was_just_made) {
   close_replica(&r);
 }
 
+/* Goal: what an update brings again is let go of once, also where the update fails behind that.
+ * Method: a struct that waits already, and a node of so many children that the last of them are deleted when all else is done;
+ * each allocation fails in turn. */
+TEST(what_waits_already_is_dropped_once) {
+  craft base, waits, update;
+  static replica r;
+  craft_begin(&base, LK_UPDATE_V1);
+  craft_client(&base, 1, 0);
+  craft_type(&base, CRAFT_NONE, CRAFT_NONE, LK_NODE_TEXT);
+  craft_text_in(&base, AT(1, 0), "a");
+  for (uint32_t i = 2; i < 3000; i++) craft_text(&base, CRAFT_NONE, AT(1, i - 1), "a");
+  craft_begin(&waits, LK_UPDATE_V1);
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&waits, 5, 10);
+  craft_client(&update, 5, 10);
+  craft_text(&waits, AT(5, 9), CRAFT_NONE, "wait");
+  craft_text(&update, AT(5, 9), CRAFT_NONE, "wait");
+  craft_deletes(&update);
+  craft_delete(&update, 1, 0, 1);
+  lk_slice first = craft_end(&base), second = craft_end(&waits), third = craft_end(&update);
+  FAULT_LOOP(faults, test_alloc()) {
+    open_replica(&r, 77, false);
+    CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, first, 0));
+    CHECK_OK(lk_doc_apply(r.doc, LK_UPDATE_V1, second, 0));
+    uint32_t live = r.doc->item_live;
+    r.now = faulty_alloc(&faults);
+    lk_err err = lk_doc_apply(r.doc, LK_UPDATE_V1, third, 0);
+    r.now = test_alloc();
+    CHECK_DOC(r.doc);
+    if (err != LK_OK) CHECK_U64(r.doc->item_live, live);
+    close_replica(&r);
+    if (faults.seen == 0) break;
+  }
+  craft_free(&base);
+  craft_free(&waits);
+  craft_free(&update);
+}
+
 /* "a", and twenty stretches of 100 deleted clocks behind it. */
 static void put_stretches(lk_buf *out) {
   lk_buf_append(out, LK_LIT("\x01\x15\x01\x00\x04\x01\x01t\x01"
