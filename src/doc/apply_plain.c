@@ -35,6 +35,7 @@
 /* More than the info, two ids and a length take, or than two numbers, and what loads by words reach beyond. */
 #define HEAD_MAX 48
 #define TAIL_MAX 16
+#define CLOCKS_READ (1u << 28) /* of what is read as words: four bytes */
 #define TEXT_ROOM 32 /* text is copied so many bytes at a time */
 /* How large maps are, for at least half as many structs. */
 #define MAP_LEAST 16
@@ -662,6 +663,8 @@ lk_err lk_take_plain_run(lk_applying *self, lk_section *section) {
   uint32_t text = doc->text_len, taken = 0, pos = (uint32_t)in->in.pos;
   size_t left = lk_reader_left(&in->in);
   if (left < HEAD_MAX || in->clock > doc->limits.doc_clock) return LK_OK;
+  if (doc->limits.doc_clock < CLOCKS_READ)
+    return LK_OK; /* of origins only others ask whether they may be */
   if (doc->item_free != LK_NONE || own.mask == 0 || in->structs_left == 0) return LK_OK;
   if (in->clock < client->clock) return LK_OK;
   if (self->direct && (client->touched != doc->tx->number || in->clock != client->clock ||

@@ -660,6 +660,26 @@ TEST(what_waits_already_is_dropped_once) {
   craft_free(&update);
 }
 
+TEST(origins_behind_the_last_clock_are_refused_in_bulk_too) {
+  for (uint32_t format = LK_UPDATE_V1; format <= LK_UPDATE_V2; format++) {
+    craft update;
+    static replica r;
+    open_replica(&r, 9, false);
+    r.doc->limits.doc_clock = 1000;
+    craft_begin(&update, (lk_update_format)format);
+    craft_client(&update, 20, 0);
+    craft_text(&update, AT(5, 10), CRAFT_NONE, "y");
+    craft_text(&update, AT(5, 5000), CRAFT_NONE, "z");
+    craft_text(&update, AT(20, 0), CRAFT_NONE,
+               "so many bytes that what stands in front is read in bulk");
+    lk_slice bytes = craft_end(&update);
+    CHECK_ERR(lk_doc_apply(r.doc, (lk_update_format)format, bytes, 0), LK_ERR_LIMIT);
+    CHECK(strcmp(lk_doc_limit_hit(r.doc), "doc_clock") == 0);
+    craft_free(&update);
+    close_replica(&r);
+  }
+}
+
 /* "a", and twenty stretches of 100 deleted clocks behind it. */
 static void put_stretches(lk_buf *out) {
   lk_buf_append(out, LK_LIT("\x01\x15\x01\x00\x04\x01\x01t\x01"
