@@ -106,7 +106,6 @@ typedef struct lk_client {
   uint32_t section;     /* apply.c: its part of the update that is being applied */
   uint32_t waits_for;   /* its first pending struct waits for that client, or LK_NONE ... */
   uint32_t waits_clock; /* ... to pass that clock */
-  bool spoilt;          /* its first pending struct could not be taken in although all was here */
 } lk_client;
 
 /* The bytes by which V1 names a client, to know it by: those under |mask|. */

@@ -262,7 +262,6 @@ static lk_err try_client(lk_doc *doc, uint32_t client) {
       lk_items_take_back(doc, mark.journal);
       lk_doc_rollback(doc, &mark);
       doc->steps = steps;
-      doc->clients.at[client].spoilt = true;
       return stop_waiting(doc, client);
     }
     if (err != LK_OK) return err;
