@@ -744,8 +744,10 @@ static lk_err wake_others(const lk_applying *self) {
     if (err != LK_OK) return err;
   }
   /* what we wrote since the last update woke nobody then; Yjs looks at all that waits with each update */
-  if (doc->client != LK_NO_CLIENT && doc->clients.at[doc->client].section == LK_NONE) {
-    lk_err err = lk_numbers_push(doc, &doc->woken, doc->client);
+  const uint16_t ours[] = { doc->client, doc->fled };
+  for (uint32_t i = 0; i < 2; i++) {
+    if (ours[i] == LK_NO_CLIENT || doc->clients.at[ours[i]].section != LK_NONE) continue;
+    lk_err err = lk_numbers_push(doc, &doc->woken, ours[i]);
     if (err != LK_OK) return err;
   }
   return lk_pending_wake(doc);

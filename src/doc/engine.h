@@ -370,6 +370,7 @@ struct lk_doc {
   uint32_t units;   /* clocks of all clients together */
   uint32_t subdocs; /* items with DOC that are not deleted */
   uint16_t client;  /* ours in |clients|, or LK_NO_CLIENT as long as we wrote nothing */
+  uint16_t fled;    /* ours before somebody else had it, too; or LK_NO_CLIENT */
   uint64_t client_id;
 
   lk_item *items;

@@ -40,7 +40,7 @@ lk_err lk_doc_open(const lk_env *env, const lk_doc_options *options, lk_doc **ou
   doc->seed[1] = options->seed[1];
   lk_prng_init(&doc->prng, options->seed[0] ^ options->client);
   doc->gc = !options->keep_deleted;
-  doc->client = LK_NO_CLIENT;
+  doc->client = doc->fled = LK_NO_CLIENT;
   doc->client_id = options->client;
   doc->item_free = doc->node_free = LK_NONE;
   doc->steps_max = UINT64_MAX;
@@ -332,6 +332,7 @@ static void flee_from_clash(lk_doc *doc, const lk_tx *tx) {
   do doc->client_id = lk_prng_u64(&doc->prng) >> 32;
   while (lk_client_find(doc, doc->client_id) != LK_NO_CLIENT);
   doc->client = LK_NO_CLIENT;
+  doc->fled = own;
 }
 
 void lk_emit_update(lk_doc *doc, uint32_t what, uint64_t origin, bool local) {

@@ -660,6 +660,38 @@ TEST(what_waits_already_is_dropped_once) {
   craft_free(&update);
 }
 
+/* Goal: nothing waits for what is here because we wrote it under an id that we do not have any more.
+ * Method: in one transaction somebody else comes with our id, a deletion of what is not there yet, and we write that. */
+TEST(what_waits_for_an_id_that_we_gave_up_is_taken_in) {
+  craft update;
+  static replica r;
+  lk_node text;
+  lk_buf out;
+  lk_buf_init(&out, test_alloc(), 1 << 10);
+  open_replica(&r, 9, false);
+  CHECK_OK(lk_doc_root(r.doc, LK_LIT("r"), LK_NODE_TEXT, &text));
+  CHECK_OK(lk_doc_begin(r.doc, 0));
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 9, 0);
+  craft_text(&update, CRAFT_NONE, CRAFT_NONE, "ab");
+  craft_deletes(&update);
+  craft_delete(&update, 9, 3, 1);
+  apply_crafted(r.doc, &update);
+  CHECK_OK(lk_doc_text_insert(r.doc, text, 2, LK_LIT("cd"), NULL));
+  lk_doc_commit(r.doc);
+  CHECK(lk_doc_client(r.doc) != 9);
+  craft_begin(&update, LK_UPDATE_V1);
+  craft_client(&update, 5, 0);
+  craft_text(&update, CRAFT_NONE, AT(9, 0), "5");
+  apply_crafted(r.doc, &update);
+  CHECK_DOC(r.doc);
+  CHECK_OK(lk_doc_text_string(r.doc, text, &out));
+  CHECK_TEXT(lk_buf_slice(&out), "5abc");
+  CHECK_U64(lk_doc_get_pending(r.doc).delete_ranges, 0);
+  lk_buf_deinit(&out);
+  close_replica(&r);
+}
+
 TEST(origins_behind_the_last_clock_are_refused_in_bulk_too) {
   for (uint32_t format = LK_UPDATE_V1; format <= LK_UPDATE_V2; format++) {
     craft update;
