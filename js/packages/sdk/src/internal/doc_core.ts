@@ -81,7 +81,6 @@ const TEXT_UTF16 = 2
 interface StringOfBytes {
   from(buffer: ArrayBuffer, at: number, length: number): { toString(encoding: 'latin1' | 'utf16le'): string }
 }
-const { Buffer: nativeBytes } = globalThis as { readonly Buffer?: StringOfBytes }
 
 /** Who is told of events: the document whose call is under way. */
 export interface Teller {
@@ -104,6 +103,8 @@ export class DocCore {
   readonly #instance: Instance
   readonly #memory: WebAssembly.Memory
   readonly #board: number
+  /** Asked for here and not above: importing the package touches nothing that is not everywhere. */
+  readonly #native = (globalThis as { readonly Buffer?: StringOfBytes }).Buffer
   #room = 0
   #roomLength = 0
   /** Is called when the instance has trapped. */
@@ -226,8 +227,8 @@ export class DocCore {
     const bytes = this.result()
     const form = this.board[COUNT]
     const isWide = form === TEXT_UTF16
-    if (nativeBytes && (isWide || form === TEXT_ASCII)) {
-      return nativeBytes.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(isWide ? 'utf16le' : 'latin1')
+    if (this.#native && (isWide || form === TEXT_ASCII)) {
+      return this.#native.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(isWide ? 'utf16le' : 'latin1')
     }
     return (isWide ? wideDecoder : decoder).decode(bytes)
   }
